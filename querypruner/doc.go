@@ -1,0 +1,11 @@
+// Package querypruner decides which rows of a query look for candidates.
+//
+// A late-interaction query has one vector per token, and most of them find the
+// same documents again. Query embedding pruning (Tonellotto and Macdonald,
+// CIKM 2021) lets only the few most useful rows look for candidates; the whole
+// query then scores what they found. So pruning here changes what is looked
+// at, not how it is scored, unless the caller asks for that too.
+//
+// A Pruner is a plain value, safe for concurrent use. It never changes the
+// caller's query.
+package querypruner
