@@ -1,0 +1,119 @@
+package configs
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Config holds every setting of Pare. A key is the path of mapstructure names,
+// such as "search.k"; the doc tags are what users read.
+type Config struct {
+	Encoder Encoder `mapstructure:"encoder" doc:"How texts become token vectors."`
+	Codec   Codec   `mapstructure:"codec" doc:"How token vectors become bytes."`
+	Index   Index   `mapstructure:"index" doc:"What the index stores."`
+	Search  Search  `mapstructure:"search" doc:"How a query finds documents."`
+	Eval    Eval    `mapstructure:"eval" doc:"How settings are compared."`
+}
+
+// Encoder is the section encoder of Config.
+type Encoder struct {
+	Kind      string `mapstructure:"kind" doc:"encoder: corpus (trained on the collection itself)"`
+	Language  string `mapstructure:"language" doc:"language of stems and stop words"`
+	Dim       int    `mapstructure:"dim" doc:"dimensions of a token vector: a multiple of 8, at most 1024"`
+	SplitCode bool   `mapstructure:"split_code" doc:"split camelCase and snake_case identifiers into words"`
+	Seed      uint64 `mapstructure:"seed" doc:"seed of the training"`
+}
+
+// Codec is the section codec of Config.
+type Codec struct {
+	Kind           string `mapstructure:"kind" doc:"stored form of a vector: float32, int8, residual4, residual2 or residual1"`
+	VectorsPerCell int    `mapstructure:"vectors_per_cell" doc:"mean number of vectors in a cell, which sets the number of cells"`
+	Cells          int    `mapstructure:"cells" doc:"number of cells; 0 derives it from vectors_per_cell"`
+	Seed           uint64 `mapstructure:"seed" doc:"seed of the k-means that places the cells"`
+}
+
+// Index is the section index of Config.
+type Index struct {
+	StoreText bool `mapstructure:"store_text" doc:"keep the texts, compressed, for snippets and highlights"`
+	SegmentMB int  `mapstructure:"segment_mb" doc:"size in MB at which a segment is written and a new one begun"`
+}
+
+// Search is the section search of Config.
+type Search struct {
+	K         int    `mapstructure:"k" doc:"number of documents returned"`
+	Prune     string `mapstructure:"prune" doc:"which query tokens look for candidates: strategy:number, or all"`
+	Plan      string `mapstructure:"plan" doc:"how candidates are found: auto, exhaustive (score every document) or probe (look into cells)"`
+	Neighbors int    `mapstructure:"neighbors" doc:"document tokens that each probing query token looks at (k' of the literature)"`
+	Depth     int    `mapstructure:"depth" doc:"candidates scored with the full query, best first; 0 scores all of them"`
+}
+
+// Eval is the section eval of Config.
+type Eval struct {
+	Measures []string `mapstructure:"measures" doc:"measures, named as ir_measures names them"`
+	Prune    []string `mapstructure:"prune" doc:"query prunings that are compared with the unpruned query"`
+	Margin   float64  `mapstructure:"margin" doc:"loss regarded as none, as a share of the unpruned score"`
+	Seed     uint64   `mapstructure:"seed" doc:"seed of the bootstrap"`
+	Workers  int      `mapstructure:"workers" doc:"queries run at once; 0 is one per CPU"`
+}
+
+// Default returns the settings used where nothing else is said.
+func Default() Config {
+	return Config{
+		Encoder: Encoder{Kind: "corpus", Language: "english", Dim: 128, SplitCode: true, Seed: 1},
+		Codec:   Codec{Kind: "residual2", VectorsPerCell: 128, Seed: 1},
+		Index:   Index{StoreText: true, SegmentMB: 64},
+		Search:  Search{K: 10, Prune: "icf:4", Plan: "auto", Neighbors: 1000},
+		Eval: Eval{
+			Measures: []string{"RR@10", "nDCG@10", "R@100"},
+			Prune:    []string{"icf:2", "icf:4", "first:4", "random:4"},
+			Margin:   0.02,
+			Seed:     1,
+		},
+	}
+}
+
+// Validate reports every setting that no package could work with, each as an
+// *Error that wraps ErrValue, joined into one error. Names that only their own
+// package knows (languages, pruning strategies, measures) are checked there.
+func (c Config) Validate() error {
+	var faults []error
+	check := func(ok bool, key, format string, args ...any) {
+		if !ok {
+			problem := fmt.Sprintf(format, args...)
+			faults = append(faults, &Error{Key: key, Err: fmt.Errorf("%w: %s", ErrValue, problem)})
+		}
+	}
+	oneOf := func(key, value string, allowed ...string) {
+		check(slices.Contains(allowed, value), key, "want %s, got %q", strings.Join(allowed, ", "), value)
+	}
+	atLeast := func(key string, value, least int) {
+		check(value >= least, key, "want at least %d, got %d", least, value)
+	}
+	named := func(key string, values ...string) {
+		check(len(values) > 0, key, "want at least one")
+		for _, v := range values {
+			check(strings.TrimSpace(v) != "", key, "want a name, got %q", v)
+		}
+	}
+
+	oneOf("encoder.kind", c.Encoder.Kind, "corpus")
+	named("encoder.language", c.Encoder.Language)
+	check(c.Encoder.Dim >= 8 && c.Encoder.Dim <= 1024 && c.Encoder.Dim%8 == 0,
+		"encoder.dim", "want a multiple of 8 from 8 to 1024, got %d", c.Encoder.Dim)
+	oneOf("codec.kind", c.Codec.Kind, "float32", "int8", "residual4", "residual2", "residual1")
+	atLeast("codec.vectors_per_cell", c.Codec.VectorsPerCell, 1)
+	atLeast("codec.cells", c.Codec.Cells, 0)
+	atLeast("index.segment_mb", c.Index.SegmentMB, 1)
+	atLeast("search.k", c.Search.K, 1)
+	named("search.prune", c.Search.Prune)
+	oneOf("search.plan", c.Search.Plan, "auto", "exhaustive", "probe")
+	atLeast("search.neighbors", c.Search.Neighbors, 1)
+	atLeast("search.depth", c.Search.Depth, 0)
+	named("eval.measures", c.Eval.Measures...)
+	named("eval.prune", c.Eval.Prune...)
+	check(c.Eval.Margin > 0 && c.Eval.Margin < 1, "eval.margin", "want a share between 0 and 1, got %v", c.Eval.Margin)
+	atLeast("eval.workers", c.Eval.Workers, 0)
+	return errors.Join(faults...)
+}

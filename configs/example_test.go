@@ -1,0 +1,46 @@
+package configs_test
+
+import (
+	"fmt"
+
+	"github.com/spf13/pflag"
+
+	"github.com/pare-search/pare/configs"
+)
+
+func ExampleLoad() {
+	flags := pflag.NewFlagSet("search", pflag.ContinueOnError)
+	configs.Flag(flags, "search.k", "top", "k")
+	_ = flags.Parse([]string{"-k", "3"})
+
+	loaded, err := configs.Load(configs.Sources{
+		File:  "pare.yaml",
+		Env:   []string{"PARE_SEARCH_PRUNE=icf:2"}, // os.Environ() in a program
+		Flags: flags,
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(loaded.Config.Search.K, "from", loaded.Origin("search.k"))
+	fmt.Println(loaded.Config.Search.Prune, "from", loaded.Origin("search.prune"))
+	fmt.Println(loaded.Config.Search.Plan, "from", loaded.Origin("search.plan"))
+
+	_, err = configs.Load(configs.Sources{Env: []string{"PARE_SEARCH_K=many"}})
+	fmt.Println(err)
+	// Output:
+	// 3 from flag --top
+	// icf:2 from environment PARE_SEARCH_PRUNE
+	// auto from file pare.yaml
+	// environment PARE_SEARCH_K: search.k: bad value: want a whole number, got "many"
+}
+
+func ExampleKeys() {
+	for _, k := range configs.Keys()[:3] {
+		fmt.Printf("%s (%s): %s; default %v\n", k.Name, k.Env(), k.Doc, k.Default)
+	}
+	// Output:
+	// encoder.kind (PARE_ENCODER_KIND): encoder: corpus (trained on the collection itself); default corpus
+	// encoder.language (PARE_ENCODER_LANGUAGE): language of stems and stop words; default english
+	// encoder.dim (PARE_ENCODER_DIM): dimensions of a token vector: a multiple of 8, at most 1024; default 128
+}
