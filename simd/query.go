@@ -46,11 +46,11 @@ func QuantizeInt8(dst []int8, v []float32) (scale float32) {
 	for _, x := range v {
 		largest = max(largest, float32(math.Abs(float64(x))))
 	}
-	if largest == 0 {
+	scale = largest / 127
+	if scale == 0 { // all zero, or too small to tell from it
 		clear(dst)
 		return 0
 	}
-	scale = largest / 127
 	for i, x := range v {
 		dst[i] = int8(math.Round(float64(x / scale)))
 	}
@@ -98,4 +98,11 @@ func Sum(best []float32) float32 {
 		}
 	}
 	return sum
+}
+
+// Add adds src to dst, element by element; both have the same length.
+func Add(dst, src []float32) {
+	if len(dst) > 0 {
+		vek32.Add_Inplace(dst, src)
+	}
 }

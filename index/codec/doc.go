@@ -1,0 +1,23 @@
+// Package codec turns the token vectors of a document into bytes and back, and
+// computes MaxSim straight on the bytes.
+//
+// A Codebook is trained once on a sample of vectors: cells (centroids of
+// k-means, inside each token id where ids are known) and, for the residual
+// kinds, the weights that codes of 1, 2 or 4 bits per dimension stand for. It
+// is immutable and safe for concurrent use. Codebook.Encode makes a document's
+// payload, one byte string that needs nothing but its codebook to be decoded
+// or scored (payload.go shows the format).
+//
+// A Scorer scores payloads for one query. It belongs to one goroutine at a
+// time and is reused over queries. The residual and int8 kinds compare with
+// integer arithmetic that gives the same bits on every machine; the Scorer
+// says what is rounded where.
+//
+// Payloads and codebooks may come from anywhere: corrupt bytes give ErrCorrupt
+// or ErrVersion and never panic. Training and encoding give the same bytes
+// whatever the number of goroutines.
+//
+// The compression is that of ColBERTv2 (Santhanam et al., NAACL 2022) with the
+// token-aware cells of TACHIOM (Martinico et al., SIGIR 2026) and codes whose
+// bits nest: the 1-bit code is the first bit of the 2-bit code, and so on.
+package codec

@@ -1,0 +1,333 @@
+package codec
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/pare-search/pare/simd"
+)
+
+const (
+	// flatMeans is the number of centroids up to which k-means compares every
+	// vector with every centroid; more are trained in two levels.
+	flatMeans = 256
+	// meansSample is the number of vectors per centroid beyond which more do
+	// not move the centroids.
+	meansSample = 256
+	// sharedWork is the number of dot products from which on one k-means is
+	// shared between goroutines rather than run beside others.
+	sharedWork = 1 << 22
+)
+
+// clustering runs many k-means over the same vectors.
+type clustering struct {
+	ctx        context.Context
+	vectors    simd.Matrix
+	iterations int
+	seed       uint64
+	done       func(vectors int) // called from several goroutines
+}
+
+// group is a set of vectors, by row, that share so many centroids.
+type group struct {
+	rows  []int32
+	cells int
+}
+
+// run returns the centroids of each group. Where vectors repeat, there may be
+// fewer than asked for, but never none. The result depends on nothing but the
+// vectors and the seed.
+func (c *clustering) run(groups []group) ([]simd.Matrix, error) {
+	// Groups that want many centroids are first cut into smaller ones.
+	var tasks []group
+	ends := make([]int, len(groups))
+	for i, g := range groups {
+		parts, err := c.divide(g)
+		if err != nil {
+			return nil, err
+		}
+		tasks = append(tasks, parts...)
+		ends[i] = len(tasks)
+	}
+
+	means := make([]simd.Matrix, len(tasks))
+	one := func(i int, shared bool) {
+		rng := rand.New(rand.NewPCG(c.seed, uint64(i)))
+		means[i] = c.means(tasks[i], rng, shared)
+		c.done(len(tasks[i].rows))
+	}
+	var small []int
+	for i, t := range tasks {
+		if len(t.rows)*t.cells < sharedWork {
+			small = append(small, i)
+		} else {
+			one(i, true)
+		}
+	}
+	parallel(c.ctx, len(small), 1, func(lo, _ int) { one(small[lo], false) })
+	if err := c.ctx.Err(); err != nil {
+		return nil, err
+	}
+
+	out := make([]simd.Matrix, len(groups))
+	start := 0
+	for i, end := range ends {
+		out[i] = stack(c.vectors.Dim, means[start:end])
+		start = end
+	}
+	return out, nil
+}
+
+// divide cuts a group that wants too many centroids for one flat k-means into
+// about as many parts as each part then has centroids.
+func (c *clustering) divide(g group) ([]group, error) {
+	if g.cells <= flatMeans {
+		return []group{g}, nil
+	}
+	k := int(math.Sqrt(float64(g.cells)))
+	rng := rand.New(rand.NewPCG(c.seed, uint64(len(g.rows))<<32|uint64(g.cells)))
+	means := c.means(group{g.rows, k}, rng, true)
+	if err := c.ctx.Err(); err != nil {
+		return nil, err
+	}
+	if means.Rows == 1 {
+		g.cells = flatMeans
+		return []group{g}, nil
+	}
+	assigned := c.assign(g.rows, means, true)
+	members := make([][]int32, means.Rows)
+	for i, a := range assigned {
+		members[a] = append(members[a], g.rows[i])
+	}
+	var parts []group
+	for _, rows := range members {
+		if len(rows) > 0 {
+			parts = append(parts, group{rows: rows})
+		}
+	}
+	share(c.vectors, parts, g.cells)
+	var out []group
+	for _, p := range parts {
+		p.cells = min(p.cells, flatMeans)
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// means is k-means on one group: Lloyd's rounds from random vectors, with a
+// cell that lost all its vectors taking half of the largest one.
+func (c *clustering) means(g group, rng *rand.Rand, shared bool) simd.Matrix {
+	rows := spaced(g.rows, meansSample*g.cells)
+	k := min(g.cells, len(rows))
+	means := simd.NewMatrix(k, c.vectors.Dim)
+	for i, at := range rng.Perm(len(rows))[:k] {
+		copy(means.Row(i), c.vectors.Row(int(rows[at])))
+	}
+	counts := make([]int, k)
+	rounds := c.iterations
+	if k == 1 {
+		rounds = 1
+	}
+	for round := range rounds {
+		if c.ctx.Err() != nil {
+			break
+		}
+		assigned := c.assign(rows, means, shared)
+		clear(counts)
+		clear(means.Data)
+		for i, a := range assigned {
+			simd.Add(means.Row(int(a)), c.vectors.Row(int(rows[i])))
+			counts[a]++
+		}
+		for i, n := range counts {
+			if n > 0 {
+				scaleRow(means.Row(i), 1/float32(n))
+			}
+		}
+		if round < rounds-1 {
+			splitLargest(means, counts)
+		}
+	}
+	return keep(means, counts)
+}
+
+// splitLargest gives every empty cell half of the largest one.
+func splitLargest(means simd.Matrix, counts []int) {
+	const apart = 1.0 / 1024
+	for i, n := range counts {
+		if n > 0 {
+			continue
+		}
+		large := 0
+		for j, m := range counts {
+			if m > counts[large] {
+				large = j
+			}
+		}
+		if counts[large] < 2 {
+			return
+		}
+		// Opposite shifts in alternating dimensions, as in Faiss.
+		for d, x := range means.Row(large) {
+			shift := x * apart
+			if d%2 == 1 {
+				shift = -shift
+			}
+			means.Row(i)[d], means.Row(large)[d] = x+shift, x-shift
+		}
+		counts[i] = counts[large] / 2
+		counts[large] -= counts[i]
+	}
+}
+
+// keep returns the means that have vectors, in order.
+func keep(means simd.Matrix, counts []int) simd.Matrix {
+	n := 0
+	for i, count := range counts {
+		if count > 0 {
+			copy(means.Row(n), means.Row(i))
+			n++
+		}
+	}
+	return means.Slice(0, n)
+}
+
+// assign returns the nearest mean of each row.
+func (c *clustering) assign(rows []int32, means simd.Matrix, shared bool) []int32 {
+	assigned := make([]int32, len(rows))
+	if means.Rows == 1 {
+		return assigned
+	}
+	half := halfSquares(means)
+	work := func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			best, _ := nearest(means, half, c.vectors.Row(int(rows[i])))
+			assigned[i] = int32(best)
+		}
+	}
+	if shared {
+		parallel(c.ctx, len(rows), 1024, work)
+	} else {
+		work(0, len(rows))
+	}
+	return assigned
+}
+
+// share divides cells between groups in proportion to the root of their number
+// of vectors times their variance (TACHIOM), at least one and at most one per
+// 39 vectors each.
+func share(vectors simd.Matrix, groups []group, cells int) {
+	const vectorsPerCell = 39 // below this k-means has too little to average
+	weight := make([]float64, len(groups))
+	limit := make([]float64, len(groups))
+	var total, room float64
+	for i, g := range groups {
+		weight[i] = math.Sqrt(float64(len(g.rows))) * variance(vectors, g.rows)
+		if math.IsInf(weight[i], 0) || math.IsNaN(weight[i]) {
+			weight[i] = 0
+		}
+		limit[i] = max(1, math.Floor(float64(len(g.rows))/vectorsPerCell))
+		total += weight[i]
+		room += limit[i]
+	}
+	count := func(i int, factor float64) float64 {
+		return min(max(1, math.Round(factor*weight[i])), limit[i])
+	}
+	// The number of cells grows with the factor: bisect for the wanted one.
+	low, high := 0.0, 1.0
+	if total > 0 && room > float64(cells) {
+		for sum := 0.0; sum < float64(cells) && high < 1e30; {
+			high *= 2
+			sum = 0
+			for i := range groups {
+				sum += count(i, high/total)
+			}
+		}
+		for range 60 {
+			mid := (low + high) / 2
+			var sum float64
+			for i := range groups {
+				sum += count(i, mid/total)
+			}
+			if sum > float64(cells) {
+				high = mid
+			} else {
+				low = mid
+			}
+		}
+	} else {
+		low, total = math.MaxFloat64, 1
+	}
+	for i := range groups {
+		n := limit[i]
+		if low < math.MaxFloat64 {
+			n = count(i, low/total)
+		}
+		groups[i].cells = int(n)
+	}
+}
+
+// variance returns the mean squared distance of vectors to their mean.
+func variance(vectors simd.Matrix, rows []int32) float64 {
+	mean := make([]float32, vectors.Dim)
+	var squares float64
+	for _, r := range rows {
+		v := vectors.Row(int(r))
+		simd.Add(mean, v)
+		squares += float64(simd.Dot(v, v))
+	}
+	n := float64(len(rows))
+	return max(0, squares/n-float64(simd.Dot(mean, mean))/(n*n))
+}
+
+// spaced returns at most n of the rows, evenly spaced.
+func spaced(rows []int32, n int) []int32 {
+	if len(rows) <= n {
+		return rows
+	}
+	out := make([]int32, n)
+	for i := range out {
+		out[i] = rows[int(int64(i)*int64(len(rows))/int64(n))]
+	}
+	return out
+}
+
+// stack puts matrices on top of each other.
+func stack(dim int, parts []simd.Matrix) simd.Matrix {
+	out := simd.Matrix{Dim: dim}
+	for _, p := range parts {
+		out.Data = append(out.Data, p.Data...)
+		out.Rows += p.Rows
+	}
+	return out
+}
+
+func scaleRow(row []float32, f float32) {
+	for d := range row {
+		row[d] *= f
+	}
+}
+
+// parallel calls work for the ranges of step items that make up 0 to n-1, from
+// as many goroutines as there are processors, until ctx ends.
+func parallel(ctx context.Context, n, step int, work func(lo, hi int)) {
+	workers := min(runtime.GOMAXPROCS(0), (n+step-1)/step)
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				lo := int(next.Add(int64(step))) - step
+				if lo >= n {
+					return
+				}
+				work(lo, min(lo+step, n))
+			}
+		})
+	}
+	wg.Wait()
+}

@@ -1,0 +1,273 @@
+package codec
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/pare-search/pare/simd"
+)
+
+// Scorer computes MaxSim of one query with payloads. It belongs to one
+// goroutine at a time, is reused over queries, and allocates nothing once it
+// is warm.
+//
+// The similarity of a query row and a document vector is
+//
+//	float32   dot product in float32
+//	int8      scale * (row scale * I)
+//	residual  factor * (S + (row scale * weight scale * residual scale) * I)
+//
+// where I, the dot product of the row's int8 values with the vector's int8
+// values or weights, is an exact integer, S is the float32 dot product of the
+// row with the centroid, and every operation on floats, from left to right
+// within its brackets, is rounded to float32. I is the same on every machine;
+// S and the float32 kind follow the machine's simd.Dot.
+type Scorer struct {
+	book  *Codebook
+	query *simd.Query
+
+	// The rows in use, packed for the kernels.
+	all    bool  // rows is every row of the query
+	rows   []int // rows[j] is the query row behind packed row j
+	packed bool
+	codes  simd.CodeQuery
+	int8s  simd.Int8Query
+	scales []float32 // row scale, times the weight scale for residual kinds
+
+	// The line of a cell holds S for the rows in use. lineOf[cell] is its
+	// number + 1, 0 if it was not needed so far.
+	lineOf  []int32
+	lines   []float32
+	touched []uint32
+
+	// The similarities of whole query rows with all cells.
+	similarities []float32
+	known        []bool
+
+	dots  []int32
+	best  []float32
+	token []float32
+}
+
+// NewScorer returns a scorer for payloads of the codebook.
+func (c *Codebook) NewScorer() *Scorer {
+	return &Scorer{book: c, lineOf: make([]int32, c.Cells())}
+}
+
+// Reset starts a new query, which must have the codebook's dimensions.
+func (s *Scorer) Reset(q *simd.Query) {
+	s.query = q
+	s.packed = false
+	s.known = append(s.known[:0], make([]bool, q.Rows)...)
+}
+
+// Score returns MaxSim: the sum over the given query rows, nil for all, of
+// their largest similarity with a vector of the payload, added in the order
+// of rows; 0 for a payload without vectors. The error wraps ErrCorrupt,
+// ErrVersion or, for rows that are not the query's, ErrShape.
+func (s *Scorer) Score(data []byte, rows []int) (float32, error) {
+	if err := s.use(rows); err != nil {
+		return 0, err
+	}
+	s.best = grow(s.best, len(s.rows))
+	if err := s.maxima(data, s.best, nil); err != nil {
+		return 0, err
+	}
+	return simd.Sum(s.best), nil
+}
+
+// Maxima writes the largest similarity of each query row with a vector of the
+// payload to best and the number of that vector, the first of equals, to arg.
+// Both have as many elements as the query has rows; arg may be nil. Without
+// vectors they are simd.NoMatch and -1.
+func (s *Scorer) Maxima(data []byte, best []float32, arg []int32) error {
+	if err := s.use(nil); err != nil {
+		return err
+	}
+	if len(best) != len(s.rows) || arg != nil && len(arg) != len(s.rows) {
+		return fmt.Errorf("%w: maxima of %d rows into %d and %d elements", ErrShape, len(s.rows), len(best), len(arg))
+	}
+	return s.maxima(data, best, arg)
+}
+
+// CellSimilarities returns the dot products of a query row with all centroids.
+// They are computed once per row and valid until Reset; they must not be
+// changed.
+func (s *Scorer) CellSimilarities(row int) []float32 {
+	cells := s.book.Cells()
+	s.similarities = growKeep(s.similarities, s.query.Rows*cells)
+	out := s.similarities[row*cells : (row+1)*cells : (row+1)*cells]
+	if !s.known[row] {
+		q := s.query.Float().Row(row)
+		for cell := range out {
+			out[cell] = simd.Dot(q, s.book.Centroid(cell))
+		}
+		s.known[row] = true
+	}
+	return out
+}
+
+// use packs the given rows unless they are packed already.
+func (s *Scorer) use(rows []int) error {
+	if s.query == nil || s.query.Dim != s.book.dim {
+		return fmt.Errorf("%w: the scorer has no query of %d dimensions", ErrShape, s.book.dim)
+	}
+	if s.packed && s.all == (rows == nil) && (rows == nil || slices.Equal(rows, s.rows)) {
+		return nil
+	}
+	s.packed = false
+	s.all = rows == nil
+	s.rows = s.rows[:0]
+	if rows == nil {
+		for row := range s.query.Rows {
+			s.rows = append(s.rows, row)
+		}
+	}
+	for _, row := range rows {
+		if row < 0 || row >= s.query.Rows {
+			return fmt.Errorf("%w: row %d of a query with %d rows", ErrShape, row, s.query.Rows)
+		}
+		s.rows = append(s.rows, row)
+	}
+
+	for _, cell := range s.touched {
+		s.lineOf[cell] = 0
+	}
+	s.touched, s.lines = s.touched[:0], s.lines[:0]
+	s.scales = s.scales[:0]
+	for _, row := range s.rows {
+		_, scale := s.query.Codes(row)
+		if s.book.kind.bits() > 0 {
+			scale *= s.book.levels.scale
+		}
+		s.scales = append(s.scales, scale)
+	}
+	switch {
+	case s.book.kind == Int8:
+		s.int8s.Reset(s.query, s.rows)
+	case s.book.kind.bits() > 0:
+		s.codes.Reset(s.query, s.rows, s.book.levels.weights)
+	}
+	s.packed = true
+	return nil
+}
+
+// line returns the similarities of a cell with the rows in use.
+func (s *Scorer) line(cell uint32) []float32 {
+	n := len(s.rows)
+	at := int(s.lineOf[cell])
+	if at == 0 {
+		centroid := s.book.Centroid(int(cell))
+		for _, row := range s.rows {
+			if s.known[row] {
+				s.lines = append(s.lines, s.similarities[row*s.book.Cells()+int(cell)])
+			} else {
+				s.lines = append(s.lines, simd.Dot(s.query.Float().Row(row), centroid))
+			}
+		}
+		s.touched = append(s.touched, cell)
+		at = len(s.touched)
+		s.lineOf[cell] = int32(at)
+	}
+	return s.lines[(at-1)*n : at*n]
+}
+
+// maxima computes the maxima of the rows in use; arg may be nil.
+func (s *Scorer) maxima(data []byte, best []float32, arg []int32) error {
+	p, err := s.book.parse(data)
+	if err != nil {
+		return err
+	}
+	simd.Reset(best)
+	for j := range arg {
+		arg[j] = -1
+	}
+	switch s.book.kind {
+	case Float32:
+		return s.maximaFloat32(&p, best, arg)
+	case Int8:
+		return s.maximaInt8(&p, best, arg)
+	}
+	return s.maximaResidual(&p, best, arg)
+}
+
+func (s *Scorer) maximaResidual(p *payload, best []float32, arg []int32) error {
+	n := len(s.rows)
+	s.dots = grow(s.dots, p.rows*n)
+	s.codes.Dots(s.dots, p.body, p.rows)
+	for t := range p.rows {
+		cell, err := s.book.cell(p, t)
+		if err != nil {
+			return err
+		}
+		factor, err := s.book.factor(p, t)
+		if err != nil {
+			return err
+		}
+		scale := s.book.cellScale[cell]
+		line, dots := s.line(cell), s.dots[t*n:(t+1)*n]
+		for j, b := range best {
+			step := s.scales[j] * scale
+			// The conversions keep the compiler from fusing operations, which
+			// would round differently on some machines.
+			if v := factor * float32(line[j]+float32(step*float32(dots[j]))); v > b {
+				best[j] = v
+				if arg != nil {
+					arg[j] = int32(t)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Scorer) maximaInt8(p *payload, best []float32, arg []int32) error {
+	n := len(s.rows)
+	s.dots = grow(s.dots, p.rows*n)
+	s.int8s.Dots(s.dots, p.body)
+	for t := range p.rows {
+		scale, err := s.book.factor(p, t)
+		if err != nil {
+			return err
+		}
+		for j, dot := range s.dots[t*n : (t+1)*n] {
+			if v := scale * float32(s.scales[j]*float32(dot)); v > best[j] {
+				best[j] = v
+				if arg != nil {
+					arg[j] = int32(t)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Scorer) maximaFloat32(p *payload, best []float32, arg []int32) error {
+	s.token = grow(s.token, s.book.dim)
+	for t := range p.rows {
+		if err := s.book.floatRow(s.token, p, t); err != nil {
+			return err
+		}
+		for j, row := range s.rows {
+			if v := simd.Dot(s.query.Float().Row(row), s.token); v > best[j] {
+				best[j] = v
+				if arg != nil {
+					arg[j] = int32(t)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// grow returns a slice of length n, reusing s where it is large enough; its
+// contents are undefined.
+func grow[T any](s []T, n int) []T { return slices.Grow(s[:0], n)[:n] }
+
+// growKeep is grow that keeps the contents.
+func growKeep[T any](s []T, n int) []T {
+	if n <= len(s) {
+		return s
+	}
+	return append(s, make([]T, n-len(s))...)
+}

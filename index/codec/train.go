@@ -1,0 +1,246 @@
+package codec
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"sync"
+
+	"github.com/pare-search/pare/simd"
+)
+
+// Train learns a codebook from a sample of vectors, one row each. ids are
+// their token ids, or nil; with ids every id has cells of its own. Any finite
+// vectors will do, none included; unit length is usual.
+//
+// It uses all processors; the result depends only on the arguments. progress,
+// if not nil, is told how much of the work is done, from one goroutine at a
+// time. The error is that of ctx or wraps ErrShape or the package simd's.
+func Train(ctx context.Context, vectors simd.Matrix, ids []uint32, opts Options, progress func(done, total int)) (*Codebook, error) {
+	if err := opts.Validate(); err != nil {
+		return nil, err
+	}
+	if err := simd.CheckDim(vectors.Dim); err != nil {
+		return nil, fmt.Errorf("train: %w", err)
+	}
+	if err := vectors.Validate(); err != nil {
+		return nil, fmt.Errorf("train: %w", err)
+	}
+	if ids != nil && len(ids) != vectors.Rows {
+		return nil, fmt.Errorf("%w: train: %d token ids for %d vectors", ErrShape, len(ids), vectors.Rows)
+	}
+	rows := make([]int32, vectors.Rows)
+	for i := range rows {
+		rows[i] = int32(i)
+	}
+	rows = spaced(rows, opts.MaxSample)
+
+	c := &Codebook{kind: opts.Kind, dim: vectors.Dim, first: []uint32{0}}
+	report := reporter(2*len(rows), progress)
+	clusters := &clustering{ctx: ctx, vectors: vectors, iterations: opts.Iterations, seed: opts.Seed, done: report}
+	if err := c.trainCells(clusters, rows, ids, opts); err != nil {
+		return nil, err
+	}
+	if c.kind.bits() > 0 {
+		if err := c.trainResiduals(ctx, vectors, rows, ids, report); err != nil {
+			return nil, err
+		}
+	}
+	c.seal()
+	return c, nil
+}
+
+// reporter returns a function that adds to the work done and tells progress.
+func reporter(total int, progress func(done, total int)) func(int) {
+	if progress == nil {
+		return func(int) {}
+	}
+	var mu sync.Mutex
+	done := 0
+	return func(n int) {
+		mu.Lock()
+		defer mu.Unlock()
+		done += n
+		progress(done, total)
+	}
+}
+
+// trainCells finds the centroids: those of each id in the order of ids, then
+// those of the vectors whose ids are too rare to have cells of their own.
+func (c *Codebook) trainCells(clusters *clustering, rows []int32, ids []uint32, opts Options) error {
+	byID, rest := groupByID(rows, ids, opts.MinCellVectors)
+	own := slices.Sorted(maps.Keys(byID))
+	var groups []group
+	for _, id := range own {
+		groups = append(groups, group{rows: byID[id]})
+	}
+	if len(rest) > 0 {
+		groups = append(groups, group{rows: rest})
+	}
+	share(clusters.vectors, groups, cellBudget(len(rows), ids != nil, opts))
+	means, err := clusters.run(groups)
+	if err != nil {
+		return err
+	}
+	for i := range own {
+		c.first = append(c.first, c.first[i]+uint32(means[i].Rows))
+	}
+	c.ids = own
+
+	all := stack(c.dim, means)
+	if all.Rows == 0 {
+		all = simd.NewMatrix(1, c.dim)
+	}
+	c.centroids = make([]int8, len(all.Data))
+	c.centroidScale = make([]float32, all.Rows)
+	for i := range all.Rows {
+		c.centroidScale[i] = simd.QuantizeInt8(c.centroids[i*c.dim:(i+1)*c.dim], all.Row(i))
+	}
+	c.expand()
+	return c.trainCoarse(clusters)
+}
+
+// groupByID sorts rows into those of each id and the rest: rows of rare ids,
+// or all if there are no ids.
+func groupByID(rows []int32, ids []uint32, minimum int) (byID map[uint32][]int32, rest []int32) {
+	if ids == nil {
+		return nil, rows
+	}
+	byID = make(map[uint32][]int32)
+	for _, r := range rows {
+		byID[ids[r]] = append(byID[ids[r]], r)
+	}
+	maps.DeleteFunc(byID, func(_ uint32, rows []int32) bool { return len(rows) < minimum })
+	for _, r := range rows {
+		if _, ok := byID[ids[r]]; !ok {
+			rest = append(rest, r)
+		}
+	}
+	return byID, rest
+}
+
+// cellBudget returns the number of cells to share out.
+func cellBudget(sample int, withIDs bool, opts Options) int {
+	if opts.Cells > 0 {
+		return opts.Cells
+	}
+	total := max(sample, opts.Total)
+	if withIDs {
+		return min(max(total/opts.VectorsPerCell, 1), MaxCells)
+	}
+	// 16 sqrt(n), the rule of ColBERTv2, unless that leaves too few vectors
+	// for each cell.
+	wanted := math.Exp2(math.Floor(math.Log2(16 * math.Sqrt(float64(max(total, 1))))))
+	return min(max(int(wanted), 1), max(sample/32, 1), MaxCells)
+}
+
+// trainCoarse groups the cells if they are many.
+func (c *Codebook) trainCoarse(clusters *clustering) error {
+	c.coarse = coarse{floats: simd.Matrix{Dim: c.dim}, first: []uint32{0}}
+	if c.Cells() <= flatCells {
+		return nil
+	}
+	over := &clustering{
+		ctx: clusters.ctx, vectors: c.floats, iterations: clusters.iterations,
+		seed: clusters.seed, done: func(int) {},
+	}
+	cells := make([]int32, c.Cells())
+	for i := range cells {
+		cells[i] = int32(i)
+	}
+	k := int(math.Sqrt(float64(len(cells))))
+	means, err := over.run([]group{{cells, min(k, flatMeans)}})
+	if err != nil {
+		return err
+	}
+	members := make([][]uint32, means[0].Rows)
+	for cell, g := range over.assign(cells, means[0], true) {
+		members[g] = append(members[g], uint32(cell))
+	}
+	if err := clusters.ctx.Err(); err != nil {
+		return err
+	}
+	for _, m := range members {
+		c.coarse.order = append(c.coarse.order, m...)
+		c.coarse.first = append(c.coarse.first, uint32(len(c.coarse.order)))
+	}
+	c.coarse.floats = means[0]
+	c.coarse.half = halfSquares(means[0])
+	return nil
+}
+
+// trainResiduals finds each cell's residual scale and the levels of the codes.
+func (c *Codebook) trainResiduals(ctx context.Context, vectors simd.Matrix, rows []int32, ids []uint32, report func(int)) error {
+	cells := make([]uint32, len(rows))
+	squares := make([]float64, len(rows)) // of each residual
+	sizes := make([]float64, len(rows))   // squared length of each vector
+	parallel(ctx, len(rows), 1024, func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			v := vectors.Row(int(rows[i]))
+			cells[i] = c.cellOf(v, idOf(ids, int(rows[i])), ids != nil)
+			centroid := c.Centroid(int(cells[i]))
+			for d, x := range v {
+				r := float64(x) - float64(centroid[d])
+				squares[i] += r * r
+				sizes[i] += float64(x) * float64(x)
+			}
+		}
+		report(hi - lo)
+	})
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+
+	// A cell seen few times is not believed: its mean square is drawn towards
+	// that of all cells. Nor is a scale believed that is nothing against the
+	// vectors, as where they all are equal.
+	const prior = 4    // vectors that the mean of all cells counts for
+	const floor = 1e-4 // of a vector's mean square: 1/100 of its length
+	sums := make([]float64, c.Cells())
+	counts := make([]float64, c.Cells())
+	var all, size float64
+	for i, cell := range cells {
+		sums[cell] += squares[i]
+		counts[cell]++
+		all += squares[i]
+		size += sizes[i]
+	}
+	n := float64(max(len(rows), 1))
+	mean := max(all/n, floor*size/n)
+	c.cellScale = make([]float32, c.Cells())
+	for cell := range c.cellScale {
+		square := max((sums[cell]+prior*mean)/(counts[cell]+prior), floor*size/n)
+		c.cellScale[cell] = float32(math.Sqrt(square / float64(c.dim)))
+	}
+	c.levels = trainLevels(c.scaledResiduals(vectors, rows, cells), c.kind.bits())
+	return nil
+}
+
+// scaledResiduals returns residual components of evenly spaced vectors.
+func (c *Codebook) scaledResiduals(vectors simd.Matrix, rows []int32, cells []uint32) []float32 {
+	const components = 1 << 19
+	n := min(len(rows), max(components/c.dim, 1))
+	var out []float32
+	for i := range n {
+		at := int(int64(i) * int64(len(rows)) / int64(n))
+		scale := c.cellScale[cells[at]]
+		if scale == 0 {
+			continue
+		}
+		centroid := c.Centroid(int(cells[at]))
+		for d, x := range vectors.Row(int(rows[at])) {
+			out = append(out, (x-centroid[d])/scale)
+		}
+	}
+	return out
+}
+
+// idOf returns ids[i], or 0 if there are no ids.
+func idOf(ids []uint32, i int) uint32 {
+	if ids == nil {
+		return 0
+	}
+	return ids[i]
+}

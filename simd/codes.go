@@ -1,0 +1,172 @@
+package simd
+
+import "math/bits"
+
+// Bit planes
+//
+// The codes of a document are 1, 2 or 4 bits per dimension, from 0 (the
+// smallest weight) up. They are stored as planes, coarse to fine, each plane
+// for all tokens of the document together, so that the first planes alone are
+// the document at a coarser level:
+//
+//	plane 0   tokens x dim/8 bytes   highest bit of the code
+//	plane 1   tokens x dim/8 bytes   second bit              (2 and 4 bits)
+//	plane 2-3 tokens x dim/4 bytes   the lower two bits      (4 bits)
+//
+// Dimension d is bit d%8 of byte d/8 of its token in planes 0 and 1, and bits
+// 2*(d%4) and 2*(d%4)+1 of byte d/4 in planes 2-3.
+
+// PlaneBytes returns the size of the planes of so many tokens.
+func PlaneBytes(tokens, dim, codeBits int) int { return tokens * (dim / 8) * codeBits }
+
+// SetCode stores the code of one dimension of one token. The planes must have
+// been zero there.
+func SetCode(planes []byte, tokens, dim, codeBits, token, d int, code uint8) {
+	width := dim / 8
+	at := token*width + d/8
+	for p := range min(codeBits, 2) {
+		planes[p*tokens*width+at] |= code >> (codeBits - 1 - p) & 1 << (d % 8)
+	}
+	if codeBits == 4 {
+		planes[2*tokens*width+token*2*width+d/4] |= code & 3 << (2 * (d % 4))
+	}
+}
+
+// Code returns what SetCode stored.
+func Code(planes []byte, tokens, dim, codeBits, token, d int) (code uint8) {
+	width := dim / 8
+	at := token*width + d/8
+	for p := range min(codeBits, 2) {
+		code = code<<1 | planes[p*tokens*width+at]>>(d%8)&1
+	}
+	if codeBits == 4 {
+		code = code<<2 | planes[2*tokens*width+token*2*width+d/4]>>(2*(d%4))&3
+	}
+	return code
+}
+
+// CodeQuery is a selection of a query's rows packed for dot products with the
+// weights that codes stand for. The zero value is ready for Reset; a value
+// serves one goroutine at a time and allocates nothing once it is warm.
+//
+// Eight bits of code (8, 4 or 2 dimensions) select one of 256 sums that were
+// made once per query: a dot product is a walk over dim*bits/8 table entries,
+// and one walk serves three rows. No vector is rebuilt.
+type CodeQuery struct {
+	dim, rows, bits int
+	block           int          // bytes of code whose sums fit a lane
+	tables          [][256]int64 // tables[g*width+i]: byte i of the code, rows 3g to 3g+2
+	index           []byte       // the codes of a document, byte i of all tokens together
+	sums            []int64
+}
+
+// Reset packs the given rows of q for a table of 2, 4 or 16 weights, the
+// number of codes of 1, 2 or 4 bits; nil rows means all. Every row must lie in
+// 0..q.Rows-1.
+func (p *CodeQuery) Reset(q *Query, rows []int, weights []int8) {
+	p.dim, p.rows = q.Dim, q.selected(rows)
+	p.bits = bits.Len(uint(len(weights))) - 1
+	perByte := 8 / p.bits
+	largest := 1
+	for _, w := range weights {
+		largest = max(largest, int(w), -int(w))
+	}
+	p.block = laneMax / (largest * 127 * perByte)
+	width := p.dim / perByte
+	groups := (p.rows + laneRows - 1) / laneRows
+	p.tables = grow(p.tables, groups*width)
+	for g := range groups {
+		lanes := q.laneCodes(rows, g)
+		for i := range width {
+			p.fill(&p.tables[g*width+i], lanes, i*perByte, weights)
+		}
+	}
+}
+
+// Rows returns the number of packed rows.
+func (p *CodeQuery) Rows() int { return p.rows }
+
+// fill makes the table of the dimensions from d on: first the words of each
+// dimension and code, then, dimension by dimension, all sums of them.
+func (p *CodeQuery) fill(table *[256]int64, lanes [laneRows][]int8, d int, weights []int8) {
+	var word [laneRows]int32
+	n := 1
+	table[0] = 0
+	for k := range 8 / p.bits {
+		for j, codes := range lanes {
+			if codes != nil {
+				word[j] = int32(codes[d+k])
+			}
+		}
+		row := packLanes(word[0], word[1], word[2])
+		for c := len(weights) - 1; c >= 0; c-- {
+			add := row * int64(weights[c])
+			for x := range n {
+				table[c*n+x] = table[x] + add
+			}
+		}
+		n *= len(weights)
+	}
+}
+
+// Dots writes the exact dot products of every token with every packed row:
+//
+//	dst[t*Rows+j] = sum over d of row[j][d] * weights[code of token t at d]
+//
+// planes holds the codes of so many tokens as laid out above.
+func (p *CodeQuery) Dots(dst []int32, planes []byte, tokens int) {
+	dst = dst[:tokens*p.rows]
+	clear(dst)
+	if tokens == 0 {
+		return
+	}
+	width := p.dim * p.bits / 8
+	p.index = grow(p.index, tokens*width)
+	p.sums = grow(p.sums, tokens)
+	gatherCodes(p.index, planes, tokens, p.dim, p.bits)
+	for g := 0; g*laneRows < p.rows; g++ {
+		lo, hi := g*laneRows, min((g+1)*laneRows, p.rows)
+		for i := 0; i < width; i += p.block {
+			end := min(i+p.block, width)
+			lookup(p.sums, p.tables[g*width+i:g*width+end], p.index[i*tokens:end*tokens])
+			for t, sum := range p.sums {
+				addLanes(dst[t*p.rows+lo:t*p.rows+hi], sum)
+			}
+		}
+	}
+}
+
+// lookup sets sums[t] to the sum over i of tables[i][index[i*len(sums)+t]].
+func lookup(sums []int64, tables [][256]int64, index []byte) {
+	clear(sums)
+	n := len(sums)
+	for ; len(tables) >= 4; tables = tables[4:] {
+		t0, t1, t2, t3 := &tables[0], &tables[1], &tables[2], &tables[3]
+		i0, i1, i2, i3 := index[:n], index[n:2*n], index[2*n:3*n], index[3*n:4*n]
+		for t := range sums {
+			sums[t] += t0[i0[t]] + t1[i1[t]] + t2[i2[t]] + t3[i3[t]]
+		}
+		index = index[4*n:]
+	}
+	for i := range tables {
+		table, ix := &tables[i], index[i*n:(i+1)*n]
+		for t, x := range ix {
+			sums[t] += table[x]
+		}
+	}
+}
+
+// gatherCodes turns planes into bytes of whole codes, the first dimension in
+// the lowest bits. Byte i of every token comes before byte i+1 of any.
+func gatherCodes(dst, planes []byte, tokens, dim, codeBits int) {
+	perByte := 8 / codeBits
+	for i := range dim / perByte {
+		for t := range tokens {
+			var b byte
+			for k := range perByte {
+				b |= Code(planes, tokens, dim, codeBits, t, i*perByte+k) << (k * codeBits)
+			}
+			dst[i*tokens+t] = b
+		}
+	}
+}
