@@ -1,0 +1,274 @@
+package corpus
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"math"
+	"strings"
+	"unicode/utf8"
+)
+
+// The saved form of an encoder, little endian:
+//
+//	offset  bytes       field
+//	0       8           magic "PAREWORD"
+//	8       4           version, 1
+//	12      4           Dim
+//	16      4           Window
+//	20      1           SplitCode, 0 or 1
+//	21      1           length of Language
+//	22      ...         Language
+//	        8, 8        LocalMix, GlobalMix (IEEE 754 double)
+//	        8           MinDocumentFrequency
+//	        8           MaxVocabulary
+//	        8           MaxTrainingTokens
+//	        8           Seed
+//	        8           texts: number of texts trained on
+//	        4           dropped: largest document frequency of a word left out
+//	        4           words: V, the number of words
+//	        4 x V       document frequencies, falling
+//	        1 x V       lengths of the words in bytes, at least 1
+//	        ...         the words, UTF-8, without separators, no two alike
+//	        Dim x V     vectors: int8, never -128, no row all zero
+//	        4           CRC-32C of everything before
+//
+// A row's scale is not stored: rows have length 1, so that it is one over the
+// length of the row's codes. Everything has one encoding only, which makes the
+// hash of these bytes a fingerprint of the encoder.
+
+const (
+	magic   = "PAREWORD"
+	version = 1 // 1: first version
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// ErrCorrupt reports saved bytes that are no encoder or are damaged,
+// ErrVersion ones of a version that this package does not read. The error text
+// names the field.
+var (
+	ErrCorrupt = errors.New("corpus: corrupt encoder")
+	ErrVersion = errors.New("corpus: unsupported encoder version")
+)
+
+// MarshalBinary returns the saved form, about Dim + 5 bytes and the word
+// itself per word. It never fails.
+func (e *Encoder) MarshalBinary() ([]byte, error) {
+	o, v := e.opts, e.vocab
+	words := strings.Join(v.words, "")
+	le := binary.LittleEndian
+	b := make([]byte, 0, 128+v.size()*(o.Dim+5)+len(words))
+	b = append(b, magic...)
+	b = le.AppendUint32(b, version)
+	b = le.AppendUint32(b, uint32(o.Dim))
+	b = le.AppendUint32(b, uint32(o.Window))
+	if o.SplitCode {
+		b = append(b, 1)
+	} else {
+		b = append(b, 0)
+	}
+	b = append(b, byte(len(o.Language)))
+	b = append(b, o.Language...)
+	b = le.AppendUint64(b, math.Float64bits(o.LocalMix))
+	b = le.AppendUint64(b, math.Float64bits(o.GlobalMix))
+	b = le.AppendUint64(b, uint64(o.MinDocumentFrequency))
+	b = le.AppendUint64(b, uint64(o.MaxVocabulary))
+	b = le.AppendUint64(b, uint64(o.MaxTrainingTokens))
+	b = le.AppendUint64(b, o.Seed)
+	b = le.AppendUint64(b, v.texts)
+	b = le.AppendUint32(b, v.dropped)
+	b = le.AppendUint32(b, uint32(v.size()))
+	for _, df := range v.df {
+		b = le.AppendUint32(b, df)
+	}
+	for _, word := range v.words {
+		b = append(b, byte(len(word)))
+	}
+	b = append(b, words...)
+	for _, c := range e.codes {
+		b = append(b, byte(c))
+	}
+	return le.AppendUint32(b, crc32.Checksum(b, castagnoli)), nil
+}
+
+// Load reads what MarshalBinary wrote. It accepts any bytes and keeps no
+// reference to them; errors wrap ErrCorrupt or ErrVersion and name the field.
+func Load(data []byte) (*Encoder, error) {
+	if !bytes.HasPrefix(data, []byte(magic)) {
+		return nil, fmt.Errorf("%w: magic: not a saved encoder", ErrCorrupt)
+	}
+	r := &reader{data: data[len(magic):]}
+	if v := r.uint32("version"); r.err == nil && v != version {
+		return nil, fmt.Errorf("%w: version is %d, want %d", ErrVersion, v, version)
+	}
+	if len(r.data) < 4 {
+		return nil, fmt.Errorf("%w: checksum: file ends early", ErrCorrupt)
+	}
+	body := len(data) - 4
+	if sum := binary.LittleEndian.Uint32(data[body:]); sum != crc32.Checksum(data[:body], castagnoli) {
+		return nil, fmt.Errorf("%w: checksum does not match", ErrCorrupt)
+	}
+	r.data = r.data[:len(r.data)-4]
+
+	opts := r.options()
+	vocab := r.vocabulary(opts)
+	codes := r.codes(vocab.size(), opts.Dim)
+	if len(r.data) > 0 {
+		r.fail("end", "%d bytes too many", len(r.data))
+	}
+	if r.err != nil {
+		return nil, r.err
+	}
+	return newEncoder(opts, vocab, codes), nil
+}
+
+// Fingerprint is a hash of the saved form. Encoders with the same fingerprint
+// give the same vectors.
+func (e *Encoder) Fingerprint() uint64 { return e.fingerprint() }
+
+func (e *Encoder) hash() uint64 {
+	data, _ := e.MarshalBinary() // never fails
+	sum := sha256.Sum256(data)
+	return binary.LittleEndian.Uint64(sum[:8])
+}
+
+// reader reads fields from the front of data. After the first error it reads
+// zeros and keeps that error.
+type reader struct {
+	data []byte
+	err  error
+}
+
+func (r *reader) fail(field, format string, args ...any) {
+	if r.err == nil {
+		r.err = fmt.Errorf("%w: %s: "+format, append([]any{ErrCorrupt, field}, args...)...)
+	}
+	r.data = nil
+}
+
+// bytes returns the next n bytes, nil on error.
+func (r *reader) bytes(field string, n int) []byte {
+	if r.err != nil {
+		return nil
+	}
+	if n < 0 || n > len(r.data) {
+		r.fail(field, "needs %d bytes, %d are left", n, len(r.data))
+		return nil
+	}
+	out := r.data[:n]
+	r.data = r.data[n:]
+	return out
+}
+
+func (r *reader) uint8(field string) uint8 {
+	if b := r.bytes(field, 1); b != nil {
+		return b[0]
+	}
+	return 0
+}
+
+func (r *reader) uint32(field string) uint32 {
+	if b := r.bytes(field, 4); b != nil {
+		return binary.LittleEndian.Uint32(b)
+	}
+	return 0
+}
+
+func (r *reader) uint64(field string) uint64 {
+	if b := r.bytes(field, 8); b != nil {
+		return binary.LittleEndian.Uint64(b)
+	}
+	return 0
+}
+
+// int reads a number that options keep as an int.
+func (r *reader) int(field string) int {
+	v := r.uint64(field)
+	if v > math.MaxInt32 {
+		r.fail(field, "%d is too large", v)
+	}
+	return int(v)
+}
+
+func (r *reader) options() Options {
+	o := Options{Dim: int(r.uint32("Dim")), Window: int(r.uint32("Window"))}
+	split := r.uint8("SplitCode")
+	if split > 1 {
+		r.fail("SplitCode", "is %d, want 0 or 1", split)
+	}
+	o.SplitCode = split == 1
+	o.Language = string(r.bytes("Language", int(r.uint8("Language"))))
+	o.LocalMix = math.Float64frombits(r.uint64("LocalMix"))
+	o.GlobalMix = math.Float64frombits(r.uint64("GlobalMix"))
+	o.MinDocumentFrequency = r.int("MinDocumentFrequency")
+	o.MaxVocabulary = r.int("MaxVocabulary")
+	o.MaxTrainingTokens = r.int("MaxTrainingTokens")
+	o.Seed = r.uint64("Seed")
+	if err := o.Validate(); err != nil && r.err == nil {
+		r.fail("options", "%w", err)
+	}
+	return o
+}
+
+func (r *reader) vocabulary(opts Options) vocabulary {
+	v := vocabulary{texts: r.uint64("texts"), dropped: r.uint32("dropped")}
+	if v.texts > math.MaxInt64 {
+		r.fail("texts", "%d is too large", v.texts)
+	}
+	if uint64(v.dropped) > v.texts {
+		r.fail("dropped", "%d of %d texts", v.dropped, v.texts)
+	}
+	size := int(r.uint32("words"))
+	if size > opts.MaxVocabulary {
+		r.fail("words", "%d, more than MaxVocabulary", size)
+	}
+	frequencies := r.bytes("document frequencies", 4*size)
+	lengths := r.bytes("lengths of the words", size)
+	if r.err != nil {
+		return vocabulary{}
+	}
+	v.df = make([]uint32, size)
+	v.words = make([]string, size)
+	seen := make(map[string]bool, size)
+	for i := range size {
+		df := binary.LittleEndian.Uint32(frequencies[4*i:])
+		if df == 0 || uint64(df) > v.texts || i > 0 && df > v.df[i-1] {
+			r.fail("document frequencies", "word %d of %d is in %d of %d texts", i, size, df, v.texts)
+		}
+		word := string(r.bytes("words", int(lengths[i])))
+		switch {
+		case r.err != nil:
+			return vocabulary{}
+		case word == "" || !utf8.ValidString(word):
+			r.fail("words", "word %d is %q", i, word)
+		case seen[word]:
+			r.fail("words", "%q appears twice", word)
+		}
+		seen[word] = true
+		v.df[i], v.words[i] = df, word
+	}
+	return v
+}
+
+func (r *reader) codes(rows, dim int) []int8 {
+	data := r.bytes("vectors", rows*dim)
+	codes := make([]int8, len(data))
+	for i, b := range data {
+		codes[i] = int8(b)
+		if codes[i] == math.MinInt8 {
+			r.fail("vectors", "row %d, column %d is -128", i/dim, i%dim)
+			return nil
+		}
+	}
+	for row := range len(codes) / max(dim, 1) {
+		if bytes.Count(data[row*dim:(row+1)*dim], []byte{0}) == dim {
+			r.fail("vectors", "row %d is zero", row)
+			return nil
+		}
+	}
+	return codes
+}
