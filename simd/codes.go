@@ -159,14 +159,42 @@ func lookup(sums []int64, tables [][256]int64, index []byte) {
 // gatherCodes turns planes into bytes of whole codes, the first dimension in
 // the lowest bits. Byte i of every token comes before byte i+1 of any.
 func gatherCodes(dst, planes []byte, tokens, dim, codeBits int) {
-	perByte := 8 / codeBits
-	for i := range dim / perByte {
+	width := dim / 8
+	plane0 := planes[:tokens*width]
+	switch codeBits {
+	case 1:
 		for t := range tokens {
-			var b byte
-			for k := range perByte {
-				b |= Code(planes, tokens, dim, codeBits, t, i*perByte+k) << (k * codeBits)
+			for i, b := range plane0[t*width : (t+1)*width] {
+				dst[i*tokens+t] = b
 			}
-			dst[i*tokens+t] = b
+		}
+	case 2:
+		plane1 := planes[tokens*width : 2*tokens*width]
+		for t := range tokens {
+			fine := plane1[t*width : (t+1)*width]
+			for i, b := range plane0[t*width : (t+1)*width] {
+				out := dst[2*i*tokens+t:]
+				out[0] = every2[b&15]<<1 | every2[fine[i]&15]
+				out[tokens] = every2[b>>4]<<1 | every2[fine[i]>>4]
+			}
+		}
+	case 4:
+		plane1 := planes[tokens*width : 2*tokens*width]
+		plane23 := planes[2*tokens*width : 4*tokens*width]
+		for t := range tokens {
+			fine, rest := plane1[t*width:(t+1)*width], plane23[t*2*width:(t+1)*2*width]
+			for i, b := range plane0[t*width : (t+1)*width] {
+				for k := range 4 {
+					low := rest[2*i+k/2] >> (k % 2 * 4) & 15
+					dst[(4*i+k)*tokens+t] = every4[b>>(2*k)&3]<<3 | every4[fine[i]>>(2*k)&3]<<2 | low>>2<<4 | low&3
+				}
+			}
 		}
 	}
 }
+
+// every2 and every4 move the bits of a number 2 and 4 places apart.
+var (
+	every2 = [16]byte{0x00, 0x01, 0x04, 0x05, 0x10, 0x11, 0x14, 0x15, 0x40, 0x41, 0x44, 0x45, 0x50, 0x51, 0x54, 0x55}
+	every4 = [4]byte{0x00, 0x01, 0x10, 0x11}
+)

@@ -98,35 +98,35 @@ const MaxCells = 1 << 24
 // Options say how a codebook is trained.
 type Options struct {
 	// Kind is how vectors are stored.
-	Kind Kind
+	Kind Kind `json:"kind"`
 
 	// Cells is the number of cells wanted; token ids may raise it, small
 	// samples lower it. 0 chooses it from the number of vectors: one cell per
 	// VectorsPerCell vectors with token ids, 16 times their square root,
 	// rounded to a power of two, without.
-	Cells int
+	Cells int `json:"cells"`
 
 	// VectorsPerCell is the number of vectors one cell stands for when Cells
 	// is 0 and token ids are known.
-	VectorsPerCell int
+	VectorsPerCell int `json:"vectors_per_cell"`
 
 	// MinCellVectors is the number of sample vectors from which on a token id
 	// has cells of its own. The vectors of all rarer ids share cells.
-	MinCellVectors int
+	MinCellVectors int `json:"min_cell_vectors"`
 
 	// Total is the number of vectors in the collection the sample stands for,
 	// 0 if the sample is all of it. Cells are chosen for this number.
-	Total int
+	Total int `json:"total"`
 
 	// Iterations is the number of k-means rounds.
-	Iterations int
+	Iterations int `json:"iterations"`
 
 	// MaxSample limits the training vectors; of more, evenly spaced ones are
 	// used.
-	MaxSample int
+	MaxSample int `json:"max_sample"`
 
 	// Seed makes the choice of first centroids repeatable.
-	Seed uint64
+	Seed uint64 `json:"seed"`
 }
 
 // DefaultOptions returns the options for most collections: 2 bits per
