@@ -1,0 +1,94 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// Exit codes.
+const (
+	exitDone    = 0
+	exitFailure = 1
+	exitUsage   = 2
+	exitGate    = 3
+)
+
+// errGate is wrapped by the error of a command that worked, but whose result
+// misses the quality that the user asked for.
+var errGate = errors.New("quality gate not met")
+
+// usageError is a mistake in the call: flags, arguments, configuration.
+type usageError struct {
+	err  error
+	hint string
+}
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+func (e *usageError) Hint() string  { return e.hint }
+
+// usage returns err as a mistake in the call; the hint may be empty.
+func usage(err error, hint string) error { return &usageError{err, hint} }
+
+// asUsage returns err as a mistake in the call unless it is one already.
+func asUsage(err error) error {
+	if _, ok := errors.AsType[*usageError](err); ok {
+		return err
+	}
+	return usage(err, "")
+}
+
+// exitCode returns the exit code that stands for err.
+func exitCode(err error) int {
+	switch _, badUsage := errors.AsType[*usageError](err); {
+	case err == nil:
+		return exitDone
+	case badUsage:
+		return exitUsage
+	case errors.Is(err, errGate):
+		return exitGate
+	default:
+		return exitFailure
+	}
+}
+
+// report prints err, one line for each of the errors joined in it, then its hints.
+func report(w io.Writer, err error) {
+	for line := range strings.Lines(err.Error()) {
+		fmt.Fprintf(w, "pare: %s\n", strings.TrimSpace(line))
+	}
+	for _, hint := range hints(err) {
+		fmt.Fprintf(w, "hint: %s\n", hint)
+	}
+}
+
+// hints returns what the errors in the tree of err advise, each piece once.
+func hints(err error) []string {
+	var found []string
+	add := func(hint string) {
+		if hint != "" && !slices.Contains(found, hint) {
+			found = append(found, hint)
+		}
+	}
+	if h, ok := err.(interface{ Hint() string }); ok {
+		add(h.Hint())
+	}
+	switch e := err.(type) {
+	case interface{ Unwrap() error }:
+		if inner := e.Unwrap(); inner != nil {
+			for _, hint := range hints(inner) {
+				add(hint)
+			}
+		}
+	case interface{ Unwrap() []error }:
+		for _, inner := range e.Unwrap() {
+			for _, hint := range hints(inner) {
+				add(hint)
+			}
+		}
+	}
+	return found
+}

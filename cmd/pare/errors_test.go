@@ -1,0 +1,40 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"testing"
+)
+
+func TestExitCode(t *testing.T) {
+	failure := errors.New("disk full")
+	for _, test := range []struct {
+		err  error
+		want int
+	}{
+		{nil, 0},
+		{failure, 1},
+		{usage(failure, ""), 2},
+		{fmt.Errorf("search: %w", usage(failure, "")), 2},
+		{fmt.Errorf("nDCG@10 is 0.41, want 0.53: %w", errGate), 3},
+	} {
+		if got := exitCode(test.err); got != test.want {
+			t.Errorf("%v: exit code %d, want %d", test.err, got, test.want)
+		}
+	}
+}
+
+func TestReport(t *testing.T) {
+	err := errors.Join(
+		usage(errors.New("first"), "look here"),
+		fmt.Errorf("second: %w", usage(errors.New("cause"), "look there")),
+		usage(errors.New("third"), "look here"),
+	)
+	var b bytes.Buffer
+	report(&b, err)
+	want := "pare: first\npare: second: cause\npare: third\nhint: look here\nhint: look there\n"
+	if b.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
+	}
+}

@@ -1,0 +1,165 @@
+package main
+
+// The voice of the command line, the same in every command:
+//
+//   - stdout carries data and nothing else; "pare … > file" is always safe.
+//   - stderr carries talk: progress (on a terminal only), statistics, errors.
+//     --quiet leaves only the errors.
+//   - An error is one line, "pare: " and what is wrong with what, in lower case and
+//     without a full stop. What to do about it follows in lines "hint: …".
+//   - --format says how data is written: table for people, tsv for cut and awk,
+//     json for programs, md for reports. Formats are never guessed from where the
+//     output goes. The table may change between versions; the others are kept.
+//   - Names are those of the flags and configuration keys. Times carry their unit,
+//     shares are written as percentages, "-" stands for a value that does not exist.
+//   - No colour carries meaning, nothing asks questions, and nothing is written
+//     outside of the paths that the user named.
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"unicode/utf8"
+
+	"github.com/spf13/pflag"
+)
+
+// column is a named column of a table; numbers are set to the right.
+type column struct {
+	name   string
+	number bool
+}
+
+// table is a result in rows and columns.
+type table struct {
+	columns []column
+	rows    [][]string
+}
+
+// emit writes a result: t as table, tsv or md, the same facts in value as json.
+func emit(w io.Writer, format string, t table, value any) error {
+	switch format {
+	case "table":
+		return t.writeText(w)
+	case "tsv":
+		return t.writeTSV(w)
+	case "md":
+		return t.writeMarkdown(w)
+	case "json":
+		encoder := json.NewEncoder(w)
+		encoder.SetEscapeHTML(false)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(value)
+	default:
+		return fmt.Errorf("unknown format %q", format)
+	}
+}
+
+// writeText writes aligned columns under upper-case names.
+func (t table) writeText(w io.Writer) error {
+	widths := make([]int, len(t.columns))
+	for i, c := range t.columns {
+		widths[i] = utf8.RuneCountInString(c.name)
+		for _, row := range t.rows {
+			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
+		}
+	}
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	line := func(cells []string) {
+		padded := make([]string, len(cells))
+		for i, cell := range cells {
+			padded[i] = oneLine(cell)
+			if t.columns[i].number {
+				padded[i] = fmt.Sprintf("%*s", widths[i], padded[i])
+			}
+		}
+		fmt.Fprintln(tw, strings.Join(padded, "\t"))
+	}
+	line(t.names(strings.ToUpper))
+	for _, row := range t.rows {
+		line(row)
+	}
+	return tw.Flush()
+}
+
+// writeTSV writes a line of names and a line per row.
+func (t table) writeTSV(w io.Writer) error {
+	var b strings.Builder
+	for _, row := range slices.Concat([][]string{t.names(strings.TrimSpace)}, t.rows) {
+		for i, cell := range row {
+			if i > 0 {
+				b.WriteByte('\t')
+			}
+			b.WriteString(oneLine(cell))
+		}
+		b.WriteByte('\n')
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// writeMarkdown writes a table as GitHub renders it.
+func (t table) writeMarkdown(w io.Writer) error {
+	var b strings.Builder
+	line := func(cells []string) {
+		for _, cell := range cells {
+			b.WriteString("| " + strings.ReplaceAll(oneLine(cell), "|", `\|`) + " ")
+		}
+		b.WriteString("|\n")
+	}
+	line(t.names(strings.TrimSpace))
+	rules := make([]string, len(t.columns))
+	for i, c := range t.columns {
+		rules[i] = "---"
+		if c.number {
+			rules[i] = "---:"
+		}
+	}
+	line(rules)
+	for _, row := range t.rows {
+		line(row)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// names returns the names of the columns, each changed by style.
+func (t table) names(style func(string) string) []string {
+	names := make([]string, len(t.columns))
+	for i, c := range t.columns {
+		names[i] = style(c.name)
+	}
+	return names
+}
+
+// oneLine replaces the characters that would break a row.
+func oneLine(cell string) string {
+	return strings.NewReplacer("\t", " ", "\r\n", " ", "\n", " ", "\r", " ").Replace(cell)
+}
+
+// formatFlag is the value of a flag --format.
+type formatFlag struct {
+	value   string
+	allowed []string
+}
+
+// addFormat adds --format to flags; the first of the formats is the default.
+func addFormat(flags *pflag.FlagSet, formats ...string) *formatFlag {
+	f := &formatFlag{formats[0], formats}
+	flags.Var(f, "format", "how to write the result")
+	return f
+}
+
+func (f *formatFlag) String() string { return f.value }
+func (f *formatFlag) Type() string   { return strings.Join(f.allowed, "|") }
+
+func (f *formatFlag) Set(text string) error {
+	if !slices.Contains(f.allowed, text) {
+		return fmt.Errorf("want %s", strings.Join(f.allowed, ", "))
+	}
+	f.value = text
+	return nil
+}

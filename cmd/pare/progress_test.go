@@ -1,0 +1,45 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+)
+
+func TestProgressIsSilentOffTerminals(t *testing.T) {
+	file, err := os.CreateTemp(t.TempDir(), "stderr")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	for _, quiet := range []bool{false, true} {
+		a := &app{quiet: quiet}
+		p := a.progress(file, "indexing", "documents", 10)
+		p.add(10)
+		p.done()
+	}
+	if info, err := file.Stat(); err != nil || info.Size() != 0 {
+		t.Errorf("wrote %d bytes, %v", info.Size(), err)
+	}
+	new(app).progress(new(bytes.Buffer), "indexing", "documents", -1).done()
+}
+
+func TestProgressShowsCountAndUnits(t *testing.T) {
+	var b bytes.Buffer
+	p := newProgress(&b, "indexing", "documents", 1000)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 100 {
+				p.add(1)
+			}
+		})
+	}
+	wg.Wait()
+	p.done()
+	if got := b.String(); !strings.Contains(got, "indexing") || !strings.Contains(got, "/1000") {
+		t.Errorf("bar shows %q", got)
+	}
+}
