@@ -76,12 +76,12 @@ type BM25Document struct{ ID, Title, Text string }
 // where a word that occurs twice in the query counts twice. (The factor k1+1
 // of older versions does not change the order.)
 //
-// The text analysis and the postings are bleve's, the sum is not: the "bm25"
-// scoring of bleve 2.6 differs from the formula in that it takes the square
-// root of tf, multiplies by idf twice, uses the number of distinct words of
-// the whole index in place of its length, and weighs each document by the
-// share of query words it has. On small collections that costs several points
-// of nDCG, and a weak baseline flatters everything compared with it.
+// The text analysis and the postings are bleve's, the sum is not. The "bm25"
+// scoring of bleve 2.6 departs from the formula: it takes the square root of
+// tf, multiplies by idf twice, takes the number of distinct words of the index
+// for the number of all words, and multiplies by the share of query words that
+// a document has. On the NPL collection that makes nDCG@10 0.347 instead of
+// 0.439, and a weak baseline flatters everything that is compared with it.
 //
 // Search is safe for concurrent use; Close is not, and ends all use.
 type BM25 struct {
