@@ -20,7 +20,7 @@ type Config struct {
 // Encoder is the section encoder of Config.
 type Encoder struct {
 	Kind      string `mapstructure:"kind" doc:"encoder: corpus (trained on the collection itself)"`
-	Language  string `mapstructure:"language" doc:"language of stems and stop words"`
+	Language  string `mapstructure:"language" doc:"language of stems and stop words; empty for neither"`
 	Dim       int    `mapstructure:"dim" doc:"dimensions of a token vector: a multiple of 8, at most 1024"`
 	SplitCode bool   `mapstructure:"split_code" doc:"split camelCase and snake_case identifiers into words"`
 	Seed      uint64 `mapstructure:"seed" doc:"seed of the training"`
@@ -99,7 +99,6 @@ func (c Config) Validate() error {
 	}
 
 	oneOf("encoder.kind", c.Encoder.Kind, "corpus")
-	named("encoder.language", c.Encoder.Language)
 	check(c.Encoder.Dim >= 8 && c.Encoder.Dim <= 1024 && c.Encoder.Dim%8 == 0,
 		"encoder.dim", "want a multiple of 8 from 8 to 1024, got %d", c.Encoder.Dim)
 	oneOf("codec.kind", c.Codec.Kind, "float32", "int8", "residual4", "residual2", "residual1")

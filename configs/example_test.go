@@ -41,6 +41,6 @@ func ExampleKeys() {
 	}
 	// Output:
 	// encoder.kind (PARE_ENCODER_KIND): encoder: corpus (trained on the collection itself); default corpus
-	// encoder.language (PARE_ENCODER_LANGUAGE): language of stems and stop words; default english
+	// encoder.language (PARE_ENCODER_LANGUAGE): language of stems and stop words; empty for neither; default english
 	// encoder.dim (PARE_ENCODER_DIM): dimensions of a token vector: a multiple of 8, at most 1024; default 128
 }
