@@ -101,7 +101,7 @@ func (c *Codebook) Sections() []Section {
 //	CRC-64 (ECMA) of all before        8
 const (
 	magic         = "PARECODE"
-	headerBytes   = 32
+	headerBytes   = 28
 	checksumBytes = 8
 
 	// Version 1 is the first one.
@@ -159,7 +159,7 @@ func Load(data []byte) (*Codebook, error) {
 		return nil, err
 	}
 
-	d := decoder{rest: body[24:]}
+	d := decoder{rest: body[headerBytes-4:]} // from the weight scale on
 	bits := c.kind.bits()
 	c.levels.scale = d.float()
 	if bits > 0 {
@@ -216,16 +216,16 @@ func (c *Codebook) checkHeader(cells, ids, groups int) error {
 func (c *Codebook) checkFields() error {
 	corrupt := func(field string) error { return fmt.Errorf("%w: codebook %s", ErrCorrupt, field) }
 	scales := func(v []float32) bool {
-		return !slices.ContainsFunc(v, func(x float32) bool { return x < 0 || x-x != 0 })
+		return !slices.ContainsFunc(v, func(x float32) bool { return !(x >= 0 && x <= MaxComponent) })
 	}
-	finite := func(v []float32) bool {
-		return !slices.ContainsFunc(v, func(x float32) bool { return x-x != 0 })
+	moderate := func(v []float32) bool {
+		return !slices.ContainsFunc(v, func(x float32) bool { return !(x >= -MaxComponent && x <= MaxComponent) })
 	}
 	cells := len(c.centroidScale)
 	switch {
 	case !scales([]float32{c.levels.scale}):
 		return corrupt("weight scale")
-	case !finite(c.levels.cuts) || !slices.IsSorted(c.levels.cuts):
+	case !moderate(c.levels.cuts) || !slices.IsSorted(c.levels.cuts):
 		return corrupt("cuts")
 	case slices.Contains(c.levels.weights, math.MinInt8):
 		return corrupt("weights")
@@ -239,7 +239,7 @@ func (c *Codebook) checkFields() error {
 		return corrupt("token ids")
 	case c.first[0] != 0 || !ascending(c.first) || int(c.first[len(c.ids)]) > cells:
 		return corrupt("first cells")
-	case !finite(c.coarse.floats.Data):
+	case !moderate(c.coarse.floats.Data):
 		return corrupt("coarse centroids")
 	case !c.coarse.valid(cells):
 		return corrupt("cells by group")

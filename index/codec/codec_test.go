@@ -1,9 +1,14 @@
 package codec
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"math"
 	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/pare-search/pare/simd"
@@ -35,36 +40,423 @@ func train(t testing.TB, m simd.Matrix, ids []uint32, kind Kind) *Codebook {
 	t.Helper()
 	opts := DefaultOptions()
 	opts.Kind = kind
-	c, err := Train(context.Background(), m, ids, opts, nil)
+	c, err := Train(t.Context(), m, ids, opts, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
 }
 
-func TestRoundTrip(t *testing.T) {
-	m, ids := tokens(1, 3000, 128, 100)
+// build trains with options of its own and encodes the first rows as one
+// document.
+func build(t testing.TB, m simd.Matrix, ids []uint32, kind Kind, rows int) (*Codebook, []byte) {
+	t.Helper()
+	c := train(t, m, ids, kind)
+	return c, encode(t, c, m.Slice(0, rows), firstIDs(ids, rows))
+}
+
+func encode(t testing.TB, c *Codebook, m simd.Matrix, ids []uint32) []byte {
+	t.Helper()
+	data, _, err := c.Encode(nil, m, ids)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func firstIDs(ids []uint32, n int) []uint32 {
+	if ids == nil {
+		return nil
+	}
+	return ids[:n]
+}
+
+// squaredError returns the mean squared distance between the rows of a and b.
+func squaredError(a, b simd.Matrix) float64 {
+	var sum float64
+	for i, x := range a.Data {
+		sum += math.Pow(float64(x)-float64(b.Data[i]), 2)
+	}
+	return sum / float64(a.Rows)
+}
+
+func TestErrorFallsWithBits(t *testing.T) {
+	for _, dim := range []int{8, 24, 40, 96, 128, 384, 768, 1024} {
+		m, ids := tokens(1, 600, dim, 20)
+		last := 1.0 // unit vectors against nothing at all
+		for _, kind := range Kinds {
+			c, data := build(t, m, ids, kind, 100)
+			if len(data) != c.PayloadBytes(100) {
+				t.Errorf("%v, %d dimensions: %d bytes, want %d", kind, dim, len(data), c.PayloadBytes(100))
+			}
+			got, err := c.Decode(data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			e := squaredError(m.Slice(0, 100), got)
+			if e > last/2 {
+				t.Errorf("%v, %d dimensions: squared error %g, that of the kind before is %g", kind, dim, e, last)
+			}
+			last = e
+		}
+		if last != 0 {
+			t.Errorf("float32, %d dimensions: squared error %g", dim, last)
+		}
+	}
+}
+
+// TestPayloadBytes pins the sizes that the documentation promises.
+func TestPayloadBytes(t *testing.T) {
+	m, ids := tokens(1, 300, 128, 5)
+	for kind, perVector := range map[Kind]int{Residual1: 20, Residual2: 36, Residual4: 68, Int8: 132, Float32: 512} {
+		c := train(t, m, ids, kind)
+		if got := c.PayloadBytes(100); got != 8+100*perVector {
+			t.Errorf("%v: %d bytes for 100 vectors, want 8 + 100 * %d", kind, got, perVector)
+		}
+	}
+}
+
+func TestDecodedLength(t *testing.T) {
+	m, ids := tokens(2, 500, 96, 10)
+	for i := range 100 {
+		for d := range m.Row(i) {
+			m.Row(i)[d] *= float32(1 + i) // lengths 1 to 100
+		}
+	}
+	for _, kind := range []Kind{Residual1, Residual2, Residual4} {
+		c, data := build(t, m, ids, kind, 100)
+		got, err := c.Decode(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range got.Rows {
+			length := math.Sqrt(float64(simd.Dot(got.Row(i), got.Row(i))))
+			// A half has 11 bits: relative error up to 2^-12.
+			if want := float64(1 + i); math.Abs(length-want) > want/2048 {
+				t.Errorf("%v: vector %d has length %g, want %g", kind, i, length, want)
+			}
+		}
+	}
+}
+
+func TestPlanesNest(t *testing.T) {
+	const rows, dim = 40, 40
+	m, ids := tokens(3, 2000, dim, 30)
+	planes := make(map[Kind][]byte)
+	for _, kind := range []Kind{Residual1, Residual2, Residual4} {
+		c, data := build(t, m, ids, kind, rows)
+		planes[kind] = data[c.PayloadBytes(0)+rows*4:]
+	}
+	one, two := planes[Residual1], planes[Residual2]
+	if !bytes.Equal(one, two[:len(one)]) {
+		t.Error("plane 0 of residual1 and residual2 differ")
+	}
+	if !bytes.Equal(two, planes[Residual4][:len(two)]) {
+		t.Error("planes 0 and 1 of residual2 and residual4 differ")
+	}
+}
+
+func TestLevelsOfNormalDistribution(t *testing.T) {
+	// Max, Quantizing for minimum distortion, 1960, table I: cuts and outputs
+	// of the best quantiser with 2 and 4 levels.
+	for _, want := range []struct {
+		bits    int
+		cuts    []float64
+		weights []float64
+	}{
+		{1, []float64{0}, []float64{-.7980, .7980}},
+		{2, []float64{-.9816, 0, .9816}, []float64{-1.510, -.4528, .4528, 1.510}},
+	} {
+		l := trainLevels(normalQuantiles(1<<16), want.bits)
+		for i, cut := range want.cuts {
+			if math.Abs(float64(l.cuts[i])-cut) > 0.01 {
+				t.Errorf("%d bits: cut %d is %g, want %g", want.bits, i, l.cuts[i], cut)
+			}
+		}
+		for i, w := range want.weights {
+			if got := float64(l.scale) * float64(l.weights[i]); math.Abs(got-w) > float64(l.scale)/2+0.01 {
+				t.Errorf("%d bits: weight %d is %g, want %g", want.bits, i, got, w)
+			}
+		}
+	}
+}
+
+func TestTrainIsDeterministic(t *testing.T) {
+	m, ids := tokens(4, 40000, 8, 50)
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	for _, ids := range [][]uint32{ids, nil} {
+		var first *Codebook
+		for _, procs := range []int{1, 2, 5} {
+			runtime.GOMAXPROCS(procs)
+			opts := DefaultOptions()
+			opts.Cells = 600 // enough for the shared and the two-level paths
+			c, err := Train(t.Context(), m, ids, opts, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if first == nil {
+				first = c
+				if c.coarse.floats.Rows == 0 {
+					t.Fatalf("%d cells have no coarse groups", c.Cells())
+				}
+			}
+			if !bytes.Equal(c.data, first.data) {
+				t.Errorf("codebook of %d processors differs from that of one", procs)
+			}
+		}
+	}
+}
+
+// TestTinyCollections trains on samples with nothing to learn from.
+func TestTinyCollections(t *testing.T) {
+	equal := simd.NewMatrix(200, 16)
+	for i := range equal.Data {
+		equal.Data[i] = float32(i%16) - 4
+	}
+	some, _ := tokens(5, 5, 16, 3)
+	huge, tiny := simd.NewMatrix(50, 16), simd.NewMatrix(50, 16)
+	for i := range huge.Data {
+		huge.Data[i] = MaxComponent * float32(1-i%3)
+		tiny.Data[i] = 1e-38 * float32(i%7)
+	}
+	for name, m := range map[string]simd.Matrix{
+		"no vectors":  {Dim: 16},
+		"one vector":  some.Slice(0, 1),
+		"few vectors": some,
+		"all equal":   equal,
+		"all zero":    simd.NewMatrix(100, 16),
+		"huge":        huge,
+		"tiny":        tiny,
+	} {
+		for _, kind := range Kinds {
+			for _, ids := range [][]uint32{nil, make([]uint32, m.Rows)} {
+				opts := DefaultOptions()
+				opts.Kind, opts.Cells = kind, 40
+				c, err := Train(t.Context(), m, ids, opts, nil)
+				if err != nil {
+					t.Fatalf("%s, %v: %v", name, kind, err)
+				}
+				if c.Cells() < 1 {
+					t.Fatalf("%s, %v: %d cells", name, kind, c.Cells())
+				}
+				if _, err := Load(c.data); err != nil {
+					t.Errorf("%s, %v: %v", name, kind, err)
+				}
+				for _, doc := range []simd.Matrix{m, {}, some} {
+					data := encode(t, c, doc, nil)
+					if rows, err := c.Check(data); err != nil || rows != doc.Rows {
+						t.Errorf("%s, %v: %d rows, %v", name, kind, rows, err)
+					}
+				}
+				back, err := c.Decode(encode(t, c, m, ids))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if name == "all equal" {
+					// Only the rounding of centroids to int8 is left.
+					if e := squaredError(m, back); e > 1e-4*float64(simd.Dot(m.Row(0), m.Row(0))) {
+						t.Errorf("%s, %v: squared error %g", name, kind, e)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestCellOf compares the search through groups with a plain loop over cells.
+func TestCellOf(t *testing.T) {
+	m, ids := tokens(6, 20000, 32, 400)
+	opts := DefaultOptions()
+	opts.Cells = 800
+	c, err := Train(t.Context(), m, ids, opts, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	distance := func(v []float32, cell int) (sum float64) {
+		for d, x := range c.Centroid(cell) {
+			sum += math.Pow(float64(x)-float64(v[d]), 2)
+		}
+		return sum
+	}
+	found := 0
+	for i := range 500 {
+		v := m.Row(i)
+		got := int(c.cellOf(v, 0, false))
+		best := 0
+		for cell := range c.Cells() {
+			if distance(v, cell) < distance(v, best) {
+				best = cell
+			}
+		}
+		if got == best {
+			found++
+		}
+
+		own, ok := slices.BinarySearch(c.ids, ids[i])
+		if !ok {
+			continue
+		}
+		got = int(c.cellOf(v, ids[i], true))
+		best = int(c.first[own])
+		for cell := best; cell < int(c.first[own+1]); cell++ {
+			if distance(v, cell) < distance(v, best) {
+				best = cell
+			}
+		}
+		if distance(v, got) > distance(v, best)*(1+1e-5) {
+			t.Fatalf("vector %d of id %d: cell %d, want %d", i, ids[i], got, best)
+		}
+	}
+	if found < 490 {
+		t.Errorf("groups found the nearest cell of %d of 500 vectors", found)
+	}
+}
+
+func TestEncodeReturnsDistinctCells(t *testing.T) {
+	m, ids := tokens(7, 3000, 16, 60)
 	for _, kind := range Kinds {
 		c := train(t, m, ids, kind)
-		doc := m.Slice(0, 50)
-		b, cells, err := c.Encode(nil, doc, ids[:50])
+		prefix := []byte("before")
+		data, cells, err := c.Encode(prefix, m.Slice(0, 200), ids[:200])
 		if err != nil {
 			t.Fatal(err)
 		}
-		back, err := c.Decode(b)
+		if !bytes.HasPrefix(data, prefix) {
+			t.Errorf("%v: payload was not appended", kind)
+		}
+		var want []uint32
+		for i := range 200 {
+			want = append(want, c.cellOf(m.Row(i), ids[i], true))
+		}
+		slices.Sort(want)
+		if want = slices.Compact(want); !slices.Equal(cells, want) {
+			t.Errorf("%v: cells %v, want %v", kind, cells, want)
+		}
+		if kind.bits() == 0 {
+			continue
+		}
+		if got, err := c.DocumentCells(data[len(prefix):]); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%v: cells of the payload %v (%v), want %v", kind, got, err, want)
+		}
+	}
+}
+
+func TestEncodeRefusesBadVectors(t *testing.T) {
+	m, ids := tokens(8, 100, 16, 5)
+	c := train(t, m, ids, Residual2)
+	nan := simd.NewMatrix(2, 16)
+	nan.Data[20] = float32(math.NaN())
+	large := simd.NewMatrix(2, 16)
+	large.Data[3] = 2 * MaxComponent
+	for _, bad := range []struct {
+		m    simd.Matrix
+		ids  []uint32
+		want error
+	}{
+		{simd.NewMatrix(2, 24), nil, ErrShape},
+		{m, ids[:5], ErrShape},
+		{simd.Matrix{Rows: 2, Dim: 16, Data: make([]float32, 31)}, nil, simd.ErrShape},
+		{nan, nil, simd.ErrNotFinite},
+		{large, nil, ErrShape},
+	} {
+		if data, _, err := c.Encode([]byte{1}, bad.m, bad.ids); !errors.Is(err, bad.want) || len(data) != 1 {
+			t.Errorf("%d x %d: %v, want %v", bad.m.Rows, bad.m.Dim, err, bad.want)
+		}
+	}
+}
+
+func TestTrainStopsWithContext(t *testing.T) {
+	m, ids := tokens(9, 2000, 16, 5)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Train(ctx, m, ids, DefaultOptions(), nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want %v", err, context.Canceled)
+	}
+}
+
+func TestTrainReportsProgress(t *testing.T) {
+	m, ids := tokens(10, 5000, 16, 50)
+	last, end := 0, 0
+	_, err := Train(t.Context(), m, ids, DefaultOptions(), func(done, total int) {
+		if done < last {
+			t.Errorf("progress went from %d to %d", last, done)
+		}
+		last, end = done, total
+	})
+	if err != nil || last != end || end != 2*m.Rows {
+		t.Errorf("ended at %d of %d (%v)", last, end, err)
+	}
+}
+
+func TestOptionsValidateReportsEverything(t *testing.T) {
+	if err := DefaultOptions().Validate(); err != nil {
+		t.Error(err)
+	}
+	err := Options{Kind: 3, Cells: -1, Total: -1}.Validate()
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, word := range []string{"kind(3)", "cells -1", "vectors per cell 0", "of its own 0", "total -1", "iterations 0", "sample 0"} {
+		if !strings.Contains(err.Error(), word) {
+			t.Errorf("error lacks %q:\n%v", word, err)
+		}
+	}
+}
+
+func TestKindNames(t *testing.T) {
+	for _, k := range Kinds {
+		text, err := k.MarshalText()
 		if err != nil {
 			t.Fatal(err)
 		}
-		var e float64
-		for i, x := range doc.Data {
-			e += math.Pow(float64(x-back.Data[i]), 2)
+		var back Kind
+		if err := back.UnmarshalText(text); err != nil || back != k {
+			t.Errorf("%v came back as %v (%v)", k, back, err)
 		}
-		s := c.NewScorer()
-		s.Reset(simd.PackQuery(m.Slice(100, 110)))
-		got, err := s.Score(b, nil)
-		best := make([]float32, 10)
-		simd.Reset(best)
-		simd.PackQuery(m.Slice(100, 110)).MaxSim(back, best)
-		t.Log(kind, c.Cells(), len(cells), len(b), e/50, got, simd.Sum(best), err)
+	}
+	if _, err := ParseKind("residual3"); err == nil {
+		t.Error("residual3 is a kind")
+	}
+}
+
+func TestFloat16(t *testing.T) {
+	last := float32(-1)
+	for h := range uint16(0x7c00) {
+		x, ok := fromFloat16(h)
+		if !ok || x <= last {
+			t.Fatalf("%04x: %g (%v) after %g", h, x, ok, last)
+		}
+		if back := float16(x); back != h {
+			t.Fatalf("%04x is %g, which is %04x", h, x, back)
+		}
+		if h > 0 { // the middle rounds to even, beside it to the nearest
+			mid := last + (x-last)/2
+			if got := float16(mid); got%2 != 0 {
+				t.Fatalf("middle %g rounds to %04x", mid, got)
+			}
+			if got := float16(math.Nextafter32(mid, 0)); got != h-1 {
+				t.Fatalf("below %g rounds to %04x, want %04x", mid, got, h-1)
+			}
+			if got := float16(math.Nextafter32(mid, x)); got != h {
+				t.Fatalf("above %g rounds to %04x, want %04x", mid, got, h)
+			}
+		}
+		last = x
+	}
+	for _, h := range []uint16{0x7c00, 0x7e00, 0x8000, 0xffff} {
+		if _, ok := fromFloat16(h); ok {
+			t.Errorf("%04x is accepted", h)
+		}
+	}
+	for _, x := range []float32{1e6, float32(math.Inf(1)), float32(math.NaN())} {
+		if got := float16(x); got != 0x7bff {
+			t.Errorf("%g is %04x, want the largest half", x, got)
+		}
+	}
+	if x, _ := fromFloat16(0x3c00); x != 1 {
+		t.Errorf("3c00 is %g, want 1", x)
+	}
+	if x, _ := fromFloat16(0x3555); math.Abs(float64(x)-1.0/3) > 1e-4 {
+		t.Errorf("3555 is %g, want a third", x)
 	}
 }

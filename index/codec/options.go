@@ -101,9 +101,10 @@ type Options struct {
 	Kind Kind `json:"kind"`
 
 	// Cells is the number of cells wanted; token ids may raise it, small
-	// samples lower it. 0 chooses it from the number of vectors: one cell per
-	// VectorsPerCell vectors with token ids, 16 times their square root,
-	// rounded to a power of two, without.
+	// samples lower it. 0 chooses it from the number of vectors n. With token
+	// ids that is n/VectorsPerCell, in small collections up to twice as many
+	// but not beyond 16 sqrt(n); without ids 16 sqrt(n) rounded down to a power
+	// of two, at most n/32.
 	Cells int `json:"cells"`
 
 	// VectorsPerCell is the number of vectors one cell stands for when Cells
@@ -135,7 +136,7 @@ func DefaultOptions() Options {
 	return Options{
 		Kind:           Residual2,
 		VectorsPerCell: 128,
-		MinCellVectors: 8,
+		MinCellVectors: 16,
 		Iterations:     8,
 		MaxSample:      4_000_000,
 		Seed:           1,

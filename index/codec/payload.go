@@ -139,7 +139,7 @@ func (c *Codebook) factor(p *payload, row int) (float32, error) {
 	return f, nil
 }
 
-// floats reads a row of a float32 payload into dst.
+// floatRow reads a row of a float32 payload into dst.
 func (c *Codebook) floatRow(dst []float32, p *payload, row int) error {
 	values := p.body[4*c.dim*row : 4*c.dim*(row+1)]
 	for d := range dst {
@@ -165,7 +165,7 @@ func (c *Codebook) Encode(dst []byte, vectors simd.Matrix, ids []uint32) (payloa
 	if ids != nil && len(ids) != vectors.Rows {
 		return dst, nil, fmt.Errorf("%w: %d token ids for %d vectors", ErrShape, len(ids), vectors.Rows)
 	}
-	if err := vectors.Validate(); err != nil {
+	if err := checkVectors(vectors); err != nil {
 		return dst, nil, fmt.Errorf("encode: %w", err)
 	}
 	n := vectors.Rows

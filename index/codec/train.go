@@ -12,8 +12,9 @@ import (
 )
 
 // Train learns a codebook from a sample of vectors, one row each. ids are
-// their token ids, or nil; with ids every id has cells of its own. Any finite
-// vectors will do, none included; unit length is usual.
+// their token ids, or nil; with ids, k-means runs inside each id. Unit length
+// is usual, but any vectors will do, none included, with components up to
+// MaxComponent in size.
 //
 // It uses all processors; the result depends only on the arguments. progress,
 // if not nil, is told how much of the work is done, from one goroutine at a
@@ -25,7 +26,7 @@ func Train(ctx context.Context, vectors simd.Matrix, ids []uint32, opts Options,
 	if err := simd.CheckDim(vectors.Dim); err != nil {
 		return nil, fmt.Errorf("train: %w", err)
 	}
-	if err := vectors.Validate(); err != nil {
+	if err := checkVectors(vectors); err != nil {
 		return nil, fmt.Errorf("train: %w", err)
 	}
 	if ids != nil && len(ids) != vectors.Rows {
@@ -127,13 +128,13 @@ func cellBudget(sample int, withIDs bool, opts Options) int {
 		return opts.Cells
 	}
 	total := max(sample, opts.Total)
-	if withIDs {
-		return min(max(total/opts.VectorsPerCell, 1), MaxCells)
+	root := 16 * math.Sqrt(float64(max(total, 1))) // the rule of ColBERTv2
+	if !withIDs {
+		cells := int(math.Exp2(math.Floor(math.Log2(root))))
+		return min(cells, max(sample/32, 1), MaxCells)
 	}
-	// 16 sqrt(n), the rule of ColBERTv2, unless that leaves too few vectors
-	// for each cell.
-	wanted := math.Exp2(math.Floor(math.Log2(16 * math.Sqrt(float64(max(total, 1))))))
-	return min(max(int(wanted), 1), max(sample/32, 1), MaxCells)
+	cells := total / opts.VectorsPerCell
+	return min(max(cells, min(2*cells, int(root)), 1), MaxCells)
 }
 
 // trainCoarse groups the cells if they are many.
@@ -235,6 +236,23 @@ func (c *Codebook) scaledResiduals(vectors simd.Matrix, rows []int32, cells []ui
 		}
 	}
 	return out
+}
+
+// MaxComponent is the largest size of a vector's component: squares and dot
+// products of such vectors stay finite.
+const MaxComponent = 1e15
+
+// checkVectors checks the sizes and values of vectors.
+func checkVectors(m simd.Matrix) error {
+	if err := m.Validate(); err != nil {
+		return err
+	}
+	for i, x := range m.Data {
+		if x > MaxComponent || x < -MaxComponent {
+			return fmt.Errorf("%w: row %d, column %d is %v, beyond %g", ErrShape, i/m.Dim, i%m.Dim, x, MaxComponent)
+		}
+	}
+	return nil
 }
 
 // idOf returns ids[i], or 0 if there are no ids.

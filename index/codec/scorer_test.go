@@ -1,0 +1,454 @@
+package codec
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc64"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/pare-search/pare/simd"
+)
+
+// plainMaxima computes what the Scorer's documentation says, with a plain
+// integer loop in place of the kernels.
+func plainMaxima(t *testing.T, c *Codebook, q *simd.Query, data []byte) (best []float32, arg []int32) {
+	t.Helper()
+	p, err := c.parse(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	best, arg = make([]float32, q.Rows), make([]int32, q.Rows)
+	simd.Reset(best)
+	for row := range q.Rows {
+		arg[row] = -1
+		codes, rowScale := q.Codes(row)
+		for token := range p.rows {
+			factor, err := c.factor(&p, token)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var score float32
+			var sum int64
+			switch c.kind {
+			case Float32:
+				v := make([]float32, c.dim)
+				if err := c.floatRow(v, &p, token); err != nil {
+					t.Fatal(err)
+				}
+				score = simd.Dot(q.Float().Row(row), v)
+			case Int8:
+				for d, x := range codes {
+					sum += int64(x) * int64(int8(p.body[token*c.dim+d]))
+				}
+				inner := rowScale * float32(sum)
+				score = factor * inner
+			default:
+				cell, err := c.cell(&p, token)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for d, x := range codes {
+					sum += int64(x) * int64(c.levels.weights[simd.Code(p.body, p.rows, c.dim, c.kind.bits(), token, d)])
+				}
+				step := rowScale * c.levels.scale
+				step *= c.cellScale[cell]
+				inner := float32(step * float32(sum))
+				outer := float32(simd.Dot(q.Float().Row(row), c.Centroid(int(cell))) + inner)
+				score = factor * outer
+			}
+			if score > best[row] {
+				best[row], arg[row] = score, int32(token)
+			}
+		}
+	}
+	return best, arg
+}
+
+func TestScorerIsExact(t *testing.T) {
+	for _, dim := range []int{8, 24, 40, 96, 128, 384, 768, 1024} {
+		m, ids := tokens(11, 400, dim, 10)
+		for _, kind := range Kinds {
+			c, data := build(t, m, ids, kind, 37)
+			s := c.NewScorer()
+			for _, rows := range []int{1, 3, 5, 64} { // the scorer is reused
+				q := simd.PackQuery(m.Slice(100, 100+rows))
+				s.Reset(q)
+				name := fmt.Sprint(kind, " ", dim, " dimensions, ", rows, " rows")
+				checkScorer(t, name, c, s, q, data)
+				checkScorer(t, name+", no vectors", c, s, q, encode(t, c, simd.Matrix{}, nil))
+			}
+		}
+	}
+}
+
+func checkScorer(t *testing.T, name string, c *Codebook, s *Scorer, q *simd.Query, data []byte) {
+	t.Helper()
+	want, wantArg := plainMaxima(t, c, q, data)
+	best, arg := make([]float32, q.Rows), make([]int32, q.Rows)
+	if err := s.Maxima(data, best, arg); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(best, want) || !slices.Equal(arg, wantArg) {
+		t.Fatalf("%s: maxima %v at %v, want %v at %v", name, best, arg, want, wantArg)
+	}
+	for _, rows := range [][]int{nil, {q.Rows - 1}, {0, q.Rows / 2}, {}} {
+		got, err := s.Score(data, rows)
+		if err != nil {
+			t.Fatal(err)
+		}
+		chosen := want
+		if rows != nil {
+			chosen = nil
+			for _, row := range rows {
+				chosen = append(chosen, want[row])
+			}
+		}
+		if got != simd.Sum(chosen) {
+			t.Fatalf("%s, rows %v: score %v, want %v", name, rows, got, simd.Sum(chosen))
+		}
+	}
+}
+
+// TestScorerAgreesWithDecode compares scores with float64 dot products of the
+// decoded vectors. They may differ by the rounding of the query to int8, at
+// most half its scale per dimension, and by float32 rounding.
+func TestScorerAgreesWithDecode(t *testing.T) {
+	m, ids := tokens(12, 1000, 128, 20)
+	for _, kind := range Kinds {
+		c, data := build(t, m, ids, kind, 60)
+		vectors, err := c.Decode(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := simd.PackQuery(m.Slice(500, 532))
+		s := c.NewScorer()
+		s.Reset(q)
+		best, arg := make([]float32, q.Rows), make([]int32, q.Rows)
+		if err := s.Maxima(data, best, arg); err != nil {
+			t.Fatal(err)
+		}
+		for row := range q.Rows {
+			_, scale := q.Codes(row)
+			want, bound := math.Inf(-1), 0.0
+			for token := range vectors.Rows {
+				var dot, size float64
+				for d, x := range vectors.Row(token) {
+					dot += float64(x) * float64(q.Float().Row(row)[d])
+					size += math.Abs(float64(x)) // of all of v: more than of the residual alone
+				}
+				want = max(want, dot)
+				bound = max(bound, float64(scale)/2*size*1.5+1e-5)
+			}
+			if kind == Float32 {
+				bound = 1e-5
+			}
+			if diff := math.Abs(float64(best[row]) - want); diff > bound {
+				t.Errorf("%v, row %d: %v, want %v within %g", kind, row, best[row], want, bound)
+			}
+		}
+	}
+}
+
+func TestCellSimilarities(t *testing.T) {
+	m, ids := tokens(13, 500, 24, 10)
+	c, data := build(t, m, ids, Residual2, 50)
+	q := simd.PackQuery(m.Slice(100, 108))
+	plain, probed := c.NewScorer(), c.NewScorer()
+	plain.Reset(q)
+	probed.Reset(q)
+	for _, row := range []int{5, 0, 5} {
+		for cell, got := range probed.CellSimilarities(row) {
+			if want := simd.Dot(q.Float().Row(row), c.Centroid(cell)); got != want {
+				t.Fatalf("row %d, cell %d: %v, want %v", row, cell, got, want)
+			}
+		}
+	}
+	a, errA := plain.Score(data, nil)
+	b, errB := probed.Score(data, nil)
+	if a != b || errA != nil || errB != nil {
+		t.Errorf("score %v (%v), after probing %v (%v)", a, errA, b, errB)
+	}
+	probed.Reset(simd.PackQuery(m.Slice(200, 203)))
+	if got, want := probed.CellSimilarities(0)[0], simd.Dot(m.Row(200), c.Centroid(0)); got != want {
+		t.Errorf("after Reset: %v, want %v", got, want)
+	}
+}
+
+func TestScorerRefuses(t *testing.T) {
+	m, ids := tokens(14, 200, 16, 5)
+	c, data := build(t, m, ids, Residual2, 10)
+	s := c.NewScorer()
+	if _, err := s.Score(data, nil); !errors.Is(err, ErrShape) {
+		t.Errorf("without a query: %v", err)
+	}
+	s.Reset(simd.PackQuery(simd.NewMatrix(2, 24)))
+	if _, err := s.Score(data, nil); !errors.Is(err, ErrShape) {
+		t.Errorf("with 24 dimensions: %v", err)
+	}
+	s.Reset(simd.PackQuery(m.Slice(0, 2)))
+	for _, rows := range [][]int{{2}, {-1}} {
+		if _, err := s.Score(data, rows); !errors.Is(err, ErrShape) {
+			t.Errorf("rows %v: %v", rows, err)
+		}
+	}
+	if err := s.Maxima(data, make([]float32, 3), nil); !errors.Is(err, ErrShape) {
+		t.Errorf("three maxima of two rows: %v", err)
+	}
+	if _, err := s.Score(data, nil); err != nil {
+		t.Errorf("after errors: %v", err)
+	}
+}
+
+func TestScorerDoesNotAllocate(t *testing.T) {
+	m, ids := tokens(15, 500, 128, 10)
+	for _, kind := range Kinds {
+		c, data := build(t, m, ids, kind, 50)
+		s := c.NewScorer()
+		queries := []*simd.Query{simd.PackQuery(m.Slice(100, 132)), simd.PackQuery(m.Slice(200, 220))}
+		some := []int{1, 2, 7}
+		i := 0
+		allocs := testing.AllocsPerRun(20, func() {
+			s.Reset(queries[i%2])
+			i++
+			s.CellSimilarities(3)
+			for _, rows := range [][]int{nil, some} {
+				if _, err := s.Score(data, rows); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+		if allocs > 0 {
+			t.Errorf("%v: %g allocations per query", kind, allocs)
+		}
+	}
+}
+
+// checkDamaged uses a payload of unknown origin in every way. What Check
+// accepts, the others must accept.
+func checkDamaged(t *testing.T, c *Codebook, s *Scorer, data []byte) {
+	t.Helper()
+	_, checked := c.Check(data)
+	_, scored := s.Score(data, nil)
+	_, decoded := c.Decode(data)
+	_, cells := c.DocumentCells(data)
+	for _, err := range []error{checked, scored, decoded, cells} {
+		if err != nil && (checked == nil || !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrVersion)) {
+			t.Fatalf("check %v, score %v, decode %v, cells %v", checked, scored, decoded, cells)
+		}
+	}
+	if (checked == nil) != (scored == nil && decoded == nil) {
+		t.Fatalf("check %v, but score %v, decode %v", checked, scored, decoded)
+	}
+}
+
+func TestDamagedPayloads(t *testing.T) {
+	m, ids := tokens(16, 300, 16, 5)
+	for _, kind := range Kinds {
+		c, data := build(t, m, ids, kind, 3)
+		s := c.NewScorer()
+		s.Reset(simd.PackQuery(m.Slice(50, 54)))
+		for n := range data {
+			if _, err := c.Check(data[:n]); !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrVersion) {
+				t.Fatalf("%v: first %d bytes: %v", kind, n, err)
+			}
+			checkDamaged(t, c, s, data[:n])
+		}
+		checkDamaged(t, c, s, append(slices.Clone(data), 0))
+		for bit := range 8 * len(data) {
+			damaged := slices.Clone(data)
+			damaged[bit/8] ^= 1 << (bit % 8)
+			checkDamaged(t, c, s, damaged)
+			if bit < 64 {
+				if _, err := c.Check(damaged); err == nil {
+					t.Errorf("%v: header bit %d flipped, nobody noticed", kind, bit)
+				}
+			}
+		}
+	}
+}
+
+func FuzzPayload(f *testing.F) {
+	m, ids := tokens(17, 300, 8, 5)
+	books, scorers := make(map[Kind]*Codebook), make(map[Kind]*Scorer)
+	for _, kind := range Kinds {
+		c, data := build(f, m, ids, kind, 3)
+		books[kind], scorers[kind] = c, c.NewScorer()
+		scorers[kind].Reset(simd.PackQuery(m.Slice(50, 54)))
+		f.Add(uint8(kind), data)
+	}
+	f.Fuzz(func(t *testing.T, kind uint8, data []byte) {
+		if c := books[Kind(kind)]; c != nil {
+			checkDamaged(t, c, scorers[Kind(kind)], data)
+		}
+	})
+}
+
+func TestLoad(t *testing.T) {
+	m, ids := tokens(18, 40000, 8, 60)
+	for _, kind := range Kinds {
+		for _, ids := range [][]uint32{ids, nil} {
+			opts := DefaultOptions()
+			opts.Kind, opts.Cells = kind, 600 // enough for coarse groups
+			c, err := Train(t.Context(), m, ids, opts, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			data, err := c.MarshalBinary()
+			if err != nil {
+				t.Fatal(err)
+			}
+			size := 0
+			for _, section := range c.Sections() {
+				size += section.Bytes
+			}
+			if size != len(data) {
+				t.Errorf("%v: sections are %d bytes, the codebook %d", kind, size, len(data))
+			}
+			back, err := Load(data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if back.Checksum() != c.Checksum() || back.Cells() != c.Cells() || back.Dim() != 8 || back.Kind() != kind {
+				t.Errorf("%v came back as %v, %d cells", kind, back.Kind(), back.Cells())
+			}
+			a := encode(t, c, m.Slice(0, 100), firstIDs(ids, 100))
+			b := encode(t, back, m.Slice(0, 100), firstIDs(ids, 100))
+			if !slices.Equal(a, b) {
+				t.Errorf("%v: payload differs after Load", kind)
+			}
+		}
+	}
+}
+
+// reseal corrects the checksum of a damaged codebook, so that the fields
+// behind it are looked at.
+func reseal(data []byte) []byte {
+	if len(data) < checksumBytes {
+		return data
+	}
+	body := data[:len(data)-checksumBytes]
+	return binary.LittleEndian.AppendUint64(slices.Clone(body), crc64.Checksum(body, crcTable))
+}
+
+// checkLoaded uses a codebook of unknown origin if Load accepts it.
+func checkLoaded(t *testing.T, data []byte) {
+	t.Helper()
+	c, err := Load(data)
+	if err != nil {
+		if !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrVersion) {
+			t.Fatal(err)
+		}
+		return
+	}
+	m, ids := tokens(19, 4, c.Dim(), 3)
+	payload := encode(t, c, m, ids)
+	if _, err := c.Check(payload); err != nil {
+		t.Fatal(err)
+	}
+	encode(t, c, m, nil)
+	s := c.NewScorer()
+	s.Reset(simd.PackQuery(m))
+	if _, err := s.Score(payload, nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestDamagedCodebooks(t *testing.T) {
+	m, ids := tokens(20, 300, 8, 5)
+	for _, kind := range []Kind{Residual2, Int8} {
+		data, err := train(t, m, ids, kind).MarshalBinary()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := range data {
+			if _, err := Load(data[:n]); err == nil {
+				t.Fatalf("first %d bytes are a codebook", n)
+			}
+			checkLoaded(t, reseal(data[:n]))
+		}
+		for bit := range 8 * len(data) {
+			damaged := slices.Clone(data)
+			damaged[bit/8] ^= 1 << (bit % 8)
+			if _, err := Load(damaged); err == nil {
+				t.Fatalf("bit %d flipped, nobody noticed", bit)
+			}
+			checkLoaded(t, reseal(damaged))
+		}
+	}
+}
+
+func FuzzLoad(f *testing.F) {
+	m, ids := tokens(21, 300, 8, 5)
+	for _, kind := range Kinds {
+		data, err := train(f, m, ids, kind).MarshalBinary()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		checkLoaded(t, data)
+		checkLoaded(t, reseal(data))
+	})
+}
+
+func BenchmarkScore(b *testing.B) {
+	const rows, length = 32, 120
+	m, ids := tokens(22, 12000, 128, 300)
+	for _, kind := range Kinds {
+		b.Run(kind.String(), func(b *testing.B) {
+			c := train(b, m, ids, kind)
+			var docs [][]byte
+			for at := 0; at+length <= m.Rows; at += length {
+				docs = append(docs, encode(b, c, m.Slice(at, at+length), ids[at:at+length]))
+			}
+			rng := rand.New(rand.NewPCG(1, 1))
+			s := c.NewScorer()
+			s.Reset(simd.PackQuery(m.Slice(0, rows)))
+			for b.Loop() {
+				if _, err := s.Score(docs[rng.IntN(len(docs))], nil); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(rows*length)*float64(b.N)/b.Elapsed().Seconds()/1e6, "Mpair/s")
+		})
+	}
+}
+
+func BenchmarkTrain(b *testing.B) {
+	m, ids := tokens(23, 150_000, 128, 5000)
+	for name, ids := range map[string][]uint32{"ids": ids, "noids": nil} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if _, err := Train(b.Context(), m, ids, DefaultOptions(), nil); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(m.Rows)*float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
+		})
+	}
+}
+
+func BenchmarkEncode(b *testing.B) {
+	const length = 120
+	m, ids := tokens(24, 30_000, 128, 500)
+	for name, ids := range map[string][]uint32{"ids": ids, "noids": nil} {
+		for _, kind := range Kinds {
+			b.Run(name+"/"+kind.String(), func(b *testing.B) {
+				c := train(b, m, ids, kind)
+				var dst []byte
+				for b.Loop() {
+					var err error
+					if dst, _, err = c.Encode(dst[:0], m.Slice(0, length), firstIDs(ids, length)); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.ReportMetric(length*float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
+			})
+		}
+	}
+}
