@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"iter"
 	"math"
 	"os"
@@ -22,27 +23,50 @@ import (
 )
 
 // TestReference compares exact MaxSim over the encoder's vectors with figures
-// measured by an independent implementation of the recipe (Python, numpy and
-// scipy's Lanczos SVD in float64, its own tokens and stop words), so that a
-// hundredth of nDCG is allowed in both directions.
+// of two independent implementations of the recipe in Python, with numpy,
+// float64 vectors and SciPy's Lanczos SVD.
+//
+// The published figures (0.531, 0.371, 0.437) belong to collections whose
+// texts repeat their title, as the original distributions do; the ones here
+// do not, so that the title goes in twice to reproduce them: 0.531 is that of
+// 144,600 tokens on cranfield. With every title once the recipe is at 0.516 on
+// cranfield and 0.387 on cisi, and those figures come from the second
+// implementation, which gives 0.531, 0.375 and 0.440 for the published ones.
+//
+// A random subspace instead of Lanczos moves single runs by 0.002 to 0.009
+// (standard deviation over seeds), hence the mean of a few seeds.
+//
+// cisi may land 0.015 above the published figure: with the tokens used here
+// the second implementation is 0.004 above it too, and cisi's runs spread most.
 func TestReference(t *testing.T) {
 	for _, want := range []struct {
 		collection string
+		titles     int
 		ndcg       float64
+		above      float64 // allowed
+		seeds      uint64
 		slow       bool
 	}{
-		{"cranfield", 0.531, false},
-		{"cisi", 0.371, true},
-		{"npl", 0.437, true},
+		{"cranfield", 2, 0.531, 0.01, 3, false},
+		{"cranfield", 1, 0.516, 0.01, 3, true},
+		{"cisi", 2, 0.371, 0.015, 3, true},
+		{"cisi", 1, 0.387, 0.01, 3, true},
+		{"npl", 1, 0.437, 0.01, 3, true}, // has no titles
 	} {
-		t.Run(want.collection, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%s-%d", want.collection, want.titles), func(t *testing.T) {
 			if want.slow && testing.Short() {
 				t.Skip("slow")
 			}
-			c := readCollection(t, want.collection)
-			got := evaluate(t, c, corpus.DefaultOptions())
-			if math.Abs(got.ndcg10-want.ndcg) > 0.01 {
-				t.Errorf("nDCG@10 is %.4f, want %.3f within 0.01", got.ndcg10, want.ndcg)
+			c := readCollection(t, want.collection, want.titles)
+			var mean float64
+			for seed := range want.seeds {
+				opts := corpus.DefaultOptions()
+				opts.Seed = seed + 1
+				mean += evaluate(t, c, opts).ndcg10 / float64(want.seeds)
+			}
+			t.Logf("mean nDCG@10 %.4f", mean)
+			if mean < want.ndcg-0.01 || mean > want.ndcg+want.above {
+				t.Errorf("nDCG@10 is %.4f, want %.3f, at most 0.01 less or %v more", mean, want.ndcg, want.above)
 			}
 		})
 	}
@@ -64,8 +88,9 @@ func (c collection) all() iter.Seq2[string, error] {
 	}
 }
 
-// readCollection reads a BEIR folder of the shared test data.
-func readCollection(t testing.TB, name string) collection {
+// readCollection reads a BEIR folder of the shared test data. A document's text
+// is its title, that many times, and its text.
+func readCollection(t testing.TB, name string, titles int) collection {
 	t.Helper()
 	dir := filepath.Join(sharedData(t), name)
 	var c collection
@@ -76,7 +101,7 @@ func readCollection(t testing.TB, name string) collection {
 	}
 	for l := range jsonLines[line](t, filepath.Join(dir, "corpus.jsonl")) {
 		c.ids = append(c.ids, l.ID)
-		c.texts = append(c.texts, l.Title+" "+l.Text)
+		c.texts = append(c.texts, strings.Repeat(l.Title+" ", titles)+l.Text)
 	}
 	gains := map[string]map[string]float64{}
 	qrels, err := os.ReadFile(filepath.Join(dir, "qrels.tsv"))
