@@ -142,12 +142,14 @@ func (c *Codebook) factor(p *payload, row int) (float32, error) {
 // floatRow reads a row of a float32 payload into dst.
 func (c *Codebook) floatRow(dst []float32, p *payload, row int) error {
 	values := p.body[4*c.dim*row : 4*c.dim*(row+1)]
+	const exponent = 0xff << 23 // all ones in NaN and the infinities
 	for d := range dst {
-		x := math.Float32frombits(binary.LittleEndian.Uint32(values[4*d:]))
-		if x-x != 0 {
-			return fmt.Errorf("%w: payload row %d, column %d is %v", ErrCorrupt, row, d, x)
+		bits := binary.LittleEndian.Uint32(values)
+		values = values[4:]
+		if bits&exponent == exponent {
+			return fmt.Errorf("%w: payload row %d, column %d is %v", ErrCorrupt, row, d, math.Float32frombits(bits))
 		}
-		dst[d] = x
+		dst[d] = math.Float32frombits(bits)
 	}
 	return nil
 }

@@ -1,0 +1,98 @@
+package codec_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+
+	"github.com/pare-search/pare/index/codec"
+	"github.com/pare-search/pare/simd"
+)
+
+// corners returns n vectors of 8 dimensions that point in 8 directions in turn.
+func corners(n int) simd.Matrix {
+	m := simd.NewMatrix(n, 8)
+	for i := range n {
+		m.Row(i)[i%8] = 1
+	}
+	return m
+}
+
+// A codebook is trained on a sample of vectors; then each document becomes one
+// byte string, and queries are scored against those.
+func Example() {
+	book, err := codec.Train(context.Background(), corners(800), nil, codec.DefaultOptions(), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	payload, cells, err := book.Encode(nil, corners(3), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%d bytes, %d cells\n", len(payload), len(cells))
+
+	scorer := book.NewScorer()
+	scorer.Reset(simd.PackQuery(corners(2)))
+	score, err := scorer.Score(payload, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("MaxSim %.2f\n", score)
+	// Output:
+	// 26 bytes, 3 cells
+	// MaxSim 2.00
+}
+
+// Maxima explain a score: which vector of the document answers which row of
+// the query, and how well.
+func ExampleScorer_Maxima() {
+	opts := codec.DefaultOptions()
+	opts.Kind = codec.Int8
+	book, err := codec.Train(context.Background(), corners(800), nil, opts, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	payload, _, err := book.Encode(nil, corners(5), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	query := simd.NewMatrix(2, 8)
+	query.Row(0)[4], query.Row(1)[2] = 1, 0.5
+	scorer := book.NewScorer()
+	scorer.Reset(simd.PackQuery(query))
+	best, token := make([]float32, 2), make([]int32, 2)
+	if err := scorer.Maxima(payload, best, token); err != nil {
+		log.Fatal(err)
+	}
+	for row := range best {
+		fmt.Printf("query row %d: vector %d, %.2f\n", row, token[row], best[row])
+	}
+	// Output:
+	// query row 0: vector 4, 1.00
+	// query row 1: vector 2, 0.50
+}
+
+// A codebook is kept beside what was encoded with it.
+func ExampleLoad() {
+	book, err := codec.Train(context.Background(), corners(800), nil, codec.DefaultOptions(), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	data, err := book.MarshalBinary()
+	if err != nil {
+		log.Fatal(err)
+	}
+	loaded, err := codec.Load(data)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(loaded.Kind(), loaded.Dim(), loaded.Checksum() == book.Checksum())
+
+	data[100]++
+	_, err = codec.Load(data)
+	fmt.Println(err != nil)
+	// Output:
+	// residual2 8 true
+	// true
+}
