@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"runtime"
@@ -361,6 +362,33 @@ func TestEncodeRefusesBadVectors(t *testing.T) {
 	} {
 		if data, _, err := c.Encode([]byte{1}, bad.m, bad.ids); !errors.Is(err, bad.want) || len(data) != 1 {
 			t.Errorf("%d x %d: %v, want %v", bad.m.Rows, bad.m.Dim, err, bad.want)
+		}
+	}
+}
+
+// TestShare checks the rule itself: counts grow with the weight, keep within
+// their limits and add up to what was asked for, as far as limits allow.
+func TestShare(t *testing.T) {
+	m, ids := tokens(25, 20000, 16, 300)
+	byID, _ := groupByID(sequence(m.Rows), ids, 1)
+	for _, cells := range []int{1, 300, 400, 500, 1 << 20} {
+		var groups []group
+		for _, id := range slices.Sorted(maps.Keys(byID)) {
+			groups = append(groups, group{rows: byID[id]})
+		}
+		share(m, groups, cells)
+		sum, room := 0, 0
+		for _, g := range groups {
+			limit := max(1, len(g.rows)/39)
+			if g.cells < 1 || g.cells > limit {
+				t.Errorf("%d cells for %d vectors", g.cells, len(g.rows))
+			}
+			sum += g.cells
+			room += limit
+		}
+		want := min(max(cells, len(groups)), room)
+		if sum > want || sum < want*9/10 {
+			t.Errorf("%d cells shared out, want %d", sum, want)
 		}
 	}
 }

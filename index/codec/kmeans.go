@@ -222,66 +222,63 @@ func (c *clustering) assign(rows []int32, means simd.Matrix, shared bool) []int3
 // 39 vectors each.
 func share(vectors simd.Matrix, groups []group, cells int) {
 	const vectorsPerCell = 39 // below this k-means has too little to average
-	weight := make([]float64, len(groups))
-	limit := make([]float64, len(groups))
-	var total, room float64
+	weights, limits := make([]float64, len(groups)), make([]float64, len(groups))
+	var high float64 // the factor that gives every group its limit
 	for i, g := range groups {
-		weight[i] = math.Sqrt(float64(len(g.rows))) * variance(vectors, g.rows)
-		if math.IsInf(weight[i], 0) || math.IsNaN(weight[i]) {
-			weight[i] = 0
+		limits[i] = float64(max(1, len(g.rows)/vectorsPerCell))
+		weights[i] = math.Sqrt(float64(len(g.rows))) * variance(vectors, g.rows)
+		if weights[i] > 0 {
+			high = max(high, limits[i]/weights[i])
 		}
-		limit[i] = max(1, math.Floor(float64(len(g.rows))/vectorsPerCell))
-		total += weight[i]
-		room += limit[i]
 	}
 	count := func(i int, factor float64) float64 {
-		return min(max(1, math.Round(factor*weight[i])), limit[i])
+		return min(max(1, math.Round(factor*weights[i])), limits[i])
 	}
-	// The number of cells grows with the factor: bisect for the wanted one.
-	low, high := 0.0, 1.0
-	if total > 0 && room > float64(cells) {
-		for sum := 0.0; sum < float64(cells) && high < 1e30; {
-			high *= 2
-			sum = 0
-			for i := range groups {
-				sum += count(i, high/total)
-			}
+	sum := func(factor float64) (n float64) {
+		for i := range groups {
+			n += count(i, factor)
 		}
-		for range 60 {
-			mid := (low + high) / 2
-			var sum float64
-			for i := range groups {
-				sum += count(i, mid/total)
-			}
-			if sum > float64(cells) {
+		return n
+	}
+	factor := high
+	if sum(high) > float64(cells) {
+		factor = 0
+		for range 64 {
+			if mid := (factor + high) / 2; sum(mid) > float64(cells) {
 				high = mid
 			} else {
-				low = mid
+				factor = mid
 			}
 		}
-	} else {
-		low, total = math.MaxFloat64, 1
 	}
 	for i := range groups {
-		n := limit[i]
-		if low < math.MaxFloat64 {
-			n = count(i, low/total)
-		}
-		groups[i].cells = int(n)
+		groups[i].cells = int(count(i, factor))
 	}
 }
 
 // variance returns the mean squared distance of vectors to their mean.
 func variance(vectors simd.Matrix, rows []int32) float64 {
-	mean := make([]float32, vectors.Dim)
-	var squares float64
+	total := make([]float32, vectors.Dim)
+	var squares, mean float64
 	for _, r := range rows {
 		v := vectors.Row(int(r))
-		simd.Add(mean, v)
+		simd.Add(total, v)
 		squares += float64(simd.Dot(v, v))
 	}
 	n := float64(len(rows))
-	return max(0, squares/n-float64(simd.Dot(mean, mean))/(n*n))
+	for _, x := range total {
+		mean += float64(x) / n * float64(x) / n
+	}
+	return max(0, squares/n-mean)
+}
+
+// sequence returns 0 to n-1.
+func sequence(n int) []int32 {
+	out := make([]int32, n)
+	for i := range out {
+		out[i] = int32(i)
+	}
+	return out
 }
 
 // spaced returns at most n of the rows, evenly spaced.

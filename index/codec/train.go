@@ -32,11 +32,7 @@ func Train(ctx context.Context, vectors simd.Matrix, ids []uint32, opts Options,
 	if ids != nil && len(ids) != vectors.Rows {
 		return nil, fmt.Errorf("%w: train: %d token ids for %d vectors", ErrShape, len(ids), vectors.Rows)
 	}
-	rows := make([]int32, vectors.Rows)
-	for i := range rows {
-		rows[i] = int32(i)
-	}
-	rows = spaced(rows, opts.MaxSample)
+	rows := spaced(sequence(vectors.Rows), opts.MaxSample)
 
 	c := &Codebook{kind: opts.Kind, dim: vectors.Dim, first: []uint32{0}}
 	report := reporter(2*len(rows), progress)
@@ -147,10 +143,7 @@ func (c *Codebook) trainCoarse(clusters *clustering) error {
 		ctx: clusters.ctx, vectors: c.floats, iterations: clusters.iterations,
 		seed: clusters.seed, done: func(int) {},
 	}
-	cells := make([]int32, c.Cells())
-	for i := range cells {
-		cells[i] = int32(i)
-	}
+	cells := sequence(c.Cells())
 	k := int(math.Sqrt(float64(len(cells))))
 	means, err := over.run([]group{{cells, min(k, flatMeans)}})
 	if err != nil {
