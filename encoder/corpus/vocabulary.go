@@ -46,7 +46,7 @@ func (v vocabulary) idf(df uint32) float64 {
 func read(ctx context.Context, texts iter.Seq2[string, error], opts Options, progress func(string, int, int)) (*reading, error) {
 	r := &reading{
 		dictionary: dictionary{ids: map[string]uint32{}, limit: 4 * opts.MaxVocabulary},
-		sample:     sample{budget: opts.MaxTrainingTokens, rng: rand.New(rand.NewPCG(opts.Seed, 0x73616d70))},
+		sample:     newSample(opts.MaxTrainingTokens, opts.Seed),
 	}
 	analyzer := newAnalyzer(opts.Language, opts.SplitCode)
 	var ids []uint32
@@ -180,8 +180,13 @@ func (d *dictionary) compact() []uint32 {
 type sample struct {
 	budget int
 	rng    *rand.Rand
+	limit  uint64 // draws from here on are too large
 	cost   int
 	heap   sampleHeap
+}
+
+func newSample(budget int, seed uint64) sample {
+	return sample{budget: budget, rng: rand.New(rand.NewPCG(seed, 0x73616d70)), limit: math.MaxUint64}
 }
 
 type sampled struct {
@@ -191,14 +196,16 @@ type sampled struct {
 
 func (s *sample) offer(words []uint32) {
 	draw := s.rng.Uint64()
-	if len(words) == 0 || s.cost >= s.budget && draw > s.heap[0].draw {
+	if len(words) == 0 || draw >= s.limit {
 		return
 	}
 	words = slices.Clone(words[:min(len(words), s.budget)])
 	heap.Push(&s.heap, sampled{draw, words})
 	s.cost += documentCost(words)
 	for s.cost > s.budget && len(s.heap) > 1 {
-		s.cost -= documentCost(heap.Pop(&s.heap).(sampled).words)
+		evicted := heap.Pop(&s.heap).(sampled)
+		s.cost -= documentCost(evicted.words)
+		s.limit = evicted.draw
 	}
 }
 
