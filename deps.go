@@ -7,6 +7,7 @@ import (
 	_ "github.com/blevesearch/mmap-go"
 	_ "github.com/fsnotify/fsnotify"
 	_ "github.com/go-viper/mapstructure/v2"
+	_ "github.com/gofrs/flock"
 	_ "github.com/google/go-cmp/cmp"
 	_ "github.com/klauspost/compress/zstd"
 	_ "github.com/kljensen/snowball"

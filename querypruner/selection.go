@@ -31,15 +31,15 @@ type Reason uint8
 
 // The reasons, in the words of their String form.
 const (
-	All             Reason = iota // "all rows look"
-	Useful                        // "rank 2, frequency 17"
-	LessUseful                    // "rank 9, frequency 5120"
-	Unseen                        // "not in the collection"
-	SpecialToken                  // "special token"
-	StopWord                      // "in 4211 documents, too many"
-	OnlyOne                       // "kept: a query needs one row"
-	NeverOccurs                   // "not in the collection, dropped"
-	OccursModerately              // "in 17 documents"
+	All              Reason = iota // "all rows look"
+	Useful                         // "rank 2, frequency 17"
+	LessUseful                     // "rank 9, frequency 5120"
+	Unseen                         // "not in the collection"
+	SpecialToken                   // "special token"
+	StopWord                       // "in 4211 documents, too many"
+	OnlyOne                        // "kept: a query needs one row"
+	NeverOccurs                    // "not in the collection, dropped"
+	OccursModerately               // "in 17 documents"
 )
 
 // String explains the row in a few words.

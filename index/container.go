@@ -1,0 +1,335 @@
+package index
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/blevesearch/mmap-go"
+)
+
+// A container is the frame of every file of an index:
+//
+//	0  magic "PARE"                          4 bytes
+//	4  container version                     u32
+//	8  section bytes, one after the other    no padding, so each byte counts
+//	   table, one entry a section:           40 bytes each
+//	     name, zero-padded                     16
+//	     section format version               u32
+//	     CRC-32C of the section's bytes       u32
+//	     offset in the file                   u64
+//	     length in bytes                      u64
+//	   footer:                               24 bytes
+//	     offset of the table                  u64
+//	     number of sections                   u32
+//	     CRC-32C of header, table and the
+//	       twelve footer bytes before this    u32
+//	     magic "PARE-END"                       8
+//
+// All integers are little-endian. The table stands at the end so that a file
+// is written in one pass; the footer comes last so that a truncated file is
+// recognised by its missing magic.
+const (
+	containerMagic   = "PARE"
+	containerEnd     = "PARE-END"
+	containerVersion = 1
+
+	headerSize  = 8
+	entrySize   = 40
+	footerSize  = 24
+	nameSize    = 16
+	maxSections = 64
+)
+
+// Errors that tell what is wrong with a file. They arrive wrapped with the
+// file's and, where known, the section's name.
+var (
+	// ErrCorrupt: the bytes cannot have been written by this package.
+	ErrCorrupt = errors.New("corrupt index file")
+	// ErrVersion: the file was written by a later version.
+	ErrVersion = errors.New("unsupported format version")
+	// ErrNotIndex: there is no index in this folder.
+	ErrNotIndex = errors.New("not a pare index")
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// section is one entry of a container's table.
+type section struct {
+	name           string
+	version        uint32
+	checksum       uint32
+	offset, length uint64
+}
+
+// containerWriter writes a container to a file in one pass. Its methods
+// remember the first error; finish returns it.
+type containerWriter struct {
+	file     *os.File
+	path     string
+	offset   uint64
+	sections []section
+	err      error
+}
+
+// createContainer starts a new file, replacing what stood there.
+func createContainer(path string) (*containerWriter, error) {
+	file, err := os.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	w := &containerWriter{file: file, path: path}
+	header := append([]byte(containerMagic), 0, 0, 0, 0)
+	binary.LittleEndian.PutUint32(header[4:], containerVersion)
+	w.write(header)
+	return w, nil
+}
+
+func (w *containerWriter) write(data []byte) {
+	if w.err != nil {
+		return
+	}
+	_, w.err = w.file.Write(data)
+	w.offset += uint64(len(data))
+}
+
+// add writes one section of the given parts.
+func (w *containerWriter) add(name string, version uint32, parts ...[]byte) {
+	s := section{name: name, version: version, offset: w.offset}
+	for _, part := range parts {
+		s.checksum = crc32.Update(s.checksum, castagnoli, part)
+		w.write(part)
+	}
+	s.length = w.offset - s.offset
+	w.sections = append(w.sections, s)
+}
+
+// finish writes table and footer, flushes the file to disk and closes it. On
+// any error the file is removed.
+func (w *containerWriter) finish() error {
+	var tail []byte
+	for _, s := range w.sections {
+		var name [nameSize]byte
+		copy(name[:], s.name)
+		tail = append(tail, name[:]...)
+		tail = binary.LittleEndian.AppendUint32(tail, s.version)
+		tail = binary.LittleEndian.AppendUint32(tail, s.checksum)
+		tail = binary.LittleEndian.AppendUint64(tail, s.offset)
+		tail = binary.LittleEndian.AppendUint64(tail, s.length)
+	}
+	tail = binary.LittleEndian.AppendUint64(tail, w.offset)
+	tail = binary.LittleEndian.AppendUint32(tail, uint32(len(w.sections)))
+	header := binary.LittleEndian.AppendUint32([]byte(containerMagic), containerVersion)
+	checksum := crc32.Update(crc32.Checksum(header, castagnoli), castagnoli, tail)
+	tail = binary.LittleEndian.AppendUint32(tail, checksum)
+	w.write(append(tail, containerEnd...))
+	if w.err == nil {
+		w.err = w.file.Sync()
+	}
+	w.err = errors.Join(w.err, w.file.Close())
+	if w.err != nil {
+		os.Remove(w.path)
+		return fmt.Errorf("writing %s: %w", filepath.Base(w.path), w.err)
+	}
+	return nil
+}
+
+// container is an opened, memory-mapped file. Sections are views into the
+// mapping and die with close.
+type container struct {
+	name     string // base name, for errors
+	data     mmap.MMap
+	file     *os.File
+	sections []section
+}
+
+// openContainer maps a file and checks its frame, not the sections' checksums.
+func openContainer(path string) (*container, error) {
+	c := &container{name: filepath.Base(path)}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	c.file = file
+	info, err := file.Stat()
+	if err == nil && (!info.Mode().IsRegular() || info.Size() < headerSize+footerSize) {
+		err = c.corrupt("", "%d bytes are too few", info.Size())
+	}
+	if err == nil {
+		c.data, err = mmap.Map(file, mmap.RDONLY, 0)
+	}
+	if err == nil {
+		err = c.parse()
+	}
+	if err != nil {
+		c.close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *container) close() error {
+	var err error
+	if c.data != nil {
+		err = c.data.Unmap()
+		c.data = nil
+	}
+	return errors.Join(err, c.file.Close())
+}
+
+// corrupt makes an ErrCorrupt that names the file and, unless empty, the section.
+func (c *container) corrupt(section, format string, args ...any) error {
+	if section == "" {
+		return fmt.Errorf("%w: %s: %s", ErrCorrupt, c.name, fmt.Sprintf(format, args...))
+	}
+	return fmt.Errorf("%w: %s, section %s: %s", ErrCorrupt, c.name, section, fmt.Sprintf(format, args...))
+}
+
+func (c *container) parse() error {
+	size := uint64(len(c.data))
+	header, footer := c.data[:headerSize], c.data[size-footerSize:]
+	if string(header[:4]) != containerMagic {
+		return c.corrupt("", "does not begin with %q", containerMagic)
+	}
+	if string(footer[16:]) != containerEnd {
+		return c.corrupt("", "does not end with %q; it may be truncated", containerEnd)
+	}
+	table := binary.LittleEndian.Uint64(footer)
+	count := uint64(binary.LittleEndian.Uint32(footer[8:]))
+	if count > maxSections || table < headerSize || table > size || size-table != count*entrySize+footerSize {
+		return c.corrupt("", "the section table does not fit")
+	}
+	tail := c.data[table : size-footerSize+12]
+	checksum := crc32.Update(crc32.Checksum(header, castagnoli), castagnoli, tail)
+	if checksum != binary.LittleEndian.Uint32(footer[12:]) {
+		return c.corrupt("", "the checksum of the section table is wrong")
+	}
+	if v := binary.LittleEndian.Uint32(header[4:]); v != containerVersion {
+		return fmt.Errorf("%w: %s: container version %d, this program reads %d", ErrVersion, c.name, v, containerVersion)
+	}
+	next := uint64(headerSize)
+	for i := range count {
+		entry := c.data[table+i*entrySize:][:entrySize]
+		name := entry[:nameSize]
+		if end := slices.Index(name, 0); end >= 0 {
+			name = name[:end]
+		}
+		s := section{
+			name:     string(name),
+			version:  binary.LittleEndian.Uint32(entry[16:]),
+			checksum: binary.LittleEndian.Uint32(entry[20:]),
+			offset:   binary.LittleEndian.Uint64(entry[24:]),
+			length:   binary.LittleEndian.Uint64(entry[32:]),
+		}
+		if s.offset != next || s.length > table-next {
+			return c.corrupt(s.name, "offset or length does not fit")
+		}
+		next += s.length
+		c.sections = append(c.sections, s)
+	}
+	if next != table {
+		return c.corrupt("", "%d bytes belong to no section", table-next)
+	}
+	return nil
+}
+
+// find returns a section that must exist in the given version, unchecked.
+func (c *container) find(name string, version uint32) (section, []byte, error) {
+	for _, s := range c.sections {
+		if s.name != name {
+			continue
+		}
+		if s.version != version {
+			return s, nil, fmt.Errorf("%w: %s, section %s: version %d, this program reads %d",
+				ErrVersion, c.name, name, s.version, version)
+		}
+		return s, c.data[s.offset : s.offset+s.length : s.offset+s.length], nil
+	}
+	return section{}, nil, c.corrupt(name, "missing")
+}
+
+// view returns a section's bytes without reading them: whoever uses them
+// bounds-checks what it reads.
+func (c *container) view(name string, version uint32) ([]byte, error) {
+	_, data, err := c.find(name, version)
+	return data, err
+}
+
+// checked returns a section's bytes after comparing their checksum.
+func (c *container) checked(name string, version uint32) ([]byte, error) {
+	s, data, err := c.find(name, version)
+	if err != nil {
+		return nil, err
+	}
+	return data, c.check(s)
+}
+
+func (c *container) check(s section) error {
+	if crc32.Checksum(c.data[s.offset:s.offset+s.length], castagnoli) != s.checksum {
+		return c.corrupt(s.name, "the checksum is wrong")
+	}
+	return nil
+}
+
+// verify compares the checksum of every section and returns all that differ.
+func (c *container) verify() error {
+	var faults []error
+	for _, s := range c.sections {
+		faults = append(faults, c.check(s))
+	}
+	return errors.Join(faults...)
+}
+
+// syncDir makes renames and new files in dir durable. Systems that cannot
+// sync a folder report an error that is safe to ignore: they order metadata
+// themselves.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil && !errors.Is(err, os.ErrInvalid) && !errors.Is(err, os.ErrPermission) {
+		return err
+	}
+	return nil
+}
+
+// decoder reads little-endian and varint values from bytes that may be
+// corrupt. The first failure sticks; later reads return zero, so a parser
+// reads on and checks bad once.
+type decoder struct {
+	data []byte
+	bad  bool
+}
+
+func (d *decoder) uvarint() uint64 {
+	v, n := binary.Uvarint(d.data)
+	if n <= 0 {
+		d.bad, d.data = true, nil
+		return 0
+	}
+	d.data = d.data[n:]
+	return v
+}
+
+func (d *decoder) bytes(n uint64) []byte {
+	if n > uint64(len(d.data)) {
+		d.bad, d.data = true, nil
+		return nil
+	}
+	part := d.data[:n:n]
+	d.data = d.data[n:]
+	return part
+}
+
+func (d *decoder) uint32() uint32 {
+	if part := d.bytes(4); part != nil {
+		return binary.LittleEndian.Uint32(part)
+	}
+	return 0
+}

@@ -1,0 +1,449 @@
+package index
+
+import (
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+
+	"github.com/pare-search/pare/index/codec"
+)
+
+// A segment file holds a run of documents and never changes. Documents are
+// numbered from zero in the order they were added. Sections (u32 and u64 are
+// little-endian, "uv" is an unsigned varint):
+//
+//	meta      documents u32, vectors u64, dimensions u32, codebook checksum u64
+//	offsets   one u32 per document: where its payload ends
+//	payloads  one payload per document, see package codec
+//	ids       one u32 per document: where its id ends in the bytes;
+//	          one u32 per document: document numbers in ascending order of id;
+//	          the id bytes
+//	postings  one u32 per cell: where its list ends;
+//	          the lists: number of documents (uv), then the first document
+//	          number and the gaps to the next ones (uv)
+//	tokens    one entry per token id, ascending: gap to the id before (uv),
+//	          number of vectors with this id (uv),
+//	          number of documents (uv)
+//	text      optional, see text.go
+//
+// End offsets instead of lengths give random access with one look-up; a list
+// carries its length in front, so that a budget is planned without decoding.
+const (
+	metaVersion     = 1
+	offsetsVersion  = 1
+	payloadsVersion = 1
+	idsVersion      = 1
+	postingsVersion = 1
+	tokensVersion   = 1
+)
+
+const metaSize = 24
+
+// maxSegmentBytes is the most payload bytes one segment can address.
+const maxSegmentBytes = math.MaxUint32
+
+// tokenCount is how often a token id occurs in a segment.
+type tokenCount struct {
+	id        uint32
+	vectors   int64
+	documents int64
+}
+
+// segmentBuilder gathers documents in memory until they are written.
+type segmentBuilder struct {
+	codebook *codec.Codebook
+
+	payloads []byte
+	ends     []uint32
+	ids      []string
+	vectors  uint64
+	postings [][]uint32 // by cell: ascending document numbers
+	tokens   map[uint32]tokenCount
+	text     *textBuilder // nil when texts are not stored
+}
+
+func newSegmentBuilder(codebook *codec.Codebook, storeText bool) *segmentBuilder {
+	b := &segmentBuilder{
+		codebook: codebook,
+		postings: make([][]uint32, codebook.Cells()),
+		tokens:   make(map[uint32]tokenCount),
+	}
+	if storeText {
+		b.text = newTextBuilder()
+	}
+	return b
+}
+
+// coded is a document whose vectors have become a payload.
+type coded struct {
+	document Document
+	payload  []byte
+	cells    []uint32
+}
+
+// fits tells whether another payload of that size can be addressed.
+func (b *segmentBuilder) fits(payload int) bool {
+	return len(b.payloads)+payload <= maxSegmentBytes && len(b.ids) < math.MaxUint32
+}
+
+func (b *segmentBuilder) add(c coded) {
+	number := uint32(len(b.ids))
+	b.payloads = append(b.payloads, c.payload...)
+	b.ends = append(b.ends, uint32(len(b.payloads)))
+	b.ids = append(b.ids, c.document.ID)
+	b.vectors += uint64(c.document.Tokens.Vectors.Rows)
+	for _, cell := range c.cells {
+		b.postings[cell] = append(b.postings[cell], number)
+	}
+	seen := slices.Clone(c.document.Tokens.IDs)
+	slices.Sort(seen)
+	for i, id := range seen {
+		count := b.tokens[id]
+		count.id = id
+		count.vectors++
+		if i == 0 || seen[i-1] != id {
+			count.documents++
+		}
+		b.tokens[id] = count
+	}
+	if b.text != nil {
+		b.text.add(c.document.Text)
+	}
+}
+
+// write writes the segment to a file and syncs it.
+func (b *segmentBuilder) write(path string) error {
+	w, err := createContainer(path)
+	if err != nil {
+		return err
+	}
+	meta := make([]byte, 0, metaSize)
+	meta = binary.LittleEndian.AppendUint32(meta, uint32(len(b.ids)))
+	meta = binary.LittleEndian.AppendUint64(meta, b.vectors)
+	meta = binary.LittleEndian.AppendUint32(meta, uint32(b.codebook.Dim()))
+	meta = binary.LittleEndian.AppendUint64(meta, b.codebook.Checksum())
+	w.add("meta", metaVersion, meta)
+	w.add("offsets", offsetsVersion, appendUint32s(nil, b.ends))
+	w.add("payloads", payloadsVersion, b.payloads)
+	w.add("ids", idsVersion, b.encodeIDs())
+	w.add("postings", postingsVersion, b.encodePostings())
+	w.add("tokens", tokensVersion, b.encodeTokens())
+	if b.text != nil {
+		w.add("text", textVersion, b.text.finish())
+	}
+	return w.finish()
+}
+
+func (b *segmentBuilder) encodeIDs() []byte {
+	ends := make([]uint32, len(b.ids))
+	order := make([]uint32, len(b.ids))
+	var data []byte
+	for i, id := range b.ids {
+		data = append(data, id...)
+		ends[i], order[i] = uint32(len(data)), uint32(i)
+	}
+	slices.SortFunc(order, func(x, y uint32) int { return cmp.Compare(b.ids[x], b.ids[y]) })
+	return append(appendUint32s(appendUint32s(nil, ends), order), data...)
+}
+
+func (b *segmentBuilder) encodePostings() []byte {
+	ends := make([]uint32, len(b.postings))
+	var lists []byte
+	for cell, list := range b.postings {
+		lists = binary.AppendUvarint(lists, uint64(len(list)))
+		last := uint32(0)
+		for _, document := range list {
+			lists = binary.AppendUvarint(lists, uint64(document-last))
+			last = document
+		}
+		ends[cell] = uint32(len(lists))
+	}
+	return append(appendUint32s(nil, ends), lists...)
+}
+
+func (b *segmentBuilder) encodeTokens() []byte {
+	var data []byte
+	last := uint32(0)
+	for _, id := range slices.Sorted(maps.Keys(b.tokens)) {
+		count := b.tokens[id]
+		data = binary.AppendUvarint(data, uint64(id-last))
+		data = binary.AppendUvarint(data, uint64(count.vectors))
+		data = binary.AppendUvarint(data, uint64(count.documents))
+		last = id
+	}
+	return data
+}
+
+func appendUint32s(dst []byte, values []uint32) []byte {
+	for _, v := range values {
+		dst = binary.LittleEndian.AppendUint32(dst, v)
+	}
+	return dst
+}
+
+// segment is an opened segment file.
+type segment struct {
+	file      *container
+	documents uint32
+	vectors   uint64
+	dim       uint32
+	codebook  uint64 // checksum
+
+	ends     []byte
+	payloads []byte
+	idEnds   []byte
+	idOrder  []byte
+	ids      []byte
+	listEnds []byte
+	lists    []byte
+	tokens   []tokenCount // ascending ids
+	text     []byte       // nil when texts are not stored
+}
+
+// openSegment maps a segment and checks the sizes of its sections and the
+// sections that it keeps in memory.
+func openSegment(path string, cells int) (*segment, error) {
+	file, err := openContainer(path)
+	if err != nil {
+		return nil, err
+	}
+	s := &segment{file: file}
+	if err := s.load(cells); err != nil {
+		file.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *segment) load(cells int) error {
+	meta, err := s.file.checked("meta", metaVersion)
+	if err != nil {
+		return err
+	}
+	if len(meta) != metaSize {
+		return s.file.corrupt("meta", "%d bytes, want %d", len(meta), metaSize)
+	}
+	s.documents = binary.LittleEndian.Uint32(meta)
+	s.vectors = binary.LittleEndian.Uint64(meta[4:])
+	s.dim = binary.LittleEndian.Uint32(meta[12:])
+	s.codebook = binary.LittleEndian.Uint64(meta[16:])
+
+	n := uint64(s.documents)
+	if s.ends, err = s.file.view("offsets", offsetsVersion); err != nil {
+		return err
+	}
+	if uint64(len(s.ends)) != 4*n {
+		return s.file.corrupt("offsets", "%d bytes for %d documents", len(s.ends), n)
+	}
+	if s.payloads, err = s.file.view("payloads", payloadsVersion); err != nil {
+		return err
+	}
+	ids, err := s.file.view("ids", idsVersion)
+	if err != nil {
+		return err
+	}
+	if uint64(len(ids)) < 8*n {
+		return s.file.corrupt("ids", "%d bytes for %d documents", len(ids), n)
+	}
+	s.idEnds, s.idOrder, s.ids = ids[:4*n], ids[4*n:8*n], ids[8*n:]
+	postings, err := s.file.view("postings", postingsVersion)
+	if err != nil {
+		return err
+	}
+	if len(postings) < 4*cells {
+		return s.file.corrupt("postings", "%d bytes for %d cells", len(postings), cells)
+	}
+	s.listEnds, s.lists = postings[:4*cells], postings[4*cells:]
+	for _, known := range s.file.sections {
+		if known.name == "text" {
+			if s.text, err = s.file.view("text", textVersion); err != nil {
+				return err
+			}
+		}
+	}
+	return s.loadTokens()
+}
+
+func (s *segment) loadTokens() error {
+	data, err := s.file.checked("tokens", tokensVersion)
+	if err != nil {
+		return err
+	}
+	d := decoder{data: data}
+	id := uint64(0)
+	for len(d.data) > 0 {
+		gap := d.uvarint()
+		vectors, documents := d.uvarint(), d.uvarint()
+		id += gap
+		if d.bad || gap > math.MaxUint32 || id > math.MaxUint32 || (gap == 0 && len(s.tokens) > 0) ||
+			vectors > s.vectors || documents > uint64(s.documents) || documents > vectors {
+			return s.file.corrupt("tokens", "entry %d is impossible", len(s.tokens))
+		}
+		s.tokens = append(s.tokens, tokenCount{uint32(id), int64(vectors), int64(documents)})
+	}
+	return nil
+}
+
+// slice returns part i of data that is cut by the end offsets in ends.
+func slice(data, ends []byte, i uint32) ([]byte, bool) {
+	at := uint64(i) * 4
+	if at+4 > uint64(len(ends)) {
+		return nil, false
+	}
+	start, end := uint32(0), binary.LittleEndian.Uint32(ends[at:])
+	if i > 0 {
+		start = binary.LittleEndian.Uint32(ends[at-4:])
+	}
+	if start > end || uint64(end) > uint64(len(data)) {
+		return nil, false
+	}
+	return data[start:end:end], true
+}
+
+func (s *segment) payload(document uint32) ([]byte, error) {
+	payload, ok := slice(s.payloads, s.ends, document)
+	if !ok {
+		return nil, s.file.corrupt("offsets", "document %d has no place", document)
+	}
+	return payload, nil
+}
+
+func (s *segment) id(document uint32) (string, error) {
+	id, ok := slice(s.ids, s.idEnds, document)
+	if !ok {
+		return "", s.file.corrupt("ids", "document %d has no place", document)
+	}
+	return string(id), nil
+}
+
+// lookup finds the document with an id.
+func (s *segment) lookup(id string) (document uint32, found bool, err error) {
+	lo, hi := uint32(0), s.documents
+	for lo < hi {
+		mid := lo + (hi-lo)/2
+		document = binary.LittleEndian.Uint32(s.idOrder[4*uint64(mid):])
+		other, err := s.id(document)
+		if err != nil {
+			return 0, false, err
+		}
+		switch cmp.Compare(other, id) {
+		case 0:
+			return document, true, nil
+		case -1:
+			lo = mid + 1
+		default:
+			hi = mid
+		}
+	}
+	return 0, false, nil
+}
+
+// postingCount returns the length of a cell's list without decoding it.
+func (s *segment) postingCount(cell uint32) int {
+	list, ok := slice(s.lists, s.listEnds, cell)
+	if !ok {
+		return 0
+	}
+	count, n := binary.Uvarint(list)
+	if n <= 0 || count > uint64(s.documents) {
+		return 0
+	}
+	return int(count)
+}
+
+// appendPostings appends base plus each document number of a cell's list.
+func (s *segment) appendPostings(dst []uint32, cell, base uint32) ([]uint32, error) {
+	list, ok := slice(s.lists, s.listEnds, cell)
+	if !ok {
+		return dst, s.file.corrupt("postings", "cell %d has no place", cell)
+	}
+	d := decoder{data: list}
+	count := d.uvarint()
+	if count > uint64(s.documents) {
+		return dst, s.file.corrupt("postings", "cell %d lists %d of %d documents", cell, count, s.documents)
+	}
+	document := uint64(0)
+	for i := range count {
+		gap := d.uvarint()
+		document += gap
+		if d.bad || gap > math.MaxUint32 || document >= uint64(s.documents) || (gap == 0 && i > 0) {
+			return dst, s.file.corrupt("postings", "cell %d, entry %d is impossible", cell, i)
+		}
+		dst = append(dst, base+uint32(document))
+	}
+	if len(d.data) > 0 {
+		return dst, s.file.corrupt("postings", "cell %d has %d bytes too many", cell, len(d.data))
+	}
+	return dst, nil
+}
+
+func (s *segment) tokenFrequency(id uint32) (vectors, documents int64) {
+	i, found := slices.BinarySearchFunc(s.tokens, id, func(t tokenCount, id uint32) int { return cmp.Compare(t.id, id) })
+	if !found {
+		return 0, 0
+	}
+	return s.tokens[i].vectors, s.tokens[i].documents
+}
+
+// verify reads every byte: all checksums, then the sense of each section.
+func (s *segment) verify(codebook *codec.Codebook) error {
+	if err := s.file.verify(); err != nil {
+		return err
+	}
+	var faults []error
+	vectors := uint64(0)
+	for document := range s.documents {
+		payload, err := s.payload(document)
+		if err != nil {
+			faults = append(faults, err)
+			break
+		}
+		rows, err := codebook.Check(payload)
+		if err != nil {
+			faults = append(faults, s.file.corrupt("payloads", "document %d: %v", document, err))
+			break
+		}
+		vectors += uint64(rows)
+	}
+	if len(faults) == 0 && vectors != s.vectors {
+		faults = append(faults, s.file.corrupt("payloads", "%d vectors, meta says %d", vectors, s.vectors))
+	}
+	faults = append(faults, s.verifyIDs())
+	var list []uint32
+	for cell := range uint32(codebook.Cells()) {
+		var err error
+		if list, err = s.appendPostings(list[:0], cell, 0); err != nil {
+			faults = append(faults, err)
+			break
+		}
+	}
+	if s.text != nil {
+		faults = append(faults, s.verifyText())
+	}
+	return errors.Join(faults...)
+}
+
+func (s *segment) verifyIDs() error {
+	last := ""
+	for i := range s.documents {
+		document := binary.LittleEndian.Uint32(s.idOrder[4*uint64(i):])
+		id, err := s.id(document)
+		if err != nil {
+			return err
+		}
+		if i > 0 && id <= last {
+			return s.file.corrupt("ids", "document %d is out of order", document)
+		}
+		last = id
+	}
+	return nil
+}
+
+// String names the segment in messages.
+func (s *segment) String() string {
+	return fmt.Sprintf("%s (%d documents)", s.file.name, s.documents)
+}

@@ -1,0 +1,341 @@
+package index
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"math"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"github.com/pare-search/pare/index/codec"
+	"github.com/pare-search/pare/simd"
+)
+
+// encoderVersion is the version of the sections of an encoder file: "kind",
+// the name of the encoder's package, and "data", its saved form.
+const encoderVersion = 1
+
+// Snapshot is one committed state of an index, opened for reading. It is a
+// Source and a querypruner.Statistics, safe for concurrent use, and stays as
+// it is whatever a Writer commits later. It must not be used once closed.
+type Snapshot struct {
+	dir      string
+	manifest manifest
+	codebook *codec.Codebook
+	parts    []part
+
+	documents int
+	live      int
+	vectors   int64
+
+	close sync.Once
+}
+
+// part is a segment with its place in the snapshot's document numbers.
+type part struct {
+	*segment
+	base    uint32
+	deleted *roaring.Bitmap
+}
+
+// Open opens the last committed state of the index in dir. It reads the
+// frame of every file and the sections it keeps in memory, and maps the rest.
+func Open(dir string) (*Snapshot, error) {
+	for {
+		m, err := readManifest(dir)
+		if err != nil {
+			return nil, err
+		}
+		s := &Snapshot{dir: dir, manifest: m}
+		err = s.load()
+		if err == nil {
+			return s, nil
+		}
+		err = errors.Join(err, s.Close())
+		// A writer may have replaced a file between the reading of the
+		// manifest and the opening of the file; then there is a newer manifest.
+		now, nowErr := readManifest(dir)
+		if !errors.Is(err, fs.ErrNotExist) || nowErr != nil || now.Generation == m.Generation {
+			return nil, err
+		}
+	}
+}
+
+func (s *Snapshot) load() error {
+	if s.manifest.Codebook == "" {
+		if len(s.manifest.Segments) > 0 {
+			return fmt.Errorf("%w: %s: segments without a codebook", ErrCorrupt, manifestName)
+		}
+		return nil
+	}
+	codebook, err := readCodebook(filepath.Join(s.dir, s.manifest.Codebook))
+	if err != nil {
+		return err
+	}
+	if codebook.Dim() != s.manifest.Dim {
+		return fmt.Errorf("%w: %s: %d dimensions, the manifest says %d", ErrCorrupt, s.manifest.Codebook, codebook.Dim(), s.manifest.Dim)
+	}
+	s.codebook = codebook
+	for _, entry := range s.manifest.Segments {
+		p, err := openPart(s.dir, entry, codebook)
+		if err != nil {
+			return err
+		}
+		p.base = uint32(s.documents)
+		s.parts = append(s.parts, p)
+		if uint64(s.documents)+uint64(p.segment.documents) > math.MaxUint32 {
+			return fmt.Errorf("%w: more than %d documents", ErrInvalid, uint32(math.MaxUint32))
+		}
+		s.documents += int(p.segment.documents)
+		s.live += int(p.segment.documents) - int(entry.Deleted)
+		s.vectors += int64(p.vectors)
+	}
+	return nil
+}
+
+func openPart(dir string, entry segmentEntry, codebook *codec.Codebook) (part, error) {
+	deleted, err := readDeletes(dir, entry)
+	if err != nil {
+		return part{}, err
+	}
+	seg, err := openSegment(filepath.Join(dir, entry.File), codebook.Cells())
+	if err != nil {
+		return part{}, err
+	}
+	switch {
+	case seg.documents != entry.Documents:
+		err = seg.file.corrupt("meta", "%d documents, the manifest says %d", seg.documents, entry.Documents)
+	case seg.codebook != codebook.Checksum():
+		err = seg.file.corrupt("meta", "coded with another codebook")
+	case int(seg.dim) != codebook.Dim():
+		err = seg.file.corrupt("meta", "%d dimensions, the codebook has %d", seg.dim, codebook.Dim())
+	}
+	if err != nil {
+		seg.file.close()
+		return part{}, err
+	}
+	return part{segment: seg, deleted: deleted}, nil
+}
+
+// codebookVersion is the version of the section "codebook" of a codebook
+// file; what is inside has a version of its own (package codec).
+const codebookVersion = 1
+
+func writeCodebook(path string, codebook *codec.Codebook) error {
+	data, err := codebook.MarshalBinary()
+	if err != nil {
+		return err
+	}
+	w, err := createContainer(path)
+	if err != nil {
+		return err
+	}
+	w.add("codebook", codebookVersion, data)
+	return w.finish()
+}
+
+func readCodebook(path string) (*codec.Codebook, error) {
+	c, err := openContainer(path)
+	if err != nil {
+		return nil, err
+	}
+	defer c.close()
+	data, err := c.checked("codebook", codebookVersion)
+	if err != nil {
+		return nil, err
+	}
+	codebook, err := codec.Load(slices.Clone(data))
+	if err != nil {
+		return nil, fmt.Errorf("%s, section codebook: %w", c.name, err)
+	}
+	return codebook, nil
+}
+
+// Close unmaps the files. Nothing got from the snapshot may be used after.
+func (s *Snapshot) Close() error {
+	var err error
+	s.close.Do(func() {
+		for _, p := range s.parts {
+			err = errors.Join(err, p.file.close())
+		}
+	})
+	return err
+}
+
+// Codebook returns the codebook, or nil while nothing has been committed.
+func (s *Snapshot) Codebook() *codec.Codebook { return s.codebook }
+
+// Dim is the number of dimensions of every vector.
+func (s *Snapshot) Dim() int { return s.manifest.Dim }
+
+// Options returns the options that the index was created with.
+func (s *Snapshot) Options() Options { return s.manifest.Options }
+
+// Generation counts the commits made so far.
+func (s *Snapshot) Generation() uint64 { return s.manifest.Generation }
+
+// Documents is the number of document numbers, deleted ones included.
+func (s *Snapshot) Documents() int { return s.documents }
+
+// LiveDocuments is the number of documents that can be found.
+func (s *Snapshot) LiveDocuments() int { return s.live }
+
+// Vectors is the number of stored vectors, deleted documents' included.
+func (s *Snapshot) Vectors() int64 { return s.vectors }
+
+// Encoder returns the kind and the saved form of the encoder that the index
+// was created with, or "" when it has none.
+func (s *Snapshot) Encoder() (kind string, data []byte, err error) {
+	if s.manifest.Encoder == "" {
+		return "", nil, nil
+	}
+	c, err := openContainer(filepath.Join(s.dir, s.manifest.Encoder))
+	if err != nil {
+		return "", nil, err
+	}
+	defer c.close()
+	name, err := c.checked("kind", encoderVersion)
+	if err != nil {
+		return "", nil, err
+	}
+	if data, err = c.checked("data", encoderVersion); err != nil {
+		return "", nil, err
+	}
+	return string(name), slices.Clone(data), nil
+}
+
+// part returns the part that a document number belongs to.
+func (s *Snapshot) part(document uint32) (*part, uint32, error) {
+	i, exact := slices.BinarySearchFunc(s.parts, document, func(p part, d uint32) int { return cmp.Compare(p.base, d) })
+	if !exact {
+		i--
+	}
+	if i < 0 || document >= uint32(s.documents) {
+		return nil, 0, fmt.Errorf("%w: there is no document number %d", ErrInvalid, document)
+	}
+	p := &s.parts[i]
+	return p, document - p.base, nil
+}
+
+// Live tells whether a document exists and was not deleted.
+func (s *Snapshot) Live(document uint32) bool {
+	p, local, err := s.part(document)
+	return err == nil && !p.deleted.Contains(local)
+}
+
+// Payload returns a document's payload as stored, a view into the file.
+func (s *Snapshot) Payload(document uint32) ([]byte, error) {
+	p, local, err := s.part(document)
+	if err != nil {
+		return nil, err
+	}
+	return p.payload(local)
+}
+
+// ID returns a document's external id.
+func (s *Snapshot) ID(document uint32) (string, error) {
+	p, local, err := s.part(document)
+	if err != nil {
+		return "", err
+	}
+	return p.id(local)
+}
+
+// Text returns a document's stored text, "" when texts are not stored.
+func (s *Snapshot) Text(document uint32) (string, error) {
+	p, local, err := s.part(document)
+	if err != nil {
+		return "", err
+	}
+	return p.textOf(local)
+}
+
+// Lookup returns the document number of an external id; found is false for
+// ids that were never added or are deleted.
+func (s *Snapshot) Lookup(id string) (document uint32, found bool, err error) {
+	for _, p := range s.parts {
+		local, found, err := p.lookup(id)
+		if err != nil {
+			return 0, false, err
+		}
+		if found && !p.deleted.Contains(local) {
+			return p.base + local, true, nil
+		}
+	}
+	return 0, false, nil
+}
+
+// IDs yields the external ids of the live documents in document order.
+func (s *Snapshot) IDs() iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for document := range uint32(s.documents) {
+			if s.Live(document) && !yield(s.ID(document)) {
+				return
+			}
+		}
+	}
+}
+
+// PostingCount is the number of documents with a vector in the cell, deleted
+// ones included.
+func (s *Snapshot) PostingCount(cell uint32) int {
+	count := 0
+	for _, p := range s.parts {
+		count += p.postingCount(cell)
+	}
+	return count
+}
+
+// AppendPostings appends the documents of a cell, ascending.
+func (s *Snapshot) AppendPostings(dst []uint32, cell uint32) ([]uint32, error) {
+	var err error
+	for _, p := range s.parts {
+		if dst, err = p.appendPostings(dst, cell, p.base); err != nil {
+			return dst, err
+		}
+	}
+	return dst, nil
+}
+
+// Statistics returns what querypruner needs to know about the collection.
+func (s *Snapshot) Statistics() Statistics { return Statistics{s} }
+
+// Statistics answers for a snapshot's collection frequencies. Counts include
+// deleted documents until their segment is rewritten.
+type Statistics struct{ snapshot *Snapshot }
+
+// Documents is the number of live documents.
+func (t Statistics) Documents() int64 { return int64(t.snapshot.live) }
+
+// TokenFrequency returns how many vectors and documents have a token id.
+func (t Statistics) TokenFrequency(id uint32) (vectors, documents int64) {
+	for _, p := range t.snapshot.parts {
+		v, d := p.tokenFrequency(id)
+		vectors += v
+		documents += d
+	}
+	return vectors, documents
+}
+
+// CellPopulation returns the number of documents in the cell whose centroid
+// has the largest dot product with the vector. A document counts once however
+// many of its vectors lie there.
+func (t Statistics) CellPopulation(vector []float32) int64 {
+	codebook := t.snapshot.codebook
+	if codebook == nil {
+		return 0
+	}
+	nearest, best := 0, float32(simd.NoMatch)
+	for cell := range codebook.Cells() {
+		if similarity := simd.Dot(vector, codebook.Centroid(cell)); similarity > best {
+			nearest, best = cell, similarity
+		}
+	}
+	return int64(t.snapshot.PostingCount(uint32(nearest)))
+}

@@ -1,0 +1,28 @@
+package index
+
+import "github.com/pare-search/pare/index/codec"
+
+// Source is one consistent, immutable view of a collection, and no more than
+// a search needs of it. A Snapshot is one; a segment store of another engine
+// can be another. Document numbers run from zero to Documents()-1 and mean
+// nothing outside this view. Implementations are safe for concurrent use.
+type Source interface {
+	// Codebook decodes the payloads and names the cells.
+	Codebook() *codec.Codebook
+	// Documents is the number of document numbers, deleted ones included.
+	Documents() int
+	// Vectors is the number of stored vectors, those of deleted documents
+	// included.
+	Vectors() int64
+	// Live tells whether a document is there to be found.
+	Live(document uint32) bool
+	// PostingCount is the length of a cell's posting list.
+	PostingCount(cell uint32) int
+	// AppendPostings appends a cell's documents to dst, ascending. Deleted
+	// documents may be among them.
+	AppendPostings(dst []uint32, cell uint32) ([]uint32, error)
+	// Payload returns a document's payload, valid as long as the view.
+	Payload(document uint32) ([]byte, error)
+	// ID returns a document's external id.
+	ID(document uint32) (string, error)
+}

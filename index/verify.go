@@ -1,0 +1,107 @@
+package index
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/pare-search/pare/index/codec"
+)
+
+// Verify reads every byte of the index in dir: the checksum of every section,
+// then whether their contents make sense together. It returns all faults
+// found, joined, each naming file and section; nil means the index is whole.
+func Verify(dir string) error {
+	m, err := readManifest(dir)
+	if err != nil {
+		return err
+	}
+	var faults []error
+	if m.Encoder != "" {
+		faults = append(faults, verifyFile(filepath.Join(dir, m.Encoder), "kind", "data"))
+	}
+	var codebook *codec.Codebook
+	if m.Codebook != "" {
+		path := filepath.Join(dir, m.Codebook)
+		err := verifyFile(path, "codebook")
+		if err == nil {
+			codebook, err = readCodebook(path)
+		}
+		faults = append(faults, err)
+	}
+	for _, entry := range m.Segments {
+		faults = append(faults, verifySegment(dir, entry, codebook))
+	}
+	if err := errors.Join(faults...); err != nil {
+		return err
+	}
+	// Everything is whole by itself; opening compares the files.
+	s, err := Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.verifyIDs(), s.Close())
+}
+
+// verifyFile checks the sections of a file that must be there.
+func verifyFile(path string, sections ...string) error {
+	c, err := openContainer(path)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	if len(c.sections) != len(sections) {
+		return c.corrupt("", "%d sections, want %d", len(c.sections), len(sections))
+	}
+	for i, name := range sections {
+		if c.sections[i].name != name {
+			return c.corrupt(c.sections[i].name, "not known here")
+		}
+	}
+	return c.verify()
+}
+
+// verifySegment checks a segment and its deletes. Without a codebook, which
+// then is corrupt itself, only the checksums can be compared.
+func verifySegment(dir string, entry segmentEntry, codebook *codec.Codebook) error {
+	var faults []error
+	if entry.Deletes != "" {
+		faults = append(faults, verifyFile(filepath.Join(dir, entry.Deletes), "documents"))
+	}
+	path := filepath.Join(dir, entry.File)
+	if codebook == nil {
+		c, err := openContainer(path)
+		if err != nil {
+			return errors.Join(append(faults, err)...)
+		}
+		defer c.close()
+		return errors.Join(append(faults, c.verify())...)
+	}
+	s, err := openSegment(path, codebook.Cells())
+	if err != nil {
+		return errors.Join(append(faults, err)...)
+	}
+	defer s.file.close()
+	return errors.Join(append(faults, s.verify(codebook))...)
+}
+
+// verifyIDs checks that every live id leads to its own document.
+func (s *Snapshot) verifyIDs() error {
+	for document := range uint32(s.documents) {
+		if !s.Live(document) {
+			continue
+		}
+		id, err := s.ID(document)
+		if err != nil {
+			return err
+		}
+		found, ok, err := s.Lookup(id)
+		if err != nil {
+			return err
+		}
+		if !ok || found != document {
+			return fmt.Errorf("%w: document number %d and %d share the id %q", ErrCorrupt, document, found, id)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,141 @@
+package retriever
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/pare-search/pare/encoder"
+	"github.com/pare-search/pare/querypruner"
+	"github.com/pare-search/pare/simd"
+)
+
+// Explanation says how a document came to its score.
+type Explanation struct {
+	ID    string
+	Score float32
+	// Rows explains each query row in order.
+	Rows []RowExplanation
+	// Text is the document's stored text, "" when texts are not stored.
+	Text string
+}
+
+// RowExplanation says what one query row was used for and which vector of the
+// document matched it best.
+type RowExplanation struct {
+	// Token is the part of the query that the row stands for, "" when the
+	// encoder gives no spans.
+	Token string
+	// Row says whether the row looked for candidates, and why.
+	querypruner.Row
+	// Scored tells whether the row counts in the score.
+	Scored bool
+	// Match is the document's vector that is most similar to the row,
+	// Similarity their dot product, weight included. Match is -1 for a
+	// document without vectors.
+	Match      int
+	Similarity float32
+	// MatchToken is the part of the document's text that Match stands for and
+	// MatchSpan its place there; empty when the text is not stored.
+	MatchToken string
+	MatchSpan  encoder.Span
+}
+
+// Explain explains the score of a document for a query. The score is the one
+// that Search gives the document, whether or not the kept rows find it.
+func (r *Retriever) Explain(ctx context.Context, query, id string, options Options) (Explanation, error) {
+	tokens, err := r.encode(ctx, query)
+	if err != nil {
+		return Explanation{}, err
+	}
+	r.use.RLock()
+	defer r.use.RUnlock()
+	if r.closed {
+		return Explanation{}, ErrClosed
+	}
+	document, err := r.lookup(id)
+	if err != nil {
+		return Explanation{}, err
+	}
+	selection, err := options.Pruner.Select(tokens, r.snapshot.Statistics())
+	if err != nil {
+		return Explanation{}, err
+	}
+	e := Explanation{ID: id, Rows: make([]RowExplanation, tokens.Vectors.Rows)}
+	for i := range e.Rows {
+		row := RowExplanation{Row: selection.Rows[i], Scored: selection.Score == nil, Match: -1}
+		if tokens.Spans != nil {
+			row.Token = query[tokens.Spans[i].Start:tokens.Spans[i].End]
+		}
+		e.Rows[i] = row
+	}
+	for _, i := range selection.Score {
+		e.Rows[i].Scored = true
+	}
+	if err := r.match(&e, document, tokens.Vectors); err != nil {
+		return Explanation{}, err
+	}
+	if e.Text, err = r.snapshot.Text(document); err != nil {
+		return Explanation{}, err
+	}
+	return e, r.place(ctx, &e)
+}
+
+// match finds each row's best vector and sums the score.
+func (r *Retriever) match(e *Explanation, document uint32, vectors simd.Matrix) error {
+	if vectors.Rows == 0 {
+		return nil
+	}
+	payload, err := r.snapshot.Payload(document)
+	if err != nil {
+		return err
+	}
+	scorer := r.snapshot.Codebook().NewScorer()
+	scorer.Reset(simd.PackQuery(vectors))
+	best, match := make([]float32, vectors.Rows), make([]int32, vectors.Rows)
+	if err := scorer.Maxima(payload, best, match); err != nil {
+		return fmt.Errorf("document %q: %w", e.ID, err)
+	}
+	for i := range e.Rows {
+		row := &e.Rows[i]
+		if row.Match = int(match[i]); row.Match < 0 {
+			continue
+		}
+		row.Similarity = best[i]
+		if row.Scored {
+			e.Score += best[i]
+		}
+	}
+	return nil
+}
+
+// place finds the matched tokens in the stored text by encoding it again:
+// places are not stored, since only explanations need them.
+func (r *Retriever) place(ctx context.Context, e *Explanation) error {
+	if e.Text == "" || len(e.Rows) == 0 {
+		return nil
+	}
+	documents, err := r.encoder.EncodeDocuments(ctx, []string{e.Text})
+	if err != nil {
+		return fmt.Errorf("encoding document %q: %w", e.ID, err)
+	}
+	spans := documents[0].Spans
+	for i := range e.Rows {
+		if match := e.Rows[i].Match; match >= 0 && match < len(spans) {
+			e.Rows[i].MatchSpan = spans[match]
+			e.Rows[i].MatchToken = e.Text[spans[match].Start:spans[match].End]
+		}
+	}
+	return nil
+}
+
+// Marks returns the places in the text that match the query rows best,
+// ascending and without repeats, for highlighting.
+func (e Explanation) Marks() []encoder.Span {
+	marks := make([]encoder.Span, 0, len(e.Rows))
+	for _, row := range e.Rows {
+		if row.Scored && row.MatchSpan.End > row.MatchSpan.Start {
+			marks = append(marks, row.MatchSpan)
+		}
+	}
+	return mergeSpans(marks)
+}

@@ -1,0 +1,57 @@
+package retriever
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/pare-search/pare/encoder"
+	"github.com/pare-search/pare/simd"
+)
+
+// Ranked is one of the texts given to Rerank.
+type Ranked struct {
+	// Position is the text's place in what was given.
+	Position int
+	// Score is its exact MaxSim with the query.
+	Score float32
+}
+
+// Rerank orders texts by exact MaxSim with a query, best first; texts with
+// equal scores keep their order. It needs no index: the texts are encoded on
+// the spot. Texts without tokens come last.
+func Rerank(ctx context.Context, enc encoder.Encoder, query string, texts []string) ([]Ranked, error) {
+	tokens, err := enc.EncodeQuery(ctx, query)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the query: %w", err)
+	}
+	documents, err := enc.EncodeDocuments(ctx, texts)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the texts: %w", err)
+	}
+	if len(documents) != len(texts) {
+		return nil, fmt.Errorf("%w: it encoded %d of %d texts", ErrEncoder, len(documents), len(texts))
+	}
+	packed := simd.PackQuery(tokens.Vectors)
+	best := make([]float32, packed.Rows)
+	ranked := make([]Ranked, len(texts))
+	for i, document := range documents {
+		if document.Vectors.Rows > 0 && packed.Rows > 0 && document.Vectors.Dim != packed.Dim {
+			return nil, fmt.Errorf("%w: text %d has %d dimensions, the query %d", ErrEncoder, i, document.Vectors.Dim, packed.Dim)
+		}
+		simd.Reset(best)
+		packed.MaxSim(document.Vectors, best)
+		ranked[i] = Ranked{Position: i, Score: simd.Sum(best)}
+	}
+	empty := func(r Ranked) int {
+		if documents[r.Position].Vectors.Rows == 0 {
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(ranked, func(a, b Ranked) int {
+		return cmp.Or(cmp.Compare(empty(a), empty(b)), cmp.Compare(b.Score, a.Score))
+	})
+	return ranked, nil
+}

@@ -1,0 +1,221 @@
+package retriever
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/pare-search/pare/encoder"
+	"github.com/pare-search/pare/encoder/corpus"
+	"github.com/pare-search/pare/index"
+	"github.com/pare-search/pare/querypruner"
+	"github.com/pare-search/pare/simd"
+)
+
+// Errors that callers test for.
+var (
+	// ErrEncoder: the index does not hold the encoder that is needed, or
+	// the one given does not fit it.
+	ErrEncoder = errors.New("retriever: no fitting encoder")
+	// ErrNotFound: there is no document with this id.
+	ErrNotFound = errors.New("retriever: no such document")
+	// ErrClosed: the retriever was closed before.
+	ErrClosed = errors.New("retriever: closed")
+)
+
+// Options are the settings of one search.
+type Options struct {
+	// Pruner selects the query rows that look for candidates.
+	Pruner querypruner.Pruner
+	// Search says how candidates are found and how many hits are wanted.
+	Search index.SearchOptions
+}
+
+// DefaultOptions lets the four rarest query tokens look for candidates and
+// returns ten hits.
+func DefaultOptions() Options {
+	return Options{
+		Pruner: querypruner.Pruner{Strategy: querypruner.ICF, Keep: querypruner.Keep{Count: 4}},
+		Search: index.DefaultSearchOptions(),
+	}
+}
+
+// Validate reports every option that makes no sense.
+func (o Options) Validate() error {
+	return errors.Join(o.Pruner.Validate(), o.Search.Validate())
+}
+
+// Results are the answer to one query.
+type Results struct {
+	// Hits, best first; equal scores by descending id.
+	Hits []index.Hit
+	// Query is the encoded query, Selection what its rows were used for.
+	Query     encoder.Tokens
+	Selection querypruner.Selection
+	Stats     Stats
+}
+
+// Stats counts the work of one search. Times are zero unless
+// Options.Search.Times is set.
+type Stats struct {
+	index.Stats
+	EncodeTime, PruneTime time.Duration
+}
+
+// Retriever searches one snapshot of an index with one encoder.
+type Retriever struct {
+	snapshot  *index.Snapshot
+	encoder   encoder.Encoder
+	searchers sync.Pool // of *index.Searcher
+
+	// use is held for reading during a call and for writing by Close, so
+	// that no file is unmapped under a running search.
+	use    sync.RWMutex
+	closed bool
+}
+
+// Open opens the index in dir with the encoder that is stored in it.
+func Open(dir string) (*Retriever, error) {
+	snapshot, err := index.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	enc, err := loadEncoder(snapshot)
+	if err != nil {
+		return nil, errors.Join(err, snapshot.Close())
+	}
+	return New(snapshot, enc)
+}
+
+// corpusKind names the encoder of package corpus in an index.
+const corpusKind = "corpus"
+
+func loadEncoder(snapshot *index.Snapshot) (encoder.Encoder, error) {
+	kind, data, err := snapshot.Encoder()
+	if err != nil {
+		return nil, err
+	}
+	switch kind {
+	case corpusKind:
+		enc, err := corpus.Load(data)
+		if err != nil {
+			return nil, fmt.Errorf("the index's encoder: %w", err)
+		}
+		return enc, nil
+	case "":
+		return nil, fmt.Errorf("%w: the index was made from vectors; open it with New and an encoder of your own", ErrEncoder)
+	default:
+		return nil, fmt.Errorf("%w: the index needs an encoder of kind %q, which this program does not know", ErrEncoder, kind)
+	}
+}
+
+// New returns a retriever on a snapshot, which it closes when it is closed or
+// when New fails. The encoder may be nil if only SearchTokens is used; else it
+// must be the one that made the index's vectors.
+func New(snapshot *index.Snapshot, enc encoder.Encoder) (*Retriever, error) {
+	if enc != nil && enc.Dim() != snapshot.Dim() {
+		return nil, errors.Join(snapshot.Close(),
+			fmt.Errorf("%w: it makes vectors of %d dimensions, the index has %d", ErrEncoder, enc.Dim(), snapshot.Dim()))
+	}
+	r := &Retriever{snapshot: snapshot, encoder: enc}
+	r.searchers.New = func() any { return index.NewSearcher(snapshot) }
+	return r, nil
+}
+
+// Close waits for running calls and closes the snapshot.
+func (r *Retriever) Close() error {
+	r.use.Lock()
+	defer r.use.Unlock()
+	if r.closed {
+		return nil
+	}
+	r.closed = true
+	return r.snapshot.Close()
+}
+
+// Snapshot returns the snapshot that is searched, for its statistics. It must
+// not be used after Close.
+func (r *Retriever) Snapshot() *index.Snapshot { return r.snapshot }
+
+// Encoder returns the encoder of queries, or nil.
+func (r *Retriever) Encoder() encoder.Encoder { return r.encoder }
+
+// Search encodes a query and searches for it.
+func (r *Retriever) Search(ctx context.Context, query string, options Options) (Results, error) {
+	start := time.Now()
+	tokens, err := r.encode(ctx, query)
+	if err != nil {
+		return Results{}, err
+	}
+	encoded := time.Since(start)
+	results, err := r.SearchTokens(ctx, tokens, options)
+	if options.Search.Times {
+		results.Stats.EncodeTime = encoded
+	}
+	return results, err
+}
+
+func (r *Retriever) encode(ctx context.Context, query string) (encoder.Tokens, error) {
+	if r.encoder == nil {
+		return encoder.Tokens{}, fmt.Errorf("%w: the retriever has none, so it cannot encode a query", ErrEncoder)
+	}
+	tokens, err := r.encoder.EncodeQuery(ctx, query)
+	if err != nil {
+		return encoder.Tokens{}, fmt.Errorf("encoding the query: %w", err)
+	}
+	return tokens, nil
+}
+
+// SearchTokens searches for a query that is encoded already. A query without
+// tokens finds nothing.
+func (r *Retriever) SearchTokens(ctx context.Context, query encoder.Tokens, options Options) (Results, error) {
+	r.use.RLock()
+	defer r.use.RUnlock()
+	if r.closed {
+		return Results{}, ErrClosed
+	}
+	if err := query.Validate(r.snapshot.Dim()); err != nil {
+		return Results{}, fmt.Errorf("query: %w", err)
+	}
+	start := time.Now()
+	selection, err := options.Pruner.Select(query, r.snapshot.Statistics())
+	if err != nil {
+		return Results{}, err
+	}
+	results := Results{Query: query, Selection: selection}
+	if options.Search.Times {
+		results.Stats.PruneTime = time.Since(start)
+	}
+	searcher := r.searchers.Get().(*index.Searcher)
+	defer r.searchers.Put(searcher)
+	results.Hits, results.Stats.Stats, err = searcher.Search(ctx, simd.PackQuery(query.Vectors), selection, options.Search)
+	return results, err
+}
+
+// Text returns the stored text of a document by id: "" when texts are not
+// stored.
+func (r *Retriever) Text(id string) (string, error) {
+	r.use.RLock()
+	defer r.use.RUnlock()
+	if r.closed {
+		return "", ErrClosed
+	}
+	document, err := r.lookup(id)
+	if err != nil {
+		return "", err
+	}
+	return r.snapshot.Text(document)
+}
+
+func (r *Retriever) lookup(id string) (uint32, error) {
+	document, found, err := r.snapshot.Lookup(id)
+	if err != nil {
+		return 0, err
+	}
+	if !found {
+		return 0, fmt.Errorf("%w: %q", ErrNotFound, id)
+	}
+	return document, nil
+}
