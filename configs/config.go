@@ -5,6 +5,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/pare-search/pare/encoder/corpus"
+	"github.com/pare-search/pare/eval"
+	"github.com/pare-search/pare/index"
+	"github.com/pare-search/pare/index/codec"
+	"github.com/pare-search/pare/querypruner"
 )
 
 // Config holds every setting of Pare. A key is the path of mapstructure names,
@@ -31,7 +37,7 @@ type Codec struct {
 	Kind           string `mapstructure:"kind" doc:"stored form of a vector: float32, int8, residual4, residual2 or residual1"`
 	VectorsPerCell int    `mapstructure:"vectors_per_cell" doc:"mean number of vectors in a cell, which sets the number of cells"`
 	Cells          int    `mapstructure:"cells" doc:"number of cells; 0 derives it from vectors_per_cell"`
-	Seed           uint64 `mapstructure:"seed" doc:"seed of the k-means that places the cells"`
+	Seed           uint64 `mapstructure:"seed" doc:"seed of the sample and the k-means that place the cells"`
 }
 
 // Index is the section index of Config.
@@ -46,7 +52,6 @@ type Search struct {
 	Prune     string `mapstructure:"prune" doc:"which query tokens look for candidates: strategy:number, or all"`
 	Plan      string `mapstructure:"plan" doc:"how candidates are found: auto, exhaustive (score every document) or probe (look into cells)"`
 	Neighbors int    `mapstructure:"neighbors" doc:"document tokens that each probing query token looks at (k' of the literature)"`
-	Depth     int    `mapstructure:"depth" doc:"candidates scored with the full query, best first; 0 scores all of them"`
 }
 
 // Eval is the section eval of Config.
@@ -75,8 +80,7 @@ func Default() Config {
 }
 
 // Validate reports every setting that no package could work with, each as an
-// *Error that wraps ErrValue, joined into one error. Names that only their own
-// package knows (languages, pruning strategies, measures) are checked there.
+// *Error that wraps ErrValue, joined into one error.
 func (c Config) Validate() error {
 	var faults []error
 	check := func(ok bool, key, format string, args ...any) {
@@ -91,28 +95,50 @@ func (c Config) Validate() error {
 	atLeast := func(key string, value, least int) {
 		check(value >= least, key, "want at least %d, got %d", least, value)
 	}
-	named := func(key string, values ...string) {
-		check(len(values) > 0, key, "want at least one")
-		for _, v := range values {
-			check(strings.TrimSpace(v) != "", key, "want a name, got %q", v)
+	between := func(key string, value, least, most int) {
+		check(value >= least && value <= most, key, "want %d to %d, got %d", least, most, value)
+	}
+	parsed := func(key string, err error) {
+		if err != nil {
+			faults = append(faults, &Error{Key: key, Err: fmt.Errorf("%w: %w", ErrValue, err)})
+		}
+	}
+	pruners := func(key string, specs ...string) {
+		for _, spec := range specs {
+			_, err := querypruner.Parse(spec)
+			parsed(key, err)
 		}
 	}
 
 	oneOf("encoder.kind", c.Encoder.Kind, "corpus")
+	if c.Encoder.Language != "" {
+		oneOf("encoder.language", c.Encoder.Language, corpus.Languages()...)
+	}
 	check(c.Encoder.Dim >= 8 && c.Encoder.Dim <= 1024 && c.Encoder.Dim%8 == 0,
 		"encoder.dim", "want a multiple of 8 from 8 to 1024, got %d", c.Encoder.Dim)
-	oneOf("codec.kind", c.Codec.Kind, "float32", "int8", "residual4", "residual2", "residual1")
+	oneOf("codec.kind", c.Codec.Kind, codecKinds()...)
 	atLeast("codec.vectors_per_cell", c.Codec.VectorsPerCell, 1)
-	atLeast("codec.cells", c.Codec.Cells, 0)
-	atLeast("index.segment_mb", c.Index.SegmentMB, 1)
+	between("codec.cells", c.Codec.Cells, 0, codec.MaxCells)
+	between("index.segment_mb", c.Index.SegmentMB, 1, 2047)
 	atLeast("search.k", c.Search.K, 1)
-	named("search.prune", c.Search.Prune)
-	oneOf("search.plan", c.Search.Plan, "auto", "exhaustive", "probe")
+	pruners("search.prune", c.Search.Prune)
+	oneOf("search.plan", c.Search.Plan, index.Auto.String(), index.Exhaustive.String(), index.Probe.String())
 	atLeast("search.neighbors", c.Search.Neighbors, 1)
-	atLeast("search.depth", c.Search.Depth, 0)
-	named("eval.measures", c.Eval.Measures...)
-	named("eval.prune", c.Eval.Prune...)
+	check(len(c.Eval.Measures) > 0, "eval.measures", "want at least one")
+	_, err := eval.ParseMeasures(c.Eval.Measures...)
+	parsed("eval.measures", err)
+	check(len(c.Eval.Prune) > 0, "eval.prune", "want at least one")
+	pruners("eval.prune", c.Eval.Prune...)
 	check(c.Eval.Margin > 0 && c.Eval.Margin < 1, "eval.margin", "want a share between 0 and 1, got %v", c.Eval.Margin)
 	atLeast("eval.workers", c.Eval.Workers, 0)
 	return errors.Join(faults...)
+}
+
+// codecKinds returns the names that codec.kind may have.
+func codecKinds() []string {
+	names := make([]string, len(codec.Kinds))
+	for i, kind := range codec.Kinds {
+		names[i] = kind.String()
+	}
+	return names
 }

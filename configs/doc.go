@@ -11,6 +11,7 @@
 // of the wrong type are errors that name their origin and the key.
 //
 // This package is the edge where viper stops. The packages that do the work take
-// plain option structs; only cmd/pare imports configs. A Loaded value is never
+// plain option structs, which the methods of Config fill in (options.go); only
+// cmd/pare imports configs. A Loaded value is never
 // changed after Load and is safe for concurrent use.
 package configs

@@ -20,7 +20,7 @@ import (
 type Sources struct {
 	File  string         // YAML, TOML or JSON by extension; "" reads no file
 	Env   []string       // "NAME=value" as os.Environ returns them
-	Flags *pflag.FlagSet // flags made by Flag; the others are ignored
+	Flags *pflag.FlagSet // flags made by Flag and FlagOff; the others are ignored
 }
 
 // Origin says where a value comes from: "default", "file pare.yaml",
@@ -186,6 +186,10 @@ func readFlags(flags *pflag.FlagSet) ([]setting, error) {
 		if err != nil {
 			faults = append(faults, withOrigin(err, k.Name, origin))
 			continue
+		}
+		if _, off := f.Annotations[flagOff]; off {
+			on, _ := value.(bool)
+			value = !on
 		}
 		settings = append(settings, setting{k.Name, value, origin})
 	}

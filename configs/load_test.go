@@ -11,6 +11,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/pare-search/pare/configs"
+	"github.com/pare-search/pare/eval"
+	"github.com/pare-search/pare/querypruner"
 )
 
 // write puts content into a new file of this name and returns its path.
@@ -111,21 +113,21 @@ func TestEveryKeyEveryWay(t *testing.T) {
 		Encoder: configs.Encoder{Kind: "corpus", Language: "german", Dim: 64, SplitCode: false, Seed: 7},
 		Codec:   configs.Codec{Kind: "int8", VectorsPerCell: 32, Cells: 9, Seed: 8},
 		Index:   configs.Index{StoreText: false, SegmentMB: 5},
-		Search:  configs.Search{K: 3, Prune: "first:2", Plan: "probe", Neighbors: 50, Depth: 6},
+		Search:  configs.Search{K: 3, Prune: "first:2", Plan: "probe", Neighbors: 50},
 		Eval:    configs.Eval{Measures: []string{"P(rel=2)@5", "AP"}, Prune: []string{"all"}, Margin: 0.5, Seed: 1 << 63, Workers: 2},
 	}
 	yaml := `
 encoder: {kind: corpus, language: german, dim: 64, split_code: false, seed: 7}
 codec: {kind: int8, vectors_per_cell: 32, cells: 9, seed: 8}
 index: {store_text: false, segment_mb: 5}
-search: {k: 3, prune: "first:2", plan: probe, neighbors: 50, depth: 6}
+search: {k: 3, prune: "first:2", plan: probe, neighbors: 50}
 eval: {measures: ["P(rel=2)@5", AP], prune: [all], margin: 0.5, seed: 9223372036854775808, workers: 2}
 `
 	environ := strings.Fields(`
 PARE_ENCODER_KIND=corpus PARE_ENCODER_LANGUAGE=german PARE_ENCODER_DIM=64 PARE_ENCODER_SPLIT_CODE=false PARE_ENCODER_SEED=7
 PARE_CODEC_KIND=int8 PARE_CODEC_VECTORS_PER_CELL=32 PARE_CODEC_CELLS=9 PARE_CODEC_SEED=8
 PARE_INDEX_STORE_TEXT=false PARE_INDEX_SEGMENT_MB=5
-PARE_SEARCH_K=3 PARE_SEARCH_PRUNE=first:2 PARE_SEARCH_PLAN=probe PARE_SEARCH_NEIGHBORS=50 PARE_SEARCH_DEPTH=6
+PARE_SEARCH_K=3 PARE_SEARCH_PRUNE=first:2 PARE_SEARCH_PLAN=probe PARE_SEARCH_NEIGHBORS=50
 PARE_EVAL_MEASURES=P(rel=2)@5,AP PARE_EVAL_PRUNE=all PARE_EVAL_MARGIN=0.5 PARE_EVAL_SEED=9223372036854775808 PARE_EVAL_WORKERS=2`)
 	fs := pflag.NewFlagSet("all", pflag.ContinueOnError)
 	var args []string
@@ -165,16 +167,16 @@ PARE_EVAL_MEASURES=P(rel=2)@5,AP PARE_EVAL_PRUNE=all PARE_EVAL_MARGIN=0.5 PARE_E
 
 func TestFileFormats(t *testing.T) {
 	for name, content := range map[string]string{
-		"a.yaml":   "Search:\n  K: 7\n  Prune: ICF:2\n", // keys without case, values with it
-		"b.toml":   "[search]\nk = 7\nprune = \"ICF:2\"\n",
-		"c.json":   `{"search": {"k": 7, "prune": "ICF:2"}}`,
-		"D.YAML":   "search.k: 7\nsearch.prune: ICF:2\n",
-		"e.json":   `{"SEARCH": {"k": 7.0, "prune": "ICF:2"}}`,
-		"f.g.toml": "search.k = 7\nsearch.prune = \"ICF:2\"\n",
+		"a.yaml":   "Search:\n  K: 7\nEVAL:\n  Measures: [nDCG@5]\n", // keys without case, values with it
+		"b.toml":   "[search]\nk = 7\n[eval]\nmeasures = [\"nDCG@5\"]\n",
+		"c.json":   `{"search": {"k": 7}, "eval": {"measures": ["nDCG@5"]}}`,
+		"D.YAML":   "search.k: 7\neval.measures: [nDCG@5]\n",
+		"e.json":   `{"SEARCH": {"k": 7.0}, "eval": {"Measures": ["nDCG@5"]}}`,
+		"f.g.toml": "search.k = 7\neval.measures = [\"nDCG@5\"]\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			want := configs.Default()
-			want.Search.K, want.Search.Prune = 7, "ICF:2"
+			want.Search.K, want.Eval.Measures = 7, []string{"nDCG@5"}
 			if diff := cmp.Diff(want, load(t, configs.Sources{File: write(t, name, content)}).Config); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
@@ -226,6 +228,11 @@ func TestFaults(t *testing.T) {
 		{"not a number", yaml("eval: {margin: .nan}\n"), configs.ErrValue, []string{"bad.yaml: eval.margin"}},
 		{"flag out of range", configs.Sources{Flags: flags(t, "-k0")}, configs.ErrValue, []string{"flag --top: search.k: bad value: want at least 1, got 0"}},
 		{"empty list", yaml("eval: {measures: []}\n"), configs.ErrValue, []string{"eval.measures", "at least one"}},
+		{"unknown language", env("PARE_ENCODER_LANGUAGE=klingon"), configs.ErrValue, []string{"encoder.language", "english", `got "klingon"`}},
+		{"unknown codec", env("PARE_CODEC_KIND=float16"), configs.ErrValue, []string{"codec.kind", "residual2", `got "float16"`}},
+		{"unknown pruner", env("PARE_SEARCH_PRUNE=icff:2"), querypruner.ErrInvalid, []string{"PARE_SEARCH_PRUNE: search.prune", `"icff"`}},
+		{"incomplete pruner", yaml("eval: {prune: [all, icf]}\n"), configs.ErrValue, []string{"eval.prune", "icf needs a number"}},
+		{"unknown measure", env("PARE_EVAL_MEASURES=AP,nDGC@10"), eval.ErrMeasure, []string{"eval.measures", "nDGC@10"}},
 		{"all at once", yaml("search: {plan: fast, k: -1}\neval: {margin: 2}\n"), configs.ErrValue, []string{"search.plan", "search.k", "eval.margin"}},
 		{"all sources", configs.Sources{
 			File: write(t, "bad.yaml", "nope: 1\nsearch: {k: x}\n"), Env: []string{"PARE_CODEC_X=1"},

@@ -97,6 +97,21 @@ func Flag(flags *pflag.FlagSet, key, name, shorthand string) {
 	flags.Lookup(name).Annotations = map[string][]string{flagKey: {key}}
 }
 
+// flagOff is the annotation of a flag that switches its key off.
+const flagOff = "pare_config_off"
+
+// FlagOff adds a flag to flags that sets the named switch to false: "--no-text"
+// for "index.store_text". It panics when no switch has this name, which is a
+// mistake in the calling code.
+func FlagOff(flags *pflag.FlagSet, key, name, usage string) {
+	k, err := lookup(key)
+	if _, isSwitch := k.Default.(bool); err != nil || !isSwitch {
+		panic(fmt.Sprintf("configs: flag --%s: %q is no switch", name, key))
+	}
+	flags.Bool(name, false, usage)
+	flags.Lookup(name).Annotations = map[string][]string{flagKey: {key}, flagOff: nil}
+}
+
 // boundFlags returns the flags that the user gave, by key.
 func boundFlags(flags *pflag.FlagSet) map[string]*pflag.Flag {
 	given := make(map[string]*pflag.Flag)

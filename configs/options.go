@@ -1,0 +1,58 @@
+package configs
+
+import (
+	"github.com/pare-search/pare/encoder/corpus"
+	"github.com/pare-search/pare/index"
+	"github.com/pare-search/pare/index/codec"
+	"github.com/pare-search/pare/querypruner"
+	"github.com/pare-search/pare/retriever"
+)
+
+// CorpusOptions returns the options to train the default encoder with.
+func (c Config) CorpusOptions() corpus.Options {
+	options := corpus.DefaultOptions()
+	options.Dim = c.Encoder.Dim
+	options.Language = c.Encoder.Language
+	options.SplitCode = c.Encoder.SplitCode
+	options.Seed = c.Encoder.Seed
+	return options
+}
+
+// BuildOptions returns the options to build an index with. A Config that came
+// from Load has no error here.
+func (c Config) BuildOptions() (retriever.BuildOptions, error) {
+	kind, err := codec.ParseKind(c.Codec.Kind)
+	if err != nil {
+		return retriever.BuildOptions{}, err
+	}
+	options := retriever.DefaultBuildOptions()
+	options.Corpus = c.CorpusOptions()
+	options.Seed = c.Codec.Seed
+	options.Index.Dim = c.Encoder.Dim
+	options.Index.StoreText = c.Index.StoreText
+	options.Index.SegmentBytes = c.Index.SegmentMB << 20
+	options.Index.Codec.Kind = kind
+	options.Index.Codec.Cells = c.Codec.Cells
+	options.Index.Codec.VectorsPerCell = c.Codec.VectorsPerCell
+	options.Index.Codec.Seed = c.Codec.Seed
+	return options, options.Validate()
+}
+
+// SearchOptions returns the options to search with. A Config that came from
+// Load has no error here.
+func (c Config) SearchOptions() (retriever.Options, error) {
+	pruner, err := querypruner.Parse(c.Search.Prune)
+	if err != nil {
+		return retriever.Options{}, err
+	}
+	plan, err := index.ParsePlan(c.Search.Plan)
+	if err != nil {
+		return retriever.Options{}, err
+	}
+	options := retriever.DefaultOptions()
+	options.Pruner = pruner
+	options.Search.K = c.Search.K
+	options.Search.Plan = plan
+	options.Search.Neighbors = c.Search.Neighbors
+	return options, options.Validate()
+}

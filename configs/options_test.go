@@ -1,0 +1,109 @@
+package configs_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pare-search/pare/configs"
+	"github.com/pare-search/pare/index"
+	"github.com/pare-search/pare/index/codec"
+	"github.com/pare-search/pare/querypruner"
+	"github.com/pare-search/pare/retriever"
+)
+
+// TestDefaultsAgree keeps the defaults of the settings equal to those of the
+// packages: whoever uses the library gets what the command line does.
+func TestDefaultsAgree(t *testing.T) {
+	build, err := configs.Default().BuildOptions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(retriever.DefaultBuildOptions(), build); diff != "" {
+		t.Errorf("BuildOptions (-package +configs):\n%s", diff)
+	}
+	search, err := configs.Default().SearchOptions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(retriever.DefaultOptions(), search); diff != "" {
+		t.Errorf("SearchOptions (-package +configs):\n%s", diff)
+	}
+}
+
+// TestOptions changes every setting that the options have a field for.
+func TestOptions(t *testing.T) {
+	c := configs.Default()
+	c.Encoder = configs.Encoder{Kind: "corpus", Language: "german", Dim: 64, SplitCode: false, Seed: 7}
+	c.Codec = configs.Codec{Kind: "int8", VectorsPerCell: 32, Cells: 9, Seed: 8}
+	c.Index = configs.Index{StoreText: false, SegmentMB: 5}
+	c.Search = configs.Search{K: 3, Prune: "first:2", Plan: "probe", Neighbors: 50}
+
+	wantBuild := retriever.DefaultBuildOptions()
+	wantBuild.Corpus.Language, wantBuild.Corpus.Dim, wantBuild.Corpus.SplitCode, wantBuild.Corpus.Seed = "german", 64, false, 7
+	wantBuild.Seed = 8
+	wantBuild.Index.Dim, wantBuild.Index.StoreText, wantBuild.Index.SegmentBytes = 64, false, 5*1024*1024
+	codecOptions := &wantBuild.Index.Codec
+	codecOptions.Kind, codecOptions.Cells, codecOptions.VectorsPerCell, codecOptions.Seed = codec.Int8, 9, 32, 8
+	build, err := c.BuildOptions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(wantBuild, build); diff != "" {
+		t.Errorf("BuildOptions (-want +got):\n%s", diff)
+	}
+
+	wantSearch := retriever.Options{
+		Pruner: querypruner.Pruner{Strategy: querypruner.First, Keep: querypruner.Keep{Count: 2}},
+		Search: index.SearchOptions{K: 3, Plan: index.Probe, Neighbors: 50},
+	}
+	search, err := c.SearchOptions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(wantSearch, search); diff != "" {
+		t.Errorf("SearchOptions (-want +got):\n%s", diff)
+	}
+}
+
+// TestOptionsOfInvalidConfig builds by hand what Load would have refused.
+func TestOptionsOfInvalidConfig(t *testing.T) {
+	for name, spoil := range map[string]func(*configs.Config){
+		"codec":   func(c *configs.Config) { c.Codec.Kind = "zip" },
+		"dim":     func(c *configs.Config) { c.Encoder.Dim = 7 },
+		"cells":   func(c *configs.Config) { c.Codec.Cells = 1<<24 + 1 },
+		"segment": func(c *configs.Config) { c.Index.SegmentMB = 2048 },
+		"prune":   func(c *configs.Config) { c.Search.Prune = "icf" },
+		"plan":    func(c *configs.Config) { c.Search.Plan = "fast" },
+		"k":       func(c *configs.Config) { c.Search.K = -1 },
+	} {
+		c := configs.Default()
+		spoil(&c)
+		_, buildErr := c.BuildOptions()
+		_, searchErr := c.SearchOptions()
+		if buildErr == nil && searchErr == nil {
+			t.Errorf("%s: no error", name)
+		}
+		if c.Validate() == nil {
+			t.Errorf("%s: valid", name)
+		}
+	}
+}
+
+// TestFlagOff sets a switch to false by a flag named after that.
+func TestFlagOff(t *testing.T) {
+	for args, want := range map[string]bool{"": true, "--no-text": false, "--no-text=false": true} {
+		fs := flags(t)
+		configs.FlagOff(fs, "index.store_text", "no-text", "keep no texts")
+		if err := fs.Parse([]string{args}); err != nil {
+			t.Fatal(err)
+		}
+		loaded := load(t, configs.Sources{Flags: fs})
+		if got := loaded.Config.Index.StoreText; got != want {
+			t.Errorf("%q: store_text is %v", args, got)
+		}
+		if origin := loaded.Origin("index.store_text"); args != "" && origin != "flag --no-text" {
+			t.Errorf("%q: origin %q", args, origin)
+		}
+	}
+}
