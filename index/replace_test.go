@@ -1,0 +1,107 @@
+package index
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// replaceIndex makes an index without documents and returns its folder.
+func replaceIndex(t *testing.T, dir string, dim int) string {
+	t.Helper()
+	w, err := Create(dir, DefaultOptions(dim), CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func replacePut(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestReplace(t *testing.T) {
+	for name, prepare := range map[string]func(dir string){
+		"nothing":      func(string) {},
+		"empty folder": func(dir string) { _ = os.Mkdir(dir, 0o755) },
+		"index":        func(dir string) { replaceIndex(t, dir, 16) },
+		"damaged index": func(dir string) {
+			replaceIndex(t, dir, 16)
+			replacePut(t, filepath.Join(dir, "segment-000009.pare"), "")
+			replacePut(t, filepath.Join(dir, manifestName), containerMagic)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := t.TempDir()
+			dir := filepath.Join(root, "index")
+			prepare(dir)
+			if err := Replace(dir, replaceIndex(t, filepath.Join(root, "fresh"), 8)); err != nil {
+				t.Fatal(err)
+			}
+			s, err := Open(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			if s.Dim() != 8 {
+				t.Errorf("%d dimensions: this is not the new index", s.Dim())
+			}
+			if entries, _ := os.ReadDir(root); len(entries) != 1 {
+				t.Errorf("left behind: %v", entries)
+			}
+		})
+	}
+}
+
+// TestReplaceRefuses tries what is not an index; all of it must stay.
+func TestReplaceRefuses(t *testing.T) {
+	for name, test := range map[string]struct {
+		prepare func(dir string)
+		want    error
+	}{
+		"a file":         {func(dir string) { replacePut(t, dir, "PARE") }, ErrNotIndex},
+		"other files":    {func(dir string) { replacePut(t, filepath.Join(dir, "notes.txt"), "") }, ErrNotIndex},
+		"no manifest":    {func(dir string) { replacePut(t, filepath.Join(dir, "segment-000001.pare"), "PARE") }, ErrNotIndex},
+		"other manifest": {func(dir string) { replacePut(t, filepath.Join(dir, manifestName), "name: x") }, ErrNotIndex},
+		"index and a file": {func(dir string) {
+			replacePut(t, filepath.Join(replaceIndex(t, dir, 16), "notes.txt"), "")
+		}, ErrNotIndex},
+		"index and a folder": {func(dir string) {
+			replacePut(t, filepath.Join(replaceIndex(t, dir, 16), "x.pare", "y"), "")
+		}, ErrNotIndex},
+		"index with a writer": {func(dir string) {
+			w, err := OpenWriter(replaceIndex(t, dir, 16))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { w.Close() })
+		}, ErrLocked},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := t.TempDir()
+			dir, fresh := filepath.Join(root, "index"), filepath.Join(root, "fresh")
+			test.prepare(dir)
+			before, _ := os.ReadDir(dir)
+			replaceIndex(t, fresh, 8)
+			if err := Replace(dir, fresh); !errors.Is(err, test.want) {
+				t.Errorf("got %v, want %v", err, test.want)
+			}
+			if after, _ := os.ReadDir(dir); len(after) != len(before) {
+				t.Errorf("the folder holds %v, held %v", after, before)
+			}
+			if _, err := os.Stat(fresh); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
