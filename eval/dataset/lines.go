@@ -1,0 +1,163 @@
+package dataset
+
+import (
+	"bufio"
+	"bytes"
+	"compress/flate"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"unicode/utf8"
+)
+
+// ErrFormat reports content that is not what the format demands. The error
+// names the file, the line where there are lines, and what was expected.
+var ErrFormat = errors.New("dataset: bad format")
+
+// replacement stands for every run of bytes that is not UTF-8, as it does in
+// encoding/json.
+const replacement = string(utf8.RuneError)
+
+// lineReader hands out the lines of a text that are not blank, without their
+// ends, and knows where it is.
+type lineReader struct {
+	name string // of the file; empty for a reader without a name
+	line int    // number of the line that next returned, from 1
+	max  int    // longest line in bytes
+	r    *bufio.Reader
+	long []byte // a line longer than the buffer of r
+}
+
+func newLineReader(r io.Reader, name string, maxLine int) *lineReader {
+	return &lineReader{name: name, max: maxLine, r: bufio.NewReaderSize(r, 64<<10)}
+}
+
+// next returns the next line that is not blank; it is valid until the next
+// call. The error is io.EOF at the end.
+func (l *lineReader) next() ([]byte, error) {
+	for {
+		line, err := l.read()
+		if err != nil {
+			return nil, err
+		}
+		if l.line == 1 {
+			line = bytes.TrimPrefix(line, []byte("\ufeff"))
+		}
+		if len(bytes.TrimSpace(line)) > 0 {
+			return bytes.TrimRight(line, "\r\n"), nil
+		}
+	}
+}
+
+func (l *lineReader) read() ([]byte, error) {
+	l.long = l.long[:0]
+	l.line++
+	for {
+		part, err := l.r.ReadSlice('\n')
+		if len(l.long)+len(part) > l.max {
+			return nil, l.errorf("the line is longer than %d bytes", l.max)
+		}
+		switch {
+		case err == nil && len(l.long) == 0:
+			return part, nil
+		case err == nil || errors.Is(err, bufio.ErrBufferFull):
+			l.long = append(l.long, part...)
+			if err == nil {
+				return l.long, nil
+			}
+		case err != io.EOF:
+			return nil, l.readError(err)
+		case len(l.long)+len(part) == 0:
+			return nil, io.EOF
+		default:
+			return append(l.long, part...), nil
+		}
+	}
+}
+
+// where names the current line.
+func (l *lineReader) where() string {
+	if l.name == "" {
+		return fmt.Sprintf("line %d", l.line)
+	}
+	return fmt.Sprintf("%s:%d", l.name, l.line)
+}
+
+// errorf is an ErrFormat at the current line.
+func (l *lineReader) errorf(format string, args ...any) error {
+	return fmt.Errorf("%w: %s: %w", ErrFormat, l.where(), fmt.Errorf(format, args...))
+}
+
+// readError says where reading failed. Broken compression is a bad format.
+func (l *lineReader) readError(err error) error {
+	var corrupt flate.CorruptInputError
+	if errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &corrupt) {
+		return l.errorf("expected a whole gzip stream: %w", err)
+	}
+	return fmt.Errorf("dataset: %s: %w", l.where(), err)
+}
+
+// isGzip tells by the name whether a file is compressed.
+func isGzip(path string) bool {
+	return strings.HasSuffix(strings.ToLower(path), ".gz")
+}
+
+// open opens a file for reading, through gzip where its name ends in .gz. The
+// gzip header is read with the first bytes, so that the error has a place.
+func open(path string) (io.ReadCloser, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("dataset: %w", err)
+	}
+	if !isGzip(path) {
+		return f, nil
+	}
+	return &gzipFile{file: f}, nil
+}
+
+type gzipFile struct {
+	file *os.File
+	gz   *gzip.Reader
+}
+
+func (g *gzipFile) Read(p []byte) (int, error) {
+	if g.gz == nil {
+		gz, err := gzip.NewReader(bufio.NewReaderSize(g.file, 64<<10))
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF // an empty file is no gzip stream
+		}
+		if err != nil {
+			return 0, err
+		}
+		g.gz = gz
+	}
+	return g.gz.Read(p)
+}
+
+func (g *gzipFile) Close() error { return g.file.Close() }
+
+// readFile opens a file and hands its lines to parse.
+func readFile[T any](path string, maxLine int, parse func(*lineReader) (T, error)) (T, error) {
+	f, err := open(path)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	defer f.Close()
+	return parse(newLineReader(f, path, maxLine))
+}
+
+// identifier checks the id of a query or document. A replaced byte in an id
+// would let two ids become one.
+func identifier(id string) error {
+	switch {
+	case id == "":
+		return errors.New("the id is empty")
+	case !utf8.ValidString(id) || strings.Contains(id, replacement):
+		return fmt.Errorf("the id %q is not UTF-8", id)
+	}
+	return nil
+}
