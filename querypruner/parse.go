@@ -38,7 +38,7 @@ func (s Strategy) String() string {
 // Options follow with a plus sign: dropunseen, seed=N and scorekept, as in
 // icf:4+dropunseen.
 func Parse(spec string) (Pruner, error) {
-	head, options, _ := strings.Cut(strings.TrimSpace(spec), "+")
+	head, options, hasOptions := strings.Cut(strings.TrimSpace(spec), "+")
 	name, keep, hasKeep := strings.Cut(head, ":")
 	p, err := parseStrategy(name)
 	if err != nil {
@@ -48,11 +48,11 @@ func Parse(spec string) (Pruner, error) {
 		if p.Keep, err = parseKeep(keep); err != nil {
 			return Pruner{}, fmt.Errorf("%w in %q", err, spec)
 		}
-		if p.Strategy == KeepAll || p.Strategy == DropSpecials {
+		if !p.Strategy.ranks() && p.Strategy != DropStopWords {
 			return Pruner{}, fmt.Errorf("%w: %s takes no number, in %q", ErrInvalid, name, spec)
 		}
 	}
-	if options != "" {
+	if hasOptions {
 		for option := range strings.SplitSeq(options, "+") {
 			if err := p.set(option); err != nil {
 				return Pruner{}, fmt.Errorf("%w in %q", err, spec)
@@ -77,11 +77,12 @@ func parseStrategy(name string) (Pruner, error) {
 
 func parseKeep(text string) (Keep, error) {
 	if percent, ok := strings.CutSuffix(text, "%"); ok {
-		share, err := strconv.ParseFloat(percent, 64)
-		if err != nil || !(share > 0 && share <= 100) {
-			return Keep{}, fmt.Errorf("%w: share %q is not between 0 and 100 %%", ErrInvalid, text)
+		// Dividing by 100 in decimal makes the share exactly the one meant.
+		share, err := strconv.ParseFloat(percent+"e-2", 64)
+		if err != nil || !(share > 0 && share <= 1) {
+			return Keep{}, fmt.Errorf("%w: share %q is not above 0 and at most 100 %%", ErrInvalid, text)
 		}
-		return Keep{Share: share / 100}, nil
+		return Keep{Share: share}, nil
 	}
 	count, err := strconv.Atoi(text)
 	if err != nil || count < 1 {
@@ -91,13 +92,13 @@ func parseKeep(text string) (Keep, error) {
 }
 
 func (p *Pruner) set(option string) error {
-	name, value, _ := strings.Cut(option, "=")
-	switch name {
-	case "dropunseen":
+	value, isSeed := strings.CutPrefix(option, "seed=")
+	switch {
+	case option == "dropunseen":
 		p.DropUnseen = true
-	case "scorekept":
+	case option == "scorekept":
 		p.ScoreKept = true
-	case "seed":
+	case isSeed:
 		seed, err := strconv.ParseUint(value, 10, 64)
 		if err != nil {
 			return fmt.Errorf("%w: seed %q is no whole number", ErrInvalid, value)
@@ -110,15 +111,15 @@ func (p *Pruner) set(option string) error {
 }
 
 // String returns the form that Parse reads back. Special token ids have no
-// short form and are left out.
+// short form and are left out, and so is what the strategy does not look at.
 func (p Pruner) String() string {
 	var b strings.Builder
 	b.WriteString(p.Strategy.String())
 	switch {
-	case p.Keep.Count > 0:
+	case p.Strategy.ranks() && p.Keep.Count > 0:
 		fmt.Fprintf(&b, ":%d", p.Keep.Count)
-	case p.Keep.Share > 0:
-		fmt.Fprintf(&b, ":%s%%", strconv.FormatFloat(p.Keep.Share*100, 'g', 10, 64))
+	case p.Strategy.ranks() || p.Strategy == DropStopWords:
+		fmt.Fprintf(&b, ":%s%%", percent(p.Keep.Share))
 	}
 	if p.DropUnseen {
 		b.WriteString("+dropunseen")
@@ -130,4 +131,20 @@ func (p Pruner) String() string {
 		fmt.Fprintf(&b, "+seed=%d", p.Seed)
 	}
 	return b.String()
+}
+
+// percent writes a share between 0 and 1 in percent, by moving the decimal
+// point: a multiplication by 100 would turn 0.07 into 7.000000000000001.
+func percent(share float64) string {
+	whole, fraction, _ := strings.Cut(strconv.FormatFloat(share, 'f', -1, 64), ".")
+	fraction += "00"
+	whole = strings.TrimLeft(whole+fraction[:2], "0")
+	fraction = strings.TrimRight(fraction[2:], "0")
+	if whole == "" {
+		whole = "0"
+	}
+	if fraction == "" {
+		return whole
+	}
+	return whole + "." + fraction
 }

@@ -32,8 +32,9 @@ const (
 	// Random keeps rows drawn by Seed and the query itself, so that the same
 	// query always keeps the same rows: the control that any strategy has to beat.
 	Random
-	// Population keeps the rows whose nearest cell holds the fewest vectors. It
-	// needs no token ids, and ICF and IDF turn into it when a query has none.
+	// Population keeps the rows whose nearest cell is in the fewest documents.
+	// It needs no token ids; ICF, IDF and DropStopWords count the same way when
+	// a query has none.
 	Population
 	// DropSpecials drops the rows of special tokens ([CLS], [MASK] and their
 	// kind, listed in Special) and keeps all others.
@@ -55,6 +56,7 @@ type Keep struct {
 func (k Keep) of(n int) int {
 	kept := k.Count
 	if kept == 0 {
+		// The small number forgives rounding: 0.07 * 100 is a little above 7.
 		kept = int(math.Ceil(k.Share*float64(n) - 1e-9))
 	}
 	return min(max(kept, 1), n)
@@ -67,6 +69,7 @@ type Pruner struct {
 	// DropUnseen ranks tokens that do not occur in the collection last instead
 	// of first and drops them. The published method does so, since [MASK] tokens
 	// never occur in documents; by default they are kept as the rarest there are.
+	// It acts where the strategy looks at frequencies.
 	DropUnseen bool
 	// Special lists the token ids that never look for candidates, whatever
 	// the strategy, as long as another row can.
@@ -85,8 +88,8 @@ type Statistics interface {
 	// TokenFrequency returns the number of stored vectors with this token id
 	// and the number of documents that have one.
 	TokenFrequency(id uint32) (collection, documents int64)
-	// CellPopulation returns the number of stored vectors in the cell nearest
-	// to the vector.
+	// CellPopulation returns the number of documents with a vector in the cell
+	// nearest to the given one.
 	CellPopulation(vector []float32) int64
 }
 
@@ -117,9 +120,11 @@ func (s Strategy) ranks() bool {
 }
 
 // Select decides for each row of q. Ties are decided by position, earlier
-// rows first. A query with at least one row keeps at least one.
+// rows first. A query with at least one row keeps at least one: when all are to
+// be dropped, the rarest that occurs, special tokens last. The error wraps
+// ErrInvalid or encoder.ErrInvalid.
 func (p Pruner) Select(q encoder.Tokens, stats Statistics) (Selection, error) {
-	if err := p.Validate(); err != nil {
+	if err := errors.Join(p.Validate(), q.Validate(q.Vectors.Dim)); err != nil {
 		return Selection{}, err
 	}
 	rows := make([]Row, q.Vectors.Rows)
@@ -130,9 +135,13 @@ func (p Pruner) Select(q encoder.Tokens, stats Statistics) (Selection, error) {
 		p.rank(rows, q, stats)
 	default:
 		for i := range rows {
-			rows[i] = Row{Kept: true, Frequency: -1}
-			if p.special(q, i) {
+			switch {
+			case p.special(q, i):
 				rows[i] = Row{Reason: SpecialToken, Frequency: -1}
+			case p.Strategy == DropSpecials:
+				rows[i] = Row{Kept: true, Reason: NotSpecial, Frequency: -1}
+			default:
+				rows[i] = Row{Kept: true, Reason: All, Frequency: -1}
 			}
 		}
 	}
@@ -154,7 +163,7 @@ func (p Pruner) selection(rows []Row) Selection {
 	if len(s.Probe) == 0 && len(rows) > 0 {
 		best := 0
 		for i, r := range rows {
-			if r.rarity() < rows[best].rarity() {
+			if r.compareDropped(rows[best]) < 0 {
 				best = i
 			}
 		}
@@ -162,17 +171,27 @@ func (p Pruner) selection(rows []Row) Selection {
 		s.Probe = []int{best}
 	}
 	if p.ScoreKept {
-		s.Score = s.Probe
+		s.Score = slices.Clone(s.Probe)
 	}
 	return s
 }
 
-// rarity orders dropped rows: the rarest that occurs at all comes first.
-func (r Row) rarity() int64 {
-	if r.Frequency <= 0 {
-		return math.MaxInt64
+// compareDropped orders dropped rows: special tokens come last, and otherwise
+// the rarest that occurs at all comes first.
+func (r Row) compareDropped(other Row) int {
+	special := func(r Row) int {
+		if r.Reason == SpecialToken {
+			return 1
+		}
+		return 0
 	}
-	return r.Frequency
+	rarity := func(r Row) int64 {
+		if r.Frequency <= 0 {
+			return math.MaxInt64
+		}
+		return r.Frequency
+	}
+	return cmp.Or(cmp.Compare(special(r), special(other)), cmp.Compare(rarity(r), rarity(other)))
 }
 
 func (p Pruner) dropStopWords(rows []Row, q encoder.Tokens, stats Statistics) {
@@ -184,6 +203,8 @@ func (p Pruner) dropStopWords(rows []Row, q encoder.Tokens, stats Statistics) {
 			rows[i] = Row{Reason: SpecialToken, Frequency: frequency}
 		case frequency == 0 && p.DropUnseen:
 			rows[i] = Row{Reason: NeverOccurs}
+		case frequency == 0:
+			rows[i] = Row{Kept: true, Reason: Unseen}
 		case float64(frequency) > limit:
 			rows[i] = Row{Reason: StopWord, Frequency: frequency}
 		default:

@@ -26,20 +26,21 @@ type Row struct {
 	Frequency int64
 }
 
-// Reason tells why a row was kept or dropped.
+// Reason tells why a row was kept or dropped; Row.String puts it in words.
 type Reason uint8
 
-// The reasons, in the words of their String form.
+// The reasons, with examples of their words.
 const (
 	All              Reason = iota // "all rows look"
-	Useful                         // "rank 2, frequency 17"
-	LessUseful                     // "rank 9, frequency 5120"
-	Unseen                         // "not in the collection"
-	SpecialToken                   // "special token"
-	StopWord                       // "in 4211 documents, too many"
-	OnlyOne                        // "kept: a query needs one row"
+	Useful                         // kept: "rank 2, frequency 17"
+	LessUseful                     // dropped: "rank 9, frequency 5120"
+	Unseen                         // either, by its rank: "rank 1, not in the collection"
+	SpecialToken                   // dropped: "special token"
+	StopWord                       // dropped: "in 4211 documents, too many"
+	OnlyOne                        // "kept, since a query needs one row"
 	NeverOccurs                    // "not in the collection, dropped"
-	OccursModerately               // "in 17 documents"
+	OccursModerately               // kept: "in 17 documents"
+	NotSpecial                     // kept: "no special token"
 )
 
 // String explains the row in a few words.
@@ -51,11 +52,16 @@ func (r Row) String() string {
 		}
 		return fmt.Sprintf("rank %d, frequency %d", r.Rank, r.Frequency)
 	case Unseen:
+		if r.Rank == 0 {
+			return "not in the collection"
+		}
 		return fmt.Sprintf("rank %d, not in the collection", r.Rank)
 	case NeverOccurs:
 		return "not in the collection, dropped"
 	case SpecialToken:
 		return "special token"
+	case NotSpecial:
+		return "no special token"
 	case StopWord:
 		return fmt.Sprintf("in %d documents, too many", r.Frequency)
 	case OccursModerately:
