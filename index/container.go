@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 
 	"github.com/blevesearch/mmap-go"
+
+	"github.com/pare-search/pare/index/codec"
 )
 
 // A container is the frame of every file of an index:
@@ -151,12 +154,19 @@ type container struct {
 func openContainer(path string) (*container, error) {
 	c := &container{name: filepath.Base(path)}
 	file, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: %s is missing: %w", ErrCorrupt, c.name, err)
+	}
 	if err != nil {
 		return nil, err
 	}
 	c.file = file
 	info, err := file.Stat()
-	if err == nil && (!info.Mode().IsRegular() || info.Size() < headerSize+footerSize) {
+	switch {
+	case err != nil:
+	case !info.Mode().IsRegular():
+		err = c.corrupt("", "not a regular file")
+	case info.Size() < headerSize+footerSize:
 		err = c.corrupt("", "%d bytes are too few", info.Size())
 	}
 	if err == nil {
@@ -187,6 +197,16 @@ func (c *container) corrupt(section, format string, args ...any) error {
 		return fmt.Errorf("%w: %s: %s", ErrCorrupt, c.name, fmt.Sprintf(format, args...))
 	}
 	return fmt.Errorf("%w: %s, section %s: %s", ErrCorrupt, c.name, section, fmt.Sprintf(format, args...))
+}
+
+// fault turns an error of package codec about a section's bytes into one of
+// this package.
+func (c *container) fault(section string, err error) error {
+	kind := ErrCorrupt
+	if errors.Is(err, codec.ErrVersion) {
+		kind = ErrVersion
+	}
+	return fmt.Errorf("%w: %s, section %s: %w", kind, c.name, section, err)
 }
 
 func (c *container) parse() error {

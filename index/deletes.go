@@ -2,6 +2,7 @@ package index
 
 import (
 	"bytes"
+	"fmt"
 	"path/filepath"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -40,17 +41,32 @@ func readDeletes(dir string, entry segmentEntry) (*roaring.Bitmap, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := deleted.ReadFrom(bytes.NewReader(data)); err != nil {
+	if deleted, err = parseDeletes(data, entry.Documents); err != nil {
 		return nil, c.corrupt("documents", "%v", err)
-	}
-	if err := deleted.Validate(); err != nil && !deleted.IsEmpty() {
-		return nil, c.corrupt("documents", "%v", err)
-	}
-	if !deleted.IsEmpty() && deleted.Maximum() >= entry.Documents {
-		return nil, c.corrupt("documents", "document %d of %d", deleted.Maximum(), entry.Documents)
 	}
 	if deleted.GetCardinality() != uint64(entry.Deleted) {
 		return nil, c.corrupt("documents", "%d documents, the manifest says %d", deleted.GetCardinality(), entry.Deleted)
+	}
+	return deleted, nil
+}
+
+// parseDeletes reads a bitmap of document numbers below documents.
+func parseDeletes(data []byte, documents uint32) (*roaring.Bitmap, error) {
+	deleted := roaring.New()
+	n, err := deleted.ReadFrom(bytes.NewReader(data))
+	switch {
+	case err != nil:
+		return nil, err
+	case n != int64(len(data)):
+		return nil, fmt.Errorf("%d bytes too many", int64(len(data))-n)
+	case deleted.IsEmpty():
+		return deleted, nil
+	}
+	if err := deleted.Validate(); err != nil {
+		return nil, err
+	}
+	if last := deleted.Maximum(); last >= documents {
+		return nil, fmt.Errorf("document %d of %d", last, documents)
 	}
 	return deleted, nil
 }

@@ -2,8 +2,6 @@ package index
 
 import (
 	"cmp"
-	"errors"
-	"path/filepath"
 	"slices"
 )
 
@@ -47,7 +45,8 @@ type Section struct {
 	Checksum uint32 `json:"crc32c"`
 }
 
-// Inspect describes the snapshot and the files it is made of. Bytes counts
+// Inspect describes the snapshot and the files it is made of, as they were
+// when it was opened. Bytes counts
 // all files but stored texts; BytesPerToken is Bytes per stored vector, so it
 // holds everything a search needs: codes, ids, postings, codebook, encoder
 // and the frames of the files.
@@ -70,13 +69,9 @@ func (s *Snapshot) Inspect() (Info, error) {
 	}
 	info.EncoderKind = kind
 
+	info.Files = slices.Clone(s.files)
 	parts := make(map[string]int64)
-	for _, name := range s.manifest.files() {
-		file, err := inspectFile(filepath.Join(s.dir, name))
-		if err != nil {
-			return info, err
-		}
-		info.Files = append(info.Files, file)
+	for _, file := range info.Files {
 		frame := file.Bytes
 		for _, section := range file.Sections {
 			frame -= section.Bytes
@@ -85,7 +80,7 @@ func (s *Snapshot) Inspect() (Info, error) {
 				continue
 			}
 			info.Bytes += section.Bytes
-			parts[partName(name, section.Name)] += section.Bytes
+			parts[partName(file.Name, section.Name)] += section.Bytes
 		}
 		info.Bytes += frame
 		parts["file frames"] += frame
@@ -123,15 +118,18 @@ func partName(file, section string) string {
 	}
 }
 
-func inspectFile(path string) (file File, err error) {
+func describeFile(path string) (File, error) {
 	c, err := openContainer(path)
 	if err != nil {
-		return file, err
+		return File{}, err
 	}
-	defer func() { err = errors.Join(err, c.close()) }()
-	file = File{Name: c.name, Bytes: int64(len(c.data))}
+	return describe(c), c.close()
+}
+
+func describe(c *container) File {
+	file := File{Name: c.name, Bytes: int64(len(c.data))}
 	for _, s := range c.sections {
 		file.Sections = append(file.Sections, Section{s.name, s.version, int64(s.length), s.checksum})
 	}
-	return file, nil
+	return file
 }

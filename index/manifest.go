@@ -8,7 +8,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
+
+	"github.com/pare-search/pare/index/codec"
 )
 
 // manifestName is the file that makes an index of a folder. It is a container
@@ -31,6 +35,8 @@ type manifest struct {
 	Encoder  string         `json:"encoder,omitempty"`
 	Options  Options        `json:"options"`
 	Segments []segmentEntry `json:"segments"`
+
+	frame File // what it was read from
 }
 
 type segmentEntry struct {
@@ -60,7 +66,11 @@ func (m *manifest) files() []string {
 // newFile hands out a file name that was never used before.
 func (m *manifest) newFile(kind string) string {
 	m.NextFile++
-	return fmt.Sprintf("%s-%06d.pare", kind, m.NextFile)
+	return fileName(kind, m.NextFile)
+}
+
+func fileName(kind string, number uint64) string {
+	return fmt.Sprintf("%s-%06d.pare", kind, number)
 }
 
 func readManifest(dir string) (manifest, error) {
@@ -82,13 +92,82 @@ func readManifest(dir string) (manifest, error) {
 	if err := decoder.Decode(&m); err != nil {
 		return m, c.corrupt("index", "%v", err)
 	}
-	for _, name := range m.files() {
-		// A manifest must not lead out of its folder.
-		if name != filepath.Base(name) || strings.ContainsAny(name, `/\`) {
-			return m, c.corrupt("index", "file name %q", name)
+	if err := m.check(); err != nil {
+		return m, c.corrupt("index", "%v", err)
+	}
+	m.frame = describe(c)
+	return m, nil
+}
+
+// check reports what no writer would write. File names must be ours, so that
+// a manifest cannot lead out of its folder.
+func (m *manifest) check() error {
+	if err := m.Options.Validate(); err != nil {
+		return err
+	}
+	if m.Dim != m.Options.Dim {
+		return fmt.Errorf("%d dimensions, the options say %d", m.Dim, m.Options.Dim)
+	}
+	if m.Codebook == "" && len(m.Segments) > 0 {
+		return errors.New("segments without a codebook")
+	}
+	if err := m.checkFile("codebook", m.Codebook); err != nil {
+		return err
+	}
+	if err := m.checkFile("encoder", m.Encoder); err != nil {
+		return err
+	}
+	for _, s := range m.Segments {
+		if s.File == "" || s.Documents == 0 || s.Deletes == "" && s.Deleted > 0 {
+			return fmt.Errorf("impossible segment %+v", s)
+		}
+		if err := errors.Join(m.checkFile("segment", s.File), m.checkFile("deletes", s.Deletes)); err != nil {
+			return err
 		}
 	}
-	return m, nil
+	return nil
+}
+
+// checkFile checks that newFile made a name, unless it is empty.
+func (m *manifest) checkFile(kind, name string) error {
+	digits := strings.TrimSuffix(strings.TrimPrefix(name, kind+"-"), ".pare")
+	number, err := strconv.ParseUint(digits, 10, 64)
+	if name != "" && (err != nil || number > m.NextFile || name != fileName(kind, number)) {
+		return fmt.Errorf("%s file %q", kind, name)
+	}
+	return nil
+}
+
+// readCodebook reads the codebook, which must be the one the options ask for.
+func (m *manifest) readCodebook(dir string) (*codec.Codebook, error) {
+	c, err := openContainer(filepath.Join(dir, m.Codebook))
+	if err != nil {
+		return nil, err
+	}
+	defer c.close()
+	data, err := c.checked("codebook", codebookVersion)
+	if err != nil {
+		return nil, err
+	}
+	codebook, err := codec.Load(slices.Clone(data))
+	if err != nil {
+		return nil, c.fault("codebook", err)
+	}
+	if codebook.Dim() != m.Dim || codebook.Kind() != m.Options.Codec.Kind {
+		return nil, c.corrupt("codebook", "for %d dimensions and %s, the index is for %d and %s",
+			codebook.Dim(), codebook.Kind(), m.Dim, m.Options.Codec.Kind)
+	}
+	return codebook, nil
+}
+
+// outdated tells whether err came about because a writer, after m was read,
+// made another commit and removed a file that m names.
+func (m *manifest) outdated(dir string, err error) bool {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	now, err := readManifest(dir)
+	return err == nil && now.Generation != m.Generation
 }
 
 // commit makes m the state of the index. Its files must be synced already.

@@ -25,7 +25,7 @@ var (
 // Limits of a document, enforced by Writer.Add.
 const (
 	// MaxTokens is the largest number of vectors of one document.
-	MaxTokens = 1 << 20
+	MaxTokens = 1 << 19
 	// MaxIDBytes is the longest document id.
 	MaxIDBytes = 64 << 10
 	// MaxTextBytes is the longest stored text.
@@ -53,8 +53,8 @@ type Options struct {
 	Codec codec.Options `json:"codec"`
 	// StoreText keeps the documents' texts.
 	StoreText bool `json:"store_text"`
-	// SegmentBytes is the payload size at which a segment is written, so
-	// that adding needs bounded memory.
+	// SegmentBytes is the size of payloads, of ids or of compressed texts at
+	// which a segment is written, so that adding needs bounded memory.
 	SegmentBytes int `json:"segment_bytes"`
 	// TrainingVectors is how many vectors are held back to train the
 	// codebook on when the index is created without one. They take
@@ -80,7 +80,7 @@ func (o Options) Validate() error {
 		faults = append(faults, fmt.Errorf("%w: dimensions %d, want a multiple of 8 from 8 to 1024", ErrInvalid, o.Dim))
 	}
 	if err := o.Codec.Validate(); err != nil {
-		faults = append(faults, err)
+		faults = append(faults, fmt.Errorf("%w: %w", ErrInvalid, err))
 	}
 	if o.SegmentBytes < 1<<10 || o.SegmentBytes > maxSegmentBytes/2 {
 		faults = append(faults, fmt.Errorf("%w: segment size %d bytes, want 1 KiB to 2 GiB", ErrInvalid, o.SegmentBytes))
@@ -95,16 +95,21 @@ func (o Options) Validate() error {
 func (d Document) validate(dim int) error {
 	switch {
 	case d.ID == "":
-		return fmt.Errorf("%w: the document id is empty", ErrInvalid)
+		return errors.New("the id is empty")
 	case len(d.ID) > MaxIDBytes:
-		return fmt.Errorf("%w: the document id has %d bytes, at most %d are allowed", ErrInvalid, len(d.ID), MaxIDBytes)
+		return fmt.Errorf("the id %.40q... has %d bytes, at most %d are allowed", d.ID, len(d.ID), MaxIDBytes)
 	case d.Tokens.Vectors.Rows > MaxTokens:
-		return fmt.Errorf("%w: document %q has %d vectors, at most %d are allowed", ErrInvalid, d.ID, d.Tokens.Vectors.Rows, MaxTokens)
+		return fmt.Errorf("%q has %d vectors, at most %d are allowed", d.ID, d.Tokens.Vectors.Rows, MaxTokens)
 	case len(d.Text) > MaxTextBytes:
-		return fmt.Errorf("%w: document %q has %d bytes of text, at most %d are allowed", ErrInvalid, d.ID, len(d.Text), MaxTextBytes)
+		return fmt.Errorf("%q has %d bytes of text, at most %d are allowed", d.ID, len(d.Text), MaxTextBytes)
 	}
 	if err := d.Tokens.Validate(dim); err != nil {
-		return fmt.Errorf("%w: document %q: %w", ErrInvalid, d.ID, err)
+		return fmt.Errorf("%q: %w", d.ID, err)
+	}
+	for i, x := range d.Tokens.Vectors.Data {
+		if x > codec.MaxComponent || x < -codec.MaxComponent {
+			return fmt.Errorf("%q: row %d, column %d is %v, beyond %g", d.ID, i/dim, i%dim, x, codec.MaxComponent)
+		}
 	}
 	return nil
 }

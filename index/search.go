@@ -231,12 +231,12 @@ func (s *Searcher) probe(rows []int, neighbors int, stats *Stats) error {
 			if !ok {
 				break
 			}
-			if s.source.PostingCount(cell) == 0 {
-				continue
-			}
 			var err error
 			if s.list, err = s.source.AppendPostings(s.list[:0], cell); err != nil {
 				return err
+			}
+			if len(s.list) == 0 {
+				continue
 			}
 			for _, document := range s.list {
 				s.found[document/64] |= 1 << (document % 64)
@@ -317,7 +317,7 @@ func (t *topK) reset(k int) {
 
 // wants tells whether a hit with this score may belong to the best.
 func (t *topK) wants(score float32) bool {
-	return len(t.hits) < t.k || t.k > 0 && score >= t.hits[0].Score
+	return len(t.hits) < t.k || t.k > 0 && cmp.Compare(score, t.hits[0].Score) >= 0
 }
 
 func (t *topK) add(hit Hit) {

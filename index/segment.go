@@ -60,6 +60,7 @@ type segmentBuilder struct {
 	payloads []byte
 	ends     []uint32
 	ids      []string
+	idBytes  int
 	vectors  uint64
 	postings [][]uint32 // by cell: ascending document numbers
 	tokens   map[uint32]tokenCount
@@ -85,6 +86,16 @@ type coded struct {
 	cells    []uint32
 }
 
+// size returns what a segment is measured by: the bytes of its payloads, ids
+// or compressed texts, whichever are more.
+func (b *segmentBuilder) size() int {
+	size := max(len(b.payloads), b.idBytes)
+	if b.text != nil {
+		size = max(size, len(b.text.blocks))
+	}
+	return size
+}
+
 // fits tells whether another payload of that size can be addressed.
 func (b *segmentBuilder) fits(payload int) bool {
 	return len(b.payloads)+payload <= maxSegmentBytes && len(b.ids) < math.MaxUint32
@@ -95,6 +106,7 @@ func (b *segmentBuilder) add(c coded) {
 	b.payloads = append(b.payloads, c.payload...)
 	b.ends = append(b.ends, uint32(len(b.payloads)))
 	b.ids = append(b.ids, c.document.ID)
+	b.idBytes += len(c.document.ID)
 	b.vectors += uint64(c.document.Tokens.Vectors.Rows)
 	for _, cell := range c.cells {
 		b.postings[cell] = append(b.postings[cell], number)
@@ -404,7 +416,7 @@ func (s *segment) verify(codebook *codec.Codebook) error {
 		}
 		rows, err := codebook.Check(payload)
 		if err != nil {
-			faults = append(faults, s.file.corrupt("payloads", "document %d: %v", document, err))
+			faults = append(faults, s.file.fault("payloads", fmt.Errorf("document %d: %w", document, err)))
 			break
 		}
 		vectors += uint64(rows)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io/fs"
 	"iter"
 	"math"
 	"path/filepath"
@@ -22,11 +21,12 @@ import (
 const encoderVersion = 1
 
 // Snapshot is one committed state of an index, opened for reading. It is a
-// Source and a querypruner.Statistics, safe for concurrent use, and stays as
-// it is whatever a Writer commits later. It must not be used once closed.
+// Source, safe for concurrent use, and stays as it is whatever a Writer commits
+// later. It must not be used once closed.
 type Snapshot struct {
 	dir      string
 	manifest manifest
+	files    []File // in the manifest's order, it first
 	codebook *codec.Codebook
 	parts    []part
 
@@ -52,34 +52,32 @@ func Open(dir string) (*Snapshot, error) {
 		if err != nil {
 			return nil, err
 		}
-		s := &Snapshot{dir: dir, manifest: m}
+		s := &Snapshot{dir: dir, manifest: m, files: []File{m.frame}}
 		err = s.load()
 		if err == nil {
 			return s, nil
 		}
 		err = errors.Join(err, s.Close())
-		// A writer may have replaced a file between the reading of the
-		// manifest and the opening of the file; then there is a newer manifest.
-		now, nowErr := readManifest(dir)
-		if !errors.Is(err, fs.ErrNotExist) || nowErr != nil || now.Generation == m.Generation {
+		if !m.outdated(dir, err) {
 			return nil, err
 		}
 	}
 }
 
 func (s *Snapshot) load() error {
-	if s.manifest.Codebook == "" {
-		if len(s.manifest.Segments) > 0 {
-			return fmt.Errorf("%w: %s: segments without a codebook", ErrCorrupt, manifestName)
+	for _, name := range s.manifest.files()[1:] {
+		file, err := describeFile(filepath.Join(s.dir, name))
+		if err != nil {
+			return err
 		}
+		s.files = append(s.files, file)
+	}
+	if s.manifest.Codebook == "" {
 		return nil
 	}
-	codebook, err := readCodebook(filepath.Join(s.dir, s.manifest.Codebook))
+	codebook, err := s.manifest.readCodebook(s.dir)
 	if err != nil {
 		return err
-	}
-	if codebook.Dim() != s.manifest.Dim {
-		return fmt.Errorf("%w: %s: %d dimensions, the manifest says %d", ErrCorrupt, s.manifest.Codebook, codebook.Dim(), s.manifest.Dim)
 	}
 	s.codebook = codebook
 	for _, entry := range s.manifest.Segments {
@@ -138,23 +136,6 @@ func writeCodebook(path string, codebook *codec.Codebook) error {
 	}
 	w.add("codebook", codebookVersion, data)
 	return w.finish()
-}
-
-func readCodebook(path string) (*codec.Codebook, error) {
-	c, err := openContainer(path)
-	if err != nil {
-		return nil, err
-	}
-	defer c.close()
-	data, err := c.checked("codebook", codebookVersion)
-	if err != nil {
-		return nil, err
-	}
-	codebook, err := codec.Load(slices.Clone(data))
-	if err != nil {
-		return nil, fmt.Errorf("%s, section codebook: %w", c.name, err)
-	}
-	return codebook, nil
 }
 
 // Close unmaps the files. Nothing got from the snapshot may be used after.
@@ -306,7 +287,7 @@ func (s *Snapshot) AppendPostings(dst []uint32, cell uint32) ([]uint32, error) {
 // Statistics returns what querypruner needs to know about the collection.
 func (s *Snapshot) Statistics() Statistics { return Statistics{s} }
 
-// Statistics answers for a snapshot's collection frequencies. Counts include
+// Statistics is a querypruner.Statistics of a snapshot. Frequencies include
 // deleted documents until their segment is rewritten.
 type Statistics struct{ snapshot *Snapshot }
 

@@ -2,7 +2,7 @@ package index
 
 import (
 	"encoding/binary"
-	"slices"
+	"sort"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -19,8 +19,10 @@ const textVersion = 1
 
 const (
 	textBlockSize = 32 << 10
-	// maxTextBlock bounds what a corrupt or hostile block may unpack to.
-	maxTextBlock = 256 << 20
+	// maxTextBlock is what the longest block unpacks to: the longest text and
+	// its length behind nearly a block of others. It bounds what a corrupt or
+	// hostile block may ask for.
+	maxTextBlock = MaxTextBytes + textBlockSize + binary.MaxVarintLen64
 )
 
 type textBuilder struct {
@@ -75,14 +77,8 @@ func (s *segment) textOf(document uint32) (string, error) {
 		return "", err
 	}
 	// The last block whose first document is not after this one.
-	numbers := make([]uint32, len(directory)/8)
-	for i := range numbers {
-		numbers[i] = binary.LittleEndian.Uint32(directory[8*i:])
-	}
-	i, exact := slices.BinarySearch(numbers, document)
-	if !exact {
-		i--
-	}
+	first := func(i int) uint32 { return binary.LittleEndian.Uint32(directory[8*i:]) }
+	i := sort.Search(len(directory)/8, func(i int) bool { return first(i) > document }) - 1
 	if i < 0 {
 		return "", s.file.corrupt("text", "document %d is in no block", document)
 	}
@@ -90,7 +86,7 @@ func (s *segment) textOf(document uint32) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for range document - numbers[i] {
+	for range document - first(i) {
 		texts.bytes(texts.uvarint())
 	}
 	text := texts.bytes(texts.uvarint())
@@ -150,7 +146,7 @@ func (s *segment) verifyText() error {
 		if err != nil {
 			return err
 		}
-		for len(texts.data) > 0 {
+		for len(texts.data) > 0 && documents <= s.documents {
 			texts.bytes(texts.uvarint())
 			documents++
 		}

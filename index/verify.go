@@ -12,20 +12,27 @@ import (
 // then whether their contents make sense together. It returns all faults
 // found, joined, each naming file and section; nil means the index is whole.
 func Verify(dir string) error {
-	m, err := readManifest(dir)
-	if err != nil {
-		return err
+	for {
+		m, err := readManifest(dir)
+		if err != nil {
+			return err
+		}
+		if err = m.verify(dir); !m.outdated(dir, err) {
+			return err
+		}
 	}
-	var faults []error
+}
+
+func (m *manifest) verify(dir string) error {
+	faults := []error{verifyFile(filepath.Join(dir, manifestName), "index")}
 	if m.Encoder != "" {
 		faults = append(faults, verifyFile(filepath.Join(dir, m.Encoder), "kind", "data"))
 	}
 	var codebook *codec.Codebook
 	if m.Codebook != "" {
-		path := filepath.Join(dir, m.Codebook)
-		err := verifyFile(path, "codebook")
+		err := verifyFile(filepath.Join(dir, m.Codebook), "codebook")
 		if err == nil {
-			codebook, err = readCodebook(path)
+			codebook, err = m.readCodebook(dir)
 		}
 		faults = append(faults, err)
 	}
@@ -35,12 +42,13 @@ func Verify(dir string) error {
 	if err := errors.Join(faults...); err != nil {
 		return err
 	}
-	// Everything is whole by itself; opening compares the files.
-	s, err := Open(dir)
-	if err != nil {
-		return err
+	// Every file is whole by itself; loading compares them.
+	s := &Snapshot{dir: dir, manifest: *m}
+	err := s.load()
+	if err == nil {
+		err = s.verifyIDs()
 	}
-	return errors.Join(s.verifyIDs(), s.Close())
+	return errors.Join(err, s.Close())
 }
 
 // verifyFile checks the sections of a file that must be there.

@@ -78,25 +78,41 @@ func Create(dir string, options Options, more CreateOptions) (*Writer, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
+	// Looked at before the lock, not to leave a lock file in a folder that is
+	// not ours, and after it, for another Create may have been quicker.
+	if err := checkEmpty(dir); err != nil {
 		return nil, err
-	}
-	for _, entry := range entries {
-		if entry.Name() != lockName {
-			return nil, fmt.Errorf("%w: %s holds %s", ErrExists, dir, entry.Name())
-		}
 	}
 	w, err := lockWriter(dir)
 	if err != nil {
 		return nil, err
 	}
+	if err := checkEmpty(dir); err != nil {
+		return nil, errors.Join(err, w.Close())
+	}
 	w.progress = more.Progress
 	w.manifest = manifest{Dim: options.Dim, Options: options}
 	if err := w.create(more); err != nil {
+		for _, name := range append(w.manifest.files(), manifestName+".new") {
+			os.Remove(filepath.Join(dir, name))
+		}
 		return nil, errors.Join(err, w.Close())
 	}
 	return w, nil
+}
+
+// checkEmpty returns ErrExists if dir holds more than a lock.
+func checkEmpty(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if entry.Name() != lockName {
+			return fmt.Errorf("%w: %s holds %s", ErrExists, dir, entry.Name())
+		}
+	}
+	return nil
 }
 
 func (w *Writer) create(more CreateOptions) error {
@@ -153,16 +169,13 @@ func (w *Writer) open() error {
 	if w.manifest, err = readManifest(w.dir); err != nil {
 		return err
 	}
-	if err := w.manifest.Options.Validate(); err != nil {
-		return fmt.Errorf("%w: %s: %w", ErrCorrupt, manifestName, err)
-	}
 	if err := w.removeStray(); err != nil {
 		return err
 	}
 	if w.manifest.Codebook == "" {
 		return nil
 	}
-	if w.codebook, err = readCodebook(filepath.Join(w.dir, w.manifest.Codebook)); err != nil {
+	if w.codebook, err = w.manifest.readCodebook(w.dir); err != nil {
 		return err
 	}
 	for _, entry := range w.manifest.Segments {
@@ -239,9 +252,9 @@ func (w *Writer) check(ctx context.Context, documents []Document) error {
 		return err
 	}
 	seen := make(map[string]bool, len(documents))
-	for _, d := range documents {
+	for i, d := range documents {
 		if err := d.validate(w.manifest.Dim); err != nil {
-			return err
+			return fmt.Errorf("%w: document %d of the batch: %w", ErrInvalid, i, err)
 		}
 		if seen[d.ID] {
 			return fmt.Errorf("%w: %q stands twice in one batch", ErrDuplicate, d.ID)
@@ -277,6 +290,10 @@ func (w *Writer) Delete(ids ...string) (deleted int, err error) {
 		if p == nil {
 			w.freshDeleted.Add(document)
 			delete(w.fresh, id)
+			if w.codebook == nil {
+				w.waitingVectors -= w.waiting[document].Tokens.Vectors.Rows
+				w.waiting[document] = Document{}
+			}
 			continue
 		}
 		p.deleted.Add(document)
@@ -310,6 +327,10 @@ func (w *Writer) add(ctx context.Context, documents []Document) error {
 	}
 	for _, d := range documents {
 		w.fresh[d.ID] = len(w.waiting)
+		// The caller may use the slices again.
+		d.Tokens.Vectors.Data = slices.Clone(d.Tokens.Vectors.Data)
+		d.Tokens.IDs = slices.Clone(d.Tokens.IDs)
+		d.Tokens.Spans = nil
 		w.waiting = append(w.waiting, d)
 		w.waitingVectors += d.Tokens.Vectors.Rows
 	}
@@ -384,7 +405,7 @@ func (w *Writer) code(ctx context.Context, documents []Document) error {
 		return err
 	}
 	for _, c := range batch {
-		if w.builder != nil && (len(w.builder.payloads) >= w.manifest.Options.SegmentBytes || !w.builder.fits(len(c.payload))) {
+		if w.builder != nil && (w.builder.size() >= w.manifest.Options.SegmentBytes || !w.builder.fits(len(c.payload))) {
 			if err := w.flush(); err != nil {
 				return err
 			}
@@ -429,7 +450,8 @@ func (w *Writer) Commit(ctx context.Context) error {
 }
 
 func (w *Writer) commit(ctx context.Context) error {
-	if w.codebook == nil && len(w.waiting) > 0 {
+	// Documents that were deleted again are nothing to train on.
+	if w.codebook == nil && len(w.fresh) > 0 {
 		if err := w.train(ctx); err != nil {
 			return err
 		}
@@ -482,6 +504,11 @@ func (w *Writer) Close() error {
 	}
 	w.parts, w.builder, w.waiting = nil, nil, nil
 	w.broken = fmt.Errorf("writer: %w", ErrClosed)
+	// What was not committed is of no use, but does no harm if it stays.
+	if m, readErr := readManifest(w.dir); readErr == nil {
+		w.manifest = m
+		_ = w.removeStray()
+	}
 	err = errors.Join(err, w.lock.Unlock())
 	w.lock = nil
 	return err

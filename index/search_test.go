@@ -1,0 +1,403 @@
+package index
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/pare-search/pare/index/codec"
+	"github.com/pare-search/pare/querypruner"
+	"github.com/pare-search/pare/simd"
+)
+
+// maxSim is MaxSim as a plain loop in float64, over the given query rows.
+func maxSim(query simd.Matrix, rows []int, document simd.Matrix) float64 {
+	var sum float64
+	for _, row := range rows {
+		best := math.Inf(-1)
+		for i := range document.Rows {
+			var dot float64
+			for d, x := range document.Row(i) {
+				dot += float64(x) * float64(query.Row(row)[d])
+			}
+			best = max(best, dot)
+		}
+		sum += best
+	}
+	return sum
+}
+
+// reference ranks documents by maxSim: equal scores by descending id.
+func reference(query simd.Matrix, rows []int, documents []Document) []Hit {
+	var hits []Hit
+	scores := make(map[string]float64)
+	for _, d := range documents {
+		if d.Tokens.Vectors.Rows > 0 {
+			scores[d.ID] = maxSim(query, rows, d.Tokens.Vectors)
+			hits = append(hits, Hit{ID: d.ID, Score: float32(scores[d.ID])})
+		}
+	}
+	slices.SortFunc(hits, func(a, b Hit) int {
+		return cmp.Or(cmp.Compare(scores[b.ID], scores[a.ID]), cmp.Compare(b.ID, a.ID))
+	})
+	return hits
+}
+
+func allRows(query *simd.Query) querypruner.Selection {
+	var selection querypruner.Selection
+	for row := range query.Rows {
+		selection.Probe = append(selection.Probe, row)
+	}
+	return selection
+}
+
+func search(t testing.TB, s *Snapshot, query *simd.Query, selection querypruner.Selection, options SearchOptions) ([]Hit, Stats) {
+	t.Helper()
+	hits, stats, err := NewSearcher(s).Search(t.Context(), query, selection, options)
+	check(t, err)
+	return hits, stats
+}
+
+// sameRanking compares hits with a reference. Neighbours in the ranking may
+// change places only where the scores leave it open.
+func sameRanking(t *testing.T, got, want []Hit, bound float64) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%d hits, want %d", len(got), len(want))
+	}
+	scores := make(map[string]float32)
+	for _, hit := range want {
+		scores[hit.ID] = hit.Score
+	}
+	for i, hit := range got {
+		score, ok := scores[hit.ID]
+		if !ok {
+			t.Fatalf("hit %d: %q should not be found", i, hit.ID)
+		}
+		delete(scores, hit.ID)
+		if math.Abs(float64(hit.Score-score)) > bound || math.Abs(float64(score-want[i].Score)) > bound {
+			t.Errorf("hit %d is %q with %v, want %q with %v", i, hit.ID, hit.Score, want[i].ID, want[i].Score)
+		}
+		if i > 0 && compareHits(got[i-1], hit) >= 0 {
+			t.Errorf("hits %d and %d are out of order", i-1, i)
+		}
+	}
+}
+
+func TestSearchAgainstPlainLoop(t *testing.T) {
+	for _, dim := range []int{8, 24, 128} {
+		for _, withIDs := range []bool{true, false} {
+			for _, kind := range codec.Kinds {
+				t.Run(fmt.Sprintf("%d/%v/%v", dim, withIDs, kind), func(t *testing.T) {
+					testSearch(t, dim, withIDs, kind)
+				})
+			}
+		}
+	}
+}
+
+func testSearch(t *testing.T, dim int, withIDs bool, kind codec.Kind) {
+	rng := rand.New(rand.NewPCG(uint64(dim), uint64(kind)))
+	documents := randomDocuments(rng, 120, dim, withIDs)
+	// Twins score alike: only their ids can order them.
+	documents[1].Tokens, documents[8].Tokens = documents[0].Tokens, documents[0].Tokens
+	deleted := []string{documents[5].ID, documents[77].ID, "unknown"}
+	s := open(t, build(t, smallOptions(dim, kind), documents, deleted...))
+	large := smallOptions(dim, kind)
+	large.SegmentBytes = 1 << 20
+	one := open(t, build(t, large, documents, deleted...))
+	if len(s.parts) < 2 && dim > 8 || len(one.parts) != 1 {
+		t.Fatalf("%d and %d segments", len(s.parts), len(one.parts))
+	}
+
+	postings := cellsOf(t, s, documents)
+
+	// What the index stores; for float32 that is the very input.
+	stored := make([]Document, 0, len(documents))
+	for _, d := range documents {
+		if slices.Contains(deleted, d.ID) {
+			continue
+		}
+		number, found, err := s.Lookup(d.ID)
+		if err != nil || !found {
+			t.Fatal(d.ID, found, err)
+		}
+		payload := must[[]byte](t)(s.Payload(number))
+		vectors := must[simd.Matrix](t)(s.Codebook().Decode(payload))
+		if kind == codec.Float32 && !slices.Equal(vectors.Data, d.Tokens.Vectors.Data) {
+			t.Fatalf("%s is stored differently", d.ID)
+		}
+		d.Tokens.Vectors = vectors
+		stored = append(stored, d)
+	}
+	// Quantised query values are off by half a step of 1/127 of the largest
+	// each, so a dot product with a unit vector by at most sqrt(dim)/254.
+	bound := 1e-5 * float64(dim)
+	if kind != codec.Float32 {
+		bound = 1.1 * math.Sqrt(float64(dim)) / 254
+	}
+
+	for range 4 {
+		queryTokens := randomTokens(rng, 1+rng.IntN(9), dim, withIDs)
+		query := simd.PackQuery(queryTokens.Vectors)
+		all := allRows(query)
+		n := float64(query.Rows)
+		want := reference(queryTokens.Vectors, all.Probe, stored)
+		wide := SearchOptions{K: len(documents) + 10, Plan: Exhaustive, Neighbors: 1 << 20}
+
+		hits, stats := search(t, s, query, all, wide)
+		sameRanking(t, hits, want, n*bound)
+		checkStats(t, s, postings, query, all, wide, stats)
+
+		wide.Plan = Probe
+		probed, probeStats := search(t, s, query, all, wide)
+		if !slices.Equal(probed, hits) {
+			t.Error("probing every cell finds other hits than looking at every document")
+		}
+		checkStats(t, s, postings, query, all, wide, probeStats)
+
+		// Segments make no difference to what is found.
+		single, _ := search(t, one, query, all, wide)
+		if !slices.Equal(single, hits) {
+			t.Error("one segment gives other hits than several")
+		}
+
+		for _, k := range []int{0, 1, 3, len(hits)} {
+			few, _ := search(t, s, query, all, SearchOptions{K: k, Plan: Exhaustive, Neighbors: 1})
+			if !slices.Equal(few, hits[:k]) {
+				t.Errorf("the best %d are not the first of all", k)
+			}
+		}
+
+		testPruned(t, s, postings, query, hits, wide)
+
+		scored := querypruner.Selection{Probe: all.Probe, Score: []int{query.Rows - 1}}
+		hits, stats = search(t, s, query, scored, wide)
+		sameRanking(t, hits, reference(queryTokens.Vectors, scored.Score, stored), bound)
+		checkStats(t, s, postings, query, scored, wide, stats)
+	}
+}
+
+// testPruned checks that wider selections find all that narrower ones find,
+// with the same scores.
+func testPruned(t *testing.T, s *Snapshot, postings map[uint32][]uint32, query *simd.Query, all []Hit, options SearchOptions) {
+	t.Helper()
+	var before []Hit
+	for _, neighbors := range []int{1, 5, 20, 1 << 20} {
+		var narrower []Hit
+		for kept := range query.Rows + 1 {
+			selection := querypruner.Selection{Probe: allRows(query).Probe[:kept]}
+			options.Neighbors = neighbors
+			hits, stats := search(t, s, query, selection, options)
+			checkStats(t, s, postings, query, selection, options, stats)
+			if kept == 0 && len(hits) > 0 {
+				t.Fatal("no rows found something")
+			}
+			for _, hit := range narrower {
+				if !slices.Contains(hits, hit) {
+					t.Fatalf("%d rows do not find %v, fewer do", kept, hit)
+				}
+			}
+			for _, hit := range hits {
+				if !slices.Contains(all, hit) {
+					t.Fatalf("%v is found by %d rows only", hit, kept)
+				}
+			}
+			narrower = hits
+		}
+		for _, hit := range before {
+			if !slices.Contains(narrower, hit) {
+				t.Fatalf("%d neighbors do not find %v, fewer do", neighbors, hit)
+			}
+		}
+		before = narrower
+	}
+}
+
+// cellsOf lists the documents of each cell by coding the documents again.
+func cellsOf(t *testing.T, s *Snapshot, documents []Document) map[uint32][]uint32 {
+	t.Helper()
+	postings := make(map[uint32][]uint32)
+	for number, d := range documents {
+		if id := must[string](t)(s.ID(uint32(number))); id != d.ID {
+			t.Fatalf("document %d is %q, want %q", number, id, d.ID)
+		}
+		_, cells, err := s.Codebook().Encode(nil, d.Tokens.Vectors, d.Tokens.IDs)
+		check(t, err)
+		for _, cell := range cells {
+			postings[cell] = append(postings[cell], uint32(number))
+		}
+	}
+	return postings
+}
+
+// checkStats counts the work of a search again, with maps and sorts.
+func checkStats(t *testing.T, s *Snapshot, postings map[uint32][]uint32, query *simd.Query, selection querypruner.Selection, options SearchOptions, got Stats) {
+	t.Helper()
+	want := Stats{Plan: options.Plan, Rows: query.Rows, RowsKept: len(selection.Probe)}
+	found := make(map[uint32]bool)
+	if options.Plan == Exhaustive {
+		for document := range uint32(s.Documents()) {
+			found[document] = true
+		}
+	} else {
+		for _, row := range selection.Probe {
+			cells := make([]uint32, s.Codebook().Cells())
+			for i := range cells {
+				cells[i] = uint32(i)
+			}
+			similarity := make([]float32, len(cells))
+			for i := range similarity {
+				similarity[i] = simd.Dot(query.Float().Row(row), s.Codebook().Centroid(i))
+			}
+			slices.SortStableFunc(cells, func(a, b uint32) int { return cmp.Compare(similarity[b], similarity[a]) })
+			read := 0
+			for _, cell := range cells {
+				if read >= options.Neighbors {
+					break
+				}
+				if list := postings[cell]; len(list) > 0 {
+					read += len(list)
+					want.CellsProbed++
+					for _, document := range list {
+						found[document] = true
+					}
+				}
+			}
+			want.Postings += read
+		}
+	}
+	scoring := query.Rows
+	if selection.Score != nil {
+		scoring = len(selection.Score)
+	}
+	for document := range found {
+		if !s.Live(document) {
+			continue
+		}
+		payload := must[[]byte](t)(s.Payload(document))
+		rows := must[int](t)(s.Codebook().Rows(payload))
+		want.Candidates++
+		want.DocumentsScored++
+		want.TokenPairs += int64(rows * scoring)
+		want.Bytes += int64(len(payload))
+	}
+	if got != want {
+		t.Errorf("stats %+v, want %+v", got, want)
+	}
+}
+
+func TestSearchNothing(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	query := simd.PackQuery(randomTokens(rng, 3, 8, true).Vectors)
+	empty := open(t, build(t, smallOptions(8, codec.Residual2), nil))
+	for _, plan := range []Plan{Auto, Exhaustive, Probe} {
+		if hits, stats := search(t, empty, query, allRows(query), SearchOptions{K: 3, Plan: plan, Neighbors: 1}); len(hits) > 0 || stats.Plan == Auto {
+			t.Errorf("an empty index gives %v, %v", hits, stats)
+		}
+	}
+	full := open(t, build(t, smallOptions(8, codec.Residual2), randomDocuments(rng, 20, 8, true)))
+	nothing := simd.PackQuery(simd.Matrix{})
+	if hits, _ := search(t, full, nothing, querypruner.Selection{}, DefaultSearchOptions()); len(hits) > 0 {
+		t.Errorf("an empty query finds %v", hits)
+	}
+}
+
+func TestSearchRefuses(t *testing.T) {
+	rng := rand.New(rand.NewPCG(2, 2))
+	s := open(t, build(t, smallOptions(8, codec.Int8), randomDocuments(rng, 20, 8, true)))
+	query := simd.PackQuery(randomTokens(rng, 3, 8, true).Vectors)
+	wider := simd.PackQuery(randomTokens(rng, 3, 16, true).Vectors)
+	good := DefaultSearchOptions()
+	for name, test := range map[string]struct {
+		query     *simd.Query
+		selection querypruner.Selection
+		options   SearchOptions
+	}{
+		"width":         {wider, allRows(wider), good},
+		"probe row":     {query, querypruner.Selection{Probe: []int{3}}, good},
+		"negative row":  {query, querypruner.Selection{Probe: []int{-1}}, good},
+		"score row":     {query, querypruner.Selection{Score: []int{0, 3}}, good},
+		"negative hits": {query, allRows(query), SearchOptions{K: -1, Neighbors: 1}},
+		"no neighbors":  {query, allRows(query), SearchOptions{K: 1}},
+		"plan":          {query, allRows(query), SearchOptions{K: 1, Neighbors: 1, Plan: 9}},
+	} {
+		if _, _, err := NewSearcher(s).Search(t.Context(), test.query, test.selection, test.options); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := (SearchOptions{K: -1, Plan: 9}).Validate(); len(unjoin(err)) != 3 {
+		t.Errorf("Validate reports %v", err)
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	searcher := NewSearcher(s)
+	if _, _, err := searcher.Search(ctx, query, allRows(query), good); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	if hits, _, err := searcher.Search(t.Context(), query, allRows(query), good); err != nil || len(hits) != 10 {
+		t.Errorf("after a cancelled search: %d hits, %v", len(hits), err)
+	}
+}
+
+func unjoin(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()
+	}
+	return []error{err}
+}
+
+func TestParsePlan(t *testing.T) {
+	for _, plan := range []Plan{Auto, Exhaustive, Probe} {
+		if got, err := ParsePlan(plan.String()); err != nil || got != plan {
+			t.Errorf("%v is read as %v, %v", plan, got, err)
+		}
+	}
+	if _, err := ParsePlan("best"); !errors.Is(err, ErrInvalid) {
+		t.Errorf("unknown plan: %v", err)
+	}
+}
+
+// sized is a Source of any size: the planner looks at no more.
+type sized struct {
+	Source
+	codebook  *codec.Codebook
+	documents int
+}
+
+func (s sized) Codebook() *codec.Codebook { return s.codebook }
+func (s sized) Documents() int            { return s.documents }
+func (s sized) Vectors() int64            { return 100 * int64(s.documents) }
+
+func TestPlan(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 3))
+	tokens := randomTokens(rng, 2000, 8, false)
+	options := codec.DefaultOptions()
+	options.Cells = 500
+	codebook := must[*codec.Codebook](t)(codec.Train(t.Context(), tokens.Vectors, nil, options, nil))
+	query := simd.PackQuery(tokens.Vectors.Slice(0, 32))
+	for _, test := range []struct {
+		documents, kept, neighbors int
+		want                       Plan
+	}{
+		{documents: 100, kept: 32, neighbors: 1000, want: Exhaustive}, // rows read everything
+		{documents: 1000, kept: 4, neighbors: 1000, want: Exhaustive},
+		{documents: 1_000_000, kept: 32, neighbors: 1000, want: Probe},
+		{documents: 1_000_000, kept: 4, neighbors: 1000, want: Probe},
+		{documents: 1_000_000, kept: 4, neighbors: 1_000_000, want: Exhaustive},
+		{documents: 4, kept: 1, neighbors: 1, want: Probe}, // 500 + 800 products against 12,800
+		{documents: 4, kept: 32, neighbors: 1, want: Exhaustive},
+	} {
+		selection := querypruner.Selection{Probe: allRows(query).Probe[:test.kept]}
+		searcher := NewSearcher(sized{codebook: codebook, documents: test.documents})
+		if got := searcher.plan(query, selection, SearchOptions{Neighbors: test.neighbors}); got != test.want {
+			t.Errorf("%+v: %v", test, got)
+		}
+	}
+}
