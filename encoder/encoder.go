@@ -30,8 +30,18 @@ type Tokens struct {
 // that stands for no text (a mask, a special token) has an empty span.
 type Span struct{ Start, End int }
 
-// Validate checks that ids and spans, where present, match the vectors and
-// that the vectors are finite, with a width of dim.
+// In returns the part of text that the span covers, "" if it does not lie in
+// text, so that spans of another text do no harm.
+func (s Span) In(text string) string {
+	if s.Start < 0 || s.End < s.Start || s.End > len(text) {
+		return ""
+	}
+	return text[s.Start:s.End]
+}
+
+// Validate checks that ids and spans, where present, match the vectors, that
+// no span is negative or ends before it starts, and that the vectors are
+// finite, with a width of dim.
 func (t Tokens) Validate(dim int) error {
 	rows := t.Vectors.Rows
 	if rows > 0 && t.Vectors.Dim != dim {
@@ -45,6 +55,11 @@ func (t Tokens) Validate(dim int) error {
 	}
 	if t.Spans != nil && len(t.Spans) != rows {
 		return fmt.Errorf("%w: %d spans for %d vectors", ErrInvalid, len(t.Spans), rows)
+	}
+	for i, s := range t.Spans {
+		if s.Start < 0 || s.End < s.Start {
+			return fmt.Errorf("%w: span %d covers bytes %d to %d", ErrInvalid, i, s.Start, s.End)
+		}
 	}
 	return nil
 }

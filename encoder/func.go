@@ -7,6 +7,8 @@ import (
 
 // Func makes an Encoder of a plain function that encodes one text; query
 // tells which side it is for. The function must be safe for concurrent use.
+// Tokens that do not fit together, or the text, are errors that wrap
+// ErrInvalid.
 //
 //	enc := encoder.Func{Width: 128, Encode: func(ctx context.Context, text string, query bool) (encoder.Tokens, error) {
 //		return callMyModel(ctx, text)
@@ -45,6 +47,11 @@ func (f Func) encode(ctx context.Context, text string, query bool) (Tokens, erro
 	}
 	if err := tokens.Validate(f.Width); err != nil {
 		return Tokens{}, err
+	}
+	for i, s := range tokens.Spans {
+		if s.End > len(text) {
+			return Tokens{}, fmt.Errorf("%w: span %d ends at byte %d of a text of %d", ErrInvalid, i, s.End, len(text))
+		}
 	}
 	return tokens, nil
 }
