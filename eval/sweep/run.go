@@ -1,0 +1,244 @@
+package sweep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/pare-search/pare/eval"
+	"github.com/pare-search/pare/eval/stats"
+)
+
+// ErrSweep reports a sweep that makes no sense.
+var ErrSweep = errors.New("sweep")
+
+// Options say how systems are compared.
+type Options struct {
+	// Measures are computed for every system. The first is the headline: its
+	// comparison with the baseline decides the verdict.
+	Measures []eval.Measure
+	// Depth is the number of results asked of each system.
+	Depth int
+	// Workers is the number of queries in work at once, 0 for one per CPU.
+	// Each query is answered by one goroutine.
+	Workers int
+	// Stats are the margin and the bootstrap of the comparisons.
+	Stats stats.Options
+	// Progress, if set, is told how many queries are done. It is called from
+	// several goroutines.
+	Progress func(done, total int)
+}
+
+// Validate reports every option that makes no sense.
+func (o Options) Validate() error {
+	faults := []error{o.Stats.Validate()}
+	if len(o.Measures) == 0 {
+		faults = append(faults, fmt.Errorf("%w: no measure", ErrSweep))
+	}
+	if o.Depth < 1 {
+		faults = append(faults, fmt.Errorf("%w: depth %d, want at least 1", ErrSweep, o.Depth))
+	}
+	if o.Workers < 0 {
+		faults = append(faults, fmt.Errorf("%w: %d workers, want 0 or more", ErrSweep, o.Workers))
+	}
+	return errors.Join(faults...)
+}
+
+// answer is what one system said to one query.
+type answer struct {
+	results []eval.Result
+	work    Work
+	took    time.Duration
+}
+
+// Run asks all systems all judged queries and compares them with the first
+// system, the baseline. Queries without judgements are left out.
+func Run(ctx context.Context, systems []System, queries []Query, qrels eval.Qrels, options Options) (*Report, error) {
+	if err := options.Validate(); err != nil {
+		return nil, err
+	}
+	judged := slices.DeleteFunc(slices.Clone(queries), func(q Query) bool {
+		_, ok := qrels[q.ID]
+		return !ok
+	})
+	switch {
+	case len(systems) == 0:
+		return nil, fmt.Errorf("%w: no system", ErrSweep)
+	case len(judged) == 0:
+		return nil, fmt.Errorf("%w: none of the %d queries has judgements", ErrSweep, len(queries))
+	}
+	names := make(map[string]bool)
+	for _, s := range systems {
+		if names[s.Name] {
+			return nil, fmt.Errorf("%w: two systems are called %q", ErrSweep, s.Name)
+		}
+		names[s.Name] = true
+	}
+	answers, err := ask(ctx, systems, judged, options)
+	if err != nil {
+		return nil, err
+	}
+	runs := make([]eval.Run, len(systems))
+	for s, system := range systems {
+		runs[s] = eval.Run{Tag: system.Name, Results: make(map[string][]eval.Result, len(judged))}
+		for q, query := range judged {
+			runs[s].Results[query.ID] = answers[s][q].results
+		}
+	}
+	report, err := Compare(runs, judgementsOf(judged, qrels), options)
+	if err != nil {
+		return nil, err
+	}
+	for s := range report.Systems {
+		cost := summarise(answers[s])
+		report.Systems[s].Stats = &cost
+	}
+	return report, nil
+}
+
+// judgementsOf returns the judgements of the queries that were asked: a query
+// that has judgements but no text cannot be answered by any system.
+func judgementsOf(queries []Query, qrels eval.Qrels) eval.Qrels {
+	asked := make(eval.Qrels, len(queries))
+	for _, q := range queries {
+		asked[q.ID] = qrels[q.ID]
+	}
+	return asked
+}
+
+// ask collects the answers: answers[s][q] is that of system s to query q.
+func ask(ctx context.Context, systems []System, queries []Query, options Options) ([][]answer, error) {
+	answers := make([][]answer, len(systems))
+	for s := range answers {
+		answers[s] = make([]answer, len(queries))
+	}
+	workers := options.Workers
+	if workers == 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	var next, done atomic.Int64
+	group, ctx := errgroup.WithContext(ctx)
+	for range min(workers, len(queries)) {
+		group.Go(func() error {
+			for {
+				q := int(next.Add(1)) - 1
+				if q >= len(queries) {
+					return nil
+				}
+				for s, system := range systems {
+					start := time.Now()
+					results, work, err := system.Search(ctx, queries[q].Text, options.Depth)
+					if err != nil {
+						return fmt.Errorf("%s, query %q: %w", system.Name, queries[q].ID, err)
+					}
+					answers[s][q] = answer{results, work, time.Since(start)}
+				}
+				if options.Progress != nil {
+					options.Progress(int(done.Add(1)), len(queries))
+				}
+			}
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return answers, nil
+}
+
+// Compare measures runs and compares them with the first, the baseline. Runs
+// are known by their tags.
+func Compare(runs []eval.Run, qrels eval.Qrels, options Options) (*Report, error) {
+	if err := options.Validate(); err != nil {
+		return nil, err
+	}
+	if len(runs) == 0 || len(qrels) == 0 {
+		return nil, fmt.Errorf("%w: %d runs and %d judged queries, want at least one of each", ErrSweep, len(runs), len(qrels))
+	}
+	report := &Report{
+		Queries:  len(qrels),
+		Headline: options.Measures[0].String(),
+		Margin:   options.Stats.Margin,
+	}
+	for _, m := range options.Measures {
+		report.Measures = append(report.Measures, m.String())
+	}
+	for i, run := range runs {
+		result := SystemReport{
+			Name:     run.Tag,
+			Baseline: i == 0,
+			Run:      run,
+			Eval:     eval.Evaluate(qrels, run, options.Measures),
+		}
+		baseline := &result
+		if i > 0 {
+			baseline = &report.Systems[0]
+		}
+		result.Overlap10 = eval.Overlap(baseline.Run, run, 10)
+		if err := result.compareWith(baseline, options); err != nil {
+			return nil, err
+		}
+		report.Systems = append(report.Systems, result)
+	}
+	report.adjust()
+	return report, nil
+}
+
+// compareWith fills in the measures and, but for the baseline itself, how far
+// they are from the baseline's.
+func (s *SystemReport) compareWith(baseline *SystemReport, options Options) error {
+	s.Measures = make(map[string]float64)
+	for i, m := range options.Measures {
+		name := m.String()
+		s.Measures[name] = s.Eval.Means[i]
+		if s.Baseline {
+			continue
+		}
+		c, err := stats.Compare(baseline.Eval.Values[i], s.Eval.Values[i], options.Stats)
+		if err != nil {
+			return fmt.Errorf("%s, %s: %w", s.Name, name, err)
+		}
+		if s.Delta == nil {
+			s.Delta = make(map[string]float64)
+			s.Comparisons = make(map[string]stats.Comparison)
+		}
+		s.Delta[name] = c.Delta
+		s.Comparisons[name] = c
+		if i == 0 {
+			s.CI90, s.Verdict = &c.CI90, &c.Verdict
+		}
+	}
+	return nil
+}
+
+// summarise averages what a system's answers cost.
+func summarise(answers []answer) Cost {
+	var c Cost
+	n := float64(len(answers))
+	times := make([]time.Duration, len(answers))
+	for i, a := range answers {
+		times[i] = a.took
+		c.RowsKept += float64(a.work.RowsKept) / n
+		c.CellsProbed += float64(a.work.CellsProbed) / n
+		c.Postings += float64(a.work.Postings) / n
+		c.Candidates += float64(a.work.Candidates) / n
+		c.DocumentsScored += float64(a.work.DocumentsScored) / n
+		c.TokenPairs += float64(a.work.TokenPairs) / n
+	}
+	slices.Sort(times)
+	c.P50, c.P95 = milliseconds(percentile(times, 0.50)), milliseconds(percentile(times, 0.95))
+	return c
+}
+
+// percentile returns the nearest-rank percentile of sorted values.
+func percentile(sorted []time.Duration, share float64) time.Duration {
+	rank := int(share*float64(len(sorted))+0.9999999) - 1
+	return sorted[min(max(rank, 0), len(sorted)-1)]
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
