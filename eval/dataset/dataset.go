@@ -214,8 +214,13 @@ func (c *Collection) find(split string) error {
 	}
 	queries := append(splitFiles(c.Path, entries, "queries"), splitFiles(c.Path, entries, "topics")...)
 	qrels := splitFiles(c.Path, entries, "qrels")
-	if sub, err := os.ReadDir(filepath.Join(c.Path, "qrels")); err == nil {
-		qrels = append(qrels, splitFiles(filepath.Join(c.Path, "qrels"), sub, "")...)
+	sub := filepath.Join(c.Path, "qrels")
+	if isDir(sub) {
+		entries, err := os.ReadDir(sub)
+		if err != nil {
+			return fmt.Errorf("dataset: %w", err)
+		}
+		qrels = append(qrels, splitFiles(sub, entries, "")...)
 	}
 
 	if split != "" {
@@ -270,11 +275,24 @@ func (c *Collection) findDocuments(entries []fs.DirEntry) error {
 	return fmt.Errorf("%w: %s: %s; found %s", ErrLayout, c.Path, lookedFor, entryNames(entries))
 }
 
+// isDir follows links, as collections too large to copy are often linked.
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
 // documentFiles lists the file itself, or the files of a folder and its
 // folders in the order of their names.
 func documentFiles(path string) ([]string, error) {
+	if !isDir(path) {
+		return []string{path}, nil
+	}
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return nil, fmt.Errorf("dataset: %w", err)
+	}
 	var files []string
-	err := filepath.WalkDir(path, func(p string, e fs.DirEntry, err error) error {
+	err = filepath.WalkDir(path, func(p string, e fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
@@ -297,9 +315,10 @@ func documentFiles(path string) ([]string, error) {
 func splitFiles(dir string, entries []fs.DirEntry, prefix string) []splitFile {
 	var files []splitFile
 	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
 		rest, ok := strings.CutPrefix(trimExtensions(e.Name()), prefix)
-		if ok && !e.IsDir() && !strings.HasPrefix(e.Name(), ".") {
-			files = append(files, splitFile{strings.Trim(rest, "._-"), filepath.Join(dir, e.Name())})
+		if ok && !strings.HasPrefix(e.Name(), ".") && !isDir(path) {
+			files = append(files, splitFile{strings.Trim(rest, "._-"), path})
 		}
 	}
 	return files

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -17,9 +18,11 @@ import (
 // names the file, the line where there are lines, and what was expected.
 var ErrFormat = errors.New("dataset: bad format")
 
-// replacement stands for every run of bytes that is not UTF-8, as it does in
-// encoding/json.
-const replacement = string(utf8.RuneError)
+const (
+	// replacement stands for bytes that are not UTF-8, as in encoding/json.
+	replacement   = string(utf8.RuneError)
+	byteOrderMark = "\ufeff"
+)
 
 // lineReader hands out the lines of a text that are not blank, without their
 // ends, and knows where it is.
@@ -44,7 +47,7 @@ func (l *lineReader) next() ([]byte, error) {
 			return nil, err
 		}
 		if l.line == 1 {
-			line = bytes.TrimPrefix(line, []byte("\ufeff"))
+			line = bytes.TrimPrefix(line, []byte(byteOrderMark))
 		}
 		if len(bytes.TrimSpace(line)) > 0 {
 			return bytes.TrimRight(line, "\r\n"), nil
@@ -76,6 +79,14 @@ func (l *lineReader) read() ([]byte, error) {
 			return append(l.long, part...), nil
 		}
 	}
+}
+
+// source names the file.
+func (l *lineReader) source() string {
+	if l.name == "" {
+		return "input"
+	}
+	return l.name
 }
 
 // where names the current line.
@@ -150,14 +161,76 @@ func readFile[T any](path string, maxLine int, parse func(*lineReader) (T, error
 	return parse(newLineReader(f, path, maxLine))
 }
 
-// identifier checks the id of a query or document. A replaced byte in an id
-// would let two ids become one.
-func identifier(id string) error {
+// writeFile creates a file, compressed where its name ends in .gz, and hands
+// it to write.
+func writeFile(path string, write func(io.Writer) error) (err error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return fmt.Errorf("dataset: %w", err)
+	}
+	defer func() {
+		if closeErr := f.Close(); err == nil && closeErr != nil {
+			err = fmt.Errorf("dataset: %w", closeErr)
+		}
+	}()
+	if !isGzip(path) {
+		return write(f)
+	}
+	gz := gzip.NewWriter(f)
+	if err := write(gz); err != nil {
+		return err
+	}
+	if err := gz.Close(); err != nil {
+		return fmt.Errorf("dataset: %s: %w", path, err)
+	}
+	return nil
+}
+
+// checkID checks the id of a query or document. A replaced byte would let two
+// ids become one; a byte order mark is left over from joining files.
+func checkID(id string) error {
 	switch {
 	case id == "":
 		return errors.New("the id is empty")
 	case !utf8.ValidString(id) || strings.Contains(id, replacement):
 		return fmt.Errorf("the id %q is not UTF-8", id)
+	case strings.Contains(id, byteOrderMark):
+		return fmt.Errorf("the id %q holds a byte order mark", id)
 	}
 	return nil
+}
+
+// checkColumn checks that an id can stand in a column that white space ends.
+func checkColumn(id string) error {
+	if err := checkID(id); err != nil {
+		return err
+	}
+	if strings.ContainsFunc(id, unicode.IsSpace) {
+		return fmt.Errorf("the id %q holds white space", id)
+	}
+	return nil
+}
+
+// checkTabbed checks that an id can stand in a column that a tab or the end of
+// the line ends.
+func checkTabbed(id string) error {
+	if err := checkID(id); err != nil {
+		return err
+	}
+	if strings.ContainsAny(id, "\t\r\n") {
+		return fmt.Errorf("the id %q holds a tab or the end of a line", id)
+	}
+	return nil
+}
+
+// interner keeps one copy of every id of a file.
+type interner map[string]string
+
+func (in interner) intern(id []byte) string {
+	if s, ok := in[string(id)]; ok {
+		return s
+	}
+	s := string(id)
+	in[s] = s
+	return s
 }

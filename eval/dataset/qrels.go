@@ -1,7 +1,11 @@
 package dataset
 
 import (
+	"bufio"
+	"bytes"
+	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,6 +39,7 @@ var gradeHeaders = []string{"score", "relevance", "rel", "grade", "label", "judg
 func parseQrels(l *lineReader) (eval.Qrels, error) {
 	qrels := eval.Qrels{}
 	columns := 0
+	ids := interner{}
 	for {
 		line, err := l.next()
 		if err == io.EOF {
@@ -43,26 +48,26 @@ func parseQrels(l *lineReader) (eval.Qrels, error) {
 		if err != nil {
 			return nil, err
 		}
-		f := splitColumns(string(line))
+		f := splitColumns(line)
 		if columns == 0 {
-			if len(f) != 3 && len(f) != 4 {
-				return nil, l.errorf("expected query, document and grade, or query, iteration, document and grade, found %d columns", len(f))
-			}
 			columns = len(f)
-			if slices.Contains(gradeHeaders, strings.ToLower(f[columns-1])) {
+			if columns != 3 && columns != 4 {
+				return nil, l.errorf("expected query, document and grade, or query, iteration, document and grade, found %d columns", columns)
+			}
+			if slices.Contains(gradeHeaders, strings.ToLower(string(f[columns-1]))) {
 				continue
 			}
 		}
 		if len(f) != columns {
 			return nil, l.errorf("expected %d columns as in the lines before, found %d", columns, len(f))
 		}
-		query, doc := f[0], f[columns-2]
+		query, doc := ids.intern(f[0]), ids.intern(f[columns-2])
 		for _, id := range []string{query, doc} {
-			if err := identifier(id); err != nil {
+			if err := checkID(id); err != nil {
 				return nil, l.errorf("%w", err)
 			}
 		}
-		grade, err := strconv.ParseInt(f[columns-1], 10, 32)
+		grade, err := strconv.ParseInt(string(f[columns-1]), 10, 32)
 		if err != nil {
 			return nil, l.errorf("expected a grade, a whole number, found %q", f[columns-1])
 		}
@@ -77,9 +82,74 @@ func parseQrels(l *lineReader) (eval.Qrels, error) {
 }
 
 // splitColumns splits at tabs, or at white space where there are none.
-func splitColumns(line string) []string {
-	if strings.Contains(line, "\t") {
-		return strings.Split(line, "\t")
+func splitColumns(line []byte) [][]byte {
+	if bytes.IndexByte(line, '\t') >= 0 {
+		return bytes.Split(line, []byte("\t"))
 	}
-	return strings.Fields(line)
+	return bytes.Fields(line)
+}
+
+// QrelsForm is a way to write relevance judgements.
+type QrelsForm int
+
+const (
+	// TRECQrels has four columns without a header.
+	TRECQrels QrelsForm = iota
+	// BEIRQrels has three columns, tabs and a header.
+	BEIRQrels
+)
+
+// WriteQrelsFile writes relevance judgements to a file, compressed where the
+// name ends in .gz. See WriteQrels.
+func WriteQrelsFile(path string, qrels eval.Qrels, form QrelsForm) error {
+	if err := checkQrels(qrels, form); err != nil {
+		return err // and leave the file as it was
+	}
+	return writeFile(path, func(w io.Writer) error { return WriteQrels(w, qrels, form) })
+}
+
+// WriteQrels writes relevance judgements in the order of query and document
+// ids. An id that would not read back is an error that wraps ErrFormat, and
+// then nothing is written. Queries without a judged document leave no trace.
+func WriteQrels(w io.Writer, qrels eval.Qrels, form QrelsForm) error {
+	if err := checkQrels(qrels, form); err != nil {
+		return err
+	}
+	out := bufio.NewWriter(w)
+	line := "%s 0 %s %d\n"
+	if form == BEIRQrels {
+		line = "%s\t%s\t%d\n"
+		out.WriteString("query-id\tcorpus-id\tscore\n")
+	}
+	for _, query := range qrels.Queries() {
+		docs := qrels[query]
+		for _, doc := range slices.Sorted(maps.Keys(docs)) {
+			fmt.Fprintf(out, line, query, doc, docs[doc])
+		}
+	}
+	if err := out.Flush(); err != nil {
+		return fmt.Errorf("dataset: writing judgements: %w", err)
+	}
+	return nil
+}
+
+func checkQrels(qrels eval.Qrels, form QrelsForm) error {
+	check := checkColumn
+	if form == BEIRQrels {
+		check = checkTabbed
+	}
+	for query, docs := range qrels {
+		if err := check(query); err != nil {
+			return fmt.Errorf("%w: judgements of query %q: %w", ErrFormat, query, err)
+		}
+		for doc, grade := range docs {
+			if err := check(doc); err != nil {
+				return fmt.Errorf("%w: judgements of query %q: %w", ErrFormat, query, err)
+			}
+			if grade != int(int32(grade)) {
+				return fmt.Errorf("%w: judgements of query %q: the grade %d has more than 32 bits", ErrFormat, query, grade)
+			}
+		}
+	}
+	return nil
 }

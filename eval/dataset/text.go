@@ -8,6 +8,7 @@ import (
 	"io"
 	"iter"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
@@ -17,7 +18,7 @@ type format int
 const (
 	tsv   format = iota // id, tab, text
 	jsonl               // one object per line
-	sgml                // elements <DOC> or <top>
+	sgml                // <DOC> or <top> elements
 )
 
 // format is told by the extension of the file, else by its first character.
@@ -31,7 +32,7 @@ func (l *lineReader) format() format {
 	}
 	// A failure to read shows again when the first line is read.
 	head, _ := l.r.Peek(4096)
-	head = bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\ufeff")), " \t\r\n")
+	head = bytes.TrimLeft(bytes.TrimPrefix(head, []byte(byteOrderMark)), " \t\r\n")
 	switch {
 	case bytes.HasPrefix(head, []byte("{")):
 		return jsonl
@@ -47,6 +48,8 @@ func parseDocuments(l *lineReader) iter.Seq2[Document, error] {
 	switch l.format() {
 	case jsonl:
 		next = nextJSONDocument
+	case sgml:
+		next = newElementReader("DOC").nextDocument
 	}
 	return func(yield func(Document, error) bool) {
 		for {
@@ -78,7 +81,7 @@ func nextTSV(l *lineReader) (id, text string, err error) {
 	if !ok {
 		return "", "", l.errorf("expected an id, a tab and a text, found no tab")
 	}
-	if err := identifier(id); err != nil {
+	if err := checkID(id); err != nil {
 		return "", "", l.errorf("%w", err)
 	}
 	return id, strings.ToValidUTF8(text, replacement), nil
@@ -92,7 +95,10 @@ func (id *jsonID) UnmarshalJSON(data []byte) error {
 	if len(data) > 0 && data[0] == '"' {
 		return json.Unmarshal(data, (*string)(id))
 	}
-	if bytes.Trim(data, "-0123456789") != nil && len(bytes.Trim(data, "-0123456789")) > 0 {
+	if string(data) == "null" {
+		return nil
+	}
+	if _, err := strconv.ParseInt(string(data), 10, 64); err != nil {
 		return fmt.Errorf("the id %s is neither a string nor a whole number", data)
 	}
 	*id = jsonID(data)
@@ -172,7 +178,7 @@ func firstOf(id *string, candidates ...jsonID) error {
 	for _, c := range candidates {
 		if c != "" {
 			*id = string(c)
-			return identifier(*id)
+			return checkID(*id)
 		}
 	}
 	return errors.New("no id")
@@ -184,6 +190,8 @@ func parseQueries(l *lineReader) ([]Query, error) {
 	switch l.format() {
 	case jsonl:
 		next = nextJSONQuery
+	case sgml:
+		next = newElementReader("top").nextTopic
 	}
 	var queries []Query
 	lines := map[string]int{}
