@@ -148,6 +148,7 @@ type container struct {
 	data     mmap.MMap
 	file     *os.File
 	sections []section
+	checksum uint32 // of all but the sections' bytes, so of their checksums
 }
 
 // openContainer maps a file and checks its frame, not the sections' checksums.
@@ -228,6 +229,7 @@ func (c *container) parse() error {
 	if checksum != binary.LittleEndian.Uint32(footer[12:]) {
 		return c.corrupt("", "the checksum of the section table is wrong")
 	}
+	c.checksum = checksum
 	if v := binary.LittleEndian.Uint32(header[4:]); v != containerVersion {
 		return fmt.Errorf("%w: %s: container version %d, this program reads %d", ErrVersion, c.name, v, containerVersion)
 	}

@@ -3,7 +3,6 @@ package index
 import (
 	"bytes"
 	"fmt"
-	"path/filepath"
 
 	"github.com/RoaringBitmap/roaring/v2"
 )
@@ -27,12 +26,11 @@ func writeDeletes(path string, deleted *roaring.Bitmap) error {
 }
 
 // readDeletes returns the bitmap of a segment entry, empty when it has none.
-func readDeletes(dir string, entry segmentEntry) (*roaring.Bitmap, error) {
-	deleted := roaring.New()
+func (m *manifest) readDeletes(dir string, entry segmentEntry) (*roaring.Bitmap, error) {
 	if entry.Deletes == "" {
-		return deleted, nil
+		return roaring.New(), nil
 	}
-	c, err := openContainer(filepath.Join(dir, entry.Deletes))
+	c, err := m.open(dir, entry.Deletes)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +39,8 @@ func readDeletes(dir string, entry segmentEntry) (*roaring.Bitmap, error) {
 	if err != nil {
 		return nil, err
 	}
-	if deleted, err = parseDeletes(data, entry.Documents); err != nil {
+	deleted, err := parseDeletes(data, entry.Documents)
+	if err != nil {
 		return nil, c.corrupt("documents", "%v", err)
 	}
 	if deleted.GetCardinality() != uint64(entry.Deleted) {

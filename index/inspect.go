@@ -32,8 +32,10 @@ type Part struct {
 
 // File is one file of an index.
 type File struct {
-	Name     string    `json:"name"`
-	Bytes    int64     `json:"bytes"`
+	Name  string `json:"name"`
+	Bytes int64  `json:"bytes"`
+	// Checksum is the CRC-32C in the footer, which covers those of the sections.
+	Checksum uint32    `json:"crc32c"`
 	Sections []Section `json:"sections"`
 }
 
@@ -118,16 +120,8 @@ func partName(file, section string) string {
 	}
 }
 
-func describeFile(path string) (File, error) {
-	c, err := openContainer(path)
-	if err != nil {
-		return File{}, err
-	}
-	return describe(c), c.close()
-}
-
 func describe(c *container) File {
-	file := File{Name: c.name, Bytes: int64(len(c.data))}
+	file := File{Name: c.name, Bytes: int64(len(c.data)), Checksum: c.checksum}
 	for _, s := range c.sections {
 		file.Sections = append(file.Sections, Section{s.name, s.version, int64(s.length), s.checksum})
 	}

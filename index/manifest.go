@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -35,6 +36,10 @@ type manifest struct {
 	Encoder  string         `json:"encoder,omitempty"`
 	Options  Options        `json:"options"`
 	Segments []segmentEntry `json:"segments"`
+	// Checksums holds, for every other file of the index, the checksum in its
+	// footer, which covers those of its sections: no file can take the place
+	// of another.
+	Checksums map[string]uint32 `json:"checksums"`
 
 	frame File // what it was read from
 }
@@ -92,6 +97,9 @@ func readManifest(dir string) (manifest, error) {
 	if err := decoder.Decode(&m); err != nil {
 		return m, c.corrupt("index", "%v", err)
 	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return m, c.corrupt("index", "there is more behind the manifest")
+	}
 	if err := m.check(); err != nil {
 		return m, c.corrupt("index", "%v", err)
 	}
@@ -125,6 +133,11 @@ func (m *manifest) check() error {
 			return err
 		}
 	}
+	for _, name := range m.files()[1:] {
+		if _, ok := m.Checksums[name]; !ok {
+			return fmt.Errorf("no checksum of %s", name)
+		}
+	}
 	return nil
 }
 
@@ -138,9 +151,22 @@ func (m *manifest) checkFile(kind, name string) error {
 	return nil
 }
 
+// open opens a file that the manifest names, which must be the very file that
+// was committed; for a file since the last commit there is nothing to compare.
+func (m *manifest) open(dir, name string) (*container, error) {
+	c, err := openContainer(filepath.Join(dir, name))
+	if err != nil {
+		return nil, err
+	}
+	if want, ok := m.Checksums[name]; ok && c.checksum != want {
+		return nil, errors.Join(c.corrupt("", "another file than the %s means", manifestName), c.close())
+	}
+	return c, nil
+}
+
 // readCodebook reads the codebook, which must be the one the options ask for.
 func (m *manifest) readCodebook(dir string) (*codec.Codebook, error) {
-	c, err := openContainer(filepath.Join(dir, m.Codebook))
+	c, err := m.open(dir, m.Codebook)
 	if err != nil {
 		return nil, err
 	}
@@ -170,8 +196,49 @@ func (m *manifest) outdated(dir string, err error) bool {
 	return err == nil && now.Generation != m.Generation
 }
 
+// describe looks at the files that the manifest names and returns what they
+// consist of, the manifest itself first.
+func (m *manifest) describe(dir string) ([]File, error) {
+	files := []File{m.frame}
+	for _, name := range m.files()[1:] {
+		c, err := m.open(dir, name)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, describe(c))
+		if err := c.close(); err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
+}
+
+// seal notes the checksums of the files that m names.
+func (m *manifest) seal(dir string) error {
+	known := m.Checksums
+	m.Checksums = make(map[string]uint32)
+	for _, name := range m.files()[1:] {
+		checksum, ok := known[name]
+		if !ok {
+			c, err := openContainer(filepath.Join(dir, name))
+			if err != nil {
+				return err
+			}
+			checksum = c.checksum
+			if err := c.close(); err != nil {
+				return err
+			}
+		}
+		m.Checksums[name] = checksum
+	}
+	return nil
+}
+
 // commit makes m the state of the index. Its files must be synced already.
 func (m *manifest) commit(dir string) error {
+	if err := m.seal(dir); err != nil {
+		return err
+	}
 	data, err := json.Marshal(m)
 	if err != nil {
 		return err

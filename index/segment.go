@@ -218,8 +218,8 @@ type segment struct {
 
 // openSegment maps a segment and checks the sizes of its sections and the
 // sections that it keeps in memory.
-func openSegment(path string, cells int) (*segment, error) {
-	file, err := openContainer(path)
+func (m *manifest) openSegment(dir, name string, cells int) (*segment, error) {
+	file, err := m.open(dir, name)
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"math"
-	"path/filepath"
 	"slices"
 	"sync"
 
@@ -52,7 +51,7 @@ func Open(dir string) (*Snapshot, error) {
 		if err != nil {
 			return nil, err
 		}
-		s := &Snapshot{dir: dir, manifest: m, files: []File{m.frame}}
+		s := &Snapshot{dir: dir, manifest: m}
 		err = s.load()
 		if err == nil {
 			return s, nil
@@ -65,12 +64,9 @@ func Open(dir string) (*Snapshot, error) {
 }
 
 func (s *Snapshot) load() error {
-	for _, name := range s.manifest.files()[1:] {
-		file, err := describeFile(filepath.Join(s.dir, name))
-		if err != nil {
-			return err
-		}
-		s.files = append(s.files, file)
+	var err error
+	if s.files, err = s.manifest.describe(s.dir); err != nil {
+		return err
 	}
 	if s.manifest.Codebook == "" {
 		return nil
@@ -81,7 +77,7 @@ func (s *Snapshot) load() error {
 	}
 	s.codebook = codebook
 	for _, entry := range s.manifest.Segments {
-		p, err := openPart(s.dir, entry, codebook)
+		p, err := s.manifest.openPart(s.dir, entry, codebook)
 		if err != nil {
 			return err
 		}
@@ -97,12 +93,12 @@ func (s *Snapshot) load() error {
 	return nil
 }
 
-func openPart(dir string, entry segmentEntry, codebook *codec.Codebook) (part, error) {
-	deleted, err := readDeletes(dir, entry)
+func (m *manifest) openPart(dir string, entry segmentEntry, codebook *codec.Codebook) (part, error) {
+	deleted, err := m.readDeletes(dir, entry)
 	if err != nil {
 		return part{}, err
 	}
-	seg, err := openSegment(filepath.Join(dir, entry.File), codebook.Cells())
+	seg, err := m.openSegment(dir, entry.File, codebook.Cells())
 	if err != nil {
 		return part{}, err
 	}
@@ -176,7 +172,7 @@ func (s *Snapshot) Encoder() (kind string, data []byte, err error) {
 	if s.manifest.Encoder == "" {
 		return "", nil, nil
 	}
-	c, err := openContainer(filepath.Join(s.dir, s.manifest.Encoder))
+	c, err := s.manifest.open(s.dir, s.manifest.Encoder)
 	if err != nil {
 		return "", nil, err
 	}

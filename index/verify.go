@@ -3,7 +3,6 @@ package index
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 
 	"github.com/pare-search/pare/index/codec"
 )
@@ -24,20 +23,20 @@ func Verify(dir string) error {
 }
 
 func (m *manifest) verify(dir string) error {
-	faults := []error{verifyFile(filepath.Join(dir, manifestName), "index")}
+	faults := []error{m.verifyFile(dir, manifestName, "index")}
 	if m.Encoder != "" {
-		faults = append(faults, verifyFile(filepath.Join(dir, m.Encoder), "kind", "data"))
+		faults = append(faults, m.verifyFile(dir, m.Encoder, "kind", "data"))
 	}
 	var codebook *codec.Codebook
 	if m.Codebook != "" {
-		err := verifyFile(filepath.Join(dir, m.Codebook), "codebook")
+		err := m.verifyFile(dir, m.Codebook, "codebook")
 		if err == nil {
 			codebook, err = m.readCodebook(dir)
 		}
 		faults = append(faults, err)
 	}
 	for _, entry := range m.Segments {
-		faults = append(faults, verifySegment(dir, entry, codebook))
+		faults = append(faults, m.verifySegment(dir, entry, codebook))
 	}
 	if err := errors.Join(faults...); err != nil {
 		return err
@@ -52,8 +51,8 @@ func (m *manifest) verify(dir string) error {
 }
 
 // verifyFile checks the sections of a file that must be there.
-func verifyFile(path string, sections ...string) error {
-	c, err := openContainer(path)
+func (m *manifest) verifyFile(dir, name string, sections ...string) error {
+	c, err := m.open(dir, name)
 	if err != nil {
 		return err
 	}
@@ -71,21 +70,20 @@ func verifyFile(path string, sections ...string) error {
 
 // verifySegment checks a segment and its deletes. Without a codebook, which
 // then is corrupt itself, only the checksums can be compared.
-func verifySegment(dir string, entry segmentEntry, codebook *codec.Codebook) error {
+func (m *manifest) verifySegment(dir string, entry segmentEntry, codebook *codec.Codebook) error {
 	var faults []error
 	if entry.Deletes != "" {
-		faults = append(faults, verifyFile(filepath.Join(dir, entry.Deletes), "documents"))
+		faults = append(faults, m.verifyFile(dir, entry.Deletes, "documents"))
 	}
-	path := filepath.Join(dir, entry.File)
 	if codebook == nil {
-		c, err := openContainer(path)
+		c, err := m.open(dir, entry.File)
 		if err != nil {
 			return errors.Join(append(faults, err)...)
 		}
 		defer c.close()
 		return errors.Join(append(faults, c.verify())...)
 	}
-	s, err := openSegment(path, codebook.Cells())
+	s, err := m.openSegment(dir, entry.File, codebook.Cells())
 	if err != nil {
 		return errors.Join(append(faults, err)...)
 	}

@@ -172,6 +172,9 @@ func (w *Writer) open() error {
 	if err := w.removeStray(); err != nil {
 		return err
 	}
+	if _, err := w.manifest.describe(w.dir); err != nil {
+		return err
+	}
 	if w.manifest.Codebook == "" {
 		return nil
 	}
@@ -179,7 +182,7 @@ func (w *Writer) open() error {
 		return err
 	}
 	for _, entry := range w.manifest.Segments {
-		p, err := openPart(w.dir, entry, w.codebook)
+		p, err := w.manifest.openPart(w.dir, entry, w.codebook)
 		if err != nil {
 			return err
 		}
@@ -428,7 +431,7 @@ func (w *Writer) flush() error {
 	if err := w.builder.write(filepath.Join(w.dir, entry.File)); err != nil {
 		return err
 	}
-	p, err := openPart(w.dir, entry, w.codebook)
+	p, err := w.manifest.openPart(w.dir, entry, w.codebook)
 	if err != nil {
 		return err
 	}
