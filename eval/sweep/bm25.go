@@ -8,7 +8,6 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/blevesearch/bleve/v2"
 	"github.com/blevesearch/bleve/v2/analysis"
@@ -17,7 +16,6 @@ import (
 	"github.com/blevesearch/bleve/v2/analysis/token/camelcase"
 	"github.com/blevesearch/bleve/v2/analysis/token/lowercase"
 	"github.com/blevesearch/bleve/v2/analysis/tokenizer/regexp"
-	"github.com/blevesearch/bleve/v2/analysis/tokenizer/whitespace"
 	"github.com/blevesearch/bleve/v2/index/scorch"
 	"github.com/blevesearch/bleve/v2/mapping"
 	index "github.com/blevesearch/bleve_index_api"
@@ -35,13 +33,8 @@ type BM25Options struct {
 	// normalisation.
 	K1, B float64
 	// SplitCode cuts identifiers where the case changes and between letters
-	// and digits. Ignored when Words is set.
+	// and digits.
 	SplitCode bool
-	// Words, if set, turns documents and queries into index terms in place of
-	// the built-in English analysis, so that the baseline sees the very words
-	// that another system sees. It must be safe for concurrent use, and no
-	// word may contain white space.
-	Words func(text string) []string
 	// Progress, if set, is called after each batch with the number of
 	// documents indexed so far.
 	Progress func(documents int)
@@ -150,7 +143,7 @@ func (b *BM25) Search(ctx context.Context, query string, k int) ([]fusion.Hit, e
 		return nil, fmt.Errorf("%w: k is %d, want 1 or more", ErrBM25, k)
 	}
 	counts := map[string]int{}
-	for _, token := range b.analyzer.Analyze([]byte(b.words(query))) {
+	for _, token := range b.analyzer.Analyze([]byte(query)) {
 		counts[string(token.Term)]++
 	}
 	scores := make([]float64, len(b.ids))
@@ -201,7 +194,7 @@ func (b *BM25) add(ctx context.Context, documents []BM25Document) error {
 		}
 		todo := b.index.NewBatch()
 		for _, document := range batch {
-			text := b.words(document.Title + "\n" + document.Text)
+			text := document.Title + "\n" + document.Text
 			if err := todo.Index(document.ID, map[string]any{bm25Field: text}); err != nil {
 				return fmt.Errorf("%w: document %q: %w", ErrBM25, document.ID, err)
 			}
@@ -215,14 +208,6 @@ func (b *BM25) add(ctx context.Context, documents []BM25Document) error {
 		}
 	}
 	return nil
-}
-
-// words applies options.Words; the index then only cuts at white space.
-func (b *BM25) words(text string) string {
-	if b.options.Words == nil {
-		return text
-	}
-	return strings.Join(b.options.Words(text), " ")
 }
 
 // measure reads ids and lengths of all documents. bleve keeps no sum of
@@ -313,11 +298,8 @@ func bm25Mapping(options BM25Options) (*mapping.IndexMappingImpl, error) {
 	schema.DefaultMapping = bleve.NewDocumentStaticMapping()
 	schema.DefaultMapping.AddFieldMappingsAt(bm25Field, field)
 
-	tokenizer, filters := "bm25_words", []string{lowercase.Name, en.StopName, en.SnowballStemmerName}
-	switch {
-	case options.Words != nil:
-		tokenizer, filters = whitespace.Name, nil
-	case options.SplitCode: // before lower case hides the boundaries
+	filters := []string{lowercase.Name, en.StopName, en.SnowballStemmerName}
+	if options.SplitCode { // before lower case hides the boundaries
 		filters = append([]string{camelcase.Name}, filters...)
 	}
 	if err := schema.AddCustomTokenizer("bm25_words", map[string]any{
@@ -328,7 +310,7 @@ func bm25Mapping(options BM25Options) (*mapping.IndexMappingImpl, error) {
 	}
 	return schema, schema.AddCustomAnalyzer(bm25Analyzer, map[string]any{
 		"type":          custom.Name,
-		"tokenizer":     tokenizer,
+		"tokenizer":     "bm25_words",
 		"token_filters": filters,
 	})
 }

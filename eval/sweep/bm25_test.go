@@ -10,8 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
+	"strings"
 	"testing"
 
 	"github.com/pare-search/pare/eval"
@@ -92,29 +92,6 @@ func TestBM25TiesByDescendingID(t *testing.T) {
 	wg.Wait()
 	if fmt.Sprint(progress) != "[1000 2000 2500]" {
 		t.Errorf("progress %v", progress)
-	}
-}
-
-func TestBM25Words(t *testing.T) {
-	documents := []BM25Document{{ID: "camel", Text: "func ReadAllBytes"}, {ID: "plain", Text: "read the manual"}}
-	count := func(options BM25Options, query string) int {
-		got, err := newBM25(t, documents, options).Search(t.Context(), query, 10)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return len(got)
-	}
-	options := DefaultBM25Options()
-	if n := count(options, "reading"); n != 1 {
-		t.Errorf("whole identifiers: %d hits, want 1", n)
-	}
-	options.SplitCode = true
-	if n := count(options, "reading"); n != 2 {
-		t.Errorf("split identifiers: %d hits, want 2", n)
-	}
-	options.Words = func(text string) []string { return strings.Split(strings.ToUpper(text), " ") }
-	if n := count(options, "the reading"); n != 1 {
-		t.Errorf("own words: %d hits, want 1, for \"THE\"", n)
 	}
 }
 
@@ -250,4 +227,19 @@ func bm25Shared(t *testing.T) string {
 	}
 	t.Skip("no test collections: set PARE_SHARED to their folder")
 	return ""
+}
+
+func TestBM25SplitCode(t *testing.T) {
+	documents := []BM25Document{{ID: "camel", Text: "func ReadAllBytes"}, {ID: "plain", Text: "read the manual"}}
+	for split, want := range map[bool]int{false: 1, true: 2} {
+		options := DefaultBM25Options()
+		options.SplitCode = split
+		hits, err := newBM25(t, documents, options).Search(t.Context(), "reading", 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(hits) != want {
+			t.Errorf("split %v: %d hits, want %d", split, len(hits), want)
+		}
+	}
 }
