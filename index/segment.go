@@ -20,8 +20,10 @@ import (
 //	offsets   one u32 per document: where its payload ends
 //	payloads  one payload per document, see package codec
 //	ids       one u32 per document: where its id ends in the bytes;
-//	          one u32 per document: document numbers in ascending order of id;
-//	          the id bytes
+//	          one u32 per document: document numbers in ascending order of
+//	          id, then number; the id bytes. A document that was updated
+//	          before its segment was written leaves its id more than once:
+//	          then only the last can be live
 //	postings  one u32 per cell: where its list ends;
 //	          the lists: number of documents (uv), then the first document
 //	          number and the gaps to the next ones (uv)
@@ -158,7 +160,7 @@ func (b *segmentBuilder) encodeIDs() []byte {
 		data = append(data, id...)
 		ends[i], order[i] = uint32(len(data)), uint32(i)
 	}
-	slices.SortFunc(order, func(x, y uint32) int { return cmp.Compare(b.ids[x], b.ids[y]) })
+	slices.SortFunc(order, func(x, y uint32) int { return cmp.Or(cmp.Compare(b.ids[x], b.ids[y]), cmp.Compare(x, y)) })
 	return append(appendUint32s(appendUint32s(nil, ends), order), data...)
 }
 
@@ -332,26 +334,29 @@ func (s *segment) id(document uint32) (string, error) {
 	return string(id), nil
 }
 
-// lookup finds the document with an id.
+// lookup finds the document with an id, the last one if there are several.
 func (s *segment) lookup(id string) (document uint32, found bool, err error) {
 	lo, hi := uint32(0), s.documents
 	for lo < hi {
 		mid := lo + (hi-lo)/2
-		document = binary.LittleEndian.Uint32(s.idOrder[4*uint64(mid):])
-		other, err := s.id(document)
+		candidate := s.byID(mid)
+		other, err := s.id(candidate)
 		if err != nil {
 			return 0, false, err
 		}
-		switch cmp.Compare(other, id) {
-		case 0:
-			return document, true, nil
-		case -1:
-			lo = mid + 1
-		default:
+		if other > id {
 			hi = mid
+			continue
 		}
+		lo = mid + 1
+		document, found = candidate, other == id
 	}
-	return 0, false, nil
+	return document, found, nil
+}
+
+// byID returns the document at a place in the order of ids.
+func (s *segment) byID(place uint32) uint32 {
+	return binary.LittleEndian.Uint32(s.idOrder[4*uint64(place):])
 }
 
 // postingCount returns the length of a cell's list without decoding it.
@@ -440,22 +445,17 @@ func (s *segment) verify(codebook *codec.Codebook) error {
 }
 
 func (s *segment) verifyIDs() error {
-	last := ""
+	lastID, last := "", uint32(0)
 	for i := range s.documents {
-		document := binary.LittleEndian.Uint32(s.idOrder[4*uint64(i):])
+		document := s.byID(i)
 		id, err := s.id(document)
 		if err != nil {
 			return err
 		}
-		if i > 0 && id <= last {
+		if id == "" || i > 0 && cmp.Or(cmp.Compare(lastID, id), cmp.Compare(last, document)) >= 0 {
 			return s.file.corrupt("ids", "document %d is out of order", document)
 		}
-		last = id
+		lastID, last = id, document
 	}
 	return nil
-}
-
-// String names the segment in messages.
-func (s *segment) String() string {
-	return fmt.Sprintf("%s (%d documents)", s.file.name, s.documents)
 }
