@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -21,8 +23,9 @@ type app struct {
 
 // run executes one command line and returns its exit code.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // the second signal ends the program at once
 
 	a := new(app)
 	root := a.root()
@@ -34,8 +37,11 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if err == nil {
 		return exitDone
 	}
-	if !a.running {
+	switch {
+	case !a.running:
 		err = asUsage(err)
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		err = errors.New("interrupted")
 	}
 	report(stderr, err)
 	return exitCode(err)
@@ -43,7 +49,8 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 
 // root returns the tree of commands.
 func (a *app) root() *cobra.Command {
-	root := group("pare", "Late-interaction search with pruned queries", a.versionCommand(), a.configCommand())
+	root := group("pare", "Late-interaction search with pruned queries", a.versionCommand(), a.configCommand(),
+		a.indexCommand(), a.searchCommand(), a.rerankCommand(), a.inspectCommand(), a.verifyCommand())
 	root.Long = `Pare searches texts with one vector per token (late interaction, MaxSim) and shows
 how much of a query can be pruned without losing quality.
 

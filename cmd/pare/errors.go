@@ -41,6 +41,19 @@ func asUsage(err error) error {
 	return usage(err, "")
 }
 
+// hintedError is an error with advice.
+type hintedError struct {
+	err  error
+	hint string
+}
+
+func (e *hintedError) Error() string { return e.err.Error() }
+func (e *hintedError) Unwrap() error { return e.err }
+func (e *hintedError) Hint() string  { return e.hint }
+
+// withHint returns err with advice on what to do about it.
+func withHint(err error, hint string) error { return &hintedError{err, hint} }
+
 // exitCode returns the exit code that stands for err.
 func exitCode(err error) int {
 	switch _, badUsage := errors.AsType[*usageError](err); {

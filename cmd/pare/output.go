@@ -12,13 +12,14 @@ package main
 //     output goes. The table may change between versions; the others are kept.
 //   - Names are those of the flags and configuration keys. Times carry their unit,
 //     shares are written as percentages, "-" stands for a value that does not exist.
-//   - No colour carries meaning, nothing asks questions, and nothing is written
+//   - No colour or type carries meaning, nothing asks questions, and nothing is written
 //     outside of the paths that the user named.
 
 import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -87,8 +88,13 @@ func (t table) writeText(w io.Writer) error {
 
 // writeTSV writes a line of names and a line per row.
 func (t table) writeTSV(w io.Writer) error {
+	return writeTSVRows(w, slices.Concat([][]string{t.names(strings.TrimSpace)}, t.rows))
+}
+
+// writeTSVRows writes a line per row.
+func writeTSVRows(w io.Writer, rows [][]string) error {
 	var b strings.Builder
-	for _, row := range slices.Concat([][]string{t.names(strings.TrimSpace)}, t.rows) {
+	for _, row := range rows {
 		for i, cell := range row {
 			if i > 0 {
 				b.WriteByte('\t')
@@ -138,6 +144,48 @@ func (t table) names(style func(string) string) []string {
 // oneLine replaces the characters that would break a row.
 func oneLine(cell string) string {
 	return strings.NewReplacer("\t", " ", "\r\n", " ", "\n", " ", "\r", " ").Replace(cell)
+}
+
+// printable replaces the characters that could control a terminal by blanks of
+// as many bytes.
+func printable(text string) string {
+	b := []byte(text)
+	for i, c := range b {
+		switch {
+		case c < ' ' || c == 0x7f:
+			b[i] = ' '
+		case c >= 0x80 && c < 0xa0 && i > 0 && b[i-1] == 0xc2:
+			b[i] = 0xa0 // U+0080 to U+009F become U+00A0
+		}
+	}
+	return string(b)
+}
+
+// styled tells whether w shows bold type: a terminal whose user did not set
+// NO_COLOR.
+func styled(w io.Writer) bool {
+	return isTerminal(w) && os.Getenv("NO_COLOR") == ""
+}
+
+// byteSize writes a number of bytes for people.
+func byteSize(bytes int64) string {
+	switch {
+	case bytes < 1000:
+		return fmt.Sprintf("%d B", bytes)
+	case bytes < 1000_000:
+		return fmt.Sprintf("%.1f kB", float64(bytes)/1000)
+	case bytes < 1000_000_000:
+		return fmt.Sprintf("%.1f MB", float64(bytes)/1000_000)
+	default:
+		return fmt.Sprintf("%.2f GB", float64(bytes)/1000_000_000)
+	}
+}
+
+// note writes a line of talk unless --quiet is given.
+func (a *app) note(stderr io.Writer, format string, args ...any) {
+	if !a.quiet {
+		fmt.Fprintf(stderr, format+"\n", args...)
+	}
 }
 
 // formatFlag is the value of a flag --format.

@@ -41,3 +41,30 @@ func TestEmit(t *testing.T) {
 		t.Error("an unknown format was accepted")
 	}
 }
+
+// TestPrintable keeps every byte in its place, so that marks in the text stay
+// where they are.
+func TestPrintable(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                     "",
+		"plain, ä, 日本, \u00a1": "plain, ä, 日本, \u00a1",
+		"\x1b[31mred\x07\x7f":  " [31mred  ",
+		"a\tb\r\nc":            "a b  c",
+		"\u009b31m":            "\u00a031m",
+		"broken \xc3\xff utf":  "broken \xc3\xff utf",
+	} {
+		if got := printable(text); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestByteSize(t *testing.T) {
+	for bytes, want := range map[int64]string{
+		0: "0 B", 999: "999 B", 1000: "1.0 kB", 1_430_203: "1.4 MB", 2_500_000_000: "2.50 GB",
+	} {
+		if got := byteSize(bytes); got != want {
+			t.Errorf("%d: got %q, want %q", bytes, got, want)
+		}
+	}
+}

@@ -8,16 +8,20 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/pare-search/pare/index"
 )
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"pare": main})
 }
 
-// TestScripts runs the scripts of testdata/script. They have one command of their
-// own, which runs a program and compares its exit code:
+// TestScripts runs the scripts of testdata/script. They have commands of their own:
 //
-//	exits 2 pare config shwo
+//	exits 2 pare config shwo    run a program and compare its exit code
+//	flip idx/MANIFEST 20        invert a byte of a file; -1 is the last one
+//	lock idx                    hold the lock of an index until the script ends
+//	isempty folder              fail unless the folder is empty
 //
 // UPDATE_SCRIPTS=1 rewrites the files that "cmp" compares with.
 func TestScripts(t *testing.T) {
@@ -26,7 +30,9 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits, "flip": flip, "lock": lock, "isempty": isEmpty,
+		},
 	})
 }
 
@@ -46,5 +52,41 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+func flip(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: flip file offset")
+	}
+	path := ts.MkAbs(args[0])
+	data, err := os.ReadFile(path)
+	ts.Check(err)
+	offset, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	if offset < 0 {
+		offset += len(data)
+	}
+	data[offset] ^= 0xff
+	ts.Check(os.WriteFile(path, data, 0o644))
+}
+
+func lock(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: lock index")
+	}
+	writer, err := index.OpenWriter(ts.MkAbs(args[0]))
+	ts.Check(err)
+	ts.Defer(func() { ts.Check(writer.Close()) })
+}
+
+func isEmpty(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: isempty folder")
+	}
+	entries, err := os.ReadDir(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if len(entries) > 0 {
+		ts.Fatalf("%s holds %v", args[0], entries)
 	}
 }

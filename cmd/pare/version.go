@@ -3,8 +3,13 @@ package main
 import (
 	"runtime"
 	"runtime/debug"
+	"strconv"
 
 	"github.com/spf13/cobra"
+
+	"github.com/pare-search/pare/encoder/corpus"
+	"github.com/pare-search/pare/index"
+	"github.com/pare-search/pare/index/codec"
 )
 
 // buildVersion says what this program was built from.
@@ -15,12 +20,18 @@ type buildVersion struct {
 	Go       string `json:"go"`
 	Platform string `json:"platform"`
 	SIMD     string `json:"simd"`
+	Formats  struct {
+		Container int `json:"container"`
+		Codebook  int `json:"codebook"`
+		Payload   int `json:"payload"`
+		Encoder   int `json:"encoder"`
+	} `json:"formats"`
 }
 
 func (a *app) versionCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "version",
-		Short: "Print commit, Go version, platform and SIMD level",
+		Short: "Print commit, Go version, platform, SIMD level and format versions",
 		Args:  noArgs,
 	}
 	format := addFormat(c.Flags(), "table", "tsv", "json", "md")
@@ -38,6 +49,10 @@ func (a *app) versionCommand() *cobra.Command {
 				{"go", v.Go},
 				{"platform", v.Platform},
 				{"simd", v.SIMD},
+				{"container format", strconv.Itoa(v.Formats.Container)},
+				{"codebook format", strconv.Itoa(v.Formats.Codebook)},
+				{"payload format", strconv.Itoa(v.Formats.Payload)},
+				{"encoder format", strconv.Itoa(v.Formats.Encoder)},
 			},
 		}, v)
 	}
@@ -54,6 +69,10 @@ func thisBuild() buildVersion {
 		Platform: runtime.GOOS + "/" + runtime.GOARCH,
 		SIMD:     simdLevel(),
 	}
+	v.Formats.Container = index.FormatVersion
+	v.Formats.Codebook = codec.CodebookVersion
+	v.Formats.Payload = codec.PayloadVersion
+	v.Formats.Encoder = corpus.FormatVersion
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return v

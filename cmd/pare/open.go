@@ -1,0 +1,87 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pare-search/pare/encoder/corpus"
+	"github.com/pare-search/pare/index"
+	"github.com/pare-search/pare/index/codec"
+	"github.com/pare-search/pare/retriever"
+)
+
+// addIndex adds the flag --index.
+func addIndex(c *cobra.Command, dir *string) {
+	c.Flags().StringVar(dir, "index", "", "the `folder` of the index")
+	required(c, "index")
+}
+
+// required makes a command refuse to run without these flags.
+func required(c *cobra.Command, flags ...string) {
+	for _, name := range flags {
+		cobra.CheckErr(c.MarkFlagRequired(name))
+		if name != "collection" {
+			cobra.CheckErr(c.MarkFlagDirname(name))
+		}
+	}
+}
+
+// openIndex opens the index in a folder.
+func openIndex(dir string) (*index.Snapshot, error) {
+	if err := folderExists(dir); err != nil {
+		return nil, err
+	}
+	snapshot, err := index.Open(dir)
+	return snapshot, indexError(dir, err)
+}
+
+// openRetriever opens the index in a folder with its encoder.
+func openRetriever(dir string) (*retriever.Retriever, error) {
+	if err := folderExists(dir); err != nil {
+		return nil, err
+	}
+	r, err := retriever.Open(dir)
+	return r, indexError(dir, err)
+}
+
+// folderExists says in plain words when it does not.
+func folderExists(dir string) error {
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return indexError(dir, fmt.Errorf("%w: there is no folder %s", index.ErrNotIndex, dir))
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return indexError(dir, fmt.Errorf("%w: %s is no folder", index.ErrNotIndex, dir))
+	}
+	return nil
+}
+
+// indexError adds to an error about the index in dir what to do about it.
+func indexError(dir string, err error) error {
+	is := func(targets ...error) bool {
+		for _, target := range targets {
+			if errors.Is(err, target) {
+				return true
+			}
+		}
+		return false
+	}
+	switch {
+	case is(index.ErrNotIndex):
+		return withHint(err, `"pare index --collection PATH --out FOLDER" makes an index`)
+	case is(index.ErrLocked):
+		return withHint(err, "another process is changing the index; try again when it has ended")
+	case is(index.ErrVersion, codec.ErrVersion, corpus.ErrVersion):
+		return withHint(err, "another version of pare made the index; build it again or use that version")
+	case is(index.ErrCorrupt, codec.ErrCorrupt, corpus.ErrCorrupt):
+		return withHint(err, fmt.Sprintf(`"pare verify --index %s" lists all damage, "pare index --force" builds the index again`, dir))
+	default:
+		return err
+	}
+}

@@ -1,0 +1,279 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pare-search/pare/configs"
+	"github.com/pare-search/pare/eval"
+	"github.com/pare-search/pare/eval/dataset"
+	"github.com/pare-search/pare/index"
+	"github.com/pare-search/pare/retriever"
+)
+
+// search is one call of "pare search".
+type search struct {
+	*app
+	index, run     string
+	explain, stats bool
+	snippet        int
+	format         *formatFlag
+
+	retriever      *retriever.Retriever
+	options        retriever.Options
+	stdout, stderr io.Writer
+	printed        int // answers
+}
+
+func (a *app) searchCommand() *cobra.Command {
+	s := &search{app: a}
+	c := &cobra.Command{
+		Use:   "search --index FOLDER QUERY",
+		Short: "Search an index",
+		Long: `Search an index for a query, or for those of stdin when the query is "-": one per
+line, named by its number or, in lines "id<TAB>text", by the id.
+
+--prune says which query tokens look for candidates; all tokens score what they find:
+  all                 every token looks
+  icf:4  idf:4        the 4 rarest, by collection or document frequency
+  first:4  random:4   the 4 leading ones, 4 at random
+  population:4        the 4 whose nearest cells are smallest
+  icf:50%             half of the tokens
+  nostopwords:20%     all but those in over 20 % of the documents
+  icf:4+scorekept     and only these 4 score; also +dropunseen, +seed=N`,
+		Example: `  pare search --index cranfield.idx "heat transfer at high speed"
+  pare search --index cranfield.idx -k 3 --prune icf:2 --explain "heat transfer at high speed"
+  pare search --index cranfield.idx -k 100 --snippet 0 --format tsv --run icf4.trec.gz - < queries.tsv`,
+		Args: oneQuery,
+	}
+	addIndex(c, &s.index)
+	flags := c.Flags()
+	configs.Flag(flags, "search.k", "k", "k")
+	configs.Flag(flags, "search.prune", "prune", "")
+	configs.Flag(flags, "search.plan", "plan", "")
+	configs.Flag(flags, "search.neighbors", "neighbors", "")
+	flags.BoolVar(&s.explain, "explain", false, "tell what each query token was used for and what it matched")
+	flags.BoolVar(&s.stats, "stats", false, "tell on stderr how much work the search was")
+	flags.IntVar(&s.snippet, "snippet", 100, "width in bytes of the text shown for a hit; 0 for none")
+	flags.StringVar(&s.run, "run", "", "also write a TREC run to this `file`, gzip by extension")
+	s.format = addFormat(flags, "table", "tsv", "json")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		loaded, err := a.settings(c)
+		if err != nil {
+			return err
+		}
+		if s.options, err = loaded.Config.SearchOptions(); err != nil {
+			return err
+		}
+		switch {
+		case s.snippet < 0:
+			return usage(fmt.Errorf("flag --snippet: want at least 0, got %d", s.snippet), "")
+		case s.explain && s.format.value == "tsv":
+			return usage(errors.New("--explain does not go with --format tsv"), "take --format json")
+		}
+		s.options.Search.Times = s.stats
+		s.stdout, s.stderr = c.OutOrStdout(), c.ErrOrStderr()
+
+		queries := func(yield func(query, error) bool) { yield(query{"1", args[0]}, nil) }
+		if args[0] == "-" {
+			a.noteTyping(c, "queries")
+			queries = readQueries(c.InOrStdin())
+		} else if strings.TrimSpace(args[0]) == "" {
+			return noWords(args[0])
+		}
+		return s.all(c.Context(), queries, args[0] == "-")
+	}
+	return c
+}
+
+// all answers all queries. When there are several, those without words are
+// left out with a note.
+func (s *search) all(ctx context.Context, queries iter.Seq2[query, error], several bool) (err error) {
+	if s.retriever, err = openRetriever(s.index); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.retriever.Close()) }()
+	if err := s.begin(); err != nil {
+		return err
+	}
+	run := eval.Run{Tag: s.tag(), Results: make(map[string][]eval.Result)}
+	for q, err := range queries {
+		if err != nil {
+			return err
+		}
+		found, err := s.retriever.Search(ctx, q.text, s.options)
+		switch {
+		case err != nil:
+			return indexError(s.index, err)
+		case found.Stats.Rows == 0 && !several:
+			return noWords(q.text)
+		case found.Stats.Rows == 0:
+			s.note(s.stderr, "query %s is skipped: %v", q.id, noWords(q.text))
+			continue
+		}
+		answer, err := s.answer(ctx, q, found)
+		if err != nil {
+			return indexError(s.index, err)
+		}
+		if err := s.print(answer, several); err != nil {
+			return err
+		}
+		if s.stats {
+			s.note(s.stderr, "%s", s.statsText(answer))
+		}
+		if s.run == "" {
+			continue
+		}
+		if _, taken := run.Results[q.id]; taken {
+			return fmt.Errorf("there are two queries %s, which a run cannot tell apart", q.id)
+		}
+		for _, hit := range found.Hits {
+			run.Results[q.id] = append(run.Results[q.id], eval.Result{ID: hit.ID, Score: float64(hit.Score)})
+		}
+	}
+	if s.run == "" {
+		return nil
+	}
+	return dataset.WriteRunFile(s.run, run)
+}
+
+// tag names a run by a hash of all settings that its results depend on.
+func (s *search) tag() string {
+	settings, err := json.Marshal(struct {
+		Index     index.Options
+		Documents int
+		Prune     string
+		Plan      string
+		Neighbors int
+		K         int
+	}{
+		s.retriever.Snapshot().Options(),
+		s.retriever.Snapshot().LiveDocuments(),
+		s.options.Pruner.String(),
+		s.options.Search.Plan.String(),
+		s.options.Search.Neighbors,
+		s.options.Search.K,
+	})
+	if err != nil {
+		return "pare"
+	}
+	return fmt.Sprintf("pare-%.4x", sha256.Sum256(settings))
+}
+
+// answer is all that is printed about one query.
+type answer struct {
+	ID     string       `json:"id"`
+	Query  string       `json:"query"`
+	Tokens []queryToken `json:"query_tokens"`
+	Hits   []hit        `json:"hits"`
+	Stats  searchStats  `json:"stats"`
+}
+
+// queryToken says what a query token was used for. It looks for candidates
+// when it is kept and counts in the scores when it is scored.
+type queryToken struct {
+	Token  string `json:"token"`
+	Kept   bool   `json:"kept"`
+	Scored bool   `json:"scored"`
+	Reason string `json:"reason"`
+}
+
+type hit struct {
+	Rank        int          `json:"rank"`
+	ID          string       `json:"id"`
+	Score       float32      `json:"score"`
+	Snippet     string       `json:"snippet,omitempty"`
+	Explanation []tokenMatch `json:"explanation,omitempty"`
+}
+
+// tokenMatch is the document token that a query token is most similar to, empty
+// when the index keeps no texts.
+type tokenMatch struct {
+	Token      string  `json:"token"`
+	Match      string  `json:"match"`
+	Similarity float32 `json:"similarity"`
+}
+
+// searchStats counts the work; times are there when --stats is given.
+type searchStats struct {
+	Plan            string  `json:"plan"`
+	Rows            int     `json:"rows"`
+	RowsKept        int     `json:"rows_kept"`
+	CellsProbed     int     `json:"cells_probed"`
+	Postings        int     `json:"postings"`
+	Candidates      int     `json:"candidates"`
+	DocumentsScored int     `json:"documents_scored"`
+	TokenPairs      int64   `json:"token_pairs"`
+	Bytes           int64   `json:"bytes"`
+	EncodeMS        float64 `json:"encode_ms,omitempty"`
+	PruneMS         float64 `json:"prune_ms,omitempty"`
+	ProbeMS         float64 `json:"probe_ms,omitempty"`
+	ScoreMS         float64 `json:"score_ms,omitempty"`
+}
+
+// answer puts together what was found.
+func (s *search) answer(ctx context.Context, q query, found retriever.Results) (answer, error) {
+	a := answer{
+		ID: q.id, Query: q.text,
+		Tokens: make([]queryToken, len(found.Selection.Rows)),
+		Hits:   make([]hit, 0, len(found.Hits)),
+		Stats:  newSearchStats(found.Stats),
+	}
+	for i, row := range found.Selection.Rows {
+		a.Tokens[i] = queryToken{Kept: row.Kept, Scored: found.Selection.Score == nil, Reason: row.String()}
+		if spans := found.Query.Spans; spans != nil {
+			a.Tokens[i].Token = q.text[spans[i].Start:spans[i].End]
+		}
+	}
+	for _, i := range found.Selection.Score {
+		a.Tokens[i].Scored = true
+	}
+	for i, h := range found.Hits {
+		described, err := s.hit(ctx, q, h)
+		if err != nil {
+			return a, err
+		}
+		described.Rank = i + 1
+		a.Hits = append(a.Hits, described)
+	}
+	return a, nil
+}
+
+// hit describes a hit as far as the flags ask for it.
+func (s *search) hit(ctx context.Context, q query, found index.Hit) (hit, error) {
+	described := hit{ID: found.ID, Score: found.Score}
+	if s.snippet == 0 && !s.explain {
+		return described, nil
+	}
+	explanation, err := s.retriever.Explain(ctx, q.text, found.ID, s.options)
+	if err != nil {
+		return described, err
+	}
+	if s.snippet > 0 {
+		before, after := s.marks()
+		described.Snippet = retriever.Snippet(printable(explanation.Text), explanation.Marks(), s.snippet, before, after)
+	}
+	if s.explain {
+		for _, row := range explanation.Rows {
+			described.Explanation = append(described.Explanation, tokenMatch{row.Token, row.MatchToken, row.Similarity})
+		}
+	}
+	return described, nil
+}
+
+// marks returns what stands around matching words: the switches for bold type
+// where somebody reads the table on a terminal.
+func (s *search) marks() (before, after string) {
+	if s.format.value == "table" && styled(s.stdout) {
+		return "\x1b[1m", "\x1b[0m"
+	}
+	return "", ""
+}
