@@ -279,14 +279,14 @@ func (s *segment) load(cells int) error {
 			}
 		}
 	}
-	return s.loadTokens()
-}
-
-func (s *segment) loadTokens() error {
-	data, err := s.file.checked("tokens", tokensVersion)
+	tokens, err := s.file.checked("tokens", tokensVersion)
 	if err != nil {
 		return err
 	}
+	return s.parseTokens(tokens)
+}
+
+func (s *segment) parseTokens(data []byte) error {
 	d := decoder{data: data}
 	id := uint64(0)
 	for len(d.data) > 0 {

@@ -1,0 +1,187 @@
+package index
+
+import (
+	"bytes"
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/RoaringBitmap/roaring/v2"
+	"github.com/blevesearch/mmap-go"
+)
+
+// The fuzz targets hand bytes to a parser as if they stood in a mapped file.
+
+func FuzzOpenContainer(f *testing.F) {
+	for _, data := range readDir(f, buildEverything(f, 8)) {
+		f.Add(data)
+	}
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if len(data) < headerSize+footerSize {
+			return // refused by openContainer
+		}
+		c := &container{name: "fuzz", data: mmap.MMap(data)}
+		if err := c.parse(); err != nil {
+			if !isFault(err) {
+				t.Errorf("%v", err)
+			}
+			return
+		}
+		// What was accepted covers the file without gaps.
+		size := int64(headerSize + footerSize + entrySize*len(c.sections))
+		for _, s := range c.sections {
+			section, _ := c.view(s.name, s.version)
+			size += int64(s.length)
+			if bytes.Count(data, []byte(s.name)) == 1 && uint64(len(section)) != s.length {
+				t.Errorf("section %q has %d bytes, want %d", s.name, len(section), s.length)
+			}
+		}
+		if size != int64(len(data)) {
+			t.Errorf("%d of %d bytes are accounted for", size, len(data))
+		}
+		_ = c.verify()
+	})
+}
+
+// sectionOf returns a section of the first segment of an index.
+func sectionOf(f *testing.F, name string) (data []byte, documents uint32, vectors uint64) {
+	f.Helper()
+	s := open(f, buildEverything(f, 9))
+	for _, section := range s.parts[0].file.sections {
+		if section.name == name {
+			view, err := s.parts[0].file.view(name, section.version)
+			check(f, err)
+			return slices.Clone(view), s.parts[0].segment.documents, s.parts[0].vectors
+		}
+	}
+	f.Fatalf("no section %s", name)
+	return nil, 0, 0
+}
+
+func fuzzSegment(documents uint32) *segment {
+	return &segment{file: &container{name: "fuzz"}, documents: documents % 10_000}
+}
+
+func FuzzPostings(f *testing.F) {
+	const cells = 3
+	data, documents, _ := sectionOf(f, "postings")
+	f.Add(data, documents)
+	f.Add(bytes.Repeat([]byte{0xff}, 40), uint32(5))
+	f.Fuzz(func(t *testing.T, data []byte, documents uint32) {
+		if len(data) < 4*cells {
+			return // refused by load
+		}
+		s := fuzzSegment(documents)
+		s.listEnds, s.lists = data[:4*cells], data[4*cells:]
+		for cell := range uint32(cells) {
+			list, err := s.appendPostings(nil, cell, 0)
+			switch {
+			case err != nil && !isFault(err):
+				t.Error(err)
+			case err != nil:
+			case len(list) != s.postingCount(cell):
+				t.Errorf("%d postings, the list says %d", len(list), s.postingCount(cell))
+			case !slices.IsSorted(list) || len(slices.Compact(slices.Clone(list))) != len(list):
+				t.Errorf("not ascending: %v", list)
+			case len(list) > 0 && list[len(list)-1] >= s.documents:
+				t.Errorf("document %d of %d", list[len(list)-1], s.documents)
+			}
+		}
+	})
+}
+
+func FuzzTokens(f *testing.F) {
+	data, documents, vectors := sectionOf(f, "tokens")
+	f.Add(data, documents, vectors)
+	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0x0f, 1, 1, 1, 1, 1}, uint32(1), uint64(1))
+	f.Fuzz(func(t *testing.T, data []byte, documents uint32, vectors uint64) {
+		s := fuzzSegment(documents)
+		s.vectors = vectors % (1 << 40)
+		if err := s.parseTokens(data); err != nil {
+			if !isFault(err) {
+				t.Error(err)
+			}
+			return
+		}
+		for i, count := range s.tokens {
+			if i > 0 && count.id <= s.tokens[i-1].id || count.documents > count.vectors || uint64(count.vectors) > s.vectors {
+				t.Errorf("entry %d: %+v", i, count)
+			}
+			if v, d := s.tokenFrequency(count.id); v != count.vectors || d != count.documents {
+				t.Errorf("token %d: %d, %d", count.id, v, d)
+			}
+		}
+	})
+}
+
+func FuzzText(f *testing.F) {
+	data, documents, _ := sectionOf(f, "text")
+	f.Add(data, documents)
+	f.Add([]byte{0xff, 0xff, 0xff, 0xff}, uint32(3))
+	f.Fuzz(func(t *testing.T, data []byte, documents uint32) {
+		s := fuzzSegment(documents % 50)
+		s.text = data
+		whole := s.verifyText()
+		if whole != nil && !isFault(whole) {
+			t.Error(whole)
+		}
+		for document := range s.documents {
+			if _, err := s.textOf(document); err != nil && (!isFault(err) || whole == nil) {
+				t.Errorf("document %d: %v, verifying: %v", document, err, whole)
+			}
+		}
+	})
+}
+
+func FuzzIDs(f *testing.F) {
+	data, documents, _ := sectionOf(f, "ids")
+	f.Add(data, documents)
+	f.Fuzz(func(t *testing.T, data []byte, documents uint32) {
+		s := fuzzSegment(documents % 50)
+		n := int(s.documents)
+		if len(data) < 8*n {
+			return // refused by load
+		}
+		s.idEnds, s.idOrder, s.ids = data[:4*n], data[4*n:8*n], data[8*n:]
+		whole := s.verifyIDs()
+		for document := range s.documents {
+			id, err := s.id(document)
+			if err != nil && (!isFault(err) || whole == nil) {
+				t.Errorf("document %d: %v, verifying: %v", document, err, whole)
+			}
+			found, ok, err := s.lookup(id)
+			if err != nil && !isFault(err) {
+				t.Error(err)
+			}
+			if whole == nil && (err != nil || !ok || found < document) {
+				t.Errorf("%q of document %d leads to %d, %v, %v", id, document, found, ok, err)
+			}
+		}
+	})
+}
+
+func FuzzDeletes(f *testing.F) {
+	seed := roaring.BitmapOf(1, 5, 70_000)
+	seed.AddRange(100, 9000)
+	f.Add(must[[]byte](f)(seed.ToBytes()), uint32(100_000))
+	seed.RunOptimize()
+	f.Add(must[[]byte](f)(seed.ToBytes()), uint32(math.MaxUint32))
+	f.Add(must[[]byte](f)(roaring.New().ToBytes()), uint32(0))
+	f.Fuzz(func(t *testing.T, data []byte, documents uint32) {
+		deleted, err := parseDeletes(data, documents)
+		if err != nil {
+			return
+		}
+		var n uint64
+		for rest := deleted.Iterator(); rest.HasNext(); n++ {
+			document := rest.Next()
+			if document >= documents || !deleted.Contains(document) {
+				t.Fatalf("document %d of %d", document, documents)
+			}
+		}
+		if n != deleted.GetCardinality() {
+			t.Errorf("%d documents, cardinality %d", n, deleted.GetCardinality())
+		}
+	})
+}
