@@ -44,3 +44,18 @@ func ExampleKeys() {
 	// encoder.language (PARE_ENCODER_LANGUAGE): language of stems and stop words; empty for neither; default english
 	// encoder.dim (PARE_ENCODER_DIM): dimensions of a token vector: a multiple of 8, at most 1024; default 128
 }
+
+func ExampleConfig_SearchOptions() {
+	loaded, err := configs.Load(configs.Sources{Env: []string{"PARE_SEARCH_PRUNE=icf:50%", "PARE_SEARCH_PLAN=probe"}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	options, err := loaded.Config.SearchOptions()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(options.Pruner, options.Search.Plan, options.Search.K)
+	// Output: icf:50% probe 10
+}
