@@ -147,16 +147,20 @@ func (s *search) all(ctx context.Context, queries iter.Seq2[query, error], sever
 
 // tag names a run by a hash of all settings that its results depend on.
 func (s *search) tag() string {
+	snapshot, codebook := s.retriever.Snapshot(), uint64(0)
+	if c := snapshot.Codebook(); c != nil {
+		codebook = c.Checksum()
+	}
 	settings, err := json.Marshal(struct {
 		Index     index.Options
-		Documents int
+		Codebook  uint64 // tells collections apart
 		Prune     string
 		Plan      string
 		Neighbors int
 		K         int
 	}{
-		s.retriever.Snapshot().Options(),
-		s.retriever.Snapshot().LiveDocuments(),
+		snapshot.Options(),
+		codebook,
 		s.options.Pruner.String(),
 		s.options.Search.Plan.String(),
 		s.options.Search.Neighbors,

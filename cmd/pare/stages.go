@@ -32,10 +32,8 @@ func (s *stages) report(stage retriever.Stage, done, total int) {
 		switch {
 		case stage == retriever.TrainingEncoder && total > 0:
 			units = "steps"
-		case stage == retriever.SamplingVectors:
+		case stage == retriever.SamplingVectors, stage == retriever.TrainingCodebook:
 			units = "vectors"
-		case stage == retriever.TrainingCodebook:
-			units = "rounds"
 		}
 		s.stage, s.total, s.seen = stage, total, 0
 		s.bar = s.app.progress(s.stderr, string(stage), units, cmp.Or(int64(total), -1))
