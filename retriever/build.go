@@ -5,8 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 
 	"github.com/pare-search/pare/encoder"
 	"github.com/pare-search/pare/encoder/corpus"
@@ -32,20 +35,22 @@ type BuildOptions struct {
 	Batch int
 	// Seed draws the sample that the codebook is trained on.
 	Seed uint64
-	// Progress, if set, is told how far each stage is. Total is 0 while it
-	// is unknown.
+	// Progress, if set, is told how far each stage is, by one goroutine at a
+	// time. Within a stage done never falls and total stays the same; total is
+	// 0 when it is unknown.
 	Progress func(stage Stage, done, total int)
 }
 
 // Stage is a stage of building an index.
 type Stage string
 
-// The stages of Build in their order.
+// The stages of Build in their order, and what they count.
 const (
-	TrainingEncoder  Stage = "training the encoder"
-	SamplingVectors  Stage = "sampling vectors"
-	TrainingCodebook Stage = "training the codebook"
-	Indexing         Stage = "indexing"
+	Reading          Stage = "reading"               // documents, total unknown
+	TrainingEncoder  Stage = "training the encoder"  // steps; only for the default encoder
+	SamplingVectors  Stage = "sampling vectors"      // vectors, total estimated
+	TrainingCodebook Stage = "training the codebook" // vectors, each twice
+	Indexing         Stage = "indexing"              // documents
 )
 
 // DefaultBuildOptions trains the default encoder, compresses to two bits and
@@ -80,14 +85,21 @@ func (o BuildOptions) Validate() error {
 // empty. It goes through documents three times, to train the encoder, to
 // sample vectors for the codebook and to index, and holds no more in memory
 // than the trainer needs, one batch, the sample (Index.TrainingVectors vectors)
-// and one segment.
-// The sequence must yield the same documents each time. Nothing is committed
-// before the end: an interrupted Build leaves an empty index.
+// and one segment. The sequence must yield the same documents each time.
+//
+// Everything is committed at the very end. When Build fails the folder is left
+// empty; a process that is killed may leave an index without documents. An
+// error of documents is returned wrapped; others wrap ErrNoDocuments,
+// ErrEncoder, ErrChanged, index.ErrExists, index.ErrDuplicate or
+// index.ErrInvalid.
 func Build(ctx context.Context, dir string, documents iter.Seq2[Document, error], options BuildOptions) error {
 	if options.Progress == nil {
 		options.Progress = func(Stage, int, int) {}
 	}
 	if err := options.Validate(); err != nil {
+		return err
+	}
+	if err := checkEmpty(dir); err != nil {
 		return err
 	}
 	b := builder{documents: documents, options: options, random: rand.New(rand.NewPCG(options.Seed, 0))}
@@ -99,6 +111,19 @@ func Build(ctx context.Context, dir string, documents iter.Seq2[Document, error]
 		return err
 	}
 	return b.index(ctx, dir)
+}
+
+// checkEmpty refuses a folder that cannot become an index, before the work
+// rather than after it.
+func checkEmpty(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil && len(entries) > 0 {
+		err = fmt.Errorf("%w: %s holds %s", index.ErrExists, dir, entries[0].Name())
+	}
+	return err
 }
 
 // pilotDocuments is how many documents, drawn evenly, settle how many vectors
@@ -145,18 +170,37 @@ func (b *builder) prepareEncoder(ctx context.Context) error {
 			if err := cmp.Or(err, ctx.Err()); err != nil {
 				return err
 			}
+			if b.count%b.options.Batch == 0 {
+				b.options.Progress(Reading, b.count, 0)
+			}
 		}
-		return nil
+		return b.checkCount()
 	}
-	trained, err := corpus.Train(ctx, b.texts, b.options.Corpus, func(_ string, done, total int) {
-		b.options.Progress(TrainingEncoder, done, total)
+	trained, err := corpus.Train(ctx, b.texts, b.options.Corpus, func(stage string, done, total int) {
+		if stage == "read" {
+			b.options.Progress(Reading, done, 0)
+		} else {
+			b.options.Progress(TrainingEncoder, done, total)
+		}
 	})
 	if err != nil {
 		return fmt.Errorf("training the encoder: %w", err)
 	}
+	if err := b.checkCount(); err != nil {
+		return err
+	}
 	b.encoder = trained
 	b.saved, err = trained.MarshalBinary()
 	return err
+}
+
+// checkCount refuses an empty collection: a cell and an encoder that were
+// trained on nothing would serve no document that is added later.
+func (b *builder) checkCount() error {
+	if b.count == 0 {
+		return ErrNoDocuments
+	}
+	return nil
 }
 
 // trainCodebook trains the codebook on the vectors of documents drawn evenly
@@ -166,36 +210,9 @@ func (b *builder) trainCodebook(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	limit := b.options.Index.TrainingVectors
-	share := float64(limit) / float64(max(expected, 1))
-	sample := simd.Matrix{Dim: b.encoder.Dim()}
-	var ids []uint32
-	withIDs := true
-	drawn := func(yield func(Document, error) bool) {
-		for document, err := range b.documents {
-			if err == nil && (b.random.Float64() >= share || sample.Rows >= limit) {
-				continue
-			}
-			if !yield(document, err) {
-				return
-			}
-		}
-	}
-	err = b.encodeAll(ctx, drawn, func(_ []Document, tokens []encoder.Tokens) error {
-		for _, t := range tokens {
-			sample.Data = append(sample.Data, t.Vectors.Data...)
-			sample.Rows += t.Vectors.Rows
-			ids = append(ids, t.IDs...)
-			withIDs = withIDs && (t.IDs != nil || t.Vectors.Rows == 0)
-		}
-		b.options.Progress(SamplingVectors, min(sample.Rows, limit), min(expected, limit))
-		return nil
-	})
+	sample, ids, err := b.sample(ctx, expected)
 	if err != nil {
 		return err
-	}
-	if !withIDs {
-		ids = nil
 	}
 	options := b.options.Index.Codec
 	options.Total = max(expected, sample.Rows)
@@ -208,11 +225,59 @@ func (b *builder) trainCodebook(ctx context.Context) error {
 	return nil
 }
 
+// sample draws documents evenly and returns at most Index.TrainingVectors of
+// their vectors, with their ids if all of them have some.
+func (b *builder) sample(ctx context.Context, expected int) (simd.Matrix, []uint32, error) {
+	limit := b.options.Index.TrainingVectors
+	wanted := min(expected, limit)
+	share := float64(limit) / float64(max(expected, 1))
+	dim := b.encoder.Dim()
+	vectors := simd.Matrix{Dim: dim, Data: make([]float32, 0, wanted*dim)}
+	var ids []uint32
+	withIDs := true
+	drawn := func(yield func(Document, error) bool) {
+		for document, err := range b.documents {
+			if vectors.Rows == limit {
+				return
+			}
+			if err = cmp.Or(err, ctx.Err()); err == nil && b.random.Float64() >= share {
+				continue
+			}
+			if !yield(document, err) {
+				return
+			}
+		}
+	}
+	err := b.encodeAll(ctx, drawn, func(_ []Document, tokens []encoder.Tokens) error {
+		for _, t := range tokens {
+			rows := min(t.Vectors.Rows, limit-vectors.Rows)
+			if rows == 0 {
+				continue
+			}
+			vectors.Data = append(vectors.Data, t.Vectors.Data[:rows*dim]...)
+			vectors.Rows += rows
+			if withIDs = withIDs && t.IDs != nil; withIDs {
+				ids = append(ids, t.IDs[:rows]...)
+			}
+		}
+		b.options.Progress(SamplingVectors, min(vectors.Rows, wanted), wanted)
+		return nil
+	})
+	if err != nil {
+		return simd.Matrix{}, nil, err
+	}
+	b.options.Progress(SamplingVectors, wanted, wanted)
+	if !withIDs {
+		ids = nil
+	}
+	return vectors, ids, nil
+}
+
 // expectedVectors estimates how many vectors the collection will have.
 func (b *builder) expectedVectors(ctx context.Context) (int, error) {
-	tokens, err := b.encoder.EncodeDocuments(ctx, b.pilot)
+	tokens, err := encodeTexts(ctx, b.encoder, b.pilot)
 	if err != nil {
-		return 0, fmt.Errorf("encoding documents: %w", err)
+		return 0, err
 	}
 	vectors, bytes := 0, 0
 	for i, t := range tokens {
@@ -225,24 +290,38 @@ func (b *builder) expectedVectors(ctx context.Context) (int, error) {
 	return int(float64(vectors) / float64(bytes) * float64(b.bytes)), nil
 }
 
+// encodeTexts encodes texts and checks that the encoder kept its promises.
+func encodeTexts(ctx context.Context, enc encoder.Encoder, texts []string) ([]encoder.Tokens, error) {
+	tokens, err := enc.EncodeDocuments(ctx, texts)
+	if err != nil {
+		return nil, fmt.Errorf("encoding texts: %w", err)
+	}
+	if len(tokens) != len(texts) {
+		return nil, fmt.Errorf("%w: it encoded %d of %d texts", ErrEncoder, len(tokens), len(texts))
+	}
+	for i, t := range tokens {
+		if err := t.Validate(enc.Dim()); err != nil {
+			return nil, fmt.Errorf("%w: text %d: %w", ErrEncoder, i, err)
+		}
+	}
+	return tokens, nil
+}
+
 // encodeAll encodes documents in batches and hands them on.
 func (b *builder) encodeAll(ctx context.Context, documents iter.Seq2[Document, error], use func([]Document, []encoder.Tokens) error) error {
 	var batch []Document
 	var texts []string
 	flush := func() error {
-		tokens, err := b.encoder.EncodeDocuments(ctx, texts)
+		tokens, err := encodeTexts(ctx, b.encoder, texts)
 		if err != nil {
-			return fmt.Errorf("encoding documents %q to %q: %w", batch[0].ID, batch[len(batch)-1].ID, err)
-		}
-		if len(tokens) != len(texts) {
-			return fmt.Errorf("%w: it encoded %d of %d documents", ErrEncoder, len(tokens), len(texts))
+			return fmt.Errorf("documents %q to %q: %w", batch[0].ID, batch[len(batch)-1].ID, err)
 		}
 		err = use(batch, tokens)
 		batch, texts = batch[:0], texts[:0]
 		return err
 	}
 	for document, err := range documents {
-		if err != nil {
+		if err := cmp.Or(err, ctx.Err()); err != nil {
 			return err
 		}
 		batch, texts = append(batch, document), append(texts, document.Text)
@@ -258,30 +337,53 @@ func (b *builder) encodeAll(ctx context.Context, documents iter.Seq2[Document, e
 	return flush()
 }
 
-// index encodes all documents and commits them.
-func (b *builder) index(ctx context.Context, dir string) (err error) {
+// index encodes all documents and commits them, or empties the folder.
+func (b *builder) index(ctx context.Context, dir string) error {
 	more := index.CreateOptions{Codebook: b.codebook}
 	if b.saved != nil {
 		more.EncoderKind, more.EncoderData = corpusKind, b.saved
 	}
 	writer, err := index.Create(dir, b.options.Index, more)
-	if err != nil {
-		return err
+	if err == nil {
+		err = errors.Join(b.fill(ctx, writer), writer.Close())
 	}
-	defer func() { err = errors.Join(err, writer.Close()) }()
+	if err == nil || errors.Is(err, index.ErrExists) || errors.Is(err, index.ErrLocked) {
+		return err // done, or the folder is someone else's by now
+	}
+	return errors.Join(err, empty(dir))
+}
+
+func (b *builder) fill(ctx context.Context, writer *index.Writer) error {
 	done := 0
 	var added []index.Document
-	err = b.encodeAll(ctx, b.documents, func(documents []Document, tokens []encoder.Tokens) error {
+	err := b.encodeAll(ctx, b.documents, func(documents []Document, tokens []encoder.Tokens) error {
 		added = added[:0]
 		for i, document := range documents {
 			added = append(added, index.Document{ID: document.ID, Tokens: tokens[i], Text: document.Text})
 		}
-		done += len(documents)
+		if done += len(documents); done > b.count {
+			return fmt.Errorf("%w: %d documents the first time, at least %d the third", ErrChanged, b.count, done)
+		}
+		if err := writer.Add(ctx, added...); err != nil {
+			return err
+		}
 		b.options.Progress(Indexing, done, b.count)
-		return writer.Add(ctx, added...)
+		return nil
 	})
 	if err != nil {
 		return err
 	}
+	if done != b.count {
+		return fmt.Errorf("%w: %d documents the first time, %d the third", ErrChanged, b.count, done)
+	}
 	return writer.Commit(ctx)
+}
+
+// empty removes the files in a folder.
+func empty(dir string) error {
+	entries, err := os.ReadDir(dir)
+	for _, entry := range entries {
+		err = errors.Join(err, os.Remove(filepath.Join(dir, entry.Name())))
+	}
+	return err
 }

@@ -64,7 +64,7 @@ func (r *Retriever) Explain(ctx context.Context, query, id string, options Optio
 	for i := range e.Rows {
 		row := RowExplanation{Row: selection.Rows[i], Scored: selection.Score == nil, Match: -1}
 		if tokens.Spans != nil {
-			row.Token = query[tokens.Spans[i].Start:tokens.Spans[i].End]
+			row.Token = tokens.Spans[i].In(query)
 		}
 		e.Rows[i] = row
 	}
@@ -77,7 +77,10 @@ func (r *Retriever) Explain(ctx context.Context, query, id string, options Optio
 	if e.Text, err = r.snapshot.Text(document); err != nil {
 		return Explanation{}, err
 	}
-	return e, r.place(ctx, &e)
+	if err := r.place(ctx, &e); err != nil {
+		return Explanation{}, err
+	}
+	return e, nil
 }
 
 // match finds each row's best vector and sums the score.
@@ -114,15 +117,18 @@ func (r *Retriever) place(ctx context.Context, e *Explanation) error {
 	if e.Text == "" || len(e.Rows) == 0 {
 		return nil
 	}
-	documents, err := r.encoder.EncodeDocuments(ctx, []string{e.Text})
+	documents, err := encodeTexts(ctx, r.encoder, []string{e.Text})
 	if err != nil {
-		return fmt.Errorf("encoding document %q: %w", e.ID, err)
+		return fmt.Errorf("document %q: %w", e.ID, err)
 	}
 	spans := documents[0].Spans
 	for i := range e.Rows {
-		if match := e.Rows[i].Match; match >= 0 && match < len(spans) {
-			e.Rows[i].MatchSpan = spans[match]
-			e.Rows[i].MatchToken = e.Text[spans[match].Start:spans[match].End]
+		row := &e.Rows[i]
+		if row.Match < 0 || row.Match >= len(spans) {
+			continue
+		}
+		if row.MatchToken = spans[row.Match].In(e.Text); row.MatchToken != "" {
+			row.MatchSpan = spans[row.Match]
 		}
 	}
 	return nil

@@ -20,26 +20,25 @@ type Ranked struct {
 
 // Rerank orders texts by exact MaxSim with a query, best first; texts with
 // equal scores keep their order. It needs no index: the texts are encoded on
-// the spot. Texts without tokens come last.
+// the spot. Texts without tokens come last; a query without tokens gives every
+// text the score 0. The error is the encoder's, or wraps ErrEncoder for tokens
+// that do not fit.
 func Rerank(ctx context.Context, enc encoder.Encoder, query string, texts []string) ([]Ranked, error) {
 	tokens, err := enc.EncodeQuery(ctx, query)
 	if err != nil {
 		return nil, fmt.Errorf("encoding the query: %w", err)
 	}
-	documents, err := enc.EncodeDocuments(ctx, texts)
-	if err != nil {
-		return nil, fmt.Errorf("encoding the texts: %w", err)
+	if err := tokens.Validate(enc.Dim()); err != nil {
+		return nil, fmt.Errorf("%w: the query: %w", ErrEncoder, err)
 	}
-	if len(documents) != len(texts) {
-		return nil, fmt.Errorf("%w: it encoded %d of %d texts", ErrEncoder, len(documents), len(texts))
+	documents, err := encodeTexts(ctx, enc, texts)
+	if err != nil {
+		return nil, err
 	}
 	packed := simd.PackQuery(tokens.Vectors)
 	best := make([]float32, packed.Rows)
 	ranked := make([]Ranked, len(texts))
 	for i, document := range documents {
-		if document.Vectors.Rows > 0 && packed.Rows > 0 && document.Vectors.Dim != packed.Dim {
-			return nil, fmt.Errorf("%w: text %d has %d dimensions, the query %d", ErrEncoder, i, document.Vectors.Dim, packed.Dim)
-		}
 		simd.Reset(best)
 		packed.MaxSim(document.Vectors, best)
 		ranked[i] = Ranked{Position: i, Score: simd.Sum(best)}

@@ -23,6 +23,10 @@ var (
 	ErrNotFound = errors.New("retriever: no such document")
 	// ErrClosed: the retriever was closed before.
 	ErrClosed = errors.New("retriever: closed")
+	// ErrNoDocuments: there is nothing to build an index of.
+	ErrNoDocuments = errors.New("retriever: no documents")
+	// ErrChanged: the documents were not the same each time.
+	ErrChanged = errors.New("retriever: the documents changed while the index was built")
 )
 
 // Options are the settings of one search.
@@ -105,7 +109,7 @@ func loadEncoder(snapshot *index.Snapshot) (encoder.Encoder, error) {
 		}
 		return enc, nil
 	case "":
-		return nil, fmt.Errorf("%w: the index was made from vectors; open it with New and an encoder of your own", ErrEncoder)
+		return nil, fmt.Errorf("%w: the index holds none; open it with New and the encoder that made its vectors", ErrEncoder)
 	default:
 		return nil, fmt.Errorf("%w: the index needs an encoder of kind %q, which this program does not know", ErrEncoder, kind)
 	}
@@ -164,6 +168,9 @@ func (r *Retriever) encode(ctx context.Context, query string) (encoder.Tokens, e
 	tokens, err := r.encoder.EncodeQuery(ctx, query)
 	if err != nil {
 		return encoder.Tokens{}, fmt.Errorf("encoding the query: %w", err)
+	}
+	if err := tokens.Validate(r.encoder.Dim()); err != nil {
+		return encoder.Tokens{}, fmt.Errorf("%w: the query: %w", ErrEncoder, err)
 	}
 	return tokens, nil
 }

@@ -10,108 +10,160 @@ import (
 	"github.com/pare-search/pare/encoder"
 )
 
-// Snippet cuts a piece of at most about width bytes out of a text, where most
-// of the marked places lie, and puts before and after around each of them.
-// White space is folded, so that a snippet is one line. Ellipses show where
-// text was left out.
+// Snippet cuts a piece of at most width bytes out of a text, where most of the
+// marked places lie, and puts before and after around each of them. The piece
+// begins and ends with whole words if it can. White space is folded, so that a
+// snippet is one line. Ellipses show where text was left out; they and the
+// marks come on top of width. Places that do not lie in the text are ignored.
 func Snippet(text string, marks []encoder.Span, width int, before, after string) string {
-	marks = mergeSpans(marks)
-	start, end := window(text, marks, width)
-	var b strings.Builder
-	if start > 0 {
-		b.WriteString("… ")
+	marks = fitSpans(text, marks)
+	start, end := window(text, marks, max(width, 0))
+	var f folder
+	if strings.TrimSpace(text[:start]) != "" {
+		f.WriteString("…")
+		f.space = true
 	}
 	at := start
 	for _, mark := range marks {
-		if mark.Start < at || mark.End > end {
+		if mark.Start < start || mark.End > end {
 			continue
 		}
-		writeFolded(&b, text[at:mark.Start])
-		b.WriteString(before)
-		writeFolded(&b, text[mark.Start:mark.End])
-		b.WriteString(after)
+		f.fold(text[at:mark.Start])
+		f.flush()
+		f.WriteString(before)
+		f.fold(text[mark.Start:mark.End])
+		f.WriteString(after)
 		at = mark.End
 	}
-	writeFolded(&b, text[at:end])
-	snippet := strings.TrimSpace(b.String())
-	if end < len(text) {
-		snippet += " …"
+	f.fold(text[at:end])
+	if strings.TrimSpace(text[end:]) != "" {
+		f.space = f.Len() > 0
+		f.fold("…")
 	}
-	return snippet
+	return f.String()
 }
 
-// window chooses the stretch of text that holds the most marks, the earliest
-// of equals, and widens it to whole words.
+// fitSpans returns the spans that lie in the text, at the bounds of runes and
+// without white space around them, sorted and merged.
+func fitSpans(text string, spans []encoder.Span) []encoder.Span {
+	fitting := make([]encoder.Span, 0, len(spans))
+	for _, s := range spans {
+		if s.In(text) == "" {
+			continue
+		}
+		s.Start, s.End = runeStart(text, s.Start), runeEnd(text, s.End)
+		covered := s.In(text)
+		s.End -= len(covered) - len(strings.TrimRightFunc(covered, unicode.IsSpace))
+		s.Start += len(covered) - len(strings.TrimLeftFunc(covered, unicode.IsSpace))
+		if s.Start < s.End {
+			fitting = append(fitting, s)
+		}
+	}
+	return mergeSpans(fitting)
+}
+
+// runeStart moves a place inside a rune back to its start, runeEnd forward to
+// its end. Bytes that are no UTF-8 are runes of their own.
+func runeStart(text string, at int) int {
+	for start := at - 1; start >= max(at-utf8.UTFMax+1, 0); start-- {
+		if _, size := utf8.DecodeRuneInString(text[start:]); start+size > at {
+			return start
+		}
+	}
+	return at
+}
+
+func runeEnd(text string, at int) int {
+	if start := runeStart(text, at); start < at {
+		_, size := utf8.DecodeRuneInString(text[start:])
+		return start + size
+	}
+	return at
+}
+
+// maxCut is how many bytes of a piece are given up to end it at a word.
+const maxCut = 40
+
+// window chooses the stretch of text, of at most width bytes, that holds the
+// most marks, the earliest of equals.
 func window(text string, marks []encoder.Span, width int) (start, end int) {
 	if len(text) <= width {
 		return 0, len(text)
 	}
-	most, first := 0, 0
-	for i, mark := range marks {
-		count := 0
-		for _, other := range marks[i:] {
-			if other.End-mark.Start <= width {
-				count++
-			}
-		}
-		if count > most {
-			most, first = count, mark.Start
-		}
-	}
+	first, last := mostMarks(marks, width)
 	// Some context before the first mark makes it readable.
-	start = min(max(first-width/4, 0), len(text)-width)
+	context := min(width/4, width-(last-first))
+	start = min(max(first-context, 0), len(text)-width)
 	end = start + width
-	if most > 0 && first+width/2 < start {
-		start = first
-	}
-	return wordStart(text, start), wordEnd(text, end)
+	return wordStart(text, start, first), wordEnd(text, max(last, min(start+1, end)), end)
 }
 
-// wordStart moves a cut forward to the beginning of a word, wordEnd moves one
-// back to the end of a word; both leave cuts in very long words at a rune.
-func wordStart(text string, at int) int {
-	if at == 0 {
-		return 0
+// mostMarks returns the bounds of the most marks that fit into width, 0 and 0
+// if none does.
+func mostMarks(marks []encoder.Span, width int) (first, last int) {
+	most, next := 0, 0 // marks[i:next] fit
+	for i, mark := range marks {
+		for next < len(marks) && marks[next].End-mark.Start <= width {
+			next++
+		}
+		if next-i > most {
+			most, first, last = next-i, mark.Start, marks[next-1].End
+		}
+		next = max(next, i+1)
 	}
-	if i := strings.IndexFunc(text[at:min(at+40, len(text))], unicode.IsSpace); i >= 0 {
-		return at + i
-	}
-	for at < len(text) && !utf8.RuneStart(text[at]) {
-		at++
-	}
-	return at
+	return first, last
 }
 
-func wordEnd(text string, at int) int {
-	if at >= len(text) {
-		return len(text)
+// wordStart moves the start of a piece forward to that of a word, but not
+// beyond limit, or at least to that of a rune.
+func wordStart(text string, start, limit int) int {
+	if before, _ := utf8.DecodeLastRuneInString(text[:start]); start == 0 || unicode.IsSpace(before) {
+		return start
 	}
-	low := max(at-40, 0)
-	if i := strings.LastIndexFunc(text[low:at], unicode.IsSpace); i >= 0 {
-		return low + i
+	if limit = min(limit, start+maxCut); limit > start {
+		if i := strings.IndexFunc(text[start:limit], unicode.IsSpace); i >= 0 {
+			return start + i
+		}
 	}
-	for at > 0 && !utf8.RuneStart(text[at]) {
-		at--
-	}
-	return at
+	return runeEnd(text, start)
 }
 
-// writeFolded writes text with each run of white space as one space.
-func writeFolded(b *strings.Builder, text string) {
-	space := false
+// wordEnd moves the end of a piece back to that of a word, but not before
+// limit, or at least to that of a rune.
+func wordEnd(text string, limit, end int) int {
+	if after, _ := utf8.DecodeRuneInString(text[end:]); end == len(text) || unicode.IsSpace(after) {
+		return end
+	}
+	limit = max(limit, end-maxCut)
+	if i := strings.LastIndexFunc(text[limit:end], unicode.IsSpace); i >= 0 {
+		return limit + i
+	}
+	return runeStart(text, end)
+}
+
+// folder writes text with each run of white space as one space and none at
+// the beginning or the end.
+type folder struct {
+	strings.Builder
+	space bool // there is one to write before anything else
+}
+
+func (f *folder) fold(text string) {
 	for _, r := range text {
 		if unicode.IsSpace(r) {
-			space = true
+			f.space = f.Len() > 0
 			continue
 		}
-		if space {
-			b.WriteByte(' ')
-			space = false
-		}
-		b.WriteRune(r)
+		f.flush()
+		f.WriteRune(r)
 	}
-	if space {
-		b.WriteByte(' ')
+}
+
+// flush writes the space that is due.
+func (f *folder) flush() {
+	if f.space {
+		f.WriteByte(' ')
+		f.space = false
 	}
 }
 
