@@ -190,7 +190,7 @@ var documentNames = []struct {
 	{TREC, "collection"},
 }
 
-const lookedFor = "looked for corpus.jsonl (BEIR), collection.tsv (MS MARCO), and a file of any extension or a folder " +
+const lookedFor = "looked for corpus.jsonl (BEIR), collection.tsv (MS MARCO), and a folder or a text file " +
 	"named documents, docs, corpus or collection (TREC), each also with .gz"
 
 // defaultSplits is the order of preference when no split was asked for. A

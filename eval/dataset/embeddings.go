@@ -36,13 +36,13 @@ type Embeddings struct {
 // lengths are in memory, vectors are read when asked for. It is safe for
 // concurrent reading.
 type EmbeddedSet struct {
-	IDs      []string
-	Lengths  []int // tokens of each text
-	Tokens   int   // their sum
-	TokenIDs bool  // whether the tokens have ids
+	IDs     []string
+	Lengths []int // tokens of each text
+	Tokens  int   // their sum
 
-	dim           int
-	vectors, tids string // paths
+	dim         int
+	vectorFile  string
+	tokenIDFile string // "" when the tokens have no ids
 }
 
 // Embedded is one text as token vectors.
@@ -72,7 +72,7 @@ func OpenEmbeddings(dir string) (*Embeddings, error) {
 			return nil, err
 		}
 		if e.Queries.dim != e.Dim {
-			return nil, fmt.Errorf("%w: %s: expected vectors of %d values as in docs.npy, found %d", ErrFormat, e.Queries.vectors, e.Dim, e.Queries.dim)
+			return nil, fmt.Errorf("%w: %s: expected vectors of %d values as in docs.npy, found %d", ErrFormat, e.Queries.vectorFile, e.Dim, e.Queries.dim)
 		}
 	}
 	if path := filepath.Join(dir, "qrels.tsv"); exists(path) {
@@ -89,14 +89,14 @@ func exists(path string) bool {
 }
 
 func openSet(dir, name, ids string) (*EmbeddedSet, error) {
-	s := &EmbeddedSet{vectors: filepath.Join(dir, name+".npy")}
-	vectors, err := OpenNPY(s.vectors)
+	s := &EmbeddedSet{vectorFile: filepath.Join(dir, name+".npy")}
+	vectors, err := OpenNPY(s.vectorFile)
 	if err != nil {
 		return nil, err
 	}
 	defer vectors.Close()
-	if len(vectors.Shape) != 2 || vectors.Type != Float32 && vectors.Type != Float16 {
-		return nil, vectors.errorf("expected floats [tokens, dim], found %s %v", vectors.Type, vectors.Shape)
+	if len(vectors.Shape) != 2 || vectors.Shape[1] == 0 || vectors.Type != Float32 && vectors.Type != Float16 {
+		return nil, vectors.errorf("expected floats of shape [tokens dim], found %s of shape %v", vectors.Type, vectors.Shape)
 	}
 	s.dim = vectors.Shape[1]
 	if err := s.readLengths(filepath.Join(dir, name+"_lens.npy"), vectors.Shape[0]); err != nil {
@@ -124,7 +124,7 @@ func (s *EmbeddedSet) readLengths(path string, tokens int) error {
 		s.Tokens += int(n)
 	}
 	if s.Tokens != tokens {
-		return fmt.Errorf("%w: %s: the lengths add up to %d tokens, %s has %d vectors", ErrFormat, path, s.Tokens, s.vectors, tokens)
+		return fmt.Errorf("%w: %s: the lengths add up to %d tokens, %s has %d vectors", ErrFormat, path, s.Tokens, s.vectorFile, tokens)
 	}
 	return nil
 }
@@ -138,71 +138,78 @@ func (s *EmbeddedSet) findTokenIDs(path string) error {
 	if len(ids.Shape) != 1 || ids.Shape[0] != s.Tokens || ids.Type != Int32 && ids.Type != Int64 {
 		return ids.errorf("expected %d integers, one per vector, found %s %v", s.Tokens, ids.Type, ids.Shape)
 	}
-	s.TokenIDs, s.tids = true, path
+	s.tokenIDFile = path
 	return nil
 }
 
 // readIDs reads the file of ids, or numbers the texts when there is none.
-func (s *EmbeddedSet) readIDs(path string) error {
-	s.IDs = make([]string, 0, len(s.Lengths))
+func (s *EmbeddedSet) readIDs(path string) (err error) {
 	if !exists(path) {
-		for i := range s.Lengths {
-			s.IDs = append(s.IDs, strconv.Itoa(i))
+		s.IDs = make([]string, len(s.Lengths))
+		for i := range s.IDs {
+			s.IDs[i] = strconv.Itoa(i)
 		}
 		return nil
 	}
-	_, err := readFile(path, DefaultOptions().MaxLine, func(l *lineReader) (struct{}, error) {
-		lines := map[string]int{}
-		for {
-			line, err := l.next()
-			if err == io.EOF {
-				break
-			}
-			if err != nil {
-				return struct{}{}, err
-			}
-			id := string(line)
-			if err := checkID(id); err != nil {
-				return struct{}{}, l.errorf("%w", err)
-			}
-			if first := lines[id]; first > 0 {
-				return struct{}{}, l.errorf("the id %q occurs twice, first in line %d", id, first)
-			}
-			lines[id] = l.line
-			s.IDs = append(s.IDs, id)
-		}
-		if len(s.IDs) != len(s.Lengths) {
-			return struct{}{}, fmt.Errorf("%w: %s: expected %d ids, one per text, found %d", ErrFormat, path, len(s.Lengths), len(s.IDs))
-		}
-		return struct{}{}, nil
-	})
-	return err
+	if s.IDs, err = readFile(path, DefaultOptions().MaxLine, parseIDs); err != nil {
+		return err
+	}
+	if len(s.IDs) != len(s.Lengths) {
+		return fmt.Errorf("%w: %s: expected %d ids, one per text, found %d", ErrFormat, path, len(s.Lengths), len(s.IDs))
+	}
+	return nil
 }
+
+func parseIDs(l *lineReader) ([]string, error) {
+	var ids []string
+	lines := map[string]int{}
+	for {
+		line, err := l.next()
+		if err == io.EOF {
+			return ids, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		id := string(line)
+		if err := checkID(id); err != nil {
+			return nil, l.errorf("%w", err)
+		}
+		if first := lines[id]; first > 0 {
+			return nil, l.errorf("the id %q occurs twice, first in line %d", id, first)
+		}
+		lines[id] = l.line
+		ids = append(ids, id)
+	}
+}
+
+// HasTokenIDs tells whether the tokens have ids.
+func (s *EmbeddedSet) HasTokenIDs() bool { return s.tokenIDFile != "" }
 
 // All yields all texts in the order of the files, one in memory at a time.
 // Every call reads from the beginning; what is yielded may be kept. An error is
 // the last thing yielded.
 func (s *EmbeddedSet) All() iter.Seq2[Embedded, error] {
 	return func(yield func(Embedded, error) bool) {
-		vectors, err := OpenNPY(s.vectors)
+		vectors, err := OpenNPY(s.vectorFile)
 		if err != nil {
 			yield(Embedded{}, err)
 			return
 		}
 		defer vectors.Close()
-		var tids *NPYReader
-		if s.TokenIDs {
-			if tids, err = OpenNPY(s.tids); err != nil {
+		var tokenIDs *NPYReader
+		if s.HasTokenIDs() {
+			if tokenIDs, err = OpenNPY(s.tokenIDFile); err != nil {
 				yield(Embedded{}, err)
 				return
 			}
-			defer tids.Close()
+			defer tokenIDs.Close()
 		}
 		for i, length := range s.Lengths {
 			text := Embedded{ID: s.IDs[i]}
 			text.Vectors = make([]float32, length*s.dim)
-			if err = vectors.ReadFloats(text.Vectors); err == nil && tids != nil {
-				text.TokenIDs, err = readTokenIDs(tids, length)
+			if err = vectors.ReadFloats(text.Vectors); err == nil && tokenIDs != nil {
+				text.TokenIDs, err = readTokenIDs(tokenIDs, length)
 			}
 			if err != nil {
 				yield(Embedded{}, err)
