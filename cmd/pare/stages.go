@@ -13,7 +13,6 @@ type stages struct {
 	stderr io.Writer
 
 	stage retriever.Stage
-	total int // 0 is unknown
 	bar   progress
 	seen  int
 }
@@ -24,18 +23,16 @@ func (a *app) stages(stderr io.Writer) *stages {
 
 // report is a retriever.BuildOptions.Progress.
 func (s *stages) report(stage retriever.Stage, done, total int) {
-	// The encoder first reads an unknown number of documents, then computes in
-	// a known number of steps.
-	if stage != s.stage || total != s.total {
+	if stage != s.stage {
 		s.bar.done()
 		units := "documents"
-		switch {
-		case stage == retriever.TrainingEncoder && total > 0:
+		switch stage {
+		case retriever.TrainingEncoder:
 			units = "steps"
-		case stage == retriever.SamplingVectors, stage == retriever.TrainingCodebook:
+		case retriever.SamplingVectors, retriever.TrainingCodebook:
 			units = "vectors"
 		}
-		s.stage, s.total, s.seen = stage, total, 0
+		s.stage, s.seen = stage, 0
 		s.bar = s.app.progress(s.stderr, string(stage), units, cmp.Or(int64(total), -1))
 	}
 	s.bar.add(done - s.seen)
