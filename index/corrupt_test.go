@@ -170,11 +170,12 @@ func TestHostileBytes(t *testing.T) {
 	for _, file := range info.Files {
 		path := filepath.Join(dir, file.Name)
 		whole := must[[]byte](t)(os.ReadFile(path))
-		caught := 0
+		caught, changed := 0, 0
 		for i := range whole {
-			if sectionAt(file, int64(i)) == "" {
-				continue
+			if sectionAt(file, int64(i)) == "" || bytes.HasPrefix(whole[i:], []byte("longlong")) {
+				continue // the long id's bytes are all alike
 			}
+			changed++
 			data := slices.Clone(whole)
 			data[i] ^= []byte{0x01, 0x80, 0xff, 0x10}[i%4]
 			repair(data)
@@ -194,7 +195,7 @@ func TestHostileBytes(t *testing.T) {
 				t.Errorf("%s, byte %d: using it gives %v", file.Name, i, err)
 			}
 		}
-		t.Logf("%s: %d of %d changes are caught by their sense", file.Name, caught, len(whole))
+		t.Logf("%s: %d of %d changes are caught by their sense", file.Name, caught, changed)
 		check(t, os.WriteFile(path, whole, 0o644))
 		m = must[manifest](t)(readManifest(writeManifest(t, dir, manifestFile)))
 	}
@@ -210,24 +211,35 @@ func writeManifest(t *testing.T, dir string, data []byte) string {
 // manifestContainer returns the file that commits m, checksums taken as they are.
 func manifestContainer(t *testing.T, m *manifest) []byte {
 	t.Helper()
-	return containerOf(t, "index", manifestVersion, must[[]byte](t)(json.Marshal(m)))
+	return containerOf("index", manifestVersion, must[[]byte](t)(json.Marshal(m)))
 }
 
-// containerOf returns a container with one section.
-func containerOf(t testing.TB, name string, version uint32, data []byte) []byte {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "container")
-	w := must[*containerWriter](t)(createContainer(path))
-	w.add(name, version, data)
-	check(t, w.finish())
-	return must[[]byte](t)(os.ReadFile(path))
+// containerOf returns a container with one section, laid out by hand.
+func containerOf(name string, version uint32, data []byte) []byte {
+	le := binary.LittleEndian
+	out := append([]byte("PARE\x01\x00\x00\x00"), data...)
+	out = append(out, name...)
+	out = append(out, make([]byte, nameSize-len(name))...)
+	out = le.AppendUint32(out, version)
+	out = le.AppendUint32(out, 0) // repair fills in the checksums
+	out = le.AppendUint64(out, 8)
+	out = le.AppendUint64(out, uint64(len(data)))
+	out = le.AppendUint64(out, uint64(8+len(data)))
+	out = le.AppendUint32(out, 1)
+	out = le.AppendUint32(out, 0)
+	out = append(out, "PARE-END"...)
+	repair(out)
+	return out
 }
 
 func TestTruncation(t *testing.T) {
 	dir := buildEverything(t, 3)
 	for name, whole := range readDir(t, dir) {
 		path := filepath.Join(dir, name)
-		for n := range whole {
+		for n := 0; n < len(whole); n++ {
+			if n > 100 && len(whole)-n > 300 {
+				n += 6 // in the midst of the sections
+			}
 			check(t, os.WriteFile(path, whole[:n], 0o644))
 			if err := Verify(dir); !isFault(err) || !strings.Contains(err.Error(), name) {
 				t.Errorf("%s cut to %d of %d bytes: Verify gives %v", name, n, len(whole), err)
@@ -347,12 +359,12 @@ func TestHostileManifest(t *testing.T) {
 		"deep":          strings.Repeat(`[`, 100_000),
 		"two values":    string(must[[]byte](t)(json.Marshal(&whole))) + `{}`,
 	} {
-		writeManifest(t, dir, containerOf(t, "index", manifestVersion, []byte(text)))
+		writeManifest(t, dir, containerOf("index", manifestVersion, []byte(text)))
 		if err := Verify(dir); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), manifestName) {
 			t.Errorf("%s: Verify gives %v", name, err)
 		}
 	}
-	writeManifest(t, dir, containerOf(t, "index", manifestVersion+1, []byte(`{}`)))
+	writeManifest(t, dir, containerOf("index", manifestVersion+1, []byte(`{}`)))
 	if err := Verify(dir); !errors.Is(err, ErrVersion) {
 		t.Errorf("a later version: %v", err)
 	}

@@ -28,7 +28,9 @@
 //	LOCK                 held by the one writer
 //
 // Every file is a container (container.go) whose sections carry a format
-// version and a CRC-32C. Opening checks the structure and what it loads into
-// memory; Verify reads every byte. Reading corrupt files gives ErrCorrupt and
-// never panics.
+// version and a CRC-32C; the manifest notes the checksum of every other file's
+// frame, so that all of them belong together. Opening checks the structure and
+// what it loads into memory; Verify reads every byte. Reading corrupt files
+// gives ErrCorrupt and never panics, unless a file is cut short while it is
+// mapped.
 package index
