@@ -23,6 +23,17 @@ type Document struct {
 	ID, Text string
 }
 
+// Documents yields documents that are in memory, for Build.
+func Documents(documents ...Document) iter.Seq2[Document, error] {
+	return func(yield func(Document, error) bool) {
+		for _, d := range documents {
+			if !yield(d, nil) {
+				return
+			}
+		}
+	}
+}
+
 // BuildOptions say how an index is built from texts.
 type BuildOptions struct {
 	// Encoder turns texts into vectors. Nil trains the default encoder on
@@ -85,7 +96,8 @@ func (o BuildOptions) Validate() error {
 // empty. It goes through documents three times, to train the encoder, to
 // sample vectors for the codebook and to index, and holds no more in memory
 // than the trainer needs, one batch, the sample (Index.TrainingVectors vectors)
-// and one segment. The sequence must yield the same documents each time.
+// and one segment. The sequence must yield the same documents, in the same
+// order, each time.
 //
 // Everything is committed at the very end. When Build fails the folder is left
 // empty; a process that is killed may leave an index without documents. An

@@ -37,7 +37,7 @@ func TestBuildOptionsValidate(t *testing.T) {
 	if err := options.Validate(); err == nil || !strings.Contains(err.Error(), "dimensions 100") {
 		t.Errorf("error %v, want the encoder's 100 dimensions refused", err)
 	}
-	if err := retriever.Build(t.Context(), t.TempDir(), all(orchard), options); err == nil {
+	if err := retriever.Build(t.Context(), t.TempDir(), retriever.Documents(orchard...), options); err == nil {
 		t.Error("built with options that make no sense")
 	}
 	options.Encoder, options.Corpus.Window = toy, -1 // of no use here
@@ -81,7 +81,7 @@ func TestBuildNothing(t *testing.T) {
 		options := buildOptions(codec.Residual2)
 		options.Encoder = enc
 		dir := filepath.Join(t.TempDir(), "index")
-		if err := retriever.Build(t.Context(), dir, all(nil), options); !errors.Is(err, retriever.ErrNoDocuments) {
+		if err := retriever.Build(t.Context(), dir, retriever.Documents(), options); !errors.Is(err, retriever.ErrNoDocuments) {
 			t.Errorf("error %v, want ErrNoDocuments", err)
 		}
 		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
@@ -92,7 +92,7 @@ func TestBuildNothing(t *testing.T) {
 
 func TestBuildFolder(t *testing.T) {
 	dir := t.TempDir() // exists and is empty
-	if err := retriever.Build(t.Context(), dir, all(orchard), buildOptions(codec.Residual2)); err != nil {
+	if err := retriever.Build(t.Context(), dir, retriever.Documents(orchard...), buildOptions(codec.Residual2)); err != nil {
 		t.Fatal(err)
 	}
 	before := contents(t, dir)
@@ -169,7 +169,7 @@ func TestBuildFails(t *testing.T) {
 	failure := errors.New("no such page")
 	twice := append(slices.Clone(orchard), retriever.Document{ID: "plum", Text: "once more"})
 	unnamed := append(slices.Clone(orchard), retriever.Document{Text: "who am I"})
-	whole, broken := all(orchard), failing(failure)
+	whole, broken := retriever.Documents(orchard...), failing(failure)
 	for name, test := range map[string]struct {
 		passes []iter.Seq2[retriever.Document, error]
 		want   error
@@ -178,11 +178,11 @@ func TestBuildFails(t *testing.T) {
 		"an error at first":     {passes(broken), failure, ""},
 		"an error in sampling":  {passes(whole, broken), failure, ""},
 		"an error in indexing":  {passes(whole, whole, broken), failure, ""},
-		"an id twice":           {passes(all(twice)), index.ErrDuplicate, `"plum"`},
-		"no id":                 {passes(all(unnamed)), index.ErrInvalid, "id is empty"},
-		"documents for once":    {passes(whole, all(nil)), retriever.ErrChanged, "8 documents the first time, 0 the third"},
-		"fewer documents later": {passes(whole, whole, all(orchard[:5])), retriever.ErrChanged, "8 documents the first time, 5 the third"},
-		"more documents later":  {passes(all(orchard[:4]), whole), retriever.ErrChanged, "4 documents the first time"},
+		"an id twice":           {passes(retriever.Documents(twice...)), index.ErrDuplicate, `"plum"`},
+		"no id":                 {passes(retriever.Documents(unnamed...)), index.ErrInvalid, "id is empty"},
+		"documents for once":    {passes(whole, retriever.Documents()), retriever.ErrChanged, "8 documents the first time, 0 the third"},
+		"fewer documents later": {passes(whole, whole, retriever.Documents(orchard[:5]...)), retriever.ErrChanged, "8 documents the first time, 5 the third"},
+		"more documents later":  {passes(retriever.Documents(orchard[:4]...), whole), retriever.ErrChanged, "4 documents the first time"},
 	} {
 		for _, enc := range []encoder.Encoder{nil, toy} {
 			for _, batch := range []int{1, 3, 256} {
@@ -209,7 +209,7 @@ func checkFailed(t *testing.T, name, dir string, options retriever.BuildOptions)
 		t.Errorf("%s: opened with error %v, want ErrNotIndex", name, err)
 	}
 	options.Progress = nil
-	if err := retriever.Build(context.Background(), dir, all(orchard), options); err != nil {
+	if err := retriever.Build(context.Background(), dir, retriever.Documents(orchard...), options); err != nil {
 		t.Errorf("%s: built anew: %v", name, err)
 	}
 }
@@ -231,7 +231,7 @@ func TestBuildCancelled(t *testing.T) {
 				cancel()
 			}
 		}
-		if err := retriever.Build(ctx, dir, all(documents), options); !errors.Is(err, context.Canceled) {
+		if err := retriever.Build(ctx, dir, retriever.Documents(documents...), options); !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: error %v, want context.Canceled", stage, err)
 		}
 		if !reached {
@@ -244,7 +244,7 @@ func TestBuildCancelled(t *testing.T) {
 	cancel()
 	options := buildOptions(codec.Residual2)
 	options.Encoder = toy
-	if err := retriever.Build(ctx, t.TempDir(), all(documents), options); !errors.Is(err, context.Canceled) {
+	if err := retriever.Build(ctx, t.TempDir(), retriever.Documents(documents...), options); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want context.Canceled", err)
 	}
 }
@@ -306,7 +306,7 @@ func TestBuildDeterministic(t *testing.T) {
 		options := buildOptions(codec.Residual2)
 		options.Index.TrainingVectors, options.Index.SegmentBytes, options.Batch = 3000, 64<<10, 37
 		dir := filepath.Join(t.TempDir(), "index")
-		err := retriever.Build(t.Context(), dir, all(documents), options)
+		err := retriever.Build(t.Context(), dir, retriever.Documents(documents...), options)
 		runtime.GOMAXPROCS(before)
 		if err != nil {
 			t.Fatal(err)

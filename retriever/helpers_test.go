@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
-	"iter"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -33,17 +32,6 @@ var orchard = []retriever.Document{
 	{ID: "cider", Text: "Cider wants sour apples, bitter apples and sweet apples in equal parts."},
 }
 
-// all yields documents without an error.
-func all(documents []retriever.Document) iter.Seq2[retriever.Document, error] {
-	return func(yield func(retriever.Document, error) bool) {
-		for _, d := range documents {
-			if !yield(d, nil) {
-				return
-			}
-		}
-	}
-}
-
 // buildOptions are the default options for few texts.
 func buildOptions(kind codec.Kind) retriever.BuildOptions {
 	options := retriever.DefaultBuildOptions()
@@ -56,7 +44,7 @@ func buildOptions(kind codec.Kind) retriever.BuildOptions {
 func build(t testing.TB, documents []retriever.Document, options retriever.BuildOptions) *retriever.Retriever {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "index")
-	if err := retriever.Build(t.Context(), dir, all(documents), options); err != nil {
+	if err := retriever.Build(t.Context(), dir, retriever.Documents(documents...), options); err != nil {
 		t.Fatal(err)
 	}
 	if err := index.Verify(dir); err != nil {

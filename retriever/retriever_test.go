@@ -227,7 +227,7 @@ func TestErrors(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "index")
 	options := buildOptions(codec.Residual1)
 	options.Encoder = toy
-	if err := retriever.Build(t.Context(), dir, all(orchard), options); err != nil {
+	if err := retriever.Build(t.Context(), dir, retriever.Documents(orchard...), options); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := retriever.Open(dir); !errors.Is(err, retriever.ErrEncoder) {
@@ -289,7 +289,7 @@ func TestWithoutEncoder(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "index")
 	options := buildOptions(codec.Int8)
 	options.Encoder = toy
-	if err := retriever.Build(t.Context(), dir, all(orchard), options); err != nil {
+	if err := retriever.Build(t.Context(), dir, retriever.Documents(orchard...), options); err != nil {
 		t.Fatal(err)
 	}
 	snapshot, err := index.Open(dir)
@@ -340,7 +340,7 @@ func TestUntrustedEncoder(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "index")
 	options := buildOptions(codec.Residual4)
 	options.Encoder = toy
-	if err := retriever.Build(t.Context(), dir, all(orchard), options); err != nil {
+	if err := retriever.Build(t.Context(), dir, retriever.Documents(orchard...), options); err != nil {
 		t.Fatal(err)
 	}
 	good := encoder.Tokens{Vectors: simd.NewMatrix(1, 16)}
@@ -371,7 +371,7 @@ func TestUntrustedEncoder(t *testing.T) {
 			t.Errorf("reranked with %s text: error %v", name, err)
 		}
 		options.Encoder = lie
-		err := retriever.Build(t.Context(), filepath.Join(t.TempDir(), "index"), all(orchard[:1]), options)
+		err := retriever.Build(t.Context(), filepath.Join(t.TempDir(), "index"), retriever.Documents(orchard[:1]...), options)
 		if !errors.Is(err, retriever.ErrEncoder) {
 			t.Errorf("built with %s text: error %v", name, err)
 		}
