@@ -104,7 +104,7 @@ func newNPYReader(r io.Reader, name string, size int64) (*NPYReader, error) {
 	}
 	begin := int64(len(start))
 	version := start[len(npyMagic):]
-	length := int(binary.LittleEndian.Uint16(version[2:]))
+	length := uint32(binary.LittleEndian.Uint16(version[2:]))
 	switch {
 	case version[0] == 1 && version[1] == 0:
 	case version[0] == 2 && version[1] == 0:
@@ -113,7 +113,7 @@ func newNPYReader(r io.Reader, name string, size int64) (*NPYReader, error) {
 			return nil, n.errorf("the header is cut off")
 		}
 		begin += 2
-		length |= int(binary.LittleEndian.Uint16(high)) << 16
+		length |= uint32(binary.LittleEndian.Uint16(high)) << 16
 	default:
 		return nil, n.errorf("expected .npy version 1.0 or 2.0, found %d.%d", version[0], version[1])
 	}
