@@ -166,6 +166,13 @@ func TestSelect(t *testing.T) {
 			rows:   "- special token | + rank 1 | + rank 2 | - rank 3",
 		},
 		{
+			name:   "first does not look at frequencies",
+			pruner: querypruner.Pruner{Strategy: querypruner.First, Keep: keep(1), DropUnseen: true},
+			query:  query(unknown, rare),
+			probe:  []int{0},
+			rows:   "+ rank 1 | - rank 2",
+		},
+		{
 			name:   "population looks at cells",
 			pruner: querypruner.Pruner{Strategy: querypruner.Population, Keep: keep(2)},
 			query:  sentence,

@@ -363,3 +363,28 @@ func TestBuildSample(t *testing.T) {
 		}
 	}
 }
+
+// TestBuildEstimate checks the expected number of vectors where the first
+// documents have ten times as many to a byte as the others.
+func TestBuildEstimate(t *testing.T) {
+	var documents []retriever.Document
+	for i := range 2000 {
+		word := "x "
+		if i >= 100 {
+			word = "incomprehensibility "
+		}
+		documents = append(documents, retriever.Document{ID: fmt.Sprint(i), Text: strings.Repeat(word, 10)})
+	}
+	options := buildOptions(codec.Residual2)
+	options.Encoder = toy
+	expected := 0
+	options.Progress = func(stage retriever.Stage, _, total int) {
+		if stage == retriever.SamplingVectors {
+			expected = total
+		}
+	}
+	build(t, documents, options)
+	if expected < 18_000 || expected > 22_000 {
+		t.Errorf("%d vectors expected of 20000", expected)
+	}
+}
