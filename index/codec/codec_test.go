@@ -209,6 +209,28 @@ func TestTrainIsDeterministic(t *testing.T) {
 }
 
 // TestTinyCollections trains on samples with nothing to learn from.
+// A codebook that saw no vectors, or only zeros, must still code those to come.
+func TestCodesVectorsAfterEmptySample(t *testing.T) {
+	const dim = 64
+	vectors, ids := tokens(1, 50, dim, 20)
+	zeros := simd.NewMatrix(3, dim)
+	for _, kind := range Kinds {
+		for name, sample := range map[string]simd.Matrix{"no vectors": {Dim: dim}, "zeros": zeros} {
+			book := train(t, sample, make([]uint32, sample.Rows), kind)
+			decoded, err := book.Decode(encode(t, book, vectors, ids))
+			if err != nil {
+				t.Fatal(err)
+			}
+			// Unit vectors coded with one bit and no centroid keep 2/pi of
+			// their square (the mean of a half-normal), so an error below 1/2
+			// leaves room and zeros, whose error is 1, do not pass.
+			if e := squaredError(vectors, decoded); e > 0.5 {
+				t.Errorf("%v after %s: squared error %v of 1", kind, name, e)
+			}
+		}
+	}
+}
+
 func TestTinyCollections(t *testing.T) {
 	equal := simd.NewMatrix(200, 16)
 	for i := range equal.Data {

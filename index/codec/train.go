@@ -203,6 +203,11 @@ func (c *Codebook) trainResiduals(ctx context.Context, vectors simd.Matrix, rows
 	}
 	n := float64(max(len(rows), 1))
 	mean := max(all/n, floor*size/n)
+	if size == 0 {
+		// No vector was seen, or only zeros. Those to come are taken to be of
+		// length 1 with nothing of it in the centroid.
+		mean = 1
+	}
 	c.cellScale = make([]float32, c.Cells())
 	for cell := range c.cellScale {
 		square := max((sums[cell]+prior*mean)/(counts[cell]+prior), floor*size/n)

@@ -1,0 +1,347 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pare-search/pare/eval"
+	"github.com/pare-search/pare/eval/knownitem"
+	"github.com/pare-search/pare/eval/stats"
+	"github.com/pare-search/pare/eval/sweep"
+	"github.com/pare-search/pare/index"
+	"github.com/pare-search/pare/querypruner"
+	"github.com/pare-search/pare/retriever"
+)
+
+// demo is the tour that "pare demo" gives: it builds an index of text that
+// every user has, searches it, and measures what query pruning saves and costs.
+type demo struct {
+	*app
+	dir     string // folder to index, "" for the Go standard library
+	keep    string // where the index is left, "" for nowhere
+	queries int
+
+	stdout, stderr io.Writer
+	started        time.Time
+	collection     *knownitem.Collection
+	retriever      *retriever.Retriever
+	options        retriever.Options
+}
+
+func (a *app) demoCommand() *cobra.Command {
+	d := &demo{app: a}
+	c := &cobra.Command{
+		Use:   "demo",
+		Short: "Index the Go documentation, search it, and measure what pruning does",
+		Long: `Index the documentation of the Go standard library in your GOROOT (or, with --dir,
+any folder of text, Markdown or source files), run a few queries pruned and unpruned,
+and measure both on known-item queries: sentences whose source is known.`,
+		Example: `  pare demo
+  pare demo --dir ~/notes --keep notes.idx && pare search --index notes.idx "how do I …"`,
+		Args: noArgs,
+	}
+	c.Flags().StringVar(&d.dir, "dir", "", "index this `folder` of text, Markdown or source files instead")
+	c.Flags().StringVar(&d.keep, "keep", "", "leave the index in this new `folder`, for pare search")
+	c.Flags().IntVar(&d.queries, "queries", 1000, "known-item queries to measure with, at most")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if d.queries < 2 {
+			return usage(fmt.Errorf("--queries %d: want at least 2", d.queries), "")
+		}
+		d.stdout, d.stderr, d.started = c.OutOrStdout(), c.ErrOrStderr(), time.Now()
+		return d.run(c.Context())
+	}
+	return c
+}
+
+func (d *demo) run(ctx context.Context) (err error) {
+	if err := d.read(ctx); err != nil {
+		return err
+	}
+	target := d.keep
+	if target == "" {
+		temporary, err := os.MkdirTemp("", "pare-demo-")
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(temporary)) }()
+		target = filepath.Join(temporary, "index")
+	}
+	if err := d.build(ctx, target); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.retriever.Close()) }()
+	if err := d.describe(); err != nil {
+		return err
+	}
+	for _, query := range d.sampleQueries() {
+		if err := d.show(ctx, query); err != nil {
+			return err
+		}
+	}
+	if err := d.measure(ctx); err != nil {
+		return err
+	}
+	fmt.Fprintf(d.stdout, "\n%.0f seconds in all.", time.Since(d.started).Seconds())
+	if d.keep != "" {
+		fmt.Fprintf(d.stdout, " The index is in %s: try  pare search --index %s \"your words\"", d.keep, d.keep)
+	}
+	fmt.Fprintln(d.stdout)
+	return nil
+}
+
+// read makes the collection.
+func (d *demo) read(ctx context.Context) error {
+	var err error
+	if d.dir != "" {
+		options := knownitem.DefaultFolderOptions()
+		options.MaxQueries = d.queries
+		d.collection, err = knownitem.Folder(ctx, d.dir, options)
+	} else {
+		var goroot string
+		if goroot, err = knownitem.FindGoroot(); err != nil {
+			return err
+		}
+		d.collection, err = knownitem.GoStandardLibrary(ctx, goroot, knownitem.DefaultGoOptions())
+	}
+	if err != nil {
+		return err
+	}
+	name := d.collection.Name
+	d.collection = d.collection.Sample(d.queries, 1)
+	fmt.Fprintf(d.stdout, "%s: %d documents, %d known-item queries\n", name, len(d.collection.Documents), len(d.collection.Queries))
+	return nil
+}
+
+// body is the text of a document as it is indexed.
+func body(document knownitem.Document) string {
+	return strings.TrimSpace(document.Title + "\n" + document.Text)
+}
+
+// build trains the encoder, builds the index and opens it.
+func (d *demo) build(ctx context.Context, target string) error {
+	documents := func(yield func(retriever.Document, error) bool) {
+		for _, document := range d.collection.Documents {
+			if !yield(retriever.Document{ID: document.ID, Text: body(document)}, nil) {
+				return
+			}
+		}
+	}
+	start := time.Now()
+	options := retriever.DefaultBuildOptions()
+	bars := d.stages(d.stderr)
+	options.Progress = bars.report
+	err := retriever.Build(ctx, target, documents, options)
+	bars.done()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(d.stdout, "trained the encoder and built the index in %.1f s\n", time.Since(start).Seconds())
+	if d.retriever, err = retriever.Open(target); err != nil {
+		return err
+	}
+	d.options = retriever.DefaultOptions()
+	d.options.Search.Plan = index.Probe
+	d.options.Search.Times = true
+	d.options.Search.Neighbors = demoNeighbors
+	return nil
+}
+
+// describe prints what was built.
+func (d *demo) describe() error {
+	info, err := d.retriever.Snapshot().Inspect()
+	if err != nil {
+		return err
+	}
+	text := 0
+	for _, document := range d.collection.Documents {
+		text += len(body(document))
+	}
+	fmt.Fprintf(d.stdout, "  %d token vectors of %d dimensions, %s codes, %d cells\n", info.Vectors, info.Dim, info.Codec, info.Cells)
+	fmt.Fprintf(d.stdout, "  %.1f bytes per token vector (float32 would take %d): %s of index next to %s of text\n",
+		info.BytesPerToken, 4*info.Dim, byteSize(info.Bytes), byteSize(int64(text)))
+	return nil
+}
+
+// sampleQueries are the queries shown at length.
+func (d *demo) sampleQueries() []string {
+	if d.dir == "" {
+		return []string{
+			"wait until a group of goroutines has finished",
+			"read a whole file into memory",
+			"parse a date and time from a string",
+		}
+	}
+	var queries []string
+	for _, query := range d.collection.Sample(3, 2).Queries {
+		queries = append(queries, query.Text)
+	}
+	return queries
+}
+
+// show runs one query unpruned and pruned, side by side.
+func (d *demo) show(ctx context.Context, query string) error {
+	unpruned := d.options
+	unpruned.Pruner, unpruned.Search.Plan = querypruner.Pruner{}, index.Exhaustive
+	full, err := d.retriever.Search(ctx, query, unpruned)
+	if err != nil {
+		return err
+	}
+	pruned, err := d.retriever.Search(ctx, query, d.options)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(d.stdout, "\nquery: %s\n", query)
+	tw := tabwriter.NewWriter(d.stdout, 0, 0, 2, ' ', 0)
+	for i, row := range pruned.Selection.Rows {
+		use := "scores only"
+		if row.Kept {
+			use = "looks for candidates"
+		}
+		span := pruned.Query.Spans[i]
+		fmt.Fprintf(tw, "  %s\t%s\t(%s)\n", query[span.Start:span.End], use, row)
+	}
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	for _, r := range []struct {
+		name    string
+		results retriever.Results
+	}{{"unpruned", full}, {d.options.Pruner.String(), pruned}} {
+		s := r.results.Stats
+		fmt.Fprintf(d.stdout, "  %-9s %5d documents scored in %5.2f ms", r.name, s.DocumentsScored,
+			(s.PruneTime+s.ProbeTime+s.ScoreTime).Seconds()*1000)
+		if r.name != "unpruned" {
+			fmt.Fprintf(d.stdout, "; %d of the unpruned first %d", common(full.Hits, pruned.Hits), len(full.Hits))
+		}
+		fmt.Fprintln(d.stdout)
+	}
+	for rank, hit := range pruned.Hits[:min(3, len(pruned.Hits))] {
+		explanation, err := d.retriever.Explain(ctx, query, hit.ID, d.options)
+		if err != nil {
+			return err
+		}
+		snippet := retriever.Snippet(explanation.Text, explanation.Marks(), 100, "[", "]")
+		fmt.Fprintf(d.stdout, "  %d. %.2f  %s\n     %s\n", rank+1, hit.Score, hit.ID, snippet)
+	}
+	return nil
+}
+
+// common counts the documents that both lists have.
+func common(a, b []index.Hit) int {
+	count := 0
+	for _, hit := range a {
+		if slices.ContainsFunc(b, func(other index.Hit) bool { return other.Document == hit.Document }) {
+			count++
+		}
+	}
+	return count
+}
+
+// demoNeighbors is less than the default, since the collection is small: with
+// more, any pruning finds everything and there is nothing to see.
+const demoNeighbors = 100
+
+// demoPruners are the prunings that the demo compares.
+var demoPruners = []string{"all", "icf:1", "icf:2", "icf:3", "icf:4", "icf:6", "first:3", "random:3"}
+
+// measure compares the systems on the known-item queries.
+func (d *demo) measure(ctx context.Context) (err error) {
+	documents := make([]sweep.BM25Document, len(d.collection.Documents))
+	for i, document := range d.collection.Documents {
+		documents[i] = sweep.BM25Document{ID: document.ID, Title: document.Title, Text: document.Text}
+	}
+	bm25Options := sweep.DefaultBM25Options()
+	bm25Options.SplitCode = true
+	bm25, err := sweep.NewBM25(ctx, documents, bm25Options)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, bm25.Close()) }()
+
+	pruners, err := parsePruners(demoPruners)
+	if err != nil {
+		return err
+	}
+	measures, err := eval.ParseMeasures("RR@10", "nDCG@10", "R@100")
+	if err != nil {
+		return err
+	}
+	queries := make([]sweep.Query, len(d.collection.Queries))
+	for i, query := range d.collection.Queries {
+		queries[i] = sweep.Query(query)
+	}
+	bar := d.progress(d.stderr, "measuring", "queries", int64(len(queries)))
+	report, err := sweep.Run(ctx, sweep.Standard(d.retriever, bm25, pruners, d.options), queries, d.collection.Qrels, sweep.Options{
+		Measures: measures,
+		Depth:    100,
+		Stats:    stats.DefaultOptions(),
+		Progress: func(int, int) { bar.add(1) },
+	})
+	bar.done()
+	if err != nil {
+		return err
+	}
+	report.Documents = len(documents)
+	fmt.Fprintf(d.stdout, "\nWhat pruning does, on %d queries (%s, %d CPUs, one query per CPU):\n\n",
+		report.Queries, runtime.GOARCH, runtime.GOMAXPROCS(0))
+	if err := sweepTable(report, asciiOnly()).writeText(d.stdout); err != nil {
+		return err
+	}
+	fmt.Fprintf(d.stdout, "\n%s\n", sweepLegend(report))
+	fmt.Fprintln(d.stdout, demoConclusion(report))
+	return nil
+}
+
+// demoConclusion says in words what the table shows: the cheapest pruning that
+// is as good as none, and which system leads in what.
+func demoConclusion(r *sweep.Report) string {
+	var cheapest *sweep.SystemReport
+	for i := range r.Systems[1:] {
+		s := &r.Systems[i+1]
+		asGood := *s.Verdict == stats.Equivalent || *s.Verdict == stats.Better
+		if asGood && s.Stats.DocumentsScored > 0 && !strings.HasPrefix(s.Name, "BM25") &&
+			(cheapest == nil || s.Stats.DocumentsScored < cheapest.Stats.DocumentsScored) {
+			cheapest = s
+		}
+	}
+	var b strings.Builder
+	if cheapest == nil {
+		b.WriteString("\nNo pruning could be shown to be as good as none on these queries.")
+	} else {
+		fmt.Fprintf(&b, "\n%s scores %.0f %% fewer documents than the unpruned search and is %s in %s.",
+			cheapest.Name, 100*(1-cheapest.Stats.DocumentsScored/r.Systems[0].Stats.DocumentsScored),
+			verdictText(*cheapest.Verdict, asciiOnly()), r.Headline)
+	}
+	for _, measure := range r.Measures {
+		best := slices.MaxFunc(r.Systems, func(a, b sweep.SystemReport) int {
+			return cmp.Compare(a.Measures[measure], b.Measures[measure])
+		})
+		fmt.Fprintf(&b, "\nBest %s: %s with %.3f.", measure, best.Name, best.Measures[measure])
+	}
+	b.WriteString("\nThe encoder was trained on nothing but this text: no weights, and no match for a neural one.")
+	return b.String()
+}
+
+// parsePruners reads the short forms of several pruners.
+func parsePruners(specs []string) ([]querypruner.Pruner, error) {
+	pruners := make([]querypruner.Pruner, len(specs))
+	for i, spec := range specs {
+		var err error
+		if pruners[i], err = querypruner.Parse(spec); err != nil {
+			return nil, err
+		}
+	}
+	return pruners, nil
+}

@@ -1,0 +1,383 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pare-search/pare/configs"
+	"github.com/pare-search/pare/eval"
+	"github.com/pare-search/pare/eval/dataset"
+	"github.com/pare-search/pare/eval/stats"
+	"github.com/pare-search/pare/eval/sweep"
+	"github.com/pare-search/pare/retriever"
+)
+
+// evaluation is one call of "pare eval".
+type evaluation struct {
+	*app
+	collection, split, index, qrels string
+	codecs                          []string
+	run                             string
+	perQuery                        bool
+	gate                            string
+	depth                           int
+	format                          *formatFlag
+
+	config  configs.Config
+	stderr  io.Writer
+	cleanup []func() error
+}
+
+func (a *app) evalCommand() *cobra.Command {
+	e := &evaluation{app: a}
+	c := &cobra.Command{
+		Use:   "eval [--collection PATH] [--index FOLDER] [RUN...]",
+		Short: "Measure searches, or given runs, on a test collection",
+		Long: `Measure what query pruning and compression cost on a collection with judgements, in
+the layout of BEIR, MS MARCO or TREC. Always compared: the unpruned exhaustive search,
+which is the baseline, the searches named by --prune, BM25, and BM25 and the search of
+your settings together. Several codecs may be given to --codec: the first is searched
+pruned and unpruned, the others unpruned. Without --index the index is built in a
+temporary folder.
+
+Given run files in TREC format, nothing is searched: the runs are measured with the
+conventions of trec_eval and compared with the first of them.`,
+		Example: `  pare eval --collection cranfield
+  pare eval --collection npl --codec float32,residual4,residual2,residual1 --format md
+  pare eval --collection scifact --prune icf:2,icf:4 --run out.trec.gz --gate icf:4
+  pare eval --qrels qrels.txt --measures nDCG@10,AP bm25.run.gz dense.run.gz`,
+	}
+	flags := c.Flags()
+	flags.StringVar(&e.collection, "collection", "", "measure on this `path`: a folder with documents, queries and judgements")
+	flags.StringVar(&e.split, "split", "", "judgements to use where a collection has several: test, dev, train")
+	flags.StringVar(&e.index, "index", "", "search the index in this `folder`, made of the same collection")
+	flags.StringVar(&e.qrels, "qrels", "", "judgements for the given runs, a `file` of TREC or BEIR")
+	flags.StringSliceVar(&e.codecs, "codec", nil, "build indexes with these codecs (default: codec.kind)")
+	flags.StringVar(&e.run, "run", "", "write each system's results to this `file` in TREC format, its name put before the extension")
+	flags.BoolVar(&e.perQuery, "per-query", false, "print the values of every query")
+	flags.StringVar(&e.gate, "gate", "", "fail with exit code 3 unless this `system` is equivalent to the baseline or better")
+	flags.IntVar(&e.depth, "depth", 1000, "results asked of each system")
+	configs.Flag(flags, "eval.measures", "measures", "")
+	configs.Flag(flags, "eval.prune", "prune", "")
+	configs.Flag(flags, "eval.margin", "margin", "")
+	configs.Flag(flags, "eval.workers", "workers", "")
+	configs.Flag(flags, "search.neighbors", "neighbors", "")
+	e.format = addFormat(flags, "table", "tsv", "json", "md")
+	c.RunE = func(c *cobra.Command, runs []string) error { return e.execute(c, runs) }
+	return c
+}
+
+func (e *evaluation) execute(c *cobra.Command, runs []string) (err error) {
+	loaded, err := e.settings(c)
+	if err != nil {
+		return err
+	}
+	e.config, e.stderr = loaded.Config, c.ErrOrStderr()
+	defer func() {
+		for _, clean := range e.cleanup {
+			err = errors.Join(err, clean())
+		}
+	}()
+	measures, err := eval.ParseMeasures(e.config.Eval.Measures...)
+	if err != nil {
+		return usage(err, "")
+	}
+	options := sweep.Options{
+		Measures: measures,
+		Depth:    e.depth,
+		Workers:  e.config.Eval.Workers,
+		Stats:    stats.Options{Margin: e.config.Eval.Margin, Resamples: stats.DefaultOptions().Resamples, Seed: e.config.Eval.Seed},
+	}
+	var report *sweep.Report
+	if len(runs) > 0 {
+		report, err = e.compareRuns(runs, options)
+	} else {
+		report, err = e.compareSearches(c.Context(), options)
+	}
+	if err != nil {
+		return err
+	}
+	if err := e.print(c.OutOrStdout(), report); err != nil {
+		return err
+	}
+	return e.checkGate(report)
+}
+
+// compareRuns measures run files.
+func (e *evaluation) compareRuns(paths []string, options sweep.Options) (*sweep.Report, error) {
+	if e.run != "" || e.index != "" || len(e.codecs) > 0 {
+		return nil, usage(errors.New("given runs are only measured: --run, --index and --codec do not apply"), "")
+	}
+	var qrels eval.Qrels
+	name := e.qrels
+	switch {
+	case e.qrels != "" && e.collection != "":
+		return nil, usage(errors.New("--qrels and --collection both give judgements"), "")
+	case e.qrels != "":
+		var err error
+		if qrels, err = dataset.ReadQrelsFile(e.qrels); err != nil {
+			return nil, err
+		}
+	case e.collection != "":
+		collection, err := e.open()
+		if err != nil {
+			return nil, err
+		}
+		qrels, name = collection.Qrels, collection.Name
+	default:
+		return nil, usage(errors.New("runs need judgements"), "give --qrels FILE or --collection PATH")
+	}
+	runs := make([]eval.Run, len(paths))
+	seen := make(map[string]bool)
+	for i, path := range paths {
+		run, err := dataset.ReadRunFile(path)
+		if err != nil {
+			return nil, err
+		}
+		// Files of one system often share a tag; then the file is the name.
+		if run.Tag == "" || seen[run.Tag] {
+			run.Tag = path
+		}
+		seen[run.Tag] = true
+		runs[i] = run
+	}
+	report, err := sweep.Compare(runs, qrels, options)
+	if err != nil {
+		return nil, err
+	}
+	report.Collection = name
+	for _, s := range report.Systems {
+		if n := len(s.Eval.Missing); n > 0 {
+			e.note(e.stderr, "%s: %d judged queries have no results and count as zero", s.Name, n)
+		}
+	}
+	return report, nil
+}
+
+// open opens the collection, which must have judged queries.
+func (e *evaluation) open() (*dataset.Collection, error) {
+	options := dataset.DefaultOptions()
+	options.Split = e.split
+	collection, err := dataset.OpenWith(e.collection, options)
+	if err != nil {
+		return nil, err
+	}
+	if len(collection.Qrels) == 0 {
+		return nil, fmt.Errorf("%s has no judgements to measure with", e.collection)
+	}
+	return collection, nil
+}
+
+// compareSearches builds or opens indexes, searches and measures.
+func (e *evaluation) compareSearches(ctx context.Context, options sweep.Options) (*sweep.Report, error) {
+	switch {
+	case e.collection == "":
+		return nil, usage(errors.New("nothing to measure"), "give --collection PATH, or --qrels FILE and run files")
+	case e.qrels != "":
+		return nil, usage(errors.New("--qrels is for given runs; a collection has its own judgements"), "")
+	case e.index != "" && len(e.codecs) > 0:
+		return nil, usage(errors.New("--index and --codec exclude each other"), "an index has its codec already")
+	}
+	pruners, err := parsePruners(e.config.Eval.Prune)
+	if err != nil {
+		return nil, usage(err, "")
+	}
+	searchOptions, err := e.config.SearchOptions()
+	if err != nil {
+		return nil, usage(err, "")
+	}
+	collection, err := e.open()
+	if err != nil {
+		return nil, err
+	}
+	retrievers, names, err := e.retrievers(ctx, collection)
+	if err != nil {
+		return nil, err
+	}
+	bm25, documents, err := e.bm25(ctx, collection)
+	if err != nil {
+		return nil, err
+	}
+	systems := sweep.Standard(retrievers[0], bm25, pruners, searchOptions)
+	if len(names) > 1 {
+		systems[0].Name += " " + names[0]
+		for i, r := range retrievers[1:] {
+			systems = append(systems, sweep.Unpruned("unpruned "+names[i+1], r))
+		}
+	}
+	queries := make([]sweep.Query, len(collection.Queries))
+	for i, query := range collection.Queries {
+		queries[i] = sweep.Query{ID: query.ID, Text: query.Text}
+	}
+	bar := e.progress(e.stderr, "measuring", "queries", int64(len(collection.Judged())))
+	options.Progress = func(int, int) { bar.add(1) }
+	report, err := sweep.Run(ctx, systems, queries, collection.Qrels, options)
+	bar.done()
+	if err != nil {
+		return nil, err
+	}
+	report.Collection, report.Documents = collection.Name, documents
+	info, err := retrievers[0].Snapshot().Inspect()
+	if err != nil {
+		return nil, err
+	}
+	report.Index = &sweep.IndexSize{Bytes: info.Bytes, BytesPerToken: info.BytesPerToken, Vectors: info.Vectors}
+	return report, e.writeRuns(report)
+}
+
+// retrievers opens the given index or builds one for each codec.
+func (e *evaluation) retrievers(ctx context.Context, collection *dataset.Collection) ([]*retriever.Retriever, []string, error) {
+	if e.index != "" {
+		r, err := openRetriever(e.index)
+		if err != nil {
+			return nil, nil, err
+		}
+		e.cleanup = append(e.cleanup, r.Close)
+		return []*retriever.Retriever{r}, []string{""}, nil
+	}
+	codecs := e.codecs
+	if len(codecs) == 0 {
+		codecs = []string{e.config.Codec.Kind}
+	}
+	temporary, err := os.MkdirTemp("", "pare-eval-")
+	if err != nil {
+		return nil, nil, err
+	}
+	// Closed indexes first, then their files.
+	defer func() {
+		e.cleanup = append(e.cleanup, func() error { return os.RemoveAll(temporary) })
+	}()
+	var retrievers []*retriever.Retriever
+	for i, name := range codecs {
+		config := e.config
+		config.Codec.Kind = name
+		config.Index.StoreText = false
+		options, err := config.BuildOptions()
+		if err != nil {
+			return nil, nil, usage(err, "")
+		}
+		bars := e.stages(e.stderr)
+		options.Progress = bars.report
+		target := filepath.Join(temporary, fmt.Sprint(i))
+		var bytes int64
+		err = retriever.Build(ctx, target, texts(collection, &bytes), options)
+		bars.done()
+		if err != nil {
+			return nil, nil, err
+		}
+		r, err := retriever.Open(target)
+		if err != nil {
+			return nil, nil, err
+		}
+		e.cleanup = append(e.cleanup, r.Close)
+		retrievers = append(retrievers, r)
+	}
+	return retrievers, codecs, nil
+}
+
+// bm25 indexes the collection for the BM25 baseline.
+func (e *evaluation) bm25(ctx context.Context, collection *dataset.Collection) (*sweep.BM25, int, error) {
+	var documents []sweep.BM25Document
+	for document, err := range collection.Documents() {
+		if err != nil {
+			return nil, 0, err
+		}
+		documents = append(documents, sweep.BM25Document{ID: document.ID, Text: document.Body()})
+	}
+	bm25, err := sweep.NewBM25(ctx, documents, sweep.DefaultBM25Options())
+	if err != nil {
+		return nil, 0, err
+	}
+	e.cleanup = append(e.cleanup, bm25.Close)
+	return bm25, len(documents), nil
+}
+
+// writeRuns writes the results of every system to a file of its own.
+func (e *evaluation) writeRuns(report *sweep.Report) error {
+	if e.run == "" {
+		return nil
+	}
+	dir, file := filepath.Split(e.run)
+	stem, extension, _ := strings.Cut(file, ".")
+	if extension == "" {
+		extension = "trec"
+	}
+	clean := strings.NewReplacer(":", "-", " ", "-", "+", "-", "%", "pct", "/", "-")
+	for _, s := range report.Systems {
+		run := s.Run
+		run.Tag = clean.Replace(s.Name)
+		path := filepath.Join(dir, stem+"."+run.Tag+"."+extension)
+		if err := dataset.WriteRunFile(path, run); err != nil {
+			return err
+		}
+		e.note(e.stderr, "wrote %s", path)
+	}
+	return nil
+}
+
+// print writes the report, or the values of every query.
+func (e *evaluation) print(w io.Writer, report *sweep.Report) error {
+	if e.perQuery {
+		return e.printPerQuery(w, report)
+	}
+	if err := emit(w, e.format.value, sweepTable(report, asciiOnly()), report); err != nil {
+		return err
+	}
+	if e.format.value == "table" {
+		e.note(e.stderr, "%s", sweepLegend(report))
+		if report.Index != nil {
+			e.note(e.stderr, "index: %s, %d token vectors, %.1f bytes per token vector",
+				byteSize(report.Index.Bytes), report.Index.Vectors, report.Index.BytesPerToken)
+		}
+	}
+	return nil
+}
+
+// queryValue is a line of --per-query.
+type queryValue struct {
+	System  string  `json:"system"`
+	Query   string  `json:"query"`
+	Measure string  `json:"measure"`
+	Value   float64 `json:"value"`
+}
+
+func (e *evaluation) printPerQuery(w io.Writer, report *sweep.Report) error {
+	t := table{columns: []column{{name: "system"}, {name: "query"}, {name: "measure"}, {"value", true}}}
+	var values []queryValue
+	for _, s := range report.Systems {
+		for q, query := range s.Eval.Queries {
+			for m, measure := range report.Measures {
+				v := queryValue{s.Name, query, measure, s.Eval.Values[m][q]}
+				values = append(values, v)
+				t.rows = append(t.rows, []string{v.System, v.Query, v.Measure, fmt.Sprintf("%.4f", v.Value)})
+			}
+		}
+	}
+	return emit(w, e.format.value, t, values)
+}
+
+// checkGate fails unless the named system is as good as the baseline.
+func (e *evaluation) checkGate(report *sweep.Report) error {
+	if e.gate == "" {
+		return nil
+	}
+	var names []string
+	for _, s := range report.Systems {
+		if s.Name != e.gate {
+			names = append(names, s.Name)
+			continue
+		}
+		if s.Baseline || *s.Verdict == stats.Equivalent || *s.Verdict == stats.Better {
+			return nil
+		}
+		return fmt.Errorf("%w: %s is %s in %s", errGate, s.Name, verdictText(*s.Verdict, asciiOnly()), report.Headline)
+	}
+	return usage(fmt.Errorf("--gate %s: there is no such system", e.gate), "systems: "+strings.Join(names, ", "))
+}

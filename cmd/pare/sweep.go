@@ -1,0 +1,95 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/pare-search/pare/eval/stats"
+	"github.com/pare-search/pare/eval/sweep"
+)
+
+// sweepTable lays a report out: a line for each system, with the difference of
+// the headline measure to the baseline.
+func sweepTable(r *sweep.Report, ascii bool) table {
+	t := table{columns: []column{{name: "system"}}}
+	for _, measure := range r.Measures {
+		t.columns = append(t.columns, column{measure, true})
+	}
+	t.columns = append(
+		t.columns,
+		column{"Δ " + r.Headline, true}, column{name: "90 % interval"}, column{name: "verdict"},
+		column{"overlap@10", true},
+	)
+	searched := r.Systems[0].Stats != nil
+	if searched {
+		t.columns = append(t.columns, column{"docs scored", true}, column{"p50 ms", true})
+	}
+	if ascii {
+		t.columns[len(r.Measures)+1].name = "diff " + r.Headline
+	}
+	for _, s := range r.Systems {
+		row := []string{s.Name}
+		for _, measure := range r.Measures {
+			row = append(row, fmt.Sprintf("%.3f", s.Measures[measure]))
+		}
+		if s.Baseline {
+			row = append(row, "-", "-", "baseline")
+		} else {
+			row = append(
+				row,
+				fmt.Sprintf("%+.4f", s.Delta[r.Headline]),
+				fmt.Sprintf("%+.4f … %+.4f", s.CI90[0], s.CI90[1]),
+				verdictText(*s.Verdict, ascii),
+			)
+		}
+		row = append(row, fmt.Sprintf("%.2f", s.Overlap10))
+		if searched {
+			scored := "-"
+			if s.Stats.DocumentsScored > 0 {
+				scored = fmt.Sprintf("%.0f", s.Stats.DocumentsScored)
+			}
+			row = append(row, scored, fmt.Sprintf("%.2f", s.Stats.P50))
+		}
+		t.rows = append(t.rows, row)
+	}
+	if ascii {
+		for _, row := range t.rows {
+			for i := range row {
+				row[i] = strings.ReplaceAll(row[i], "…", "to")
+			}
+		}
+	}
+	return t
+}
+
+// verdictText is a verdict as a sign and a word, so that no sign must be known.
+func verdictText(v stats.Verdict, ascii bool) string {
+	sign := v.String()
+	if ascii {
+		sign = v.ASCII()
+	}
+	word, err := v.MarshalText()
+	if err != nil {
+		return sign
+	}
+	return sign + " " + string(word)
+}
+
+// asciiOnly tells whether the locale cannot show more than ASCII.
+func asciiOnly() bool {
+	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
+		if value := os.Getenv(name); value != "" {
+			return !strings.Contains(strings.ToLower(strings.ReplaceAll(value, "-", "")), "utf8")
+		}
+	}
+	return false
+}
+
+// sweepLegend says how to read the table.
+func sweepLegend(r *sweep.Report) string {
+	return fmt.Sprintf(`Each line is compared with the first, query by query, on %d queries. "equivalent": the 90 %% interval
+of the difference lies within ±%.1f %% of the baseline's %s (TOST at 5 %%); "worse", "better": it lies on
+one side of zero, but not within; "undecided": the queries are too few to tell.`,
+		r.Queries, r.Margin*100, r.Headline)
+}
