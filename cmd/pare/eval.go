@@ -291,7 +291,9 @@ func (e *evaluation) bm25(ctx context.Context, collection *dataset.Collection) (
 		}
 		documents = append(documents, sweep.BM25Document{ID: document.ID, Text: document.Body()})
 	}
-	bm25, err := sweep.NewBM25(ctx, documents, sweep.DefaultBM25Options())
+	options := sweep.DefaultBM25Options()
+	options.SplitCode = e.config.Encoder.SplitCode // the same words for both
+	bm25, err := sweep.NewBM25(ctx, documents, options)
 	if err != nil {
 		return nil, 0, err
 	}
