@@ -87,15 +87,16 @@ func ExampleRetriever_Explain() {
 
 	options := retriever.DefaultOptions()
 	options.Pruner.Keep.Count = 2
-	e, err := r.Explain(ctx, "does one spoil the barrel?", "storing", options)
+	e, err := r.Explain(ctx, "prune in winter, cut to a bud", "pruning", options)
 	check(err)
 	for _, row := range e.Rows {
 		fmt.Printf("%-6s looked for candidates: %-5v (%v); it matches %q\n", row.Token, row.Kept, row.Row, row.MatchToken)
 	}
-	fmt.Println(retriever.Snippet(e.Text, e.Marks(), 50, "*", "*"))
+	fmt.Println(retriever.Snippet(e.Text, e.Marks(), 80, "*", "*"))
 	// Output:
-	// one    looked for candidates: true  (rank 1, frequency 1); it matches "one"
-	// spoil  looked for candidates: true  (rank 2, frequency 1); it matches "spoils"
-	// barrel looked for candidates: false (rank 3, frequency 1); it matches "barrel"
-	// … a cool cellar; *one* rotten apple *spoils* the *barrel*.
+	// prune  looked for candidates: true  (rank 1, frequency 1); it matches "Prune"
+	// winter looked for candidates: true  (rank 2, frequency 1); it matches "winter"
+	// cut    looked for candidates: false (rank 3, frequency 1); it matches "cut"
+	// bud    looked for candidates: false (rank 4, frequency 1); it matches "bud"
+	// *Prune* apple trees in *winter*, while they sleep; *cut* to an outward *bud*.
 }

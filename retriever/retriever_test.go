@@ -126,12 +126,13 @@ func TestSearchPruned(t *testing.T) {
 func reachable(t *testing.T, s *index.Snapshot, query simd.Matrix, rows []int, neighbors int) []string {
 	t.Helper()
 	ids := map[string]bool{}
+	scorer := s.Codebook().NewScorer()
+	scorer.Reset(simd.PackQuery(query))
 	for _, row := range rows {
-		cells := make([]uint32, s.Codebook().Cells())
-		similarity := make([]float32, len(cells))
+		similarity := scorer.CellSimilarities(row)
+		cells := make([]uint32, len(similarity))
 		for cell := range cells {
 			cells[cell] = uint32(cell)
-			similarity[cell] = simd.Dot(query.Row(row), s.Codebook().Centroid(cell))
 		}
 		slices.SortStableFunc(cells, func(a, b uint32) int { return cmp.Compare(similarity[b], similarity[a]) })
 		read := 0
