@@ -64,7 +64,7 @@ type CodeQuery struct {
 // number of codes of 1, 2 or 4 bits; nil rows means all. Every row must lie in
 // 0..q.Rows-1.
 func (p *CodeQuery) Reset(q *Query, rows []int, weights []int8) {
-	p.dim, p.rows = q.Dim, q.selected(rows)
+	p.dim, p.rows = q.Dim, selected(q.Rows, rows)
 	p.bits = bits.Len(uint(len(weights))) - 1
 	perByte := 8 / p.bits
 	largest := 1

@@ -14,7 +14,7 @@ const int8Block = 64
 // Reset packs the given rows of q in this order; nil means all rows. Every
 // row must lie in 0..q.Rows-1.
 func (p *Int8Query) Reset(q *Query, rows []int) {
-	p.dim, p.rows = q.Dim, q.selected(rows)
+	p.dim, p.rows = q.Dim, selected(q.Rows, rows)
 	groups := (p.rows + laneRows - 1) / laneRows
 	p.words = grow(p.words, groups*p.dim)
 	for g := range groups {

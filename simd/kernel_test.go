@@ -30,7 +30,7 @@ func flatQuery(rows, dim int, sign float32) *Query {
 
 // guarded returns a slice of n values amid others, and a check that those are
 // untouched.
-func guarded[T int32 | byte](n int) (s []T, check func(*testing.T)) {
+func guarded[T int32 | float32 | byte](n int) (s []T, check func(*testing.T)) {
 	const guard, mark = 16, 77
 	all := make([]T, n+2*guard)
 	for i := range all {

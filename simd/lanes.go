@@ -24,38 +24,32 @@ func addLanes(dst []int32, word int64) {
 	}
 }
 
-// rowOf returns the j-th of the selected rows, or -1 past their end. A nil
-// selection stands for all rows of q.
-func (q *Query) rowOf(rows []int, j int) int {
-	if rows == nil {
-		if j < q.Rows {
-			return j
-		}
-		return -1
-	}
-	if j < len(rows) {
-		return rows[j]
-	}
-	return -1
-}
-
 // laneCodes returns the codes of the up to three selected rows that share word
 // group g; a missing row is nil.
 func (q *Query) laneCodes(rows []int, g int) (lanes [laneRows][]int8) {
 	for j := range laneRows {
-		if r := q.rowOf(rows, g*laneRows+j); r >= 0 {
-			lanes[j], _ = q.Codes(r)
+		if i := g*laneRows + j; i < selected(q.Rows, rows) {
+			lanes[j], _ = q.Codes(rowOf(rows, i))
 		}
 	}
 	return lanes
 }
 
-// selected returns how many rows a selection holds.
-func (q *Query) selected(rows []int) int {
+// selected returns how many of so many rows a selection holds: all if it is
+// nil.
+func selected(all int, rows []int) int {
 	if rows == nil {
-		return q.Rows
+		return all
 	}
 	return len(rows)
+}
+
+// rowOf returns the j-th row of a selection.
+func rowOf(rows []int, j int) int {
+	if rows == nil {
+		return j
+	}
+	return rows[j]
 }
 
 // grow returns a slice of length n that reuses s where it is large enough. Its

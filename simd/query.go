@@ -11,7 +11,8 @@ import (
 type Query struct {
 	Rows, Dim int
 
-	float Matrix // the caller's rows
+	float  Matrix // the caller's rows
+	packed FloatQuery
 
 	// codes[i*Dim+d] is row i scaled to int8: float = scale[i] * code.
 	codes []int8
@@ -22,6 +23,7 @@ type Query struct {
 // which must not change afterwards. m must be valid (see Matrix.Validate).
 func PackQuery(m Matrix) *Query {
 	q := &Query{Rows: m.Rows, Dim: m.Dim, float: m}
+	q.packed.Reset(m, nil)
 	q.codes = make([]int8, m.Rows*m.Dim)
 	q.scale = make([]float32, m.Rows)
 	for i := range m.Rows {
@@ -69,14 +71,7 @@ func Dot(a, b []float32) float32 {
 
 // MaxSim raises best[i] to the largest dot product of query row i with a row
 // of doc. best has length q.Rows and starts at NoMatch for a new document.
-func (q *Query) MaxSim(doc Matrix, best []float32) {
-	for t := range doc.Rows {
-		token := doc.Row(t)
-		for i := range best {
-			best[i] = max(best[i], Dot(q.float.Row(i), token))
-		}
-	}
-}
+func (q *Query) MaxSim(doc Matrix, best []float32) { q.packed.Maxima(best, doc) }
 
 // NoMatch is the value of a row maximum before any document token was seen.
 const NoMatch = -math.MaxFloat32

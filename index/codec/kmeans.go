@@ -196,25 +196,48 @@ func keep(means simd.Matrix, counts []int) simd.Matrix {
 	return means.Slice(0, n)
 }
 
-// assign returns the nearest mean of each row.
+// assign returns the nearest mean of each row, the first of equals.
 func (c *clustering) assign(rows []int32, means simd.Matrix, shared bool) []int32 {
 	assigned := make([]int32, len(rows))
 	if means.Rows == 1 {
 		return assigned
 	}
 	half := halfSquares(means)
+	var packed simd.FloatQuery
+	packed.Reset(means, nil)
+	const part = 96 // vectors compared together
 	work := func(lo, hi int) {
-		for i := lo; i < hi; i++ {
-			best, _ := nearest(means, half, c.vectors.Row(int(rows[i])))
-			assigned[i] = int32(best)
+		vectors := simd.NewMatrix(part, means.Dim)
+		stride := packed.Stride()
+		dots := make([]float32, part*stride)
+		for ; lo < hi; lo += part {
+			n := min(part, hi-lo)
+			for i, row := range rows[lo : lo+n] {
+				copy(vectors.Row(i), c.vectors.Row(int(row)))
+			}
+			packed.Dots(dots, vectors.Slice(0, n))
+			for i := range n {
+				assigned[lo+i] = largestDifference(dots[i*stride:i*stride+means.Rows], half)
+			}
 		}
 	}
 	if shared {
-		parallel(c.ctx, len(rows), 1024, work)
+		parallel(c.ctx, len(rows), 10*part, work)
 	} else {
 		work(0, len(rows))
 	}
 	return assigned
+}
+
+// largestDifference returns the first index at which a[i]-b[i] is largest.
+func largestDifference(a, b []float32) (index int32) {
+	largest := float32(math.Inf(-1))
+	for i, x := range b {
+		if v := a[i] - x; v > largest {
+			index, largest = int32(i), v
+		}
+	}
+	return index
 }
 
 // share divides cells between groups in proportion to the root of their number

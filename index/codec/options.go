@@ -102,7 +102,7 @@ type Options struct {
 
 	// Cells is the number of cells wanted; token ids may raise it, small
 	// samples lower it. 0 chooses it from the number of vectors n. With token
-	// ids that is n/VectorsPerCell, in small collections up to twice as many
+	// ids that is n/VectorsPerCell, in small collections up to half as many again
 	// but not beyond 16 sqrt(n); without ids 16 sqrt(n) rounded down to a power
 	// of two, at most n/32.
 	Cells int `json:"cells"`

@@ -21,7 +21,8 @@ import (
 // values or weights, is an exact integer, S is the float32 dot product of the
 // row with the centroid, and every operation on floats, from left to right
 // within its brackets, is rounded to float32. I is the same on every machine;
-// S and the float32 kind follow the machine's simd.Dot.
+// S and the float32 kind are simd.FloatQuery's and, on one machine, the same
+// whichever rows are scored together.
 type Scorer struct {
 	book  *Codebook
 	query *simd.Query
@@ -30,6 +31,7 @@ type Scorer struct {
 	all    bool  // rows is every row of the query
 	rows   []int // rows[j] is the query row behind packed row j
 	packed bool
+	floats simd.FloatQuery
 	codes  simd.CodeQuery
 	int8s  simd.Int8Query
 	scales []float32 // row scale, times the weight scale for residual kinds
@@ -43,10 +45,13 @@ type Scorer struct {
 	// The similarities of whole query rows with all cells.
 	similarities []float32
 	known        []bool
+	scanned      []int // rows being scanned
+	scan         simd.FloatQuery
 
-	dots  []int32
-	best  []float32
-	token []float32
+	dots      []int32
+	floatDots []float32
+	best      []float32
+	vectors   []float32
 }
 
 // NewScorer returns a scorer for payloads of the codebook.
@@ -92,19 +97,44 @@ func (s *Scorer) Maxima(data []byte, best []float32, arg []int32) error {
 
 // CellSimilarities returns the dot products of a query row with all centroids.
 // They are computed once per row and valid until Reset; they must not be
-// changed.
+// changed. Where several rows are needed, ScanCells is faster.
 func (s *Scorer) CellSimilarities(row int) []float32 {
+	if !s.known[row] {
+		s.ScanCells([]int{row})
+	}
+	cells := s.book.Cells()
+	return s.similarities[row*cells : (row+1)*cells : (row+1)*cells]
+}
+
+// ScanCells computes the CellSimilarities of several query rows together, in
+// one pass over the centroids.
+func (s *Scorer) ScanCells(rows []int) {
 	cells := s.book.Cells()
 	s.similarities = growKeep(s.similarities, s.query.Rows*cells)
-	out := s.similarities[row*cells : (row+1)*cells : (row+1)*cells]
-	if !s.known[row] {
-		q := s.query.Float().Row(row)
-		for cell := range out {
-			out[cell] = simd.Dot(q, s.book.Centroid(cell))
+	s.scanned = s.scanned[:0]
+	for _, row := range rows {
+		if !s.known[row] {
+			s.scanned = append(s.scanned, row)
+			s.known[row] = true
 		}
-		s.known[row] = true
 	}
-	return out
+	if len(s.scanned) == 0 {
+		return
+	}
+	s.scan.Reset(s.query.Float(), s.scanned)
+	const part = 96 // cells whose dot products stay in the first cache
+	stride := s.scan.Stride()
+	s.floatDots = grow(s.floatDots, part*stride)
+	for lo := 0; lo < cells; lo += part {
+		hi := min(lo+part, cells)
+		s.scan.Dots(s.floatDots, s.book.floats.Slice(lo, hi))
+		for j, row := range s.scanned {
+			out := s.similarities[row*cells+lo : row*cells+hi]
+			for i := range out {
+				out[i] = s.floatDots[i*stride+j]
+			}
+		}
+	}
 }
 
 // use packs the given rows unless they are packed already.
@@ -142,6 +172,9 @@ func (s *Scorer) use(rows []int) error {
 		}
 		s.scales = append(s.scales, scale)
 	}
+	if s.book.kind != Int8 {
+		s.floats.Reset(s.query.Float(), s.rows)
+	}
 	switch {
 	case s.book.kind == Int8:
 		s.int8s.Reset(s.query, s.rows)
@@ -154,17 +187,12 @@ func (s *Scorer) use(rows []int) error {
 
 // line returns the similarities of a cell with the rows in use.
 func (s *Scorer) line(cell uint32) []float32 {
-	n := len(s.rows)
+	n := s.floats.Stride()
 	at := int(s.lineOf[cell])
 	if at == 0 {
-		centroid := s.book.Centroid(int(cell))
-		for _, row := range s.rows {
-			if s.known[row] {
-				s.lines = append(s.lines, s.similarities[row*s.book.Cells()+int(cell)])
-			} else {
-				s.lines = append(s.lines, simd.Dot(s.query.Float().Row(row), centroid))
-			}
-		}
+		start := len(s.lines)
+		s.lines = slices.Grow(s.lines, n)[:start+n]
+		s.floats.Dots(s.lines[start:], s.book.floats.Slice(int(cell), int(cell)+1))
 		s.touched = append(s.touched, cell)
 		at = len(s.touched)
 		s.lineOf[cell] = int32(at)
@@ -243,17 +271,24 @@ func (s *Scorer) maximaInt8(p *payload, best []float32, arg []int32) error {
 }
 
 func (s *Scorer) maximaFloat32(p *payload, best []float32, arg []int32) error {
-	s.token = grow(s.token, s.book.dim)
+	s.vectors = grow(s.vectors, p.rows*s.book.dim)
+	m := simd.Matrix{Rows: p.rows, Dim: s.book.dim, Data: s.vectors}
 	for t := range p.rows {
-		if err := s.book.floatRow(s.token, p, t); err != nil {
+		if err := s.book.floatRow(m.Row(t), p, t); err != nil {
 			return err
 		}
-		for j, row := range s.rows {
-			if v := simd.Dot(s.query.Float().Row(row), s.token); v > best[j] {
-				best[j] = v
-				if arg != nil {
-					arg[j] = int32(t)
-				}
+	}
+	if arg == nil {
+		s.floats.Maxima(best, m)
+		return nil
+	}
+	n := s.floats.Stride()
+	s.floatDots = grow(s.floatDots, p.rows*n)
+	s.floats.Dots(s.floatDots, m)
+	for t := range p.rows {
+		for j, v := range s.floatDots[t*n : t*n+len(best)] {
+			if v > best[j] {
+				best[j], arg[j] = v, int32(t)
 			}
 		}
 	}

@@ -130,7 +130,7 @@ func cellBudget(sample int, withIDs bool, opts Options) int {
 		return min(cells, max(sample/32, 1), MaxCells)
 	}
 	cells := total / opts.VectorsPerCell
-	return min(max(cells, min(2*cells, int(root)), 1), MaxCells)
+	return min(max(cells, min(3*cells/2, int(root)), 1), MaxCells)
 }
 
 // trainCoarse groups the cells if they are many.

@@ -1,0 +1,138 @@
+// Command asm generates the amd64 kernels of package simd: run go generate in
+// the folder above.
+//
+// A kernel compares a block of query rows with consecutive document vectors.
+// It holds the sums of a tile of some vectors by all rows of the block in
+// registers, and for each step of dimensions multiplies values of the rows,
+// which lie side by side in memory, with a value of each vector, broadcast.
+// No sum is ever made across a register's lanes before the end.
+//
+// The last tile of a matrix repeats its last vector as often as needed, so
+// that every tile is whole and nothing past the end is read or written.
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+func main() {
+	ConstraintExpr("!noasm")
+	floatKernels()
+	peakKernels()
+	Generate()
+}
+
+// tile is a loop over the vectors of a matrix, so many at a time.
+type tile struct {
+	vectors  int // per tile
+	elements int // bytes of a value of a vector
+	unroll   int // bytes of a vector that one turn of the inner loop takes
+	step     int // bytes of a vector that one step takes
+	panel    int // bytes of the query that one step takes
+
+	base        []Register
+	panelAt, at Register
+}
+
+// vectorAt is the operand for the bytes of vector i at the given distance from
+// the current ones, panelBytes the same for the query.
+func (t *tile) vectorAt(i, disp int) Mem {
+	return Mem{Base: t.base[i], Index: t.at, Scale: 1, Disp: disp}
+}
+
+func (t *tile) panelBytes(disp int) Mem { return Mem{Base: t.panelAt, Disp: disp} }
+
+// emit writes the loops. start fills the sums, step adds to them what follows
+// at the given offsets, and end is left with the results of vector i; its dst
+// points at the vector's place in the output.
+func (t *tile) emit(start func(), step func(vector, panel int), end func(dst Mem, i int)) {
+	width := GP64() // bytes of a vector
+	Load(Param("dim"), width)
+	if t.elements > 1 {
+		SHLQ(U8(log2(t.elements)), width)
+	}
+	current, last := GP64(), GP64()
+	Load(Param("vectors"), current)
+	Load(Param("n"), last)
+	DECQ(last)
+	IMULQ(width, last)
+	ADDQ(current, last)
+	out := GP64()
+	Load(Param("dst"), out)
+
+	Label("tile")
+	t.base = nil
+	for i := range t.vectors {
+		p := GP64()
+		if i == 0 {
+			MOVQ(current, p)
+		} else {
+			LEAQ(Mem{Base: t.base[i-1], Index: width, Scale: 1}, p)
+			CMPQ(p, last)
+			CMOVQHI(last, p)
+		}
+		t.base = append(t.base, p)
+	}
+	t.panelAt, t.at = GP64(), GP64()
+	Load(Param("query"), t.panelAt)
+	XORQ(t.at, t.at)
+	start()
+
+	Label("dims")
+	for offset := 0; offset < t.unroll; offset += t.step {
+		step(offset, offset/t.step*t.panel)
+	}
+	ADDQ(I32(t.unroll/t.step*t.panel), t.panelAt)
+	ADDQ(U8(t.unroll), t.at)
+	CMPQ(t.at, width)
+	JB(LabelRef("dims"))
+
+	// The vectors' pointers tell which of them are repetitions.
+	stride := GP64()
+	Load(Param("stride"), stride)
+	SHLQ(U8(2), stride)
+	for i := range t.vectors {
+		if i > 0 {
+			CMPQ(t.base[i-1], last)
+			JEQ(LabelRef("done"))
+			ADDQ(stride, out)
+		}
+		end(Mem{Base: out}, i)
+	}
+	ADDQ(stride, out)
+	LEAQ(Mem{Base: t.base[t.vectors-1], Index: width, Scale: 1}, current)
+	CMPQ(current, last)
+	JBE(LabelRef("tile"))
+	Label("done")
+	VZEROUPPER()
+	RET()
+}
+
+func log2(n int) int {
+	b := 0
+	for ; n > 1; n /= 2 {
+		b++
+	}
+	return b
+}
+
+// registers returns so many vector registers.
+func registers(n int, wide bool) []VecVirtual {
+	r := make([]VecVirtual, n)
+	for i := range r {
+		if wide {
+			r[i] = ZMM()
+		} else {
+			r[i] = YMM()
+		}
+	}
+	return r
+}
+
+func function(name, signature, doc string) {
+	TEXT(name, NOSPLIT, signature)
+	Pragma("noescape")
+	Doc(doc)
+}
