@@ -49,7 +49,8 @@ func TestBuildOptionsValidate(t *testing.T) {
 func TestBuildTiny(t *testing.T) {
 	empty := []retriever.Document{{ID: "a"}, {ID: "b", Text: "  "}}
 	for _, kind := range codec.Kinds {
-		for _, enc := range []encoder.Encoder{nil, toy} {
+		withoutIDs := encoder.Func{Width: 32, Encode: letters}
+		for _, enc := range []encoder.Encoder{nil, toy, withoutIDs} {
 			options := buildOptions(kind)
 			options.Encoder = enc
 			for _, documents := range [][]retriever.Document{orchard[:1], orchard[4:5], empty, append(empty[:2:2], orchard[0], orchard[3])} {
