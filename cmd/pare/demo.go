@@ -178,9 +178,9 @@ func (d *demo) describe() error {
 func (d *demo) sampleQueries() []string {
 	if d.dir == "" {
 		return []string{
-			"wait until a group of goroutines has finished",
-			"read a whole file into memory",
-			"parse a date and time from a string",
+			"wait until a whole group of goroutines has finished before going on",
+			"read a whole file into memory and return its contents as bytes",
+			"parse a date and time from a string with a given layout",
 		}
 	}
 	var queries []string

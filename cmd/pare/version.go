@@ -10,6 +10,7 @@ import (
 	"github.com/pare-search/pare/encoder/corpus"
 	"github.com/pare-search/pare/index"
 	"github.com/pare-search/pare/index/codec"
+	"github.com/pare-search/pare/simd"
 )
 
 // buildVersion says what this program was built from.
@@ -67,7 +68,7 @@ func thisBuild() buildVersion {
 		Commit:   "-",
 		Go:       runtime.Version(),
 		Platform: runtime.GOOS + "/" + runtime.GOARCH,
-		SIMD:     simdLevel(),
+		SIMD:     simd.Level(),
 	}
 	v.Formats.Container = index.FormatVersion
 	v.Formats.Codebook = codec.CodebookVersion
@@ -90,6 +91,3 @@ func thisBuild() buildVersion {
 	}
 	return v
 }
-
-// simdLevel names the kernels that this machine runs.
-func simdLevel() string { return "portable" }
