@@ -88,7 +88,9 @@ func compare(b *testing.B, pairs, dim int, p peak, query, docs Matrix, kernel fu
 			best[i] = min(best[i], time.Since(start))
 		}
 	}
-	rate := func(products int, d time.Duration) float64 { return float64(products) / float64(dim) / d.Seconds() / 1e6 }
+	rate := func(products int, d time.Duration) float64 {
+		return float64(products) / float64(dim) / d.Seconds() / 1e6
+	}
 	mine := rate(fast*pairs*dim, best[0])
 	b.ReportMetric(mine, "Mpair/s")
 	b.ReportMetric(100*mine/rate(turns*p.products, best[1]), "%peak")

@@ -1,6 +1,9 @@
 package simd
 
-import "math/bits"
+import (
+	"math/bits"
+	"slices"
+)
 
 // Bit planes
 //
@@ -49,15 +52,27 @@ func Code(planes []byte, tokens, dim, codeBits, token, d int) (code uint8) {
 // weights that codes stand for. The zero value is ready for Reset; a value
 // serves one goroutine at a time and allocates nothing once it is warm.
 //
-// Eight bits of code (8, 4 or 2 dimensions) select one of 256 sums that were
-// made once per query: a dot product is a walk over dim*bits/8 table entries,
-// and one walk serves three rows. No vector is rebuilt.
+// Kernels turn some tokens' codes into weights that stay in the first cache
+// and multiply those as bytes. In plain Go, eight bits of code (8, 4 or 2
+// dimensions) select one of 256 sums that were made once per query: a dot
+// product is a walk over dim*bits/8 table entries, and one walk serves three
+// rows. No vector is rebuilt. The results are the same.
 type CodeQuery struct {
 	dim, rows, bits int
-	block           int          // bytes of code whose sums fit a lane
-	tables          [][256]int64 // tables[g*width+i]: byte i of the code, rows 3g to 3g+2
-	index           []byte       // the codes of a document, byte i of all tokens together
-	sums            []int64
+	level           level
+
+	// At levelGo.
+	block  int          // bytes of code whose sums fit a lane
+	tables [][256]int64 // tables[g*width+i]: byte i of the code, rows 3g to 3g+2
+	index  []byte       // the codes of a document, byte i of all tokens together
+	sums   []int64
+
+	// At other levels.
+	tiles   int8Tiles
+	weights [16]byte // plus the form's offset, as the decoding kernels index them
+	planes  []byte   // planes whose tokens are rounded up to dimBlock
+	decoded []byte
+	wide    []int16
 }
 
 // Reset packs the given rows of q for a table of 2, 4 or 16 weights, the
@@ -66,11 +81,30 @@ type CodeQuery struct {
 func (p *CodeQuery) Reset(q *Query, rows []int, weights []int8) {
 	p.dim, p.rows = q.Dim, selected(q.Rows, rows)
 	p.bits = bits.Len(uint(len(weights))) - 1
-	perByte := 8 / p.bits
+	p.level = current
+	if p.level == levelGo {
+		p.resetTables(q, rows, weights)
+		return
+	}
+	f := formBytes
+	if p.level == levelAVX2 {
+		f = formSmallBytes
+		if slices.Min(weights) < -31 || slices.Max(weights) > 32 {
+			f = formWords
+		}
+	}
+	p.tiles.reset(q, rows, p.level, f)
+	for i := range p.weights {
+		p.weights[i] = byte(weights[i>>(4-p.bits)] + int8(f.offset()))
+	}
+}
+
+func (p *CodeQuery) resetTables(q *Query, rows []int, weights []int8) {
 	largest := 1
 	for _, w := range weights {
 		largest = max(largest, int(w), -int(w))
 	}
+	perByte := 8 / p.bits
 	p.block = laneMax / (largest * 127 * perByte)
 	width := p.dim / perByte
 	groups := (p.rows + laneRows - 1) / laneRows
@@ -85,6 +119,9 @@ func (p *CodeQuery) Reset(q *Query, rows []int, weights []int8) {
 
 // Rows returns the number of packed rows.
 func (p *CodeQuery) Rows() int { return p.rows }
+
+// Stride returns how many values of Dots belong to a token: Rows, rounded up.
+func (p *CodeQuery) Stride() int { return strideOf(p.rows) }
 
 // fill makes the table of the dimensions from d on: first the words of each
 // dimension and code, then, dimension by dimension, all sums of them.
@@ -111,16 +148,75 @@ func (p *CodeQuery) fill(table *[256]int64, lanes [laneRows][]int8, d int, weigh
 
 // Dots writes the exact dot products of every token with every packed row:
 //
-//	dst[t*Rows+j] = sum over d of row[j][d] * weights[code of token t at d]
+//	dst[t*Stride+j] = sum over d of row[j][d] * weights[code of token t at d]
 //
-// planes holds the codes of so many tokens as laid out above.
+// planes holds the codes of so many tokens as laid out above. The values of a
+// token past Rows are undefined.
 func (p *CodeQuery) Dots(dst []int32, planes []byte, tokens int) {
-	dst = dst[:tokens*p.rows]
-	clear(dst)
-	if tokens == 0 {
-		return
+	dst = dst[:tokens*p.Stride()]
+	planes = planes[:PlaneBytes(tokens, p.dim, p.bits)]
+	switch {
+	case tokens == 0 || p.rows == 0:
+	case p.level == levelGo:
+		p.dotsByTable(dst, planes, tokens)
+	default:
+		p.dotsByTile(dst, planes, tokens)
 	}
-	width := p.dim * p.bits / 8
+}
+
+// dotsByTile decodes and multiplies some tokens at a time.
+func (p *CodeQuery) dotsByTile(dst []int32, planes []byte, tokens int) {
+	dim, stride := p.tiles.dim, p.Stride()
+	if dim != p.dim {
+		planes = p.pad(planes, tokens)
+	}
+	size := tokens * dim / 8 // of plane 0
+	step := min(p.tiles.vectorsPerCall(), tokens)
+	p.decoded = grow(p.decoded, step*dim)
+	if p.tiles.form == formWords {
+		p.wide = grow(p.wide, step*dim)
+	}
+	for t := 0; t < tokens; t += step {
+		n := min(step, tokens-t)
+		at := t * dim / 8
+		plane0, plane1, plane2 := &planes[at], &planes[at], &planes[at]
+		if p.bits > 1 {
+			plane1 = &planes[size+at]
+		}
+		if p.bits == 4 {
+			plane2 = &planes[2*size+2*at]
+		}
+		decode(p.level, p.bits, &p.decoded[0], plane0, plane1, plane2, n*dim/dimBlock, &p.weights)
+		if p.tiles.form == formWords {
+			widen(&p.wide[0], &p.decoded[0], n*dim/dimBlock)
+		}
+		p.tiles.dots(dst[t*stride:], p.decoded, p.wide, n)
+	}
+}
+
+// pad returns planes whose tokens have dimensions rounded up to dimBlock.
+func (p *CodeQuery) pad(planes []byte, tokens int) []byte {
+	p.planes = grow(p.planes, PlaneBytes(tokens, p.tiles.dim, p.bits))
+	out := p.planes
+	for plane := 0; plane < p.bits; plane++ {
+		from, to := p.dim/8, p.tiles.dim/8
+		if plane == 2 { // planes 2 and 3 lie together
+			from, to = 2*from, 2*to
+		}
+		for range tokens {
+			copy(out[:to], planes[:from])
+			out, planes = out[to:], planes[from:]
+		}
+		if plane == 2 {
+			break
+		}
+	}
+	return p.planes
+}
+
+func (p *CodeQuery) dotsByTable(dst []int32, planes []byte, tokens int) {
+	clear(dst)
+	width, stride := p.dim*p.bits/8, p.Stride()
 	p.index = grow(p.index, tokens*width)
 	p.sums = grow(p.sums, tokens)
 	gatherCodes(p.index, planes, tokens, p.dim, p.bits)
@@ -130,7 +226,7 @@ func (p *CodeQuery) Dots(dst []int32, planes []byte, tokens int) {
 			end := min(i+p.block, width)
 			lookup(p.sums, p.tables[g*width+i:g*width+end], p.index[i*tokens:end*tokens])
 			for t, sum := range p.sums {
-				addLanes(dst[t*p.rows+lo:t*p.rows+hi], sum)
+				addLanes(dst[t*stride+lo:t*stride+hi], sum)
 			}
 		}
 	}

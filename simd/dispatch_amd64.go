@@ -49,3 +49,60 @@ func floatMaxima(l level, rows int, best, query, vectors *float32, n, dim int) {
 		floatMaxima32AVX2(best, 0, query, vectors, n, dim)
 	}
 }
+
+// bytesDots writes start plus the dot products of n unsigned vectors with a
+// block of rows.
+func bytesDots(l level, rows int, dst *int32, stride int, query *int8, start *int32, vectors *byte, n, dim int) {
+	switch {
+	case rows == 4:
+		bytesDots4AVX512(dst, stride, query, start, vectors, n, dim)
+	case rows == 8 && l == levelAVX512:
+		bytesDots8AVX512(dst, stride, query, start, vectors, n, dim)
+	case rows == 8:
+		bytesDots8AVX2(dst, stride, query, start, vectors, n, dim)
+	case rows == 16 && l == levelAVX512:
+		bytesDots16AVX512(dst, stride, query, start, vectors, n, dim)
+	case rows == 16:
+		bytesDots16AVX2(dst, stride, query, start, vectors, n, dim)
+	case l == levelAVX512:
+		bytesDots32AVX512(dst, stride, query, start, vectors, n, dim)
+	default:
+		bytesDots32AVX2(dst, stride, query, start, vectors, n, dim)
+	}
+}
+
+// wordsDots writes the dot products of n vectors with a block of rows.
+func wordsDots(rows int, dst *int32, stride int, query, vectors *int16, n, dim int) {
+	switch rows {
+	case 8:
+		wordsDots8AVX2(dst, stride, query, vectors, n, dim)
+	case 16:
+		wordsDots16AVX2(dst, stride, query, vectors, n, dim)
+	default:
+		wordsDots32AVX2(dst, stride, query, vectors, n, dim)
+	}
+}
+
+// decode writes the weights of blocks of 64 codes.
+func decode(l level, codeBits int, dst, plane0, plane1, plane2 *byte, blocks int, weights *[16]byte) {
+	switch {
+	case codeBits == 1 && l == levelAVX512:
+		decode1AVX512(dst, plane0, plane1, plane2, blocks, weights)
+	case codeBits == 1:
+		decode1AVX2(dst, plane0, plane1, plane2, blocks, weights)
+	case codeBits == 2 && l == levelAVX512:
+		decode2AVX512(dst, plane0, plane1, plane2, blocks, weights)
+	case codeBits == 2:
+		decode2AVX2(dst, plane0, plane1, plane2, blocks, weights)
+	case l == levelAVX512:
+		decode4AVX512(dst, plane0, plane1, plane2, blocks, weights)
+	default:
+		decode4AVX2(dst, plane0, plane1, plane2, blocks, weights)
+	}
+}
+
+// unsign adds 128 to blocks of 64 bytes.
+func unsign(dst, src *byte, blocks int) { unsignAVX512(dst, src, blocks) }
+
+// widen extends blocks of 64 int8 values to 16 bits.
+func widen(dst *int16, src *byte, blocks int) { widenAVX2(dst, src, blocks) }

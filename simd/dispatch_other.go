@@ -9,3 +9,13 @@ func bestLevel() level { return levelGo }
 func floatDots(level, int, *float32, int, *float32, *float32, int, int) {}
 
 func floatMaxima(level, int, *float32, *float32, *float32, int, int) {}
+
+func bytesDots(level, int, *int32, int, *int8, *int32, *byte, int, int) {}
+
+func wordsDots(int, *int32, int, *int16, *int16, int, int) {}
+
+func decode(level, int, *byte, *byte, *byte, *byte, int, *[16]byte) {}
+
+func unsign(*byte, *byte, int) {}
+
+func widen(*int16, *byte, int) {}

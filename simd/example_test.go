@@ -36,7 +36,7 @@ func ExampleCodeQuery() {
 
 	var q simd.CodeQuery
 	q.Reset(simd.PackQuery(query), nil, weights)
-	dots := make([]int32, 1)
+	dots := make([]int32, q.Stride())
 	q.Dots(dots, planes, 1)
 	fmt.Println(dots[0] == 127*30+127*10)
 	// Output: true

@@ -5,7 +5,13 @@ package simd
 // goroutine at a time and allocates nothing once it is warm.
 type Int8Query struct {
 	dim, rows int
-	words     []int64 // words[g*dim+d]: dimension d of rows 3g, 3g+1, 3g+2
+	level     level
+	words     []int64 // words[g*dim+d]: dimension d of rows 3g, 3g+1, 3g+2; at levelGo
+
+	tiles   int8Tiles // at other levels
+	padded  []byte    // vectors rounded up to dimBlock
+	vectors []byte
+	wide    []int16
 }
 
 // int8Block is how many dimensions a lane can add up: 64*127*128 < 2^20.
@@ -15,6 +21,18 @@ const int8Block = 64
 // row must lie in 0..q.Rows-1.
 func (p *Int8Query) Reset(q *Query, rows []int) {
 	p.dim, p.rows = q.Dim, selected(q.Rows, rows)
+	p.level = current
+	switch p.level {
+	case levelAVX512:
+		p.tiles.reset(q, rows, p.level, formBytes)
+	case levelAVX2:
+		p.tiles.reset(q, rows, p.level, formWords)
+	default:
+		p.resetWords(q, rows)
+	}
+}
+
+func (p *Int8Query) resetWords(q *Query, rows []int) {
 	groups := (p.rows + laneRows - 1) / laneRows
 	p.words = grow(p.words, groups*p.dim)
 	for g := range groups {
@@ -34,22 +52,70 @@ func (p *Int8Query) Reset(q *Query, rows []int) {
 // Rows returns the number of packed rows.
 func (p *Int8Query) Rows() int { return p.rows }
 
+// Stride returns how many values of Dots belong to a token: Rows, rounded up.
+func (p *Int8Query) Stride() int { return strideOf(p.rows) }
+
 // Dots writes the exact dot products of every token with every packed row:
 //
-//	dst[t*Rows+j] = sum over d of row[j][d] * int8(codes[t*Dim+d])
+//	dst[t*Stride+j] = sum over d of row[j][d] * int8(codes[t*Dim+d])
 //
-// codes holds one token after the other, dst one block of Rows values for
-// each of them.
+// codes holds one token after the other. The values of a token past Rows are
+// undefined.
 func (p *Int8Query) Dots(dst []int32, codes []byte) {
 	tokens := len(codes) / max(p.dim, 1)
-	dst = dst[:tokens*p.rows]
+	dst = dst[:tokens*p.Stride()]
+	switch {
+	case tokens == 0 || p.rows == 0:
+	case p.level == levelGo:
+		p.dotsByWord(dst, codes, tokens)
+	default:
+		p.dotsByTile(dst, codes, tokens)
+	}
+}
+
+// dotsByTile prepares and multiplies some tokens at a time.
+func (p *Int8Query) dotsByTile(dst []int32, codes []byte, tokens int) {
+	dim, stride := p.tiles.dim, p.Stride()
+	step := min(p.tiles.vectorsPerCall(), tokens)
+	if p.tiles.form == formWords {
+		p.wide = grow(p.wide, step*dim)
+	} else {
+		p.vectors = grow(p.vectors, step*dim)
+	}
+	for t := 0; t < tokens; t += step {
+		n := min(step, tokens-t)
+		src := codes[t*p.dim : (t+n)*p.dim]
+		if dim != p.dim {
+			src = p.pad(src, n)
+		}
+		if p.tiles.form == formWords {
+			widen(&p.wide[0], &src[0], n*dim/dimBlock)
+		} else {
+			unsign(&p.vectors[0], &src[0], n*dim/dimBlock)
+		}
+		p.tiles.dots(dst[t*stride:], p.vectors, p.wide, n)
+	}
+}
+
+// pad returns n vectors with dimensions rounded up to dimBlock.
+func (p *Int8Query) pad(codes []byte, n int) []byte {
+	dim := p.tiles.dim
+	p.padded = grow(p.padded, n*dim)
+	for t := range n {
+		copy(p.padded[t*dim:], codes[t*p.dim:(t+1)*p.dim])
+	}
+	return p.padded
+}
+
+func (p *Int8Query) dotsByWord(dst []int32, codes []byte, tokens int) {
 	clear(dst)
+	stride := p.Stride()
 	for g := 0; g*laneRows < p.rows; g++ {
 		words := p.words[g*p.dim : (g+1)*p.dim]
 		lo, hi := g*laneRows, min((g+1)*laneRows, p.rows)
 		for t := range tokens {
 			code := codes[t*p.dim : (t+1)*p.dim]
-			out := dst[t*p.rows+lo : t*p.rows+hi]
+			out := dst[t*stride+lo : t*stride+hi]
 			for d := 0; d < p.dim; d += int8Block {
 				end := min(d+int8Block, p.dim)
 				addLanes(out, int8Sum(words[d:end], code[d:end]))

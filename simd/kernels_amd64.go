@@ -54,6 +54,96 @@ func floatDots32AVX512(dst *float32, stride int, query *float32, vectors *float3
 //go:noescape
 func floatMaxima32AVX512(dst *float32, stride int, query *float32, vectors *float32, n int, dim int)
 
+// bytesDots4AVX512 writes start plus the dot products of unsigned with signed bytes.
+//
+//go:noescape
+func bytesDots4AVX512(dst *int32, stride int, query *int8, start *int32, vectors *byte, n int, dim int)
+
+// bytesDots8AVX512 writes start plus the dot products of unsigned with signed bytes.
+//
+//go:noescape
+func bytesDots8AVX512(dst *int32, stride int, query *int8, start *int32, vectors *byte, n int, dim int)
+
+// bytesDots16AVX512 writes start plus the dot products of unsigned with signed bytes.
+//
+//go:noescape
+func bytesDots16AVX512(dst *int32, stride int, query *int8, start *int32, vectors *byte, n int, dim int)
+
+// bytesDots32AVX512 writes start plus the dot products of unsigned with signed bytes.
+//
+//go:noescape
+func bytesDots32AVX512(dst *int32, stride int, query *int8, start *int32, vectors *byte, n int, dim int)
+
+// bytesDots8AVX2 writes start plus the dot products of bytes up to 63 with -127..127.
+//
+//go:noescape
+func bytesDots8AVX2(dst *int32, stride int, query *int8, start *int32, vectors *byte, n int, dim int)
+
+// bytesDots16AVX2 writes start plus the dot products of bytes up to 63 with -127..127.
+//
+//go:noescape
+func bytesDots16AVX2(dst *int32, stride int, query *int8, start *int32, vectors *byte, n int, dim int)
+
+// bytesDots32AVX2 writes start plus the dot products of bytes up to 63 with -127..127.
+//
+//go:noescape
+func bytesDots32AVX2(dst *int32, stride int, query *int8, start *int32, vectors *byte, n int, dim int)
+
+// wordsDots8AVX2 writes the dot products of 16 bit values of the size of bytes.
+//
+//go:noescape
+func wordsDots8AVX2(dst *int32, stride int, query *int16, vectors *int16, n int, dim int)
+
+// wordsDots16AVX2 writes the dot products of 16 bit values of the size of bytes.
+//
+//go:noescape
+func wordsDots16AVX2(dst *int32, stride int, query *int16, vectors *int16, n int, dim int)
+
+// wordsDots32AVX2 writes the dot products of 16 bit values of the size of bytes.
+//
+//go:noescape
+func wordsDots32AVX2(dst *int32, stride int, query *int16, vectors *int16, n int, dim int)
+
+// decode1AVX2 writes the weights of blocks of 64 codes of 1 bits.
+//
+//go:noescape
+func decode1AVX2(dst *byte, plane0 *byte, plane1 *byte, plane2 *byte, blocks int, weights *[16]byte)
+
+// decode1AVX512 writes the weights of blocks of 64 codes of 1 bits.
+//
+//go:noescape
+func decode1AVX512(dst *byte, plane0 *byte, plane1 *byte, plane2 *byte, blocks int, weights *[16]byte)
+
+// decode2AVX2 writes the weights of blocks of 64 codes of 2 bits.
+//
+//go:noescape
+func decode2AVX2(dst *byte, plane0 *byte, plane1 *byte, plane2 *byte, blocks int, weights *[16]byte)
+
+// decode2AVX512 writes the weights of blocks of 64 codes of 2 bits.
+//
+//go:noescape
+func decode2AVX512(dst *byte, plane0 *byte, plane1 *byte, plane2 *byte, blocks int, weights *[16]byte)
+
+// decode4AVX2 writes the weights of blocks of 64 codes of 4 bits.
+//
+//go:noescape
+func decode4AVX2(dst *byte, plane0 *byte, plane1 *byte, plane2 *byte, blocks int, weights *[16]byte)
+
+// decode4AVX512 writes the weights of blocks of 64 codes of 4 bits.
+//
+//go:noescape
+func decode4AVX512(dst *byte, plane0 *byte, plane1 *byte, plane2 *byte, blocks int, weights *[16]byte)
+
+// unsignAVX512 adds 128 to blocks of 64 bytes.
+//
+//go:noescape
+func unsignAVX512(dst *byte, src *byte, blocks int)
+
+// widenAVX2 extends blocks of 64 int8 values.
+//
+//go:noescape
+func widenAVX2(dst *int16, src *byte, blocks int)
+
 // peakFloatAVX2 measures VFMADD231PS, 8 products each: 12 times every turn.
 //
 //go:noescape

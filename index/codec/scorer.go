@@ -220,7 +220,7 @@ func (s *Scorer) maxima(data []byte, best []float32, arg []int32) error {
 }
 
 func (s *Scorer) maximaResidual(p *payload, best []float32, arg []int32) error {
-	n := len(s.rows)
+	n := s.codes.Stride()
 	s.dots = grow(s.dots, p.rows*n)
 	s.codes.Dots(s.dots, p.body, p.rows)
 	for t := range p.rows {
@@ -250,7 +250,7 @@ func (s *Scorer) maximaResidual(p *payload, best []float32, arg []int32) error {
 }
 
 func (s *Scorer) maximaInt8(p *payload, best []float32, arg []int32) error {
-	n := len(s.rows)
+	n := s.int8s.Stride()
 	s.dots = grow(s.dots, p.rows*n)
 	s.int8s.Dots(s.dots, p.body)
 	for t := range p.rows {
@@ -258,7 +258,7 @@ func (s *Scorer) maximaInt8(p *payload, best []float32, arg []int32) error {
 		if err != nil {
 			return err
 		}
-		for j, dot := range s.dots[t*n : (t+1)*n] {
+		for j, dot := range s.dots[t*n : t*n+len(best)] {
 			if v := scale * float32(s.scales[j]*float32(dot)); v > best[j] {
 				best[j] = v
 				if arg != nil {

@@ -19,7 +19,10 @@ import (
 
 func main() {
 	ConstraintExpr("!noasm")
+	constants()
 	floatKernels()
+	intKernels()
+	decodeKernels()
 	peakKernels()
 	Generate()
 }
@@ -45,9 +48,9 @@ func (t *tile) vectorAt(i, disp int) Mem {
 func (t *tile) panelBytes(disp int) Mem { return Mem{Base: t.panelAt, Disp: disp} }
 
 // emit writes the loops. start fills the sums, step adds to them what follows
-// at the given offsets, and end is left with the results of vector i; its dst
-// points at the vector's place in the output.
-func (t *tile) emit(start func(), step func(vector, panel int), end func(dst Mem, i int)) {
+// at the given offsets, finish is run when they are complete, and end stores
+// the results of vector i at dst.
+func (t *tile) emit(start func(), step func(vector, panel int), finish func(), end func(dst Mem, i int)) {
 	width := GP64() // bytes of a vector
 	Load(Param("dim"), width)
 	if t.elements > 1 {
@@ -89,6 +92,7 @@ func (t *tile) emit(start func(), step func(vector, panel int), end func(dst Mem
 	CMPQ(t.at, width)
 	JB(LabelRef("dims"))
 
+	finish()
 	// The vectors' pointers tell which of them are repetitions.
 	stride := GP64()
 	Load(Param("stride"), stride)
@@ -130,6 +134,9 @@ func registers(n int, wide bool) []VecVirtual {
 	}
 	return r
 }
+
+// nothing is an empty part of a tile.
+func nothing() {}
 
 func function(name, signature, doc string) {
 	TEXT(name, NOSPLIT, signature)
