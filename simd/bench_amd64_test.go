@@ -21,8 +21,12 @@ func BenchmarkKernels(b *testing.B) {
 	const dim, vectors = 128, 120
 	rng := rand.New(rand.NewPCG(1, 1))
 	docs := randomMatrix(rng, vectors, dim)
+	codes := make([]byte, vectors*dim)
+	for i := range codes {
+		codes[i] = byte(rng.Uint32())
+	}
 	for l := levelAVX2; l <= bestLevel(); l++ {
-		floatPeak, _ := peaks(l)
+		floatPeak, intPeak := peaks(l)
 		for _, rows := range []int{4, 8, 16, 32} {
 			query := randomMatrix(rng, rows, dim)
 			name := func(kernel string) string { return fmt.Sprintf("%s/%v/rows=%d", kernel, l, rows) }
@@ -40,6 +44,30 @@ func BenchmarkKernels(b *testing.B) {
 				best := make([]float32, rows)
 				compare(b, rows*vectors, dim, floatPeak, query, docs, func() { q.MaxSim(docs, best) })
 			})
+			b.Run(name("int8"), func(b *testing.B) {
+				defer setLevel(l)()
+				var q Int8Query
+				q.Reset(PackQuery(query), nil)
+				dots := make([]int32, vectors*q.Stride())
+				compare(b, rows*vectors, dim, intPeak, query, docs, func() { q.Dots(dots, codes) })
+			})
+			for _, codeBits := range []int{1, 2, 4} {
+				b.Run(name(fmt.Sprintf("codes%d", codeBits)), func(b *testing.B) {
+					defer setLevel(l)()
+					weights := make([]int8, 1<<codeBits)
+					for i := range weights {
+						weights[i] = int8(i*8%63 - 31)
+					}
+					if codeBits == 4 {
+						weights[15] = 63
+					}
+					var q CodeQuery
+					q.Reset(PackQuery(query), nil, weights)
+					dots := make([]int32, vectors*q.Stride())
+					planes := codes[:PlaneBytes(vectors, dim, codeBits)]
+					compare(b, rows*vectors, dim, intPeak, query, docs, func() { q.Dots(dots, planes, vectors) })
+				})
+			}
 		}
 	}
 }
