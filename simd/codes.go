@@ -67,6 +67,10 @@ type CodeQuery struct {
 	index  []byte       // the codes of a document, byte i of all tokens together
 	sums   []int64
 
+	// The results of some tokens, for Maxima.
+	dots []int32
+	best []float32
+
 	// At other levels.
 	tiles   int8Tiles
 	weights [16]byte // plus the form's offset, as the decoding kernels index them
@@ -164,9 +168,44 @@ func (p *CodeQuery) Dots(dst []int32, planes []byte, tokens int) {
 	}
 }
 
+// Maxima raises best[j] to the largest similarity of packed row j with one of
+// the tokens, whose codes planes holds. scales has Stride values, lines that
+// many for each line of the tokens; those past Rows must be finite.
+func (p *CodeQuery) Maxima(best []float32, planes []byte, tokens []Token, scales, lines []float32) {
+	stride := p.Stride()
+	if len(tokens) == 0 || p.rows == 0 {
+		return
+	}
+	checkLines(tokens, scales, lines, stride)
+	planes = planes[:PlaneBytes(len(tokens), p.dim, p.bits)]
+	if p.level == levelGo {
+		p.dots = grow(p.dots, len(tokens)*stride)
+		p.dotsByTable(p.dots, planes, len(tokens))
+		plainMaxima(best[:p.rows], p.dots, stride, tokens, scales, lines)
+		return
+	}
+	p.best = grow(p.best, stride)
+	copy(p.best, best[:p.rows])
+	p.eachPart(planes, len(tokens), func(t, n int) {
+		p.dots = grow(p.dots, n*stride)
+		p.tiles.dots(p.dots, p.decoded, p.wide, n)
+		p.tiles.maxima(p.best, p.dots, tokens[t:t+n], scales, lines)
+	})
+	copy(best, p.best[:p.rows])
+}
+
 // dotsByTile decodes and multiplies some tokens at a time.
 func (p *CodeQuery) dotsByTile(dst []int32, planes []byte, tokens int) {
-	dim, stride := p.tiles.dim, p.Stride()
+	stride := p.Stride()
+	p.eachPart(planes, tokens, func(t, n int) {
+		p.tiles.dots(dst[t*stride:], p.decoded, p.wide, n)
+	})
+}
+
+// eachPart decodes some tokens at a time and calls use with the first one's
+// number and how many they are.
+func (p *CodeQuery) eachPart(planes []byte, tokens int, use func(t, n int)) {
+	dim := p.tiles.dim
 	if dim != p.dim {
 		planes = p.pad(planes, tokens)
 	}
@@ -190,7 +229,7 @@ func (p *CodeQuery) dotsByTile(dst []int32, planes []byte, tokens int) {
 		if p.tiles.form == formWords {
 			widen(&p.wide[0], &p.decoded[0], n*dim/dimBlock)
 		}
-		p.tiles.dots(dst[t*stride:], p.decoded, p.wide, n)
+		use(t, n)
 	}
 }
 

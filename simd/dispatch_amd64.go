@@ -106,3 +106,19 @@ func unsign(dst, src *byte, blocks int) { unsignAVX512(dst, src, blocks) }
 
 // widen extends blocks of 64 int8 values to 16 bits.
 func widen(dst *int16, src *byte, blocks int) { widenAVX2(dst, src, blocks) }
+
+// scoreMaxima raises a block's maxima to the similarities of n tokens.
+func scoreMaxima(l level, rows int, best *float32, dots *int32, stride int, tokens *int32, n int, scales, lines *float32) {
+	switch {
+	case rows == 8:
+		scoreMaxima8AVX2(best, dots, stride, tokens, n, scales, lines)
+	case rows == 16 && l == levelAVX512:
+		scoreMaxima16AVX512(best, dots, stride, tokens, n, scales, lines)
+	case rows == 16:
+		scoreMaxima16AVX2(best, dots, stride, tokens, n, scales, lines)
+	case l == levelAVX512:
+		scoreMaxima32AVX512(best, dots, stride, tokens, n, scales, lines)
+	default:
+		scoreMaxima32AVX2(best, dots, stride, tokens, n, scales, lines)
+	}
+}

@@ -19,3 +19,5 @@ func decode(level, int, *byte, *byte, *byte, *byte, int, *[16]byte) {}
 func unsign(*byte, *byte, int) {}
 
 func widen(*int16, *byte, int) {}
+
+func scoreMaxima(level, int, *float32, *int32, int, *int32, int, *float32, *float32) {}

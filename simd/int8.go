@@ -12,6 +12,12 @@ type Int8Query struct {
 	padded  []byte    // vectors rounded up to dimBlock
 	vectors []byte
 	wide    []int16
+
+	// The results of some tokens, for Maxima.
+	dots   []int32
+	best   []float32
+	tokens []Token
+	zeros  []float32
 }
 
 // int8Block is how many dimensions a lane can add up: 64*127*128 < 2^20.
@@ -73,9 +79,53 @@ func (p *Int8Query) Dots(dst []int32, codes []byte) {
 	}
 }
 
+// Maxima raises best[j] to the largest similarity of packed row j with one of
+// the tokens: for dot product I, each operation rounded to float32,
+//
+//	factors[t] * (scales[j] * I)
+//
+// scales has Stride values.
+func (p *Int8Query) Maxima(best []float32, codes []byte, factors, scales []float32) {
+	stride := p.Stride()
+	if len(factors) == 0 || p.rows == 0 {
+		return
+	}
+	codes = codes[:len(factors)*p.dim]
+	p.tokens = grow(p.tokens, len(factors))
+	for t, f := range factors {
+		p.tokens[t] = Token{Scale: 1, Factor: f}
+	}
+	p.zeros = grow(p.zeros, stride)
+	clear(p.zeros)
+	checkLines(nil, scales, p.zeros, stride)
+	if p.level == levelGo {
+		p.dots = grow(p.dots, len(factors)*stride)
+		p.dotsByWord(p.dots, codes, len(factors))
+		plainMaxima(best[:p.rows], p.dots, stride, p.tokens, scales, p.zeros)
+		return
+	}
+	p.best = grow(p.best, stride)
+	copy(p.best, best[:p.rows])
+	p.eachPart(codes, len(factors), func(t, n int) {
+		p.dots = grow(p.dots, n*stride)
+		p.tiles.dots(p.dots, p.vectors, p.wide, n)
+		p.tiles.maxima(p.best, p.dots, p.tokens[t:t+n], scales, p.zeros)
+	})
+	copy(best, p.best[:p.rows])
+}
+
 // dotsByTile prepares and multiplies some tokens at a time.
 func (p *Int8Query) dotsByTile(dst []int32, codes []byte, tokens int) {
-	dim, stride := p.tiles.dim, p.Stride()
+	stride := p.Stride()
+	p.eachPart(codes, tokens, func(t, n int) {
+		p.tiles.dots(dst[t*stride:], p.vectors, p.wide, n)
+	})
+}
+
+// eachPart prepares some tokens at a time and calls use with the first one's
+// number and how many they are.
+func (p *Int8Query) eachPart(codes []byte, tokens int, use func(t, n int)) {
+	dim := p.tiles.dim
 	step := min(p.tiles.vectorsPerCall(), tokens)
 	if p.tiles.form == formWords {
 		p.wide = grow(p.wide, step*dim)
@@ -93,7 +143,7 @@ func (p *Int8Query) dotsByTile(dst []int32, codes []byte, tokens int) {
 		} else {
 			unsign(&p.vectors[0], &src[0], n*dim/dimBlock)
 		}
-		p.tiles.dots(dst[t*stride:], p.vectors, p.wide, n)
+		use(t, n)
 	}
 }
 

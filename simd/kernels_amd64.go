@@ -144,6 +144,31 @@ func unsignAVX512(dst *byte, src *byte, blocks int)
 //go:noescape
 func widenAVX2(dst *int16, src *byte, blocks int)
 
+// scoreMaxima8AVX2 raises best to the similarities of n Tokens.
+//
+//go:noescape
+func scoreMaxima8AVX2(best *float32, dots *int32, stride int, tokens *int32, n int, scales *float32, lines *float32)
+
+// scoreMaxima16AVX2 raises best to the similarities of n Tokens.
+//
+//go:noescape
+func scoreMaxima16AVX2(best *float32, dots *int32, stride int, tokens *int32, n int, scales *float32, lines *float32)
+
+// scoreMaxima32AVX2 raises best to the similarities of n Tokens.
+//
+//go:noescape
+func scoreMaxima32AVX2(best *float32, dots *int32, stride int, tokens *int32, n int, scales *float32, lines *float32)
+
+// scoreMaxima16AVX512 raises best to the similarities of n Tokens.
+//
+//go:noescape
+func scoreMaxima16AVX512(best *float32, dots *int32, stride int, tokens *int32, n int, scales *float32, lines *float32)
+
+// scoreMaxima32AVX512 raises best to the similarities of n Tokens.
+//
+//go:noescape
+func scoreMaxima32AVX512(best *float32, dots *int32, stride int, tokens *int32, n int, scales *float32, lines *float32)
+
 // peakFloatAVX2 measures VFMADD231PS, 8 products each: 12 times every turn.
 //
 //go:noescape

@@ -5067,6 +5067,221 @@ block:
 	VZEROUPPER
 	RET
 
+// func scoreMaxima8AVX2(best *float32, dots *int32, stride int, tokens *int32, n int, scales *float32, lines *float32)
+// Requires: AVX
+TEXT ·scoreMaxima8AVX2(SB), NOSPLIT, $0-56
+	MOVQ    best+0(FP), AX
+	MOVQ    dots+8(FP), CX
+	MOVQ    tokens+24(FP), DX
+	MOVQ    scales+40(FP), BX
+	MOVQ    lines+48(FP), SI
+	MOVQ    n+32(FP), DI
+	MOVQ    stride+16(FP), R8
+	SHLQ    $0x02, R8
+	VMOVUPS (AX), Y0
+	VMOVUPS (BX), Y1
+
+token:
+	MOVLQSX      (DX), BX
+	IMULQ        R8, BX
+	ADDQ         SI, BX
+	VBROADCASTSS 4(DX), Y2
+	VBROADCASTSS 8(DX), Y3
+	VMULPS       Y1, Y2, Y2
+	VCVTDQ2PS    (CX), Y4
+	VMULPS       Y4, Y2, Y4
+	VADDPS       (BX), Y4, Y4
+	VMULPS       Y4, Y3, Y4
+	VMAXPS       Y0, Y4, Y0
+	ADDQ         $0x0c, DX
+	ADDQ         R8, CX
+	DECQ         DI
+	JNE          token
+	VMOVUPS      Y0, (AX)
+	VZEROUPPER
+	RET
+
+// func scoreMaxima16AVX2(best *float32, dots *int32, stride int, tokens *int32, n int, scales *float32, lines *float32)
+// Requires: AVX
+TEXT ·scoreMaxima16AVX2(SB), NOSPLIT, $0-56
+	MOVQ    best+0(FP), AX
+	MOVQ    dots+8(FP), CX
+	MOVQ    tokens+24(FP), DX
+	MOVQ    scales+40(FP), BX
+	MOVQ    lines+48(FP), SI
+	MOVQ    n+32(FP), DI
+	MOVQ    stride+16(FP), R8
+	SHLQ    $0x02, R8
+	VMOVUPS (AX), Y0
+	VMOVUPS (BX), Y2
+	VMOVUPS 32(AX), Y1
+	VMOVUPS 32(BX), Y3
+
+token:
+	MOVLQSX      (DX), BX
+	IMULQ        R8, BX
+	ADDQ         SI, BX
+	VBROADCASTSS 4(DX), Y4
+	VBROADCASTSS 8(DX), Y5
+	VMULPS       Y2, Y4, Y6
+	VCVTDQ2PS    (CX), Y7
+	VMULPS       Y7, Y6, Y7
+	VADDPS       (BX), Y7, Y7
+	VMULPS       Y7, Y5, Y7
+	VMAXPS       Y0, Y7, Y0
+	VMULPS       Y3, Y4, Y6
+	VCVTDQ2PS    32(CX), Y7
+	VMULPS       Y7, Y6, Y7
+	VADDPS       32(BX), Y7, Y7
+	VMULPS       Y7, Y5, Y7
+	VMAXPS       Y1, Y7, Y1
+	ADDQ         $0x0c, DX
+	ADDQ         R8, CX
+	DECQ         DI
+	JNE          token
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	VZEROUPPER
+	RET
+
+// func scoreMaxima32AVX2(best *float32, dots *int32, stride int, tokens *int32, n int, scales *float32, lines *float32)
+// Requires: AVX
+TEXT ·scoreMaxima32AVX2(SB), NOSPLIT, $0-56
+	MOVQ    best+0(FP), AX
+	MOVQ    dots+8(FP), CX
+	MOVQ    tokens+24(FP), DX
+	MOVQ    scales+40(FP), BX
+	MOVQ    lines+48(FP), SI
+	MOVQ    n+32(FP), DI
+	MOVQ    stride+16(FP), R8
+	SHLQ    $0x02, R8
+	VMOVUPS (AX), Y0
+	VMOVUPS (BX), Y4
+	VMOVUPS 32(AX), Y1
+	VMOVUPS 32(BX), Y5
+	VMOVUPS 64(AX), Y2
+	VMOVUPS 64(BX), Y6
+	VMOVUPS 96(AX), Y3
+	VMOVUPS 96(BX), Y7
+
+token:
+	MOVLQSX      (DX), BX
+	IMULQ        R8, BX
+	ADDQ         SI, BX
+	VBROADCASTSS 4(DX), Y8
+	VBROADCASTSS 8(DX), Y9
+	VMULPS       Y4, Y8, Y10
+	VCVTDQ2PS    (CX), Y11
+	VMULPS       Y11, Y10, Y11
+	VADDPS       (BX), Y11, Y11
+	VMULPS       Y11, Y9, Y11
+	VMAXPS       Y0, Y11, Y0
+	VMULPS       Y5, Y8, Y10
+	VCVTDQ2PS    32(CX), Y11
+	VMULPS       Y11, Y10, Y11
+	VADDPS       32(BX), Y11, Y11
+	VMULPS       Y11, Y9, Y11
+	VMAXPS       Y1, Y11, Y1
+	VMULPS       Y6, Y8, Y10
+	VCVTDQ2PS    64(CX), Y11
+	VMULPS       Y11, Y10, Y11
+	VADDPS       64(BX), Y11, Y11
+	VMULPS       Y11, Y9, Y11
+	VMAXPS       Y2, Y11, Y2
+	VMULPS       Y7, Y8, Y10
+	VCVTDQ2PS    96(CX), Y11
+	VMULPS       Y11, Y10, Y11
+	VADDPS       96(BX), Y11, Y11
+	VMULPS       Y11, Y9, Y11
+	VMAXPS       Y3, Y11, Y3
+	ADDQ         $0x0c, DX
+	ADDQ         R8, CX
+	DECQ         DI
+	JNE          token
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	VMOVUPS      Y2, 64(AX)
+	VMOVUPS      Y3, 96(AX)
+	VZEROUPPER
+	RET
+
+// func scoreMaxima16AVX512(best *float32, dots *int32, stride int, tokens *int32, n int, scales *float32, lines *float32)
+// Requires: AVX, AVX512F
+TEXT ·scoreMaxima16AVX512(SB), NOSPLIT, $0-56
+	MOVQ    best+0(FP), AX
+	MOVQ    dots+8(FP), CX
+	MOVQ    tokens+24(FP), DX
+	MOVQ    scales+40(FP), BX
+	MOVQ    lines+48(FP), SI
+	MOVQ    n+32(FP), DI
+	MOVQ    stride+16(FP), R8
+	SHLQ    $0x02, R8
+	VMOVUPS (AX), Z0
+	VMOVUPS (BX), Z1
+
+token:
+	MOVLQSX      (DX), BX
+	IMULQ        R8, BX
+	ADDQ         SI, BX
+	VBROADCASTSS 4(DX), Z2
+	VBROADCASTSS 8(DX), Z3
+	VMULPS       Z1, Z2, Z2
+	VCVTDQ2PS    (CX), Z4
+	VMULPS       Z4, Z2, Z4
+	VADDPS       (BX), Z4, Z4
+	VMULPS       Z4, Z3, Z4
+	VMAXPS       Z0, Z4, Z0
+	ADDQ         $0x0c, DX
+	ADDQ         R8, CX
+	DECQ         DI
+	JNE          token
+	VMOVUPS      Z0, (AX)
+	VZEROUPPER
+	RET
+
+// func scoreMaxima32AVX512(best *float32, dots *int32, stride int, tokens *int32, n int, scales *float32, lines *float32)
+// Requires: AVX, AVX512F
+TEXT ·scoreMaxima32AVX512(SB), NOSPLIT, $0-56
+	MOVQ    best+0(FP), AX
+	MOVQ    dots+8(FP), CX
+	MOVQ    tokens+24(FP), DX
+	MOVQ    scales+40(FP), BX
+	MOVQ    lines+48(FP), SI
+	MOVQ    n+32(FP), DI
+	MOVQ    stride+16(FP), R8
+	SHLQ    $0x02, R8
+	VMOVUPS (AX), Z0
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(AX), Z1
+	VMOVUPS 64(BX), Z3
+
+token:
+	MOVLQSX      (DX), BX
+	IMULQ        R8, BX
+	ADDQ         SI, BX
+	VBROADCASTSS 4(DX), Z4
+	VBROADCASTSS 8(DX), Z5
+	VMULPS       Z2, Z4, Z6
+	VCVTDQ2PS    (CX), Z7
+	VMULPS       Z7, Z6, Z7
+	VADDPS       (BX), Z7, Z7
+	VMULPS       Z7, Z5, Z7
+	VMAXPS       Z0, Z7, Z0
+	VMULPS       Z3, Z4, Z6
+	VCVTDQ2PS    64(CX), Z7
+	VMULPS       Z7, Z6, Z7
+	VADDPS       64(BX), Z7, Z7
+	VMULPS       Z7, Z5, Z7
+	VMAXPS       Z1, Z7, Z1
+	ADDQ         $0x0c, DX
+	ADDQ         R8, CX
+	DECQ         DI
+	JNE          token
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VZEROUPPER
+	RET
+
 // func peakFloatAVX2(turns int)
 // Requires: AVX, FMA3
 TEXT ·peakFloatAVX2(SB), NOSPLIT, $0-8

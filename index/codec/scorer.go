@@ -34,7 +34,7 @@ type Scorer struct {
 	floats simd.FloatQuery
 	codes  simd.CodeQuery
 	int8s  simd.Int8Query
-	scales []float32 // row scale, times the weight scale for residual kinds
+	scales []float32 // row scale, times the weight scale for residual kinds; zeros up to the stride
 
 	// The line of a cell holds S for the rows in use. lineOf[cell] is its
 	// number + 1, 0 if it was not needed so far.
@@ -50,6 +50,8 @@ type Scorer struct {
 
 	dots      []int32
 	floatDots []float32
+	tokens    []simd.Token
+	factors   []float32
 	best      []float32
 	vectors   []float32
 }
@@ -181,23 +183,31 @@ func (s *Scorer) use(rows []int) error {
 	case s.book.kind.bits() > 0:
 		s.codes.Reset(s.query, s.rows, s.book.levels.weights)
 	}
+	s.scales = append(s.scales, make([]float32, s.stride()-len(s.scales))...)
 	s.packed = true
 	return nil
 }
 
-// line returns the similarities of a cell with the rows in use.
-func (s *Scorer) line(cell uint32) []float32 {
-	n := s.floats.Stride()
-	at := int(s.lineOf[cell])
-	if at == 0 {
-		start := len(s.lines)
-		s.lines = slices.Grow(s.lines, n)[:start+n]
-		s.floats.Dots(s.lines[start:], s.book.floats.Slice(int(cell), int(cell)+1))
-		s.touched = append(s.touched, cell)
-		at = len(s.touched)
-		s.lineOf[cell] = int32(at)
+// stride returns the number of values that a line or a vector's dot products
+// take.
+func (s *Scorer) stride() int {
+	if s.book.kind == Int8 {
+		return s.int8s.Stride()
 	}
-	return s.lines[(at-1)*n : at*n]
+	return s.floats.Stride()
+}
+
+// line returns the number of the line of a cell.
+func (s *Scorer) line(cell uint32) int32 {
+	if at := s.lineOf[cell]; at != 0 {
+		return at - 1
+	}
+	n, start := s.stride(), len(s.lines)
+	s.lines = slices.Grow(s.lines, n)[:start+n]
+	s.floats.Dots(s.lines[start:], s.book.floats.Slice(int(cell), int(cell)+1))
+	s.touched = append(s.touched, cell)
+	s.lineOf[cell] = int32(len(s.touched))
+	return s.lineOf[cell] - 1
 }
 
 // maxima computes the maxima of the rows in use; arg may be nil.
@@ -220,10 +230,34 @@ func (s *Scorer) maxima(data []byte, best []float32, arg []int32) error {
 }
 
 func (s *Scorer) maximaResidual(p *payload, best []float32, arg []int32) error {
-	n := s.codes.Stride()
+	if err := s.readTokens(p); err != nil {
+		return err
+	}
+	if arg == nil {
+		s.codes.Maxima(best, p.body, s.tokens, s.scales, s.lines)
+		return nil
+	}
+	n := s.stride()
 	s.dots = grow(s.dots, p.rows*n)
 	s.codes.Dots(s.dots, p.body, p.rows)
-	for t := range p.rows {
+	for t, token := range s.tokens {
+		line, dots := s.lines[int(token.Line)*n:], s.dots[t*n:]
+		for j, b := range best {
+			step := float32(s.scales[j] * token.Scale)
+			// The conversions keep the compiler from fusing operations, which
+			// would round differently on some machines.
+			if v := token.Factor * float32(line[j]+float32(step*float32(dots[j]))); v > b {
+				best[j], arg[j] = v, int32(t)
+			}
+		}
+	}
+	return nil
+}
+
+// readTokens reads the cells and factors of a residual payload.
+func (s *Scorer) readTokens(p *payload) error {
+	s.tokens = grow(s.tokens, p.rows)
+	for t := range s.tokens {
 		cell, err := s.book.cell(p, t)
 		if err != nil {
 			return err
@@ -232,38 +266,30 @@ func (s *Scorer) maximaResidual(p *payload, best []float32, arg []int32) error {
 		if err != nil {
 			return err
 		}
-		scale := s.book.cellScale[cell]
-		line, dots := s.line(cell), s.dots[t*n:(t+1)*n]
-		for j, b := range best {
-			step := s.scales[j] * scale
-			// The conversions keep the compiler from fusing operations, which
-			// would round differently on some machines.
-			if v := factor * float32(line[j]+float32(step*float32(dots[j]))); v > b {
-				best[j] = v
-				if arg != nil {
-					arg[j] = int32(t)
-				}
-			}
-		}
+		s.tokens[t] = simd.Token{Line: s.line(cell), Scale: s.book.cellScale[cell], Factor: factor}
 	}
 	return nil
 }
 
 func (s *Scorer) maximaInt8(p *payload, best []float32, arg []int32) error {
-	n := s.int8s.Stride()
-	s.dots = grow(s.dots, p.rows*n)
-	s.int8s.Dots(s.dots, p.body)
-	for t := range p.rows {
-		scale, err := s.book.factor(p, t)
-		if err != nil {
+	s.factors = grow(s.factors, p.rows)
+	for t := range s.factors {
+		var err error
+		if s.factors[t], err = s.book.factor(p, t); err != nil {
 			return err
 		}
+	}
+	if arg == nil {
+		s.int8s.Maxima(best, p.body, s.factors, s.scales)
+		return nil
+	}
+	n := s.stride()
+	s.dots = grow(s.dots, p.rows*n)
+	s.int8s.Dots(s.dots, p.body)
+	for t, factor := range s.factors {
 		for j, dot := range s.dots[t*n : t*n+len(best)] {
-			if v := scale * float32(s.scales[j]*float32(dot)); v > best[j] {
-				best[j] = v
-				if arg != nil {
-					arg[j] = int32(t)
-				}
+			if v := factor * float32(s.scales[j]*float32(dot)); v > best[j] {
+				best[j], arg[j] = v, int32(t)
 			}
 		}
 	}
@@ -282,7 +308,7 @@ func (s *Scorer) maximaFloat32(p *payload, best []float32, arg []int32) error {
 		s.floats.Maxima(best, m)
 		return nil
 	}
-	n := s.floats.Stride()
+	n := s.stride()
 	s.floatDots = grow(s.floatDots, p.rows*n)
 	s.floats.Dots(s.floatDots, m)
 	for t := range p.rows {

@@ -23,6 +23,7 @@ func main() {
 	floatKernels()
 	intKernels()
 	decodeKernels()
+	scoreKernels()
 	peakKernels()
 	Generate()
 }
