@@ -210,7 +210,7 @@ func (p *CodeQuery) eachPart(planes []byte, tokens int, use func(t, n int)) {
 		planes = p.pad(planes, tokens)
 	}
 	size := tokens * dim / 8 // of plane 0
-	step := min(p.tiles.vectorsPerCall(), tokens)
+	step := p.tiles.vectorsPerCall(tokens)
 	p.decoded = grow(p.decoded, step*dim)
 	if p.tiles.form == formWords {
 		p.wide = grow(p.wide, step*dim)

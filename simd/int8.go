@@ -126,7 +126,7 @@ func (p *Int8Query) dotsByTile(dst []int32, codes []byte, tokens int) {
 // number and how many they are.
 func (p *Int8Query) eachPart(codes []byte, tokens int, use func(t, n int)) {
 	dim := p.tiles.dim
-	step := min(p.tiles.vectorsPerCall(), tokens)
+	step := p.tiles.vectorsPerCall(tokens)
 	if p.tiles.form == formWords {
 		p.wide = grow(p.wide, step*dim)
 	} else {

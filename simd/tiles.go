@@ -63,7 +63,7 @@ func (p *int8Tiles) reset(q *Query, rows []int, l level, f form) {
 			sum += int32(c)
 		}
 		p.start[j] = -f.offset() * sum
-		at, step := first*p.dim+(j-first)*group, lanes*group
+		at, step := first*p.dim+p.slot(lanes, j-first)*group, lanes*group
 		if f == formWords {
 			for d := 0; d < len(codes); d += group {
 				p.words[at], p.words[at+1] = int16(codes[d]), int16(codes[d+1])
@@ -92,29 +92,44 @@ func (p *int8Tiles) group(lanes int) int {
 	switch {
 	case p.form == formWords:
 		return 2
-	case p.form == formBytes && lanes < 16:
-		return 64 / lanes
+	case p.form == formBytes && lanes == 4:
+		return 16
+	case p.form == formBytes && lanes < 32:
+		return 8
 	}
 	return 4
 }
 
-// vectorsPerCall returns how many vectors to prepare at a time.
-func (p *int8Tiles) vectorsPerCall() int {
-	return max(scratchBytes/p.dim/tileVectors, 1) * tileVectors
+// slot returns where a row's dimensions lie among those of the block. The
+// AVX-512 kernel for 16 rows, with two registers of 8 rows each, adds up sums
+// most easily when pairs of rows alternate between the registers.
+func (p *int8Tiles) slot(lanes, row int) int {
+	if p.form == formBytes && lanes == 16 {
+		return row/2%2*8 + row/4*2 + row%2
+	}
+	return row
+}
+
+// vectorsPerCall returns how many of n vectors to prepare at a time, rounded
+// up to whole tiles.
+func (p *int8Tiles) vectorsPerCall(n int) int {
+	most := max(scratchBytes/p.dim/tileVectors, 1) * tileVectors
+	return min(most, roundUp(n, tileVectors))
 }
 
 // dots writes the dot products of n vectors, in vectors or, as words, in
-// wide, with all rows.
+// wide, with all rows. Those have room for n rounded up to whole tiles, whose
+// contents do not matter.
 func (p *int8Tiles) dots(dst []int32, vectors []byte, wide []int16, n int) {
 	stride := strideOf(p.rows)
 	dst = dst[:n*stride]
 	for first := 0; first < p.rows; first += largestBlock {
 		lanes := p.blockOf(p.rows - first)
 		if p.form == formWords {
-			wordsDots(lanes, &dst[first], stride, &p.words[first*p.dim], &wide[:n*p.dim][0], n, p.dim)
+			wordsDots(lanes, &dst[first], stride, &p.words[first*p.dim], &wide[:roundUp(n, tileVectors)*p.dim][0], n, p.dim)
 		} else {
 			bytesDots(p.level, lanes, &dst[first], stride, &p.bytes[first*p.dim], &p.start[first],
-				&vectors[:n*p.dim][0], n, p.dim)
+				&vectors[:roundUp(n, tileVectors)*p.dim][0], n, p.dim)
 		}
 	}
 }

@@ -11,7 +11,8 @@ import (
 
 // Constants of the kernels.
 var (
-	quarters Mem // dword i*4+j is j*4+i
+	quarters Mem // dword 4*i+k is 4*k+i
+	eighths  Mem // quadword 4*i+k is 2*k+i
 	spread   Mem // byte i of a dword eight times, for i = 0 to 3
 	eachBit  Mem // byte i has bit i%8 only, for one quadword
 	pairs    Mem // byte i is 2*i, for one quadword
@@ -22,6 +23,10 @@ func constants() {
 	quarters = GLOBL("quarters", attr.RODATA|attr.NOPTR)
 	for i := range 16 {
 		DATA(4*i, U32(i%4*4+i/4))
+	}
+	eighths = GLOBL("eighths", attr.RODATA|attr.NOPTR)
+	for i := range 8 {
+		DATA(8*i, U64(i%4*2+i/4))
 	}
 	spread = GLOBL("spread", attr.RODATA|attr.NOPTR)
 	for i := range 4 {
@@ -50,36 +55,42 @@ func decodeKernels() {
 	convertKernels()
 }
 
-// planes are the pointers of a decoding loop.
+// planes are the operands of a decoding loop.
 type planes struct {
-	bits             int
-	dst              Register
-	zero, one, lower Register
-	weights          Mem
+	bits                  int
+	dst, zero, one, lower Mem // of the next block
+	weights               Mem
 }
 
 func decodeKernel(bits int, level string, emit func(planes) (block func())) {
 	name := fmt.Sprintf("decode%d%s", bits, level)
 	function(name, "func(dst, plane0, plane1, plane2 *byte, blocks int, weights *[16]byte)",
 		fmt.Sprintf("%s writes the weights of blocks of 64 codes of %d bits.", name, bits))
-	p := planes{bits: bits, dst: GP64(), zero: GP64(), one: GP64(), lower: GP64()}
-	blocks, weights := GP64(), GP64()
-	Load(Param("dst"), p.dst)
-	Load(Param("plane0"), p.zero)
-	Load(Param("plane1"), p.one)
-	Load(Param("plane2"), p.lower)
-	Load(Param("blocks"), blocks)
+	at := GP64() // in plane 0
+	load := func(param string, scale uint8) Mem {
+		p := GP64()
+		Load(Param(param), p)
+		return Mem{Base: p, Index: at, Scale: scale}
+	}
+	p := planes{bits: bits, dst: load("dst", 8), zero: load("plane0", 1)}
+	if bits > 1 {
+		p.one = load("plane1", 1)
+	}
+	if bits == 4 {
+		p.lower = load("plane2", 2)
+	}
+	end, weights := GP64(), GP64()
+	Load(Param("blocks"), end)
+	SHLQ(U8(3), end)
 	Load(Param("weights"), weights)
 	p.weights = Mem{Base: weights}
+	XORQ(at, at)
 	block := emit(p)
 	Label("block")
 	block()
-	ADDQ(U8(64), p.dst)
-	ADDQ(U8(8), p.zero)
-	ADDQ(U8(8), p.one)
-	ADDQ(U8(16), p.lower)
-	DECQ(blocks)
-	JNE(LabelRef("block"))
+	ADDQ(U8(8), at)
+	CMPQ(at, end)
+	JB(LabelRef("block"))
 	VZEROUPPER()
 	RET()
 }
@@ -96,19 +107,19 @@ func decodeAVX512(p planes) func() {
 	case 1:
 		w0, w1 := weight(0), weight(8)
 		return func() {
-			KMOVQ(Mem{Base: p.zero}, a)
+			KMOVQ(p.zero, a)
 			VPBLENDMB(w1, w0, a, out)
-			VMOVDQU32(out, Mem{Base: p.dst})
+			VMOVDQU32(out, p.dst)
 		}
 	case 2:
 		w0, w1, w2, w3 := weight(0), weight(4), weight(8), weight(12)
 		return func() {
-			KMOVQ(Mem{Base: p.zero}, a)
-			KMOVQ(Mem{Base: p.one}, b)
+			KMOVQ(p.zero, a)
+			KMOVQ(p.one, b)
 			VPBLENDMB(w1, w0, b, out)
 			VPBLENDMB(w3, w2, b, other)
 			VPBLENDMB(other, out, a, out)
-			VMOVDQU32(out, Mem{Base: p.dst})
+			VMOVDQU32(out, p.dst)
 		}
 	}
 	table, shifts, three, four, eight := ZMM(), ZMM(), ZMM(), ZMM(), ZMM()
@@ -118,15 +129,15 @@ func decodeAVX512(p planes) func() {
 	VPBROADCASTD(masks.Offset(4), four)
 	VPBROADCASTD(masks.Offset(8), eight)
 	return func() {
-		KMOVQ(Mem{Base: p.zero}, a)
-		KMOVQ(Mem{Base: p.one}, b)
-		VPMOVZXWQ(Mem{Base: p.lower}, out) // two bytes hold eight lower parts
+		KMOVQ(p.zero, a)
+		KMOVQ(p.one, b)
+		VPMOVZXWQ(p.lower, out) // two bytes hold eight lower parts
 		VPMULTISHIFTQB(out, shifts, out)
 		VPANDD(three, out, out)
 		VPADDB(eight, out, a, out)
 		VPADDB(four, out, b, out)
 		VPERMB(table, out, out)
-		VMOVDQU32(out, Mem{Base: p.dst})
+		VMOVDQU32(out, p.dst)
 	}
 }
 
@@ -149,14 +160,14 @@ func decodeAVX2(p planes) func() {
 	code, part := YMM(), YMM()
 	return func() {
 		for half := range 2 {
-			place(Mem{Base: p.zero, Disp: 4 * half}, eight, code)
+			place(p.zero.Offset(4*half), eight, code)
 			if p.bits > 1 {
-				place(Mem{Base: p.one, Disp: 4 * half}, four, part)
+				place(p.one.Offset(4*half), four, part)
 				VPOR(part, code, code)
 			}
 			if p.bits == 4 { // a byte holds four lower parts
 				shifted := YMM()
-				VPMOVZXBD(Mem{Base: p.lower, Disp: 8 * half}, part)
+				VPMOVZXBD(p.lower.Offset(8*half), part)
 				VPSLLD(U8(6), part, shifted)
 				VPOR(shifted, part, part)
 				VPSLLD(U8(12), part, shifted)
@@ -165,7 +176,7 @@ func decodeAVX2(p planes) func() {
 				VPOR(part, code, code)
 			}
 			VPSHUFB(code, table, part)
-			VMOVDQU(part, Mem{Base: p.dst, Disp: 32 * half})
+			VMOVDQU(part, p.dst.Offset(32*half))
 		}
 	}
 }

@@ -57,7 +57,7 @@ func floatKernel(name string, wide bool, rows, vectors int, maxima bool) {
 				VFMADD231PS(q, value, sums[i*parts+j])
 			}
 		}
-	}, nothing, func(dst Mem, i int) {
+	}, func(dst Mem, i int) {
 		for j := range parts {
 			s := sums[i*parts+j]
 			if maxima {

@@ -16,10 +16,12 @@ import (
 //	wordsDotsNAVX2     any bytes, each stored as 16 bits
 //
 // The products of one step lie side by side in the query: 4 bytes of each row
-// of the block, or 2 words. Small blocks have more bytes of each row there,
-// whose sums are added up at the end, so that a register is full.
+// of the block, or 2 words; more of each row where a block has too few rows to
+// fill the registers, whose sums are added up at the end.
+//
+// The vectors' memory goes on for tileVectors.
 func intKernels() {
-	for _, s := range []struct{ rows, vectors int }{{4, 8}, {8, 8}, {16, 8}, {32, 6}} {
+	for _, s := range []struct{ rows, vectors int }{{4, 12}, {8, 12}, {16, 6}, {32, 6}} {
 		bytesKernel512(s.rows, s.vectors)
 	}
 	for _, s := range []struct{ rows, vectors int }{{8, 6}, {16, 3}, {32, 2}} {
@@ -32,24 +34,34 @@ func intKernels() {
 
 const bytesSignature = "func(dst *int32, stride int, query *int8, start *int32, vectors *byte, n, dim int)"
 
+// bytesKernel512 puts 4 bytes of each of 32 rows or 8 of 16 rows in two
+// registers, 8 of 8 rows or 16 of 4 rows in one, and multiplies them with as
+// many bytes of a vector.
 func bytesKernel512(rows, vectors int) {
 	name := fmt.Sprintf("bytesDots%dAVX512", rows)
 	function(name, bytesSignature, name+" writes start plus the dot products of unsigned with signed bytes.")
-	parts := max(rows/16, 1)
+	parts := 1
+	if rows >= 16 {
+		parts = 2
+	}
 	group := 64 * parts / rows // bytes of a row in a step
 	t := tile{vectors: vectors, elements: 1, unroll: 8 * min(group, 8), step: group, panel: 64 * parts}
 	sums, query, value := registers(vectors*parts, true), registers(parts, true), ZMM()
-	t.emit(func() {
-		if group > 4 {
+	start := func() Mem {
+		p := GP64()
+		Load(Param("start"), p)
+		return Mem{Base: p}
+	}
+	t.emitPadded(func() {
+		if rows < 32 {
 			for _, s := range sums {
 				VPXORD(s, s, s)
 			}
 			return
 		}
-		start := GP64()
-		Load(Param("start"), start)
+		start := start()
 		for i, s := range sums {
-			VMOVDQU32(Mem{Base: start, Disp: 64 * (i % parts)}, s)
+			VMOVDQU32(start.Offset(64*(i%parts)), s)
 		}
 	}, func(vector, panel int) {
 		for j, q := range query {
@@ -69,50 +81,63 @@ func bytesKernel512(rows, vectors int) {
 			}
 		}
 	}, func() {
-		if group == 16 {
-			addQuarters(sums)
+		switch rows {
+		case 16: // each row has two sums, side by side
+			start := start()
+			for i := 0; i < len(sums); i += 2 {
+				a, b := sums[i], sums[i+1]
+				VSHUFPS(U8(0x88), b, a, value)
+				VSHUFPS(U8(0xdd), b, a, a)
+				VPADDD(value, a, a)
+				VPADDD(start, a, a)
+			}
+		case 8: // the same; of two vectors, each quarter gets two rows
+			first, order := ZMM(), ZMM()
+			VBROADCASTI64X4(start(), first)
+			VMOVDQU32(eighths, order)
+			for i := 0; i < len(sums); i += 2 {
+				a, b := sums[i], sums[i+1]
+				VSHUFPS(U8(0x88), b, a, value)
+				VSHUFPS(U8(0xdd), b, a, a)
+				VPADDD(value, a, a)
+				VPERMQ(a, order, a)
+				VPADDD(first, a, a)
+			}
+		case 4:
+			first := ZMM()
+			VBROADCASTI32X4(start(), first)
+			addQuarters(sums, first)
 		}
 	}, func(dst Mem, i int) {
-		switch group {
+		switch rows {
 		case 4:
-			for j := range parts {
-				VMOVDQU32(sums[i*parts+j], dst.Offset(64*j))
-			}
-		case 8: // each row has two sums
-			start, s := GP64(), sums[i]
-			VPSRLQ(U8(32), s, value)
-			VPADDD(value, s, s)
-			VPMOVQD(s, value.AsY())
-			Load(Param("start"), start)
-			VPADDD(Mem{Base: start}, value.AsY(), value.AsY())
-			VMOVDQU(value.AsY(), dst)
-		case 16:
 			VEXTRACTI32X4(U8(i%4), sums[i/4*4], dst)
+		case 8:
+			VEXTRACTI64X4(U8(i%2), sums[i/2*2], dst)
+		case 16:
+			VMOVDQU32(sums[2*i], dst)
+		case 32:
+			VMOVDQU32(sums[2*i], dst)
+			VMOVDQU32(sums[2*i+1], dst.Offset(64))
 		}
 	})
 }
 
 // addQuarters leaves the sums of vectors i to i+3, each start plus four sums of
-// four rows, in the four quarters of register i.
-func addQuarters(sums []VecVirtual) {
-	order, start, pointer := ZMM(), ZMM(), GP64()
-	VMOVDQU32(quarters, order)
-	Load(Param("start"), pointer)
-	VBROADCASTI32X4(Mem{Base: pointer}, start)
-	a, b := ZMM(), ZMM()
+// four rows, in the quarters of register i.
+func addQuarters(sums []VecVirtual, start VecVirtual) {
+	index, a, b := ZMM(), ZMM(), ZMM()
+	VMOVDQU32(quarters, index)
 	for ; len(sums) > 0; sums = sums[4:] {
-		// A quarter is a row. Pairs of sums of vectors 0 and 1, then of 2 and 3 ...
-		VPUNPCKLDQ(sums[1], sums[0], a)
-		VPUNPCKHDQ(sums[1], sums[0], b)
-		VPADDD(a, b, sums[0])
-		VPUNPCKLDQ(sums[3], sums[2], a)
-		VPUNPCKHDQ(sums[3], sums[2], b)
-		VPADDD(a, b, sums[2])
-		// ... and whole sums of vectors 0 to 3.
+		for _, pair := range [][]VecVirtual{sums[:2], sums[2:4]} {
+			VPUNPCKLDQ(pair[1], pair[0], a)
+			VPUNPCKHDQ(pair[1], pair[0], b)
+			VPADDD(a, b, pair[0])
+		}
 		VPUNPCKLQDQ(sums[2], sums[0], a)
 		VPUNPCKHQDQ(sums[2], sums[0], b)
 		VPADDD(a, b, sums[0])
-		VPERMD(sums[0], order, sums[0])
+		VPERMD(sums[0], index, sums[0])
 		VPADDD(start, sums[0], sums[0])
 	}
 }
@@ -127,7 +152,7 @@ func bytesKernel2(rows, vectors int) {
 	VPCMPEQW(ones, ones, ones)
 	VPSRLW(U8(15), ones, ones)
 	first, second, a, b := YMM(), YMM(), YMM(), YMM()
-	t.emit(func() {
+	t.emitPadded(func() {
 		start := GP64()
 		Load(Param("start"), start)
 		for i, s := range sums {
@@ -160,7 +185,7 @@ func wordsKernel2(rows, vectors int) {
 	t := tile{vectors: vectors, elements: 2, unroll: 32, step: 4, panel: 4 * rows}
 	sums, query := registers(vectors*parts, false), registers(parts, false)
 	value, product := YMM(), YMM()
-	t.emit(func() {
+	t.emitPadded(func() {
 		for _, s := range sums {
 			VPXOR(s, s, s)
 		}

@@ -6,9 +6,6 @@
 // registers, and for each step of dimensions multiplies values of the rows,
 // which lie side by side in memory, with a value of each vector, broadcast.
 // No sum is ever made across a register's lanes before the end.
-//
-// The last tile of a matrix repeats its last vector as often as needed, so
-// that every tile is whole and nothing past the end is read or written.
 package main
 
 import (
@@ -36,32 +33,74 @@ type tile struct {
 	step     int // bytes of a vector that one step takes
 	panel    int // bytes of the query that one step takes
 
+	width       Register // bytes of a vector
 	base        []Register
 	panelAt, at Register
+	padded      bool
 }
 
 // vectorAt is the operand for the bytes of vector i at the given distance from
 // the current ones, panelBytes the same for the query.
 func (t *tile) vectorAt(i, disp int) Mem {
+	if t.padded {
+		m := Mem{Base: t.base[i/perBase], Disp: disp}
+		if i%perBase > 0 {
+			m.Index, m.Scale = t.width, uint8(i%perBase)
+		}
+		return m
+	}
 	return Mem{Base: t.base[i], Index: t.at, Scale: 1, Disp: disp}
 }
 
 func (t *tile) panelBytes(disp int) Mem { return Mem{Base: t.panelAt, Disp: disp} }
 
-// emit writes the loops. start fills the sums, step adds to them what follows
-// at the given offsets, finish is run when they are complete, and end stores
-// the results of vector i at dst.
-func (t *tile) emit(start func(), step func(vector, panel int), finish func(), end func(dst Mem, i int)) {
-	width := GP64() // bytes of a vector
-	Load(Param("dim"), width)
+// perBase is how many vectors of a padded tile share a base register, being
+// 0, 1 and 2 widths away.
+const perBase = 3
+
+// load begins a kernel: the width of a vector and the first one's place.
+func (t *tile) load() (current Register) {
+	t.width = GP64()
+	Load(Param("dim"), t.width)
 	if t.elements > 1 {
-		SHLQ(U8(log2(t.elements)), width)
+		SHLQ(U8(log2(t.elements)), t.width)
 	}
-	current, last := GP64(), GP64()
+	current = GP64()
 	Load(Param("vectors"), current)
+	t.panelAt, t.at = GP64(), GP64()
+	return current
+}
+
+// inner is the loop over the dimensions.
+func (t *tile) inner(step func(vector, panel int)) {
+	Load(Param("query"), t.panelAt)
+	XORQ(t.at, t.at)
+	Label("dims")
+	for offset := 0; offset < t.unroll; offset += t.step {
+		step(offset, offset/t.step*t.panel)
+	}
+	ADDQ(I32(t.unroll/t.step*t.panel), t.panelAt)
+	if t.padded {
+		for _, p := range t.base {
+			ADDQ(U8(t.unroll), p)
+		}
+	}
+	ADDQ(U8(t.unroll), t.at)
+	CMPQ(t.at, t.width)
+	JB(LabelRef("dims"))
+}
+
+// emit writes the loops. start fills the sums, step adds to them what follows
+// at the given offsets, and end stores the results of vector i at dst.
+//
+// The last tile repeats the last vector as often as needed, so that every tile
+// is whole and nothing past the end is read.
+func (t *tile) emit(start func(), step func(vector, panel int), end func(dst Mem, i int)) {
+	current := t.load()
+	last := GP64()
 	Load(Param("n"), last)
 	DECQ(last)
-	IMULQ(width, last)
+	IMULQ(t.width, last)
 	ADDQ(current, last)
 	out := GP64()
 	Load(Param("dst"), out)
@@ -73,27 +112,15 @@ func (t *tile) emit(start func(), step func(vector, panel int), finish func(), e
 		if i == 0 {
 			MOVQ(current, p)
 		} else {
-			LEAQ(Mem{Base: t.base[i-1], Index: width, Scale: 1}, p)
+			LEAQ(Mem{Base: t.base[i-1], Index: t.width, Scale: 1}, p)
 			CMPQ(p, last)
 			CMOVQHI(last, p)
 		}
 		t.base = append(t.base, p)
 	}
-	t.panelAt, t.at = GP64(), GP64()
-	Load(Param("query"), t.panelAt)
-	XORQ(t.at, t.at)
 	start()
+	t.inner(step)
 
-	Label("dims")
-	for offset := 0; offset < t.unroll; offset += t.step {
-		step(offset, offset/t.step*t.panel)
-	}
-	ADDQ(I32(t.unroll/t.step*t.panel), t.panelAt)
-	ADDQ(U8(t.unroll), t.at)
-	CMPQ(t.at, width)
-	JB(LabelRef("dims"))
-
-	finish()
 	// The vectors' pointers tell which of them are repetitions.
 	stride := GP64()
 	Load(Param("stride"), stride)
@@ -107,9 +134,52 @@ func (t *tile) emit(start func(), step func(vector, panel int), finish func(), e
 		end(Mem{Base: out}, i)
 	}
 	ADDQ(stride, out)
-	LEAQ(Mem{Base: t.base[t.vectors-1], Index: width, Scale: 1}, current)
+	LEAQ(Mem{Base: t.base[t.vectors-1], Index: t.width, Scale: 1}, current)
 	CMPQ(current, last)
 	JBE(LabelRef("tile"))
+	Label("done")
+	VZEROUPPER()
+	RET()
+}
+
+// emitPadded is emit for vectors whose memory goes on to the end of a tile:
+// what lies there is read and ignored. finish is run when sums are complete.
+func (t *tile) emitPadded(start func(), step func(vector, panel int), finish func(), end func(dst Mem, i int)) {
+	t.padded = true
+	current := t.load()
+	left, out := GP64(), GP64()
+	Load(Param("n"), left)
+	Load(Param("dst"), out)
+
+	Label("tile")
+	t.base = nil
+	for i := 0; i < t.vectors; i += perBase {
+		p := GP64()
+		if i == 0 {
+			MOVQ(current, p)
+		} else {
+			LEAQ(Mem{Base: t.base[len(t.base)-1], Index: t.width, Scale: 2}, p)
+			ADDQ(t.width, p)
+		}
+		t.base = append(t.base, p)
+	}
+	start()
+	t.inner(step)
+	finish()
+
+	stride := GP64()
+	Load(Param("stride"), stride)
+	SHLQ(U8(2), stride)
+	for i := range t.vectors {
+		end(Mem{Base: out}, i)
+		ADDQ(stride, out)
+		DECQ(left)
+		JEQ(LabelRef("done"))
+	}
+	tileBytes := GP64()
+	IMUL3Q(U8(t.vectors), t.width, tileBytes)
+	ADDQ(tileBytes, current)
+	JMP(LabelRef("tile"))
 	Label("done")
 	VZEROUPPER()
 	RET()
