@@ -46,32 +46,50 @@ type Query struct {
 	Text string
 }
 
-// Options says what to open and how much memory a file may claim.
+// Limits bound what a small compressed file can make a reader allocate. All
+// are bytes after decompression.
+type Limits struct {
+	// MaxLine is the longest line, and the longest TREC document or topic.
+	MaxLine int
+	// MaxFile is the size of a file that is loaded whole: queries, judgements,
+	// runs and lists of ids. Documents are read one by one and have none.
+	MaxFile int64
+}
+
+// DefaultLimits returns lines of up to 64 MiB and files of up to 2 GiB.
+func DefaultLimits() Limits {
+	return Limits{MaxLine: 64 << 20, MaxFile: 2 << 30}
+}
+
+// Validate reports every limit that lets nothing through.
+func (l Limits) Validate() error {
+	var faults []error
+	if l.MaxLine < 1 {
+		faults = append(faults, fmt.Errorf("dataset: MaxLine is %d, want at least 1 byte", l.MaxLine))
+	}
+	if l.MaxFile < 1 {
+		faults = append(faults, fmt.Errorf("dataset: MaxFile is %d, want at least 1 byte", l.MaxFile))
+	}
+	return errors.Join(faults...)
+}
+
+// Options says what to open and how much memory its files may claim.
 type Options struct {
 	// Split names the judgements to load where a folder has several: "dev"
 	// stands for qrels/dev.tsv or qrels.dev.tsv. When empty it is the one
 	// without a name, else the first of test, dev.small, dev and train, else
 	// the only one there is.
-	Split string
-	// MaxLine is the longest line, and the longest TREC document, in bytes
-	// after decompression. It bounds what a small compressed file can make the
-	// reader allocate.
-	MaxLine int
+	Split  string
+	Limits Limits
 }
 
-// DefaultOptions returns the options of Open: the default split and lines of
-// up to 64 MiB.
+// DefaultOptions returns the options of Open: the default split and limits.
 func DefaultOptions() Options {
-	return Options{MaxLine: 64 << 20}
+	return Options{Limits: DefaultLimits()}
 }
 
 // Validate reports what is wrong with the options.
-func (o Options) Validate() error {
-	if o.MaxLine < 1 {
-		return fmt.Errorf("dataset: MaxLine is %d, want at least 1 byte", o.MaxLine)
-	}
-	return nil
-}
+func (o Options) Validate() error { return o.Limits.Validate() }
 
 // Collection is a test collection on disk. Queries and judgements are in
 // memory, documents are read when asked for. It is not changed after Open and
@@ -89,7 +107,7 @@ type Collection struct {
 	QueryFile     string   // "" when there are no queries
 	QrelsFile     string   // "" when there are no judgements
 
-	maxLine int
+	limits Limits
 }
 
 // Open opens a test collection with DefaultOptions.
@@ -109,7 +127,7 @@ func OpenWith(path string, options Options) (*Collection, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dataset: %w", err)
 	}
-	c := &Collection{Name: collectionName(path), Path: path, Qrels: eval.Qrels{}, maxLine: options.MaxLine}
+	c := &Collection{Name: collectionName(path), Path: path, Qrels: eval.Qrels{}, limits: options.Limits}
 	if !info.IsDir() {
 		if options.Split != "" {
 			return nil, fmt.Errorf("%w: %s is a file of documents and has no split %q", ErrLayout, path, options.Split)
@@ -121,12 +139,12 @@ func OpenWith(path string, options Options) (*Collection, error) {
 		return nil, err
 	}
 	if c.QueryFile != "" {
-		if c.Queries, err = readFile(c.QueryFile, c.maxLine, parseQueries); err != nil {
+		if c.Queries, err = readFile(c.QueryFile, c.limits, parseQueries); err != nil {
 			return nil, err
 		}
 	}
 	if c.QrelsFile != "" {
-		if c.Qrels, err = readFile(c.QrelsFile, c.maxLine, parseQrels); err != nil {
+		if c.Qrels, err = readFile(c.QrelsFile, c.limits, parseQrels); err != nil {
 			return nil, err
 		}
 	}
@@ -147,7 +165,7 @@ func collectionName(path string) string {
 func (c *Collection) Documents() iter.Seq2[Document, error] {
 	return func(yield func(Document, error) bool) {
 		for _, path := range c.DocumentFiles {
-			for doc, err := range readDocuments(path, c.maxLine) {
+			for doc, err := range readDocuments(path, c.limits.MaxLine) {
 				if !yield(doc, err) || err != nil {
 					return
 				}

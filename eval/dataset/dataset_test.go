@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"errors"
+	"fmt"
 	"io/fs"
 	"iter"
 	"os"
@@ -218,7 +219,7 @@ func TestOpenFile(t *testing.T) {
 		if wantName, _, _ := strings.Cut(name, "."); c.Name != wantName {
 			t.Errorf("%s has the name %q", name, c.Name)
 		}
-		_, err = OpenWith(filepath.Join(dir, name), Options{Split: "dev", MaxLine: 100})
+		_, err = OpenWith(filepath.Join(dir, name), Options{Split: "dev", Limits: Limits{MaxLine: 100, MaxFile: 1000}})
 		wantError(t, err, ErrLayout, "dev")
 	}
 }
@@ -337,8 +338,8 @@ func TestOpenRefuses(t *testing.T) {
 
 	_, err := Open(filepath.Join(t.TempDir(), "absent"))
 	wantError(t, err, fs.ErrNotExist, "absent")
-	if _, err := OpenWith(t.TempDir(), Options{}); err == nil || !strings.Contains(err.Error(), "MaxLine") {
-		t.Errorf("options without MaxLine: %v", err)
+	if _, err := OpenWith(t.TempDir(), Options{}); err == nil || !strings.Contains(err.Error(), "MaxLine") || !strings.Contains(err.Error(), "MaxFile") {
+		t.Errorf("options without limits: %v", err)
 	}
 }
 
@@ -366,7 +367,7 @@ func TestDocumentsRefuse(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := folder(t, map[string]string{tt.file: tt.content})
-			c, err := OpenWith(filepath.Join(dir, tt.file), Options{MaxLine: 200})
+			c, err := OpenWith(filepath.Join(dir, tt.file), Options{Limits: Limits{MaxLine: 200, MaxFile: 10_000}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -404,7 +405,7 @@ func TestMaxLine(t *testing.T) {
 	for _, end := range []string{"", "\n"} {
 		dir := folder(t, map[string]string{"c.tsv": line + end})
 		for limit, ok := range map[int]bool{199 + len(end): false, 200 + len(end): true} {
-			c, err := OpenWith(filepath.Join(dir, "c.tsv"), Options{MaxLine: limit})
+			c, err := OpenWith(filepath.Join(dir, "c.tsv"), Options{Limits: Limits{MaxLine: limit, MaxFile: 1 << 20}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -422,6 +423,51 @@ func TestMaxLine(t *testing.T) {
 	docs, err := collect(c.Documents())
 	if err != nil || len(docs) != 2 || docs[0].Text != long || docs[1].Text != "x" {
 		t.Errorf("%d documents, error %v", len(docs), err)
+	}
+}
+
+// Files of many short lines must not fill the memory either, and a file at its
+// limit is whole.
+func TestMaxFile(t *testing.T) {
+	files := map[string]string{"corpus/a.tsv": strings.Repeat("d\ttext\n", 1000)}
+	for i := range 50 {
+		files["queries.tsv.gz"] += fmt.Sprintf("%02d\tx\n", i)
+		files["qrels.txt.gz"] += fmt.Sprintf("1 0 d%02d 1\n", i)
+		files["run.txt.gz"] += fmt.Sprintf("1 Q0 d%02d 1 1 t\n", i)
+	}
+	dir := folder(t, files)
+	for name, read := range map[string]func(Limits) error{
+		"queries.tsv.gz": func(l Limits) error {
+			_, err := OpenWith(folder(t, map[string]string{
+				"corpus/a.tsv": files["corpus/a.tsv"], "queries.tsv.gz": files["queries.tsv.gz"],
+			}), Options{Limits: l})
+			return err
+		},
+		"qrels.txt.gz": func(l Limits) error {
+			_, err := ReadQrelsFileWith(filepath.Join(dir, "qrels.txt.gz"), l)
+			return err
+		},
+		"run.txt.gz": func(l Limits) error {
+			_, err := ReadRunFileWith(filepath.Join(dir, "run.txt.gz"), l)
+			return err
+		},
+	} {
+		size := int64(len(files[name]))
+		if err := read(Limits{MaxLine: 100, MaxFile: size}); err != nil {
+			t.Errorf("%s at its limit: %v", name, err)
+		}
+		wantError(t, read(Limits{MaxLine: 100, MaxFile: size - 1}), ErrFormat, name+":", "more than "+fmt.Sprint(size-1)+" bytes")
+		if err := read(Limits{MaxLine: 100}); err == nil || !strings.Contains(err.Error(), "MaxFile") {
+			t.Errorf("%s without a limit: %v", name, err)
+		}
+	}
+	// Documents are streamed, whatever their number.
+	c, err := OpenWith(filepath.Join(dir, "corpus", "a.tsv"), Options{Limits: Limits{MaxLine: 100, MaxFile: 10}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if docs, err := collect(c.Documents()); err != nil || len(docs) != 1000 {
+		t.Errorf("%d documents, %v", len(docs), err)
 	}
 }
 

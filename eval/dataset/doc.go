@@ -35,8 +35,13 @@
 // blank lines and a byte order mark at the beginning are skipped. Bytes that are
 // not UTF-8 become U+FFFD in texts and are an error in ids. In tab-separated
 // texts every tab after the first belongs to the text. No line may be longer than
-// Options.MaxLine, 64 MiB by default, so that a small compressed file cannot fill
-// the memory.
+// Limits.MaxLine, and no file that is loaded whole longer than Limits.MaxFile, 64
+// MiB and 2 GiB by default, so that a small compressed file cannot fill the
+// memory.
+//
+// A file is written under another name beside its place and renamed when it is
+// complete, so that a failure leaves what was there before. Links, pipes and
+// devices are written to as they are.
 //
 // Errors name the file, the line and what was expected there; they wrap
 // ErrFormat, ErrLayout or an error of the file system.

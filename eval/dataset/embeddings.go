@@ -151,7 +151,7 @@ func (s *EmbeddedSet) readIDs(path string) (err error) {
 		}
 		return nil
 	}
-	if s.IDs, err = readFile(path, DefaultOptions().MaxLine, parseIDs); err != nil {
+	if s.IDs, err = readFile(path, DefaultLimits(), parseIDs); err != nil {
 		return err
 	}
 	if len(s.IDs) != len(s.Lengths) {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"strings"
 	"unicode"
@@ -108,6 +109,9 @@ func (l *lineReader) readError(err error) error {
 	if errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &corrupt) {
 		return l.errorf("expected a whole gzip stream: %w", err)
 	}
+	if errors.Is(err, errTooLarge) {
+		return l.errorf("%w", err)
+	}
 	return fmt.Errorf("dataset: %s: %w", l.where(), err)
 }
 
@@ -150,38 +154,80 @@ func (g *gzipFile) Read(p []byte) (int, error) {
 
 func (g *gzipFile) Close() error { return g.file.Close() }
 
-// readFile opens a file and hands its lines to parse.
-func readFile[T any](path string, maxLine int, parse func(*lineReader) (T, error)) (T, error) {
+// readFile opens a file and hands its lines to parse, which keeps them.
+func readFile[T any](path string, limits Limits, parse func(*lineReader) (T, error)) (T, error) {
 	f, err := open(path)
 	if err != nil {
 		var none T
 		return none, err
 	}
 	defer f.Close()
-	return parse(newLineReader(f, path, maxLine))
+	return parse(newLineReader(limit(f, limits.MaxFile), path, limits.MaxLine))
 }
 
-// writeFile creates a file, compressed where its name ends in .gz, and hands
-// it to write.
-func writeFile(path string, write func(io.Writer) error) (err error) {
-	f, err := os.Create(path)
+// errTooLarge is what a limited reader says at its limit.
+var errTooLarge = errors.New("the file is too large")
+
+// limit returns a reader that fails after max bytes, unlike io.LimitReader,
+// which would pass the beginning of a file off as the whole.
+func limit(r io.Reader, max int64) io.Reader { return &limitedReader{r, max, max} }
+
+type limitedReader struct {
+	r         io.Reader
+	max, left int64
+}
+
+func (l *limitedReader) Read(p []byte) (int, error) {
+	n, err := l.r.Read(p)
+	if l.left -= int64(n); l.left < 0 {
+		return 0, fmt.Errorf("%w: more than %d bytes", errTooLarge, l.max)
+	}
+	return n, err
+}
+
+// writeFile writes a file, compressed where its name ends in .gz.
+func writeFile(path string, write func(io.Writer) error) error {
+	return replaceFile(path, func(w io.Writer) error {
+		if !isGzip(path) {
+			return write(w)
+		}
+		gz := gzip.NewWriter(w)
+		if err := write(gz); err != nil {
+			return err
+		}
+		if err := gz.Close(); err != nil {
+			return fmt.Errorf("dataset: %s: %w", path, err)
+		}
+		return nil
+	})
+}
+
+// replaceFile makes a file of what write writes, or leaves path as it was. What
+// is there and no ordinary file, such as /dev/stdout, is written to directly.
+func replaceFile(path string, write func(io.Writer) error) (err error) {
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		f, err := os.Create(path)
+		if err != nil {
+			return fmt.Errorf("dataset: %w", err)
+		}
+		return errors.Join(write(f), f.Close())
+	}
+	// Not os.CreateTemp, whose files nobody else may read.
+	beside := fmt.Sprintf("%s.%08x.part", path, rand.Uint32())
+	f, err := os.OpenFile(beside, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return fmt.Errorf("dataset: %w", err)
 	}
 	defer func() {
-		if closeErr := f.Close(); err == nil && closeErr != nil {
-			err = fmt.Errorf("dataset: %w", closeErr)
+		if err != nil {
+			err = errors.Join(err, os.Remove(beside))
 		}
 	}()
-	if !isGzip(path) {
-		return write(f)
-	}
-	gz := gzip.NewWriter(f)
-	if err := write(gz); err != nil {
+	if err := errors.Join(write(f), f.Close()); err != nil {
 		return err
 	}
-	if err := gz.Close(); err != nil {
-		return fmt.Errorf("dataset: %s: %w", path, err)
+	if err := os.Rename(beside, path); err != nil {
+		return fmt.Errorf("dataset: %w", err)
 	}
 	return nil
 }

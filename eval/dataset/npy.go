@@ -400,19 +400,17 @@ func writeNPY(path string, t DType, count int, shape []int, put func(b []byte, i
 	if want, err := countValues(shape); err != nil || want != count {
 		return fmt.Errorf("%w: %s: %d values do not fill shape %v", ErrFormat, path, count, shape)
 	}
-	f, err := os.Create(path)
-	if err != nil {
-		return fmt.Errorf("dataset: %w", err)
-	}
-	out := bufio.NewWriterSize(f, 1<<16)
-	out.WriteString(npyHeader(t, shape))
-	for i := range count {
-		out.Write(put(out.AvailableBuffer(), i))
-	}
-	if err := errors.Join(out.Flush(), f.Close()); err != nil {
-		return fmt.Errorf("dataset: %w", err)
-	}
-	return nil
+	return replaceFile(path, func(w io.Writer) error {
+		out := bufio.NewWriterSize(w, 1<<16)
+		out.WriteString(npyHeader(t, shape))
+		for i := range count {
+			out.Write(put(out.AvailableBuffer(), i))
+		}
+		if err := out.Flush(); err != nil {
+			return fmt.Errorf("dataset: %w", err)
+		}
+		return nil
+	})
 }
 
 // npyHeader returns all that precedes the values, in version 1.

@@ -14,9 +14,17 @@ import (
 )
 
 // ReadQrelsFile reads relevance judgements from a file, compressed where the
-// name ends in .gz. See ReadQrels.
+// name ends in .gz, within DefaultLimits. See ReadQrels.
 func ReadQrelsFile(path string) (eval.Qrels, error) {
-	return readFile(path, DefaultOptions().MaxLine, parseQrels)
+	return ReadQrelsFileWith(path, DefaultLimits())
+}
+
+// ReadQrelsFileWith is ReadQrelsFile with other limits.
+func ReadQrelsFileWith(path string, limits Limits) (eval.Qrels, error) {
+	if err := limits.Validate(); err != nil {
+		return nil, err
+	}
+	return readFile(path, limits, parseQrels)
 }
 
 // ReadQrels reads relevance judgements in either form:
@@ -28,9 +36,9 @@ func ReadQrelsFile(path string) (eval.Qrels, error) {
 // columns. The first line decides on the form and may be a header, told by a
 // last column that is a word such as "score". Grades are whole numbers of 32
 // bits. A pair of query and document that occurs twice is an error, which like
-// all others wraps ErrFormat and names the line.
+// all others wraps ErrFormat and names the line. DefaultLimits hold.
 func ReadQrels(r io.Reader) (eval.Qrels, error) {
-	return parseQrels(newLineReader(r, "", DefaultOptions().MaxLine))
+	return parseQrels(newLineReader(limit(r, DefaultLimits().MaxFile), "", DefaultLimits().MaxLine))
 }
 
 // gradeHeaders are the names of the last column in files with a header.

@@ -15,9 +15,17 @@ import (
 )
 
 // ReadRunFile reads a TREC run from a file, compressed where the name ends in
-// .gz. See ReadRun.
+// .gz, within DefaultLimits. See ReadRun.
 func ReadRunFile(path string) (eval.Run, error) {
-	return readFile(path, DefaultOptions().MaxLine, parseRun)
+	return ReadRunFileWith(path, DefaultLimits())
+}
+
+// ReadRunFileWith is ReadRunFile with other limits.
+func ReadRunFileWith(path string, limits Limits) (eval.Run, error) {
+	if err := limits.Validate(); err != nil {
+		return eval.Run{}, err
+	}
+	return readFile(path, limits, parseRun)
 }
 
 // ReadRun reads a TREC run, whose lines are six columns with white space
@@ -28,9 +36,9 @@ func ReadRunFile(path string) (eval.Run, error) {
 // The second column and the rank are not looked at; results stay in the order
 // of the lines. The tag of the run is that of the first line. Errors wrap
 // ErrFormat and name the line, or the query and the document that it lists
-// twice.
+// twice. DefaultLimits hold.
 func ReadRun(r io.Reader) (eval.Run, error) {
-	return parseRun(newLineReader(r, "", DefaultOptions().MaxLine))
+	return parseRun(newLineReader(limit(r, DefaultLimits().MaxFile), "", DefaultLimits().MaxLine))
 }
 
 func parseRun(l *lineReader) (eval.Run, error) {

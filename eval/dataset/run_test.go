@@ -3,6 +3,7 @@ package dataset
 import (
 	"bytes"
 	"errors"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -164,6 +165,47 @@ var errFull = errors.New("disk full")
 type failingWriter struct{}
 
 func (failingWriter) Write([]byte) (int, error) { return 0, errFull }
+
+// A file that cannot be completed leaves what was there before, and nothing
+// beside it.
+func TestFailedWriteKeepsTheOldFile(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "run.trec.gz")
+	if err := os.WriteFile(path, []byte("before"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	err := writeFile(path, func(w io.Writer) error {
+		if _, err := io.WriteString(w, strings.Repeat("half a file ", 100_000)); err != nil {
+			return err
+		}
+		return errFull
+	})
+	if !errors.Is(err, errFull) {
+		t.Errorf("error %v", err)
+	}
+	if content, err := os.ReadFile(path); err != nil || string(content) != "before" {
+		t.Errorf("the file holds %d bytes, error %v", len(content), err)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
+		t.Errorf("the folder holds %v, error %v", entries, err)
+	}
+}
+
+// Links are followed, so that a folder of links stays one.
+func TestWritesThroughLinks(t *testing.T) {
+	dir := t.TempDir()
+	link, target := filepath.Join(dir, "link"), filepath.Join(dir, "target")
+	if err := os.Symlink(target, link); err != nil {
+		t.Skip(err)
+	}
+	want := eval.Run{Tag: "t", Results: map[string][]eval.Result{"q": {{ID: "d", Score: 1}}}}
+	if err := WriteRunFile(link, want); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := ReadRunFile(target); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("read %v, %v", got, err)
+	}
+}
 
 func TestWriteQrels(t *testing.T) {
 	qrels := eval.Qrels{"q2": {"d2": 1}, "q1": {"d3": 0, "d1": 2}, "q3": {}}

@@ -164,18 +164,19 @@ func parseDoc(body string) (Document, error) {
 // where the next begins. The text of the query is the title, or the
 // description in the years whose topics have no title.
 func parseTopic(body string) (Query, error) {
-	fields := map[string]string{}
+	fields := map[string]*strings.Builder{"num": {}, "title": {}, "desc": {}}
 	inside := ""
 	eachPiece(body, func(piece, name string, closing bool) {
-		if inside != "" {
-			fields[inside] += piece + " "
+		if b := fields[inside]; b != nil {
+			b.WriteString(piece)
+			b.WriteByte(' ')
 		}
 		if inside = name; closing {
 			inside = ""
 		}
 	})
 	field := func(name, label string) string {
-		s := strings.Join(strings.Fields(plainText(fields[name])), " ")
+		s := strings.Join(strings.Fields(plainText(fields[name].String())), " ")
 		return strings.TrimSpace(strings.TrimPrefix(s, label))
 	}
 	q := Query{ID: field("num", "Number:"), Text: field("title", "Topic:")}
