@@ -54,22 +54,39 @@ func BenchmarkKernels(b *testing.B) {
 			for _, codeBits := range []int{1, 2, 4} {
 				b.Run(name(fmt.Sprintf("codes%d", codeBits)), func(b *testing.B) {
 					defer setLevel(l)()
-					weights := make([]int8, 1<<codeBits)
-					for i := range weights {
-						weights[i] = int8(i*8%63 - 31)
-					}
-					if codeBits == 4 {
-						weights[15] = 63
-					}
 					var q CodeQuery
-					q.Reset(PackQuery(query), nil, weights)
+					q.Reset(PackQuery(query), nil, weightsOf(codeBits))
 					dots := make([]int32, vectors*q.Stride())
 					planes := codes[:PlaneBytes(vectors, dim, codeBits)]
 					compare(b, rows*vectors, dim, intPeak, query, docs, func() { q.Dots(dots, planes, vectors) })
 				})
+				b.Run(name(fmt.Sprintf("codes%d-maxsim", codeBits)), func(b *testing.B) {
+					defer setLevel(l)()
+					var q CodeQuery
+					q.Reset(PackQuery(query), nil, weightsOf(codeBits))
+					planes := codes[:PlaneBytes(vectors, dim, codeBits)]
+					tokens := make([]Token, vectors)
+					for i := range tokens {
+						tokens[i] = Token{Line: int32(i % 64), Scale: 1, Factor: 1}
+					}
+					scales, lines := make([]float32, q.Stride()), make([]float32, 64*q.Stride())
+					best := make([]float32, rows)
+					compare(b, rows*vectors, dim, intPeak, query, docs, func() {
+						q.Maxima(best, planes, tokens, scales, lines)
+					})
+				})
 			}
 		}
 	}
+}
+
+// weightsOf returns weights as large as the codec's.
+func weightsOf(codeBits int) []int8 {
+	return map[int][]int8{
+		1: {-31, 31},
+		2: {-31, -10, 10, 31},
+		4: {-63, -50, -41, -33, -26, -19, -12, -6, 0, 6, 12, 19, 26, 33, 46, 63},
+	}[codeBits]
 }
 
 // peak is a loop of independent instructions.
