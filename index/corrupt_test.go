@@ -9,6 +9,7 @@ import (
 	"hash/crc32"
 	"io/fs"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -330,7 +331,7 @@ func TestHostileManifest(t *testing.T) {
 		"deleted, no file":  func(m *manifest) { m.Segments[0].Deletes = "" },
 		"dimensions":        func(m *manifest) { m.Dim = 16 },
 		"other dimensions":  func(m *manifest) { m.Dim, m.Options.Dim = 16, 16 },
-		"absurd dimensions": func(m *manifest) { m.Dim, m.Options.Dim = 1<<60, 1<<60 },
+		"absurd dimensions": func(m *manifest) { m.Dim, m.Options.Dim = math.MaxInt, math.MaxInt },
 		"kind":              func(m *manifest) { m.Options.Codec.Kind = codec.Int8 },
 		"segment size":      func(m *manifest) { m.Options.SegmentBytes = -1 },
 		"checksum":          func(m *manifest) { m.Checksums[m.Codebook]++ },

@@ -100,7 +100,7 @@ func (b *segmentBuilder) size() int {
 
 // fits tells whether another payload of that size can be addressed.
 func (b *segmentBuilder) fits(payload int) bool {
-	return len(b.payloads)+payload <= maxSegmentBytes && len(b.ids) < math.MaxUint32
+	return uint64(len(b.payloads))+uint64(payload) <= maxSegmentBytes && uint64(len(b.ids)) < math.MaxUint32
 }
 
 func (b *segmentBuilder) add(c coded) {

@@ -154,10 +154,10 @@ func Load(data []byte) (*Codebook, error) {
 	if sum := crc64.Checksum(body, crcTable); sum != c.checksum {
 		return nil, fmt.Errorf("%w: codebook checksum: stored %016x, computed %016x", ErrCorrupt, c.checksum, sum)
 	}
-	cells, ids, groups := int(le.Uint32(data[12:])), int(le.Uint32(data[16:])), int(le.Uint32(data[20:]))
-	if err := c.checkHeader(cells, ids, groups); err != nil {
+	if err := c.checkHeader(le.Uint32(data[12:]), le.Uint32(data[16:]), le.Uint32(data[20:])); err != nil {
 		return nil, err
 	}
+	cells, ids, groups := int(le.Uint32(data[12:])), int(le.Uint32(data[16:])), int(le.Uint32(data[20:]))
 
 	d := decoder{rest: body[headerBytes-4:]} // from the weight scale on
 	bits := c.kind.bits()
@@ -189,7 +189,7 @@ func Load(data []byte) (*Codebook, error) {
 }
 
 // checkHeader checks the sizes before anything is read by them.
-func (c *Codebook) checkHeader(cells, ids, groups int) error {
+func (c *Codebook) checkHeader(cells, ids, groups uint32) error {
 	size := int64(len(c.data))
 	if !c.kind.valid() {
 		return fmt.Errorf("%w: codebook kind %d", ErrCorrupt, uint8(c.kind))
