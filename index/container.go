@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 
 	"github.com/blevesearch/mmap-go"
 
@@ -306,19 +307,21 @@ func (c *container) verify() error {
 	return errors.Join(faults...)
 }
 
-// syncDir makes renames and new files in dir durable. Systems that cannot
-// sync a folder report an error that is safe to ignore: they order metadata
-// themselves.
+// syncDir makes renames and new files in dir durable. Where a folder cannot be
+// synced that is no error: Windows refuses access and some file systems the
+// operation (EINVAL on Linux), and a parent folder may not be ours to open.
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
-	if err != nil {
-		return err
+	if err == nil {
+		err = d.Sync()
+		d.Close()
 	}
-	defer d.Close()
-	if err := d.Sync(); err != nil && !errors.Is(err, os.ErrInvalid) && !errors.Is(err, os.ErrPermission) {
-		return err
+	for _, harmless := range []error{os.ErrPermission, errors.ErrUnsupported, syscall.EINVAL} {
+		if errors.Is(err, harmless) {
+			return nil
+		}
 	}
-	return nil
+	return err
 }
 
 // decoder reads little-endian and varint values from bytes that may be

@@ -64,14 +64,19 @@ func Replace(dir, fresh string) error {
 	}
 	old := fresh + ".old"
 	err := os.Rename(dir, old)
-	if errors.Is(err, fs.ErrNotExist) {
-		return os.Rename(fresh, dir)
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	stood := err == nil
 	if err := os.Rename(fresh, dir); err != nil {
-		return errors.Join(err, os.Rename(old, dir))
+		if stood {
+			err = errors.Join(err, os.Rename(old, dir))
+		}
+		return err
+	}
+	// The new index must be durable before the old one goes.
+	if err := syncDir(filepath.Dir(dir)); err != nil {
+		return err
 	}
 	return os.RemoveAll(old)
 }

@@ -133,7 +133,10 @@ func (w *Writer) create(more CreateOptions) error {
 			return err
 		}
 	}
-	return w.manifest.commit(w.dir)
+	if err := w.manifest.commit(w.dir); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(w.dir)) // where the folder itself may be new
 }
 
 // OpenWriter opens the index in dir for changes, at its last commit. Files

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -256,6 +258,18 @@ func TestInterruptedCommit(t *testing.T) {
 		t.Errorf("after OpenWriter there are %v", slices.Sorted(maps.Keys(got)))
 	}
 	check(t, w.Close())
+}
+
+// TestSyncDir: the folders of /proc refuse fsync with EINVAL, as those of some
+// network file systems do.
+func TestSyncDir(t *testing.T) {
+	check(t, syncDir(t.TempDir()))
+	if runtime.GOOS == "linux" {
+		check(t, syncDir("/proc"))
+	}
+	if err := syncDir(filepath.Join(t.TempDir(), "missing")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a missing folder: %v", err)
+	}
 }
 
 func TestBadDocuments(t *testing.T) {
