@@ -186,14 +186,15 @@ func (m *manifest) readCodebook(dir string) (*codec.Codebook, error) {
 	return codebook, nil
 }
 
-// outdated tells whether err came about because a writer, after m was read,
-// made another commit and removed a file that m names.
+// outdated tells whether err may have come about because, after m was read, a
+// writer made another commit and removed a file that m names, or Replace put
+// another index in its place.
 func (m *manifest) outdated(dir string, err error) bool {
-	if !errors.Is(err, fs.ErrNotExist) {
+	if err == nil {
 		return false
 	}
 	now, err := readManifest(dir)
-	return err == nil && now.Generation != m.Generation
+	return err == nil && now.frame.Checksum != m.frame.Checksum
 }
 
 // describe looks at the files that the manifest names and returns what they

@@ -18,7 +18,7 @@ var (
 	ErrExists = errors.New("folder is not empty")
 	// ErrLocked: another writer has the index open.
 	ErrLocked = errors.New("index is locked by another writer")
-	// ErrClosed: the writer or snapshot was closed before.
+	// ErrClosed: the writer was closed before.
 	ErrClosed = errors.New("closed")
 )
 

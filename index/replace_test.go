@@ -1,9 +1,12 @@
 package index
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
+	"runtime"
 	"testing"
 )
 
@@ -103,5 +106,38 @@ func TestReplaceRefuses(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// TestReplaceUnderReaders: a snapshot outlives the index that it was opened on,
+// and a reader that was overtaken while it opened the old index starts again.
+func TestReplaceUnderReaders(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows does not replace open files")
+	}
+	dir, other := buildEverything(t, 1), buildEverything(t, 2)
+	before, after := open(t, dir), open(t, other)
+	kind, data, err := before.Encoder()
+	check(t, err)
+	want := must[Info](t)(before.Inspect())
+
+	// The new index has the same generation and files of the same names.
+	overtaken := before.manifest
+	if overtaken.Generation != after.manifest.Generation {
+		t.Fatalf("generations %d and %d", overtaken.Generation, after.manifest.Generation)
+	}
+	if overtaken.outdated(dir, overtaken.verify(dir)) || overtaken.outdated(dir, ErrCorrupt) {
+		t.Error("outdated before anything has happened")
+	}
+	check(t, Replace(dir, other))
+	if !overtaken.outdated(dir, overtaken.verify(dir)) {
+		t.Error("not outdated by another index")
+	}
+
+	if k, d, err := before.Encoder(); k != kind || !bytes.Equal(d, data) || err != nil {
+		t.Errorf("the encoder is now %q, %q, %v", k, d, err)
+	}
+	if got, err := before.Inspect(); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("now inspected as %+v, %v", got, err)
 	}
 }

@@ -25,7 +25,8 @@ const encoderVersion = 1
 type Snapshot struct {
 	dir      string
 	manifest manifest
-	files    []File // in the manifest's order, it first
+	files    []File     // in the manifest's order, it first
+	encoder  *container // nil when the index has none
 	codebook *codec.Codebook
 	parts    []part
 
@@ -67,6 +68,11 @@ func (s *Snapshot) load() error {
 	var err error
 	if s.files, err = s.manifest.describe(s.dir); err != nil {
 		return err
+	}
+	if s.manifest.Encoder != "" {
+		if s.encoder, err = s.manifest.open(s.dir, s.manifest.Encoder); err != nil {
+			return err
+		}
 	}
 	if s.manifest.Codebook == "" {
 		return nil
@@ -138,6 +144,9 @@ func writeCodebook(path string, codebook *codec.Codebook) error {
 func (s *Snapshot) Close() error {
 	var err error
 	s.close.Do(func() {
+		if s.encoder != nil {
+			err = s.encoder.close()
+		}
 		for _, p := range s.parts {
 			err = errors.Join(err, p.file.close())
 		}
@@ -169,19 +178,14 @@ func (s *Snapshot) Vectors() int64 { return s.vectors }
 // Encoder returns the kind and the saved form of the encoder that the index
 // was created with, or "" when it has none.
 func (s *Snapshot) Encoder() (kind string, data []byte, err error) {
-	if s.manifest.Encoder == "" {
+	if s.encoder == nil {
 		return "", nil, nil
 	}
-	c, err := s.manifest.open(s.dir, s.manifest.Encoder)
+	name, err := s.encoder.checked("kind", encoderVersion)
 	if err != nil {
 		return "", nil, err
 	}
-	defer c.close()
-	name, err := c.checked("kind", encoderVersion)
-	if err != nil {
-		return "", nil, err
-	}
-	if data, err = c.checked("data", encoderVersion); err != nil {
+	if data, err = s.encoder.checked("data", encoderVersion); err != nil {
 		return "", nil, err
 	}
 	return string(name), slices.Clone(data), nil
