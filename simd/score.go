@@ -15,8 +15,9 @@ type Token struct {
 // checkLines panics where a kernel would read past the lines or scales.
 func checkLines(tokens []Token, scales, lines []float32, stride int) {
 	_ = scales[:stride]
-	for _, t := range tokens {
-		if t.Line < 0 || (int(t.Line)+1)*stride > len(lines) {
+	n := uint32(len(lines) / stride)
+	for i := range tokens {
+		if uint32(tokens[i].Line) >= n {
 			panic("simd: token's line is not in the table")
 		}
 	}

@@ -106,14 +106,17 @@ func (c *Codebook) parse(data []byte) (payload, error) {
 	}, nil
 }
 
+// cellAt returns the cell of a row of a residual payload, whatever it says.
+func (p *payload) cellAt(row int) uint32 {
+	if len(p.cells) == 2*p.rows {
+		return uint32(binary.LittleEndian.Uint16(p.cells[2*row:]))
+	}
+	return uint32(binary.LittleEndian.Uint16(p.cells[3*row:])) | uint32(p.cells[3*row+2])<<16
+}
+
 // cell returns the cell of a row of a residual payload.
 func (c *Codebook) cell(p *payload, row int) (uint32, error) {
-	var cell uint32
-	if len(p.cells) == 2*p.rows {
-		cell = uint32(p.cells[2*row]) | uint32(p.cells[2*row+1])<<8
-	} else {
-		cell = uint32(p.cells[3*row]) | uint32(p.cells[3*row+1])<<8 | uint32(p.cells[3*row+2])<<16
-	}
+	cell := p.cellAt(row)
 	if int(cell) >= c.Cells() {
 		return 0, fmt.Errorf("%w: payload row %d: cell %d of %d", ErrCorrupt, row, cell, c.Cells())
 	}
@@ -143,15 +146,18 @@ func (c *Codebook) factor(p *payload, row int) (float32, error) {
 func (c *Codebook) floatRow(dst []float32, p *payload, row int) error {
 	values := p.body[4*c.dim*row : 4*c.dim*(row+1)]
 	const exponent = 0xff << 23 // all ones in NaN and the infinities
+	var carry uint32            // of adding one to an exponent of all ones
+	dst = dst[:len(values)/4]
 	for d := range dst {
-		bits := binary.LittleEndian.Uint32(values)
-		values = values[4:]
-		if bits&exponent == exponent {
-			return fmt.Errorf("%w: payload row %d, column %d is %v", ErrCorrupt, row, d, math.Float32frombits(bits))
-		}
+		bits := binary.LittleEndian.Uint32(values[4*d:])
+		carry |= bits&^(1<<31) + 1<<23
 		dst[d] = math.Float32frombits(bits)
 	}
-	return nil
+	if carry>>31 == 0 {
+		return nil
+	}
+	d := slices.IndexFunc(dst, func(x float32) bool { return math.Float32bits(x)&exponent == exponent })
+	return fmt.Errorf("%w: payload row %d, column %d is %v", ErrCorrupt, row, d, dst[d])
 }
 
 // Encode appends the payload of one document, a vector per row, to dst and

@@ -1,6 +1,8 @@
 package codec
 
 import (
+	"cmp"
+	"encoding/binary"
 	"fmt"
 	"slices"
 
@@ -197,11 +199,8 @@ func (s *Scorer) stride() int {
 	return s.floats.Stride()
 }
 
-// line returns the number of the line of a cell.
-func (s *Scorer) line(cell uint32) int32 {
-	if at := s.lineOf[cell]; at != 0 {
-		return at - 1
-	}
+// addLine computes the line of a cell that has none and returns its number.
+func (s *Scorer) addLine(cell uint32) int32 {
 	n, start := s.stride(), len(s.lines)
 	s.lines = slices.Grow(s.lines, n)[:start+n]
 	s.floats.Dots(s.lines[start:], s.book.floats.Slice(int(cell), int(cell)+1))
@@ -257,16 +256,20 @@ func (s *Scorer) maximaResidual(p *payload, best []float32, arg []int32) error {
 // readTokens reads the cells and factors of a residual payload.
 func (s *Scorer) readTokens(p *payload) error {
 	s.tokens = grow(s.tokens, p.rows)
+	lineOf, scales := s.lineOf, s.book.cellScale[:len(s.lineOf)]
 	for t := range s.tokens {
-		cell, err := s.book.cell(p, t)
-		if err != nil {
-			return err
+		cell := p.cellAt(t)
+		factor, ok := fromFloat16(binary.LittleEndian.Uint16(p.factors[2*t:]))
+		if int(cell) >= len(lineOf) || !ok {
+			_, errCell := s.book.cell(p, t)
+			_, errFactor := s.book.factor(p, t)
+			return cmp.Or(errCell, errFactor)
 		}
-		factor, err := s.book.factor(p, t)
-		if err != nil {
-			return err
+		line := lineOf[cell] - 1
+		if line < 0 {
+			line = s.addLine(cell)
 		}
-		s.tokens[t] = simd.Token{Line: s.line(cell), Scale: s.book.cellScale[cell], Factor: factor}
+		s.tokens[t] = simd.Token{Line: line, Scale: scales[cell], Factor: factor}
 	}
 	return nil
 }
