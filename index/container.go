@@ -204,11 +204,15 @@ func (c *container) corrupt(section, format string, args ...any) error {
 // fault turns an error of package codec about a section's bytes into one of
 // this package.
 func (c *container) fault(section string, err error) error {
-	kind := ErrCorrupt
+	return fmt.Errorf("%w: %s, section %s: %w", faultKind(err), c.name, section, err)
+}
+
+// faultKind returns the error of this package that one of package codec is.
+func faultKind(err error) error {
 	if errors.Is(err, codec.ErrVersion) {
-		kind = ErrVersion
+		return ErrVersion
 	}
-	return fmt.Errorf("%w: %s, section %s: %w", kind, c.name, section, err)
+	return ErrCorrupt
 }
 
 func (c *container) parse() error {

@@ -59,8 +59,7 @@ func buildEverything(t testing.TB, seed uint64) string {
 
 // isFault tells whether an error is of the kinds that bad files may give.
 func isFault(err error) bool {
-	return errors.Is(err, ErrCorrupt) || errors.Is(err, ErrVersion) || errors.Is(err, ErrNotIndex) ||
-		errors.Is(err, codec.ErrCorrupt) || errors.Is(err, codec.ErrVersion)
+	return errors.Is(err, ErrCorrupt) || errors.Is(err, ErrVersion) || errors.Is(err, ErrNotIndex)
 }
 
 // use does all that can be done with an index and returns all errors.
@@ -231,6 +230,27 @@ func containerOf(name string, version uint32, data []byte) []byte {
 	out = append(out, "PARE-END"...)
 	repair(out)
 	return out
+}
+
+// TestCorruptPayload: a search must say whose payload it cannot read.
+func TestCorruptPayload(t *testing.T) {
+	documents := randomDocuments(rand.New(rand.NewPCG(8, 8)), 3, 8, true)
+	for at, want := range []error{ErrVersion, ErrCorrupt} { // the first bytes are version and kind
+		dir := build(t, smallOptions(8, codec.Residual2), documents)
+		s := open(t, dir)
+		file, payloads := s.parts[0].file, s.parts[0].payloads
+		path, start := filepath.Join(dir, file.name), bytes.Index(file.data, payloads)
+		check(t, s.Close())
+		whole := must[[]byte](t)(os.ReadFile(path))
+		whole[start+at] ^= 0xff
+		check(t, os.WriteFile(path, whole, 0o644))
+
+		query := simd.PackQuery(documents[0].Tokens.Vectors)
+		_, _, err := NewSearcher(open(t, dir)).Search(t.Context(), query, allRows(query), DefaultSearchOptions())
+		if !errors.Is(err, want) || !strings.Contains(err.Error(), documents[0].ID) {
+			t.Errorf("byte %d of a payload: %v", at, err)
+		}
+	}
 }
 
 func TestTruncation(t *testing.T) {

@@ -278,11 +278,11 @@ func (s *Searcher) score(ctx context.Context, query *simd.Query, rows []int, k i
 		}
 		vectors, err := codebook.Rows(payload)
 		if err != nil {
-			return nil, fmt.Errorf("document number %d: %w", document, err)
+			return nil, s.fault(document, err)
 		}
 		score, err := s.scorer.Score(payload, rows)
 		if err != nil {
-			return nil, fmt.Errorf("document number %d: %w", document, err)
+			return nil, s.fault(document, err)
 		}
 		stats.DocumentsScored++
 		stats.TokenPairs += int64(scoring) * int64(vectors)
@@ -297,6 +297,15 @@ func (s *Searcher) score(ctx context.Context, query *simd.Query, rows []int, k i
 		s.best.add(Hit{document, id, score})
 	}
 	return s.best.sorted(), nil
+}
+
+// fault says which document's payload an error of package codec is about.
+func (s *Searcher) fault(document uint32, err error) error {
+	id, idErr := s.source.ID(document)
+	if idErr != nil {
+		return errors.Join(fmt.Errorf("%w: payload of document number %d: %w", faultKind(err), document, err), idErr)
+	}
+	return fmt.Errorf("%w: payload of document %q: %w", faultKind(err), id, err)
 }
 
 // compareHits orders hits best first: by score, equal scores by descending

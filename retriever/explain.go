@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/pare-search/pare/encoder"
+	"github.com/pare-search/pare/index"
 	"github.com/pare-search/pare/querypruner"
 	"github.com/pare-search/pare/simd"
 )
@@ -96,7 +97,7 @@ func (r *Retriever) match(e *Explanation, document uint32, vectors simd.Matrix) 
 	scorer.Reset(simd.PackQuery(vectors))
 	best, match := make([]float32, vectors.Rows), make([]int32, vectors.Rows)
 	if err := scorer.Maxima(payload, best, match); err != nil {
-		return fmt.Errorf("document %q: %w", e.ID, err)
+		return fmt.Errorf("%w: payload of document %q: %w", index.ErrCorrupt, e.ID, err)
 	}
 	for i := range e.Rows {
 		row := &e.Rows[i]

@@ -1,13 +1,17 @@
 package retriever_test
 
 import (
+	"errors"
 	"fmt"
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/pare-search/pare/encoder"
+	"github.com/pare-search/pare/index"
 	"github.com/pare-search/pare/index/codec"
 	"github.com/pare-search/pare/querypruner"
 	"github.com/pare-search/pare/retriever"
@@ -132,6 +136,46 @@ func TestExplainMatch(t *testing.T) {
 }
 
 // checkPlum checks that words of the same stem match each other.
+// TestCorruptPayload damages the payload of a document that is then searched
+// for and explained.
+func TestCorruptPayload(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "index")
+	options := buildOptions(codec.Residual2)
+	options.Encoder = toy
+	if err := retriever.Build(t.Context(), dir, retriever.Documents(orchard[0]), options); err != nil {
+		t.Fatal(err)
+	}
+	info, err := open(t, dir, toy).Snapshot().Inspect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	segment := info.Files[len(info.Files)-1]
+	at := int64(8) // behind the header, the sections follow each other
+	for _, section := range segment.Sections {
+		if section.Name == "payloads" {
+			break
+		}
+		at += section.Bytes
+	}
+	file, err := os.OpenFile(filepath.Join(dir, segment.Name), os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = file.WriteAt([]byte{1, 0xff}, at) // version and kind
+	if err := errors.Join(err, file.Close()); err != nil {
+		t.Fatal(err)
+	}
+
+	r := open(t, dir, toy)
+	_, searched := r.Search(t.Context(), orchard[0].Text, exhaustive(1))
+	_, explained := r.Explain(t.Context(), orchard[0].Text, orchard[0].ID, exhaustive(1))
+	for _, err := range []error{searched, explained} {
+		if !errors.Is(err, index.ErrCorrupt) || !errors.Is(err, codec.ErrCorrupt) || !strings.Contains(err.Error(), orchard[0].ID) {
+			t.Errorf("error %v, want one of %s that wraps ErrCorrupt", err, orchard[0].ID)
+		}
+	}
+}
+
 func checkPlum(t *testing.T, e retriever.Explanation) {
 	t.Helper()
 	var matches []string
