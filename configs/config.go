@@ -61,6 +61,7 @@ type Eval struct {
 	Margin   float64  `mapstructure:"margin" doc:"loss regarded as none, as a share of the unpruned score"`
 	Seed     uint64   `mapstructure:"seed" doc:"seed of the bootstrap"`
 	Workers  int      `mapstructure:"workers" doc:"queries run at once; 0 is one per CPU"`
+	FileMB   int      `mapstructure:"file_mb" doc:"largest file of queries, judgements or results that is read, in MB after decompression"`
 }
 
 // Default returns the settings used where nothing else is said.
@@ -75,6 +76,7 @@ func Default() Config {
 			Prune:    []string{"icf:2", "icf:4", "first:4", "random:4"},
 			Margin:   0.02,
 			Seed:     1,
+			FileMB:   2048,
 		},
 	}
 }
@@ -131,6 +133,7 @@ func (c Config) Validate() error {
 	pruners("eval.prune", c.Eval.Prune...)
 	check(c.Eval.Margin > 0 && c.Eval.Margin < 1, "eval.margin", "want a share between 0 and 1, got %v", c.Eval.Margin)
 	atLeast("eval.workers", c.Eval.Workers, 0)
+	between("eval.file_mb", c.Eval.FileMB, 1, 1<<30)
 	return errors.Join(faults...)
 }
 

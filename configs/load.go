@@ -179,7 +179,7 @@ func readFlags(flags *pflag.FlagSet) ([]setting, error) {
 		}
 		origin := Origin("flag --" + f.Name)
 		if list, ok := f.Value.(pflag.SliceValue); ok {
-			settings = append(settings, setting{k.Name, list.GetSlice(), origin})
+			settings = append(settings, setting{k.Name, trimmed(list.GetSlice()), origin})
 			continue
 		}
 		value, err := fromText(k, f.Value.String())
@@ -252,16 +252,20 @@ func fromText(k Key, text string) (value any, err error) {
 	case float64:
 		value, err = strconv.ParseFloat(text, 64)
 	case []string:
-		list := strings.Split(text, ",")
-		for i := range list {
-			list[i] = strings.TrimSpace(list[i])
-		}
-		value = list
+		value = trimmed(strings.Split(text, ","))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: want %s, got %q", ErrValue, typeName(reflect.TypeOf(k.Default)), text)
 	}
 	return value, nil
+}
+
+// trimmed removes the space that people put behind commas.
+func trimmed(list []string) []string {
+	for i := range list {
+		list[i] = strings.TrimSpace(list[i])
+	}
+	return list
 }
 
 // strict makes a decoder refuse what viper lets through by default: text for

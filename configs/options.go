@@ -2,6 +2,7 @@ package configs
 
 import (
 	"github.com/pare-search/pare/encoder/corpus"
+	"github.com/pare-search/pare/eval/dataset"
 	"github.com/pare-search/pare/index"
 	"github.com/pare-search/pare/index/codec"
 	"github.com/pare-search/pare/querypruner"
@@ -16,6 +17,13 @@ func (c Config) CorpusOptions() corpus.Options {
 	options.SplitCode = c.Encoder.SplitCode
 	options.Seed = c.Encoder.Seed
 	return options
+}
+
+// Limits returns the limits of the files that are read for an evaluation.
+func (c Config) Limits() dataset.Limits {
+	limits := dataset.DefaultLimits()
+	limits.MaxFile = int64(c.Eval.FileMB) << 20
+	return limits
 }
 
 // BuildOptions returns the options to build an index with. A Config that came

@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/pare-search/pare/configs"
+	"github.com/pare-search/pare/eval/dataset"
 	"github.com/pare-search/pare/index"
 	"github.com/pare-search/pare/index/codec"
 	"github.com/pare-search/pare/querypruner"
@@ -28,6 +29,9 @@ func TestDefaultsAgree(t *testing.T) {
 	}
 	if diff := cmp.Diff(retriever.DefaultOptions(), search); diff != "" {
 		t.Errorf("SearchOptions (-package +configs):\n%s", diff)
+	}
+	if diff := cmp.Diff(dataset.DefaultLimits(), configs.Default().Limits()); diff != "" {
+		t.Errorf("Limits (-package +configs):\n%s", diff)
 	}
 }
 
