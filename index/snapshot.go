@@ -287,12 +287,12 @@ func (s *Snapshot) AppendPostings(dst []uint32, cell uint32) ([]uint32, error) {
 // Statistics returns what querypruner needs to know about the collection.
 func (s *Snapshot) Statistics() Statistics { return Statistics{s} }
 
-// Statistics is a querypruner.Statistics of a snapshot. Frequencies include
-// deleted documents until their segment is rewritten.
+// Statistics is a querypruner.Statistics of a snapshot. All its numbers
+// include deleted documents, so that they compare.
 type Statistics struct{ snapshot *Snapshot }
 
-// Documents is the number of live documents.
-func (t Statistics) Documents() int64 { return int64(t.snapshot.live) }
+// Documents is the number of documents, deleted ones included.
+func (t Statistics) Documents() int64 { return int64(t.snapshot.documents) }
 
 // TokenFrequency returns how many vectors and documents have a token id.
 func (t Statistics) TokenFrequency(id uint32) (vectors, documents int64) {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/pare-search/pare/encoder"
 	"github.com/pare-search/pare/index/codec"
+	"github.com/pare-search/pare/querypruner"
 	"github.com/pare-search/pare/simd"
 )
 
@@ -69,8 +70,8 @@ func checkModel(t *testing.T, s *Snapshot, want model, frequencies bool) {
 			t.Fatalf("token %d: %d vectors in %d documents, want %d in %d", token, v, d, vectors[token], documents[token])
 		}
 	}
-	if n := s.Statistics().Documents(); n != int64(len(want)) {
-		t.Fatalf("statistics of %d documents, want %d", n, len(want))
+	if n := s.Statistics().Documents(); n != int64(s.Documents()) {
+		t.Fatalf("statistics of %d documents, want %d", n, s.Documents())
 	}
 	if _, found, err := s.Lookup("never added"); found || err != nil {
 		t.Fatalf("an unknown id: %v, %v", found, err)
@@ -258,6 +259,28 @@ func TestInterruptedCommit(t *testing.T) {
 		t.Errorf("after OpenWriter there are %v", slices.Sorted(maps.Keys(got)))
 	}
 	check(t, w.Close())
+}
+
+// TestStatisticsOfUpdates: no token is in more than all documents, however
+// often they were updated, so a limit of all documents drops none.
+func TestStatisticsOfUpdates(t *testing.T) {
+	documents := randomDocuments(rand.New(rand.NewPCG(3, 3)), 20, 8, true)
+	dir := build(t, smallOptions(8, codec.Residual2), documents)
+	w := must[*Writer](t)(OpenWriter(dir))
+	for range 3 {
+		check(t, w.Update(t.Context(), documents...))
+		check(t, w.Commit(t.Context()))
+	}
+	check(t, w.Close())
+	pruner := querypruner.Pruner{Strategy: querypruner.DropStopWords, Keep: querypruner.Keep{Share: 1}}
+	query := randomTokens(rand.New(rand.NewPCG(4, 4)), 50, 8, true)
+	for _, ids := range [][]uint32{query.IDs, nil} {
+		query.IDs = ids
+		selection := must[querypruner.Selection](t)(pruner.Select(query, open(t, dir).Statistics()))
+		if len(selection.Probe) != query.Vectors.Rows {
+			t.Errorf("%d of %d rows kept: %v", len(selection.Probe), query.Vectors.Rows, selection.Rows)
+		}
+	}
 }
 
 // TestSyncDir: the folders of /proc refuse fsync with EINVAL, as those of some

@@ -83,7 +83,7 @@ type Pruner struct {
 
 // Statistics describes the collection that the query is pruned for.
 type Statistics interface {
-	// Documents is the number of documents.
+	// Documents is the number of documents that the frequencies count.
 	Documents() int64
 	// TokenFrequency returns the number of stored vectors with this token id
 	// and the number of documents that have one.

@@ -135,7 +135,6 @@ func TestExplainMatch(t *testing.T) {
 	}
 }
 
-// checkPlum checks that words of the same stem match each other.
 // TestCorruptPayload damages the payload of a document that is then searched
 // for and explained.
 func TestCorruptPayload(t *testing.T) {
@@ -176,6 +175,7 @@ func TestCorruptPayload(t *testing.T) {
 	}
 }
 
+// checkPlum checks that words of the same stem match each other.
 func checkPlum(t *testing.T, e retriever.Explanation) {
 	t.Helper()
 	var matches []string
