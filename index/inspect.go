@@ -48,10 +48,9 @@ type Section struct {
 }
 
 // Inspect describes the snapshot and the files it is made of, as they were
-// when it was opened. Bytes counts
-// all files but stored texts; BytesPerToken is Bytes per stored vector, so it
-// holds everything a search needs: codes, ids, postings, codebook, encoder
-// and the frames of the files.
+// when it was opened. Bytes counts all files but stored texts; BytesPerToken
+// is Bytes per stored vector, so it holds everything a search needs: codes,
+// ids, postings, codebook, encoder and the frames of the files.
 func (s *Snapshot) Inspect() (Info, error) {
 	info := Info{
 		Generation: s.manifest.Generation,

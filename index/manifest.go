@@ -78,6 +78,20 @@ func fileName(kind string, number uint64) string {
 	return fmt.Sprintf("%s-%06d.pare", kind, number)
 }
 
+// parseFileName is the inverse of fileName; ok is false for any other name.
+func parseFileName(name string) (kind string, number uint64, ok bool) {
+	kind, rest, _ := strings.Cut(name, "-")
+	number, err := strconv.ParseUint(strings.TrimSuffix(rest, ".pare"), 10, 64)
+	return kind, number, err == nil && name == fileName(kind, number)
+}
+
+// removable tells whether a writer may remove a file of that name: all of
+// an index but its manifest and lock.
+func removable(name string) bool {
+	kind, _, ok := parseFileName(name)
+	return ok && slices.Contains([]string{"codebook", "encoder", "segment", "deletes"}, kind) || name == manifestName+".new"
+}
+
 func readManifest(dir string) (manifest, error) {
 	var m manifest
 	c, err := openContainer(filepath.Join(dir, manifestName))
@@ -143,9 +157,8 @@ func (m *manifest) check() error {
 
 // checkFile checks that newFile made a name, unless it is empty.
 func (m *manifest) checkFile(kind, name string) error {
-	digits := strings.TrimSuffix(strings.TrimPrefix(name, kind+"-"), ".pare")
-	number, err := strconv.ParseUint(digits, 10, 64)
-	if name != "" && (err != nil || number > m.NextFile || name != fileName(kind, number)) {
+	found, number, ok := parseFileName(name)
+	if name != "" && (!ok || found != kind || number > m.NextFile) {
 		return fmt.Errorf("%s file %q", kind, name)
 	}
 	return nil

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 )
 
 // Replaceable tells whether Replace may put an index at dir: nothing is there,
@@ -24,7 +23,7 @@ func Replaceable(dir string) error {
 	}
 	for _, entry := range entries {
 		name := entry.Name()
-		ours := name == manifestName || name == manifestName+".new" || name == lockName || strings.HasSuffix(name, ".pare")
+		ours := removable(name) || name == manifestName || name == lockName
 		if !ours || !entry.Type().IsRegular() {
 			return fmt.Errorf("%w: %s holds %s", ErrNotIndex, dir, name)
 		}

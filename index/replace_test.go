@@ -79,8 +79,11 @@ func TestReplaceRefuses(t *testing.T) {
 		"index and a file": {func(dir string) {
 			replacePut(t, filepath.Join(replaceIndex(t, dir, 16), "notes.txt"), "")
 		}, ErrNotIndex},
+		"index and an archive": {func(dir string) {
+			replacePut(t, filepath.Join(replaceIndex(t, dir, 16), "archive.pare"), "")
+		}, ErrNotIndex},
 		"index and a folder": {func(dir string) {
-			replacePut(t, filepath.Join(replaceIndex(t, dir, 16), "x.pare", "y"), "")
+			replacePut(t, filepath.Join(replaceIndex(t, dir, 16), "segment-000007.pare", "y"), "")
 		}, ErrNotIndex},
 		"index with a writer": {func(dir string) {
 			w, err := OpenWriter(replaceIndex(t, dir, 16))

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 
 	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/gofrs/flock"
@@ -203,7 +202,7 @@ func (w *Writer) removeStray() error {
 	known := w.manifest.files()
 	for _, entry := range entries {
 		name := entry.Name()
-		if strings.HasSuffix(name, ".pare") && !slices.Contains(known, name) || name == manifestName+".new" {
+		if removable(name) && !slices.Contains(known, name) {
 			if err := os.Remove(filepath.Join(w.dir, name)); err != nil {
 				return err
 			}

@@ -247,14 +247,16 @@ func TestInterruptedCommit(t *testing.T) {
 	write("segment-000099.pare", want["segment-000002.pare"])
 	write("deletes-000100.pare", []byte("cut sh"))
 	write(manifestName+".new", want[manifestName][:40])
-	write("notes.txt", []byte("not ours"))
+	for _, name := range []string{"notes.txt", "segment-old.pare", "backup-000001.pare", "segment-7.pare"} {
+		write(name, []byte("not ours"))
+		want[name] = []byte("not ours")
+	}
 
 	check(t, Verify(dir))
 	if s := open(t, dir); s.LiveDocuments() != len(documents)-1 {
 		t.Errorf("%d documents", s.LiveDocuments())
 	}
 	w := must[*Writer](t)(OpenWriter(dir))
-	want["notes.txt"] = []byte("not ours")
 	if got := readDir(t, dir); !maps.EqualFunc(got, want, slices.Equal) {
 		t.Errorf("after OpenWriter there are %v", slices.Sorted(maps.Keys(got)))
 	}
