@@ -146,18 +146,15 @@ func (c *Codebook) factor(p *payload, row int) (float32, error) {
 func (c *Codebook) floatRow(dst []float32, p *payload, row int) error {
 	values := p.body[4*c.dim*row : 4*c.dim*(row+1)]
 	const exponent = 0xff << 23 // all ones in NaN and the infinities
-	var carry uint32            // of adding one to an exponent of all ones
-	dst = dst[:len(values)/4]
 	for d := range dst {
-		bits := binary.LittleEndian.Uint32(values[4*d:])
-		carry |= bits&^(1<<31) + 1<<23
+		bits := binary.LittleEndian.Uint32(values)
+		values = values[4:]
+		if bits&exponent == exponent {
+			return fmt.Errorf("%w: payload row %d, column %d is %v", ErrCorrupt, row, d, math.Float32frombits(bits))
+		}
 		dst[d] = math.Float32frombits(bits)
 	}
-	if carry>>31 == 0 {
-		return nil
-	}
-	d := slices.IndexFunc(dst, func(x float32) bool { return math.Float32bits(x)&exponent == exponent })
-	return fmt.Errorf("%w: payload row %d, column %d is %v", ErrCorrupt, row, d, dst[d])
+	return nil
 }
 
 // Encode appends the payload of one document, a vector per row, to dst and
