@@ -6,6 +6,7 @@ import (
 
 	"github.com/pare-search/pare/encoder"
 	"github.com/pare-search/pare/index/codec"
+	"github.com/pare-search/pare/simd"
 )
 
 // Errors that callers test for.
@@ -106,9 +107,17 @@ func (d Document) validate(dim int) error {
 	if err := d.Tokens.Validate(dim); err != nil {
 		return fmt.Errorf("%q: %w", d.ID, err)
 	}
-	for i, x := range d.Tokens.Vectors.Data {
-		if x > codec.MaxComponent || x < -codec.MaxComponent {
-			return fmt.Errorf("%q: row %d, column %d is %v, beyond %g", d.ID, i/dim, i%dim, x, codec.MaxComponent)
+	if err := checkComponents(d.Tokens.Vectors); err != nil {
+		return fmt.Errorf("%q: %w", d.ID, err)
+	}
+	return nil
+}
+
+// checkComponents refuses values with which scores would overflow.
+func checkComponents(m simd.Matrix) error {
+	for i, x := range m.Data {
+		if !(x >= -codec.MaxComponent && x <= codec.MaxComponent) {
+			return fmt.Errorf("row %d, column %d is %v, beyond %g", i/m.Dim, i%m.Dim, x, codec.MaxComponent)
 		}
 	}
 	return nil

@@ -182,6 +182,9 @@ func (s *Searcher) check(query *simd.Query, selection querypruner.Selection, opt
 	if s.scorer != nil && query.Rows > 0 && query.Dim != s.source.Codebook().Dim() {
 		return fmt.Errorf("%w: the query has %d dimensions, the index %d", ErrInvalid, query.Dim, s.source.Codebook().Dim())
 	}
+	if err := checkComponents(query.Float()); err != nil {
+		return fmt.Errorf("%w: the query: %w", ErrInvalid, err)
+	}
 	for _, rows := range [][]int{selection.Probe, selection.Score} {
 		for _, row := range rows {
 			if row < 0 || row >= query.Rows {

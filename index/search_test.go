@@ -313,6 +313,9 @@ func TestSearchRefuses(t *testing.T) {
 	s := open(t, build(t, smallOptions(8, codec.Int8), randomDocuments(rng, 20, 8, true)))
 	query := simd.PackQuery(randomTokens(rng, 3, 8, true).Vectors)
 	wider := simd.PackQuery(randomTokens(rng, 3, 16, true).Vectors)
+	large := randomTokens(rng, 3, 8, true).Vectors
+	large.Data[13] = 1e38 // finite, but its products overflow
+	overflowing := simd.PackQuery(large)
 	good := DefaultSearchOptions()
 	for name, test := range map[string]struct {
 		query     *simd.Query
@@ -320,6 +323,7 @@ func TestSearchRefuses(t *testing.T) {
 		options   SearchOptions
 	}{
 		"width":         {wider, allRows(wider), good},
+		"large values":  {overflowing, allRows(overflowing), good},
 		"probe row":     {query, querypruner.Selection{Probe: []int{3}}, good},
 		"negative row":  {query, querypruner.Selection{Probe: []int{-1}}, good},
 		"score row":     {query, querypruner.Selection{Score: []int{0, 3}}, good},
