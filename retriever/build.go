@@ -42,7 +42,8 @@ type BuildOptions struct {
 	Corpus  corpus.Options
 	// Index shapes the index. Its Dim is taken from the encoder.
 	Index index.Options
-	// Batch is the number of documents encoded and added at a time.
+	// Batch is the number of documents encoded and added at a time; of long
+	// documents fewer are, so that their texts stay near 1 MiB.
 	Batch int
 	// Seed draws the sample that the codebook is trained on.
 	Seed uint64
@@ -138,6 +139,10 @@ func checkEmpty(dir string) error {
 	return err
 }
 
+// batchBytes is the size of text at which a batch is not filled up any more:
+// vectors take hundreds of times as much memory as the text they are made of.
+const batchBytes = 1 << 20
+
 // pilotDocuments is how many documents, drawn evenly, settle how many vectors
 // a byte of text becomes.
 const pilotDocuments = 64
@@ -148,8 +153,8 @@ type builder struct {
 	options   BuildOptions
 	random    *rand.Rand
 
-	count, bytes int      // documents and their text
-	pilot        []string // a reservoir sample of the texts
+	count, bytes int        // documents and their text
+	pilot        []Document // a reservoir sample
 	encoder      encoder.Encoder
 	saved        []byte // the encoder's saved form, nil when it is the caller's
 	codebook     *codec.Codebook
@@ -164,9 +169,9 @@ func (b *builder) texts(yield func(string, error) bool) {
 			b.count++
 			b.bytes += len(document.Text)
 			if len(b.pilot) < pilotDocuments {
-				b.pilot = append(b.pilot, document.Text)
+				b.pilot = append(b.pilot, document)
 			} else if i := b.random.IntN(b.count); i < pilotDocuments {
-				b.pilot[i] = document.Text
+				b.pilot[i] = document
 			}
 		}
 		if !yield(document.Text, err) {
@@ -287,14 +292,16 @@ func (b *builder) sample(ctx context.Context, expected int) (simd.Matrix, []uint
 
 // expectedVectors estimates how many vectors the collection will have.
 func (b *builder) expectedVectors(ctx context.Context) (int, error) {
-	tokens, err := encodeTexts(ctx, b.encoder, b.pilot)
+	vectors, bytes := 0, 0
+	err := b.encodeAll(ctx, Documents(b.pilot...), func(documents []Document, tokens []encoder.Tokens) error {
+		for i, t := range tokens {
+			vectors += t.Vectors.Rows
+			bytes += len(documents[i].Text)
+		}
+		return nil
+	})
 	if err != nil {
 		return 0, err
-	}
-	vectors, bytes := 0, 0
-	for i, t := range tokens {
-		vectors += t.Vectors.Rows
-		bytes += len(b.pilot[i])
 	}
 	if b.count == len(b.pilot) || bytes == 0 {
 		return vectors, nil
@@ -323,13 +330,14 @@ func encodeTexts(ctx context.Context, enc encoder.Encoder, texts []string) ([]en
 func (b *builder) encodeAll(ctx context.Context, documents iter.Seq2[Document, error], use func([]Document, []encoder.Tokens) error) error {
 	var batch []Document
 	var texts []string
+	size := 0
 	flush := func() error {
 		tokens, err := encodeTexts(ctx, b.encoder, texts)
 		if err != nil {
 			return fmt.Errorf("documents %q to %q: %w", batch[0].ID, batch[len(batch)-1].ID, err)
 		}
 		err = use(batch, tokens)
-		batch, texts = batch[:0], texts[:0]
+		batch, texts, size = batch[:0], texts[:0], 0
 		return err
 	}
 	for document, err := range documents {
@@ -337,7 +345,8 @@ func (b *builder) encodeAll(ctx context.Context, documents iter.Seq2[Document, e
 			return err
 		}
 		batch, texts = append(batch, document), append(texts, document.Text)
-		if len(batch) == b.options.Batch {
+		size += len(document.Text)
+		if len(batch) == b.options.Batch || size >= batchBytes {
 			if err := flush(); err != nil {
 				return err
 			}

@@ -389,3 +389,36 @@ func TestBuildEstimate(t *testing.T) {
 		t.Errorf("%d vectors expected of 20000", expected)
 	}
 }
+
+// batches is an encoder that notes how much text it gets at a time.
+type batches struct {
+	encoder.Func
+	texts, bytes int // of the largest batch
+}
+
+func (b *batches) EncodeDocuments(ctx context.Context, texts []string) ([]encoder.Tokens, error) {
+	b.texts, b.bytes = max(b.texts, len(texts)), max(b.bytes, len(strings.Join(texts, "")))
+	return b.Func.EncodeDocuments(ctx, texts)
+}
+
+// TestBuildLongDocuments checks that memory is bounded by the size of texts,
+// not only by their number.
+func TestBuildLongDocuments(t *testing.T) {
+	for _, test := range []struct{ documents, bytes, batch, wantTexts int }{
+		{100, 10, 16, 16},
+		{40, 300 << 10, 16, 4},
+		{3, 2 << 20, 16, 1},
+	} {
+		var documents []retriever.Document
+		for i := range test.documents {
+			documents = append(documents, retriever.Document{ID: fmt.Sprint(i), Text: "plum" + strings.Repeat(" ", test.bytes-4)})
+		}
+		enc := &batches{Func: toy}
+		options := buildOptions(codec.Residual2)
+		options.Encoder, options.Batch = enc, test.batch
+		build(t, documents, options)
+		if enc.texts != test.wantTexts || enc.bytes > 1<<20+test.bytes {
+			t.Errorf("up to %d texts at a time and %d bytes, want %d texts of %d", enc.texts, enc.bytes, test.wantTexts, test.bytes)
+		}
+	}
+}
