@@ -227,6 +227,7 @@ func (s *Searcher) probe(rows []int, neighbors int, stats *Stats) error {
 	words := (s.source.Documents() + 63) / 64
 	s.found = slices.Grow(s.found[:0], words)[:words]
 	clear(s.found)
+	s.scorer.ScanCells(rows)
 	for _, row := range rows {
 		s.cells.reset(s.scorer.CellSimilarities(row))
 		for read := 0; read < neighbors; {
