@@ -429,6 +429,26 @@ func BenchmarkScore(b *testing.B) {
 	}
 }
 
+func BenchmarkScanCells(b *testing.B) {
+	const cells, dim = 1 << 14, 128
+	m, _ := tokens(25, cells, dim, 1)
+	c := &Codebook{dim: dim, floats: m}
+	for _, rows := range []int{1, 8, 32} {
+		b.Run(fmt.Sprintf("rows=%d", rows), func(b *testing.B) {
+			q, all := simd.PackQuery(m.Slice(0, rows)), make([]int, rows)
+			for i := range all {
+				all[i] = i
+			}
+			s := c.NewScorer()
+			for b.Loop() {
+				s.Reset(q)
+				s.ScanCells(all)
+			}
+			b.ReportMetric(float64(rows*cells)*float64(b.N)/b.Elapsed().Seconds()/1e6, "Mpair/s")
+		})
+	}
+}
+
 func BenchmarkTrain(b *testing.B) {
 	m, ids := tokens(23, 150_000, 128, 5000)
 	for name, ids := range map[string][]uint32{"ids": ids, "noids": nil} {
