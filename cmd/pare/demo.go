@@ -36,6 +36,7 @@ type demo struct {
 	stdout, stderr io.Writer
 	started        time.Time
 	collection     *knownitem.Collection
+	documents      []retriever.Document // of the collection, as every system sees them
 	retriever      *retriever.Retriever
 	options        retriever.Options
 }
@@ -47,7 +48,8 @@ func (a *app) demoCommand() *cobra.Command {
 		Short: "Index the Go documentation, search it, and measure what pruning does",
 		Long: `Index the documentation of the Go standard library in your GOROOT (or, with --dir,
 any folder of text, Markdown or source files), run a few queries pruned and unpruned,
-and measure both on known-item queries: sentences whose source is known.`,
+and measure both on known-item queries: sentences whose source is known. The demo has
+settings of its own; --config and PARE_* do not change them.`,
 		Example: `  pare demo
   pare demo --dir ~/notes --keep notes.idx && pare search --index notes.idx "how do I …"`,
 		Args: noArgs,
@@ -71,9 +73,9 @@ func (d *demo) run(ctx context.Context) (err error) {
 	}
 	target := d.keep
 	if target == "" {
-		temporary, err := os.MkdirTemp("", "pare-demo-")
-		if err != nil {
-			return err
+		temporary, mkdirErr := os.MkdirTemp("", "pare-demo-")
+		if mkdirErr != nil {
+			return mkdirErr
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(temporary)) }()
 		target = filepath.Join(temporary, "index")
@@ -120,29 +122,21 @@ func (d *demo) read(ctx context.Context) error {
 	}
 	name := d.collection.Name
 	d.collection = d.collection.Sample(d.queries, 1)
+	d.documents = make([]retriever.Document, len(d.collection.Documents))
+	for i, document := range d.collection.Documents {
+		d.documents[i] = retriever.Document{ID: document.ID, Text: strings.TrimSpace(document.Title + "\n" + document.Text)}
+	}
 	fmt.Fprintf(d.stdout, "%s: %d documents, %d known-item queries\n", name, len(d.collection.Documents), len(d.collection.Queries))
 	return nil
 }
 
-// body is the text of a document as it is indexed.
-func body(document knownitem.Document) string {
-	return strings.TrimSpace(document.Title + "\n" + document.Text)
-}
-
 // build trains the encoder, builds the index and opens it.
 func (d *demo) build(ctx context.Context, target string) error {
-	documents := func(yield func(retriever.Document, error) bool) {
-		for _, document := range d.collection.Documents {
-			if !yield(retriever.Document{ID: document.ID, Text: body(document)}, nil) {
-				return
-			}
-		}
-	}
 	start := time.Now()
 	options := retriever.DefaultBuildOptions()
 	bars := d.stages(d.stderr)
 	options.Progress = bars.report
-	err := retriever.Build(ctx, target, documents, options)
+	err := retriever.Build(ctx, target, retriever.Documents(d.documents...), options)
 	bars.done()
 	if err != nil {
 		return err
@@ -165,8 +159,8 @@ func (d *demo) describe() error {
 		return err
 	}
 	text := 0
-	for _, document := range d.collection.Documents {
-		text += len(body(document))
+	for _, document := range d.documents {
+		text += len(document.Text)
 	}
 	fmt.Fprintf(d.stdout, "  %d token vectors of %d dimensions, %s codes, %d cells\n", info.Vectors, info.Dim, info.Codec, info.Cells)
 	fmt.Fprintf(d.stdout, "  %.1f bytes per token vector (float32 would take %d): %s of index next to %s of text\n",
@@ -202,7 +196,7 @@ func (d *demo) show(ctx context.Context, query string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(d.stdout, "\nquery: %s\n", query)
+	fmt.Fprintf(d.stdout, "\nquery: %s\n", printable(query))
 	tw := tabwriter.NewWriter(d.stdout, 0, 0, 2, ' ', 0)
 	for i, row := range pruned.Selection.Rows {
 		use := "scores only"
@@ -210,7 +204,7 @@ func (d *demo) show(ctx context.Context, query string) error {
 			use = "looks for candidates"
 		}
 		span := pruned.Query.Spans[i]
-		fmt.Fprintf(tw, "  %s\t%s\t(%s)\n", query[span.Start:span.End], use, row)
+		fmt.Fprintf(tw, "  %s\t%s\t(%s)\n", printable(query[span.Start:span.End]), use, row)
 	}
 	if err := tw.Flush(); err != nil {
 		return err
@@ -232,8 +226,8 @@ func (d *demo) show(ctx context.Context, query string) error {
 		if err != nil {
 			return err
 		}
-		snippet := retriever.Snippet(explanation.Text, explanation.Marks(), 100, "[", "]")
-		fmt.Fprintf(d.stdout, "  %d. %.2f  %s\n     %s\n", rank+1, hit.Score, hit.ID, snippet)
+		snippet := retriever.Snippet(printable(explanation.Text), explanation.Marks(), 100, "[", "]")
+		fmt.Fprintf(d.stdout, "  %d. %.2f  %s\n     %s\n", rank+1, hit.Score, printable(hit.ID), snippet)
 	}
 	return nil
 }
@@ -258,13 +252,7 @@ var demoPruners = []string{"all", "icf:1", "icf:2", "icf:3", "icf:4", "icf:6", "
 
 // measure compares the systems on the known-item queries.
 func (d *demo) measure(ctx context.Context) (err error) {
-	documents := make([]sweep.BM25Document, len(d.collection.Documents))
-	for i, document := range d.collection.Documents {
-		documents[i] = sweep.BM25Document{ID: document.ID, Title: document.Title, Text: document.Text}
-	}
-	bm25Options := sweep.DefaultBM25Options()
-	bm25Options.SplitCode = true
-	bm25, err := sweep.NewBM25(ctx, documents, bm25Options)
+	bm25, err := d.newBM25(ctx, d.stderr, d.documents, d.retriever)
 	if err != nil {
 		return err
 	}
@@ -293,36 +281,33 @@ func (d *demo) measure(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	report.Documents = len(documents)
 	fmt.Fprintf(d.stdout, "\nWhat pruning does, on %d queries (%s, %d CPUs, one query per CPU):\n\n",
 		report.Queries, runtime.GOARCH, runtime.GOMAXPROCS(0))
 	if err := sweepTable(report, asciiOnly()).writeText(d.stdout); err != nil {
 		return err
 	}
 	fmt.Fprintf(d.stdout, "\n%s\n", sweepLegend(report))
-	fmt.Fprintln(d.stdout, demoConclusion(report))
+	fmt.Fprintln(d.stdout, demoConclusion(report, asciiOnly()))
 	return nil
 }
 
 // demoConclusion says in words what the table shows: the cheapest pruning that
-// is as good as none, and which system leads in what.
-func demoConclusion(r *sweep.Report) string {
-	var cheapest *sweep.SystemReport
-	for i := range r.Systems[1:] {
-		s := &r.Systems[i+1]
-		asGood := *s.Verdict == stats.Equivalent || *s.Verdict == stats.Better
-		if asGood && s.Stats.DocumentsScored > 0 && !strings.HasPrefix(s.Name, "BM25") &&
-			(cheapest == nil || s.Stats.DocumentsScored < cheapest.Stats.DocumentsScored) {
-			cheapest = s
-		}
-	}
+// is as good as none, where it is not, and which system leads in what.
+func demoConclusion(r *sweep.Report, ascii bool) string {
 	var b strings.Builder
+	unpruned, cheapest := &r.Systems[0], r.Cheapest(demoPruners...)
 	if cheapest == nil {
 		b.WriteString("\nNo pruning could be shown to be as good as none on these queries.")
 	} else {
 		fmt.Fprintf(&b, "\n%s scores %.0f %% fewer documents than the unpruned search and is %s in %s.",
-			cheapest.Name, 100*(1-cheapest.Stats.DocumentsScored/r.Systems[0].Stats.DocumentsScored),
-			verdictText(*cheapest.Verdict, asciiOnly()), r.Headline)
+			cheapest.Name, 100*(1-cheapest.Stats.DocumentsScored/unpruned.Stats.DocumentsScored),
+			verdictText(*cheapest.Verdict, ascii), r.Headline)
+		for _, measure := range r.Measures {
+			if c := cheapest.Comparisons[measure]; c.Verdict == stats.Worse {
+				fmt.Fprintf(&b, "\nIt is %s in %s: %.3f, where the unpruned search has %.3f.",
+					verdictText(c.Verdict, ascii), measure, c.Mean, c.MeanBaseline)
+			}
+		}
 	}
 	for _, measure := range r.Measures {
 		best := slices.MaxFunc(r.Systems, func(a, b sweep.SystemReport) int {

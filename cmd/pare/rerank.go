@@ -62,7 +62,7 @@ themselves, so it learns the more the more there are.`,
 		}
 		t := table{columns: []column{{"score", true}, {"position", true}, {name: "text"}}}
 		for _, r := range results {
-			t.rows = append(t.rows, []string{fmt.Sprintf("%.4f", r.Score), strconv.Itoa(r.Position), r.Text})
+			t.rows = append(t.rows, []string{fmt.Sprintf("%.4f", r.Score), strconv.Itoa(r.Position), printable(r.Text)})
 		}
 		return emit(c.OutOrStdout(), format.value, t, results)
 	}

@@ -187,7 +187,7 @@ func readDocuments(path string, maxLine int) iter.Seq2[Document, error] {
 }
 
 // Judged returns the queries that have judgements, in the order of Queries.
-// Evaluation counts judged queries that are missing here as zero.
+// Qrels may judge more: queries whose text the collection lacks.
 func (c *Collection) Judged() []Query {
 	return slices.DeleteFunc(slices.Clone(c.Queries), func(q Query) bool {
 		return len(c.Qrels[q.ID]) == 0

@@ -12,14 +12,32 @@ import (
 	"github.com/blevesearch/bleve/v2"
 	"github.com/blevesearch/bleve/v2/analysis"
 	"github.com/blevesearch/bleve/v2/analysis/analyzer/custom"
+	"github.com/blevesearch/bleve/v2/analysis/lang/ar"
+	"github.com/blevesearch/bleve/v2/analysis/lang/da"
+	"github.com/blevesearch/bleve/v2/analysis/lang/de"
 	"github.com/blevesearch/bleve/v2/analysis/lang/en"
+	"github.com/blevesearch/bleve/v2/analysis/lang/es"
+	"github.com/blevesearch/bleve/v2/analysis/lang/fi"
+	"github.com/blevesearch/bleve/v2/analysis/lang/fr"
+	"github.com/blevesearch/bleve/v2/analysis/lang/ga"
+	"github.com/blevesearch/bleve/v2/analysis/lang/hu"
+	"github.com/blevesearch/bleve/v2/analysis/lang/it"
+	"github.com/blevesearch/bleve/v2/analysis/lang/nl"
+	"github.com/blevesearch/bleve/v2/analysis/lang/no"
+	"github.com/blevesearch/bleve/v2/analysis/lang/pt"
+	"github.com/blevesearch/bleve/v2/analysis/lang/ro"
+	"github.com/blevesearch/bleve/v2/analysis/lang/ru"
+	"github.com/blevesearch/bleve/v2/analysis/lang/sv"
+	"github.com/blevesearch/bleve/v2/analysis/lang/tr"
 	"github.com/blevesearch/bleve/v2/analysis/token/camelcase"
 	"github.com/blevesearch/bleve/v2/analysis/token/lowercase"
+	"github.com/blevesearch/bleve/v2/analysis/token/porter"
 	"github.com/blevesearch/bleve/v2/analysis/tokenizer/regexp"
 	"github.com/blevesearch/bleve/v2/index/scorch"
 	"github.com/blevesearch/bleve/v2/mapping"
 	index "github.com/blevesearch/bleve_index_api"
 
+	"github.com/pare-search/pare/retriever"
 	"github.com/pare-search/pare/retriever/fusion"
 )
 
@@ -32,6 +50,10 @@ type BM25Options struct {
 	// K1 bounds what repetitions of a word add, B is the share of length
 	// normalisation.
 	K1, B float64
+	// Language chooses the stemmer and the stop words, by the names that
+	// corpus.Options has, "" for neither. Irish has no stemmer here, Tamil
+	// neither stemmer nor stop words.
+	Language string
 	// SplitCode cuts identifiers where the case changes and between letters
 	// and digits.
 	SplitCode bool
@@ -41,7 +63,31 @@ type BM25Options struct {
 }
 
 // DefaultBM25Options are k1 1.2 and b 0.75, the usual values, on English text.
-func DefaultBM25Options() BM25Options { return BM25Options{K1: 1.2, B: 0.75} }
+func DefaultBM25Options() BM25Options { return BM25Options{K1: 1.2, B: 0.75, Language: "english"} }
+
+// bm25Languages holds bleve's filters for stop words and stems by language.
+var bm25Languages = map[string][]string{
+	"":           nil,
+	"arabic":     {ar.StopName, ar.StemmerName},
+	"danish":     {da.StopName, da.SnowballStemmerName},
+	"dutch":      {nl.StopName, nl.SnowballStemmerName},
+	"english":    {en.StopName, en.SnowballStemmerName},
+	"finnish":    {fi.StopName, fi.SnowballStemmerName},
+	"french":     {fr.StopName, fr.SnowballStemmerName},
+	"german":     {de.StopName, de.SnowballStemmerName},
+	"hungarian":  {hu.StopName, hu.SnowballStemmerName},
+	"irish":      {ga.StopName},
+	"italian":    {it.StopName, it.SnowballStemmerName},
+	"norwegian":  {no.StopName, no.SnowballStemmerName},
+	"porter":     {en.StopName, porter.Name},
+	"portuguese": {pt.StopName, pt.LightStemmerName},
+	"romanian":   {ro.StopName, ro.SnowballStemmerName},
+	"russian":    {ru.StopName, ru.SnowballStemmerName},
+	"spanish":    {es.StopName, es.SnowballStemmerName},
+	"swedish":    {sv.StopName, sv.SnowballStemmerName},
+	"tamil":      nil,
+	"turkish":    {tr.StopName, tr.SnowballStemmerName},
+}
 
 // Validate reports all violations at once; every one wraps ErrBM25.
 func (o BM25Options) Validate() error {
@@ -52,12 +98,11 @@ func (o BM25Options) Validate() error {
 	if !(o.B >= 0 && o.B <= 1) {
 		errs = append(errs, fmt.Errorf("%w: B is %v, want 0 to 1", ErrBM25, o.B))
 	}
+	if _, known := bm25Languages[o.Language]; !known {
+		errs = append(errs, fmt.Errorf("%w: unknown language %q", ErrBM25, o.Language))
+	}
 	return errors.Join(errs...)
 }
-
-// BM25Document is one document of the baseline. Title and Text count as one
-// text.
-type BM25Document struct{ ID, Title, Text string }
 
 // BM25 ranks documents by the words they share with a query: the baseline that
 // every other system has to be compared with. It is a bleve index in memory,
@@ -95,7 +140,7 @@ const (
 )
 
 // NewBM25 indexes documents, whose ids must be distinct and not empty.
-func NewBM25(ctx context.Context, documents []BM25Document, options BM25Options) (_ *BM25, err error) {
+func NewBM25(ctx context.Context, documents []retriever.Document, options BM25Options) (_ *BM25, err error) {
 	if err := options.Validate(); err != nil {
 		return nil, err
 	}
@@ -186,7 +231,7 @@ func (b *BM25) Close() error {
 }
 
 // add indexes the documents in batches.
-func (b *BM25) add(ctx context.Context, documents []BM25Document) error {
+func (b *BM25) add(ctx context.Context, documents []retriever.Document) error {
 	done := 0
 	for batch := range slices.Chunk(documents, bm25BatchSize) {
 		if err := ctx.Err(); err != nil {
@@ -194,8 +239,7 @@ func (b *BM25) add(ctx context.Context, documents []BM25Document) error {
 		}
 		todo := b.index.NewBatch()
 		for _, document := range batch {
-			text := document.Title + "\n" + document.Text
-			if err := todo.Index(document.ID, map[string]any{bm25Field: text}); err != nil {
+			if err := todo.Index(document.ID, map[string]any{bm25Field: document.Text}); err != nil {
 				return fmt.Errorf("%w: document %q: %w", ErrBM25, document.ID, err)
 			}
 		}
@@ -270,7 +314,7 @@ func forEachPosting(ctx context.Context, reader index.TermFieldReader, visit fun
 	}
 }
 
-func checkBM25IDs(documents []BM25Document) error {
+func checkBM25IDs(documents []retriever.Document) error {
 	seen := make(map[string]int, len(documents))
 	for i, document := range documents {
 		if document.ID == "" {
@@ -298,10 +342,12 @@ func bm25Mapping(options BM25Options) (*mapping.IndexMappingImpl, error) {
 	schema.DefaultMapping = bleve.NewDocumentStaticMapping()
 	schema.DefaultMapping.AddFieldMappingsAt(bm25Field, field)
 
-	filters := []string{lowercase.Name, en.StopName, en.SnowballStemmerName}
+	var filters []string
 	if options.SplitCode { // before lower case hides the boundaries
-		filters = append([]string{camelcase.Name}, filters...)
+		filters = append(filters, camelcase.Name)
 	}
+	filters = append(filters, lowercase.Name)
+	filters = append(filters, bm25Languages[options.Language]...)
 	if err := schema.AddCustomTokenizer("bm25_words", map[string]any{
 		"type":   regexp.Name,
 		"regexp": `[\p{L}\p{M}\p{N}]+`,

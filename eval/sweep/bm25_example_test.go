@@ -5,14 +5,15 @@ import (
 	"fmt"
 
 	"github.com/pare-search/pare/eval/sweep"
+	"github.com/pare-search/pare/retriever"
 )
 
 func ExampleBM25() {
 	ctx := context.Background()
-	baseline, err := sweep.NewBM25(ctx, []sweep.BM25Document{
-		{ID: "bufio", Title: "bufio", Text: "Buffered reading and writing of streams."},
-		{ID: "io", Title: "io", Text: "Basic interfaces for readers and writers."},
-		{ID: "sort", Title: "sort", Text: "Sorts slices and collections."},
+	baseline, err := sweep.NewBM25(ctx, []retriever.Document{
+		{ID: "bufio", Text: "bufio: Buffered reading and writing of streams."},
+		{ID: "io", Text: "io: Basic interfaces for readers and writers."},
+		{ID: "sort", Text: "sort: Sorts slices and collections."},
 	}, sweep.DefaultBM25Options())
 	if err != nil {
 		fmt.Println(err)

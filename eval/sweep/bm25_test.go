@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -13,12 +14,15 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/pare-search/pare/encoder/corpus"
 	"github.com/pare-search/pare/eval"
+	"github.com/pare-search/pare/retriever"
 	"github.com/pare-search/pare/retriever/fusion"
 )
 
-func newBM25(t *testing.T, documents []BM25Document, options BM25Options) *BM25 {
+func newBM25(t *testing.T, documents []retriever.Document, options BM25Options) *BM25 {
 	t.Helper()
 	b, err := NewBM25(t.Context(), documents, options)
 	if err != nil {
@@ -33,8 +37,8 @@ func newBM25(t *testing.T, documents []BM25Document, options BM25Options) *BM25 
 }
 
 func TestBM25ByHand(t *testing.T) {
-	b := newBM25(t, []BM25Document{
-		{ID: "a", Title: "Cats", Text: "The cat and the dog."},    // cat cat dog
+	b := newBM25(t, []retriever.Document{
+		{ID: "a", Text: "Cats\nThe cat and the dog."},             // cat cat dog
 		{ID: "b", Text: "dogs"},                                   // dog
 		{ID: "c", Text: "A bird, a fish, a bird, and some birds"}, // bird fish bird bird
 		{ID: "d", Text: "of the"},                                 // nothing
@@ -72,9 +76,9 @@ func TestBM25ByHand(t *testing.T) {
 }
 
 func TestBM25TiesByDescendingID(t *testing.T) {
-	var documents []BM25Document
+	var documents []retriever.Document
 	for i := range 2500 { // several batches
-		documents = append(documents, BM25Document{ID: fmt.Sprintf("d%04d", i), Text: "same words"})
+		documents = append(documents, retriever.Document{ID: fmt.Sprintf("d%04d", i), Text: "same words"})
 	}
 	var progress []int
 	options := DefaultBM25Options()
@@ -96,7 +100,7 @@ func TestBM25TiesByDescendingID(t *testing.T) {
 }
 
 func TestBM25Refuses(t *testing.T) {
-	for name, documents := range map[string][]BM25Document{
+	for name, documents := range map[string][]retriever.Document{
 		"empty id": {{ID: "", Text: "x"}},
 		"same id":  {{ID: "x"}, {ID: "y"}, {ID: "x"}},
 	} {
@@ -117,7 +121,7 @@ func TestBM25Refuses(t *testing.T) {
 	}
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := NewBM25(cancelled, []BM25Document{{ID: "x"}}, DefaultBM25Options()); !errors.Is(err, context.Canceled) {
+	if _, err := NewBM25(cancelled, []retriever.Document{{ID: "x"}}, DefaultBM25Options()); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
 }
@@ -160,7 +164,7 @@ func TestBM25Reference(t *testing.T) {
 }
 
 // bm25Collection reads a BEIR folder from the shared test collections.
-func bm25Collection(t *testing.T, name string) ([]BM25Document, map[string]string, eval.Qrels) {
+func bm25Collection(t *testing.T, name string) ([]retriever.Document, map[string]string, eval.Qrels) {
 	t.Helper()
 	dir := filepath.Join(bm25Shared(t), "data", name)
 	lines := func(file string, each func(line []byte)) {
@@ -189,8 +193,11 @@ func bm25Collection(t *testing.T, name string) ([]BM25Document, map[string]strin
 		}
 		return r
 	}
-	var documents []BM25Document
-	lines("corpus.jsonl", func(line []byte) { documents = append(documents, BM25Document(parse(line))) })
+	var documents []retriever.Document
+	lines("corpus.jsonl", func(line []byte) {
+		r := parse(line)
+		documents = append(documents, retriever.Document{ID: r.ID, Text: r.Title + "\n" + r.Text})
+	})
 	queries := map[string]string{}
 	lines("queries.jsonl", func(line []byte) { r := parse(line); queries[r.ID] = r.Text })
 	qrels := eval.Qrels{}
@@ -230,7 +237,7 @@ func bm25Shared(t *testing.T) string {
 }
 
 func TestBM25SplitCode(t *testing.T) {
-	documents := []BM25Document{{ID: "camel", Text: "func ReadAllBytes"}, {ID: "plain", Text: "read the manual"}}
+	documents := []retriever.Document{{ID: "camel", Text: "func ReadAllBytes"}, {ID: "plain", Text: "read the manual"}}
 	for split, want := range map[bool]int{false: 1, true: 2} {
 		options := DefaultBM25Options()
 		options.SplitCode = split
@@ -240,6 +247,56 @@ func TestBM25SplitCode(t *testing.T) {
 		}
 		if len(hits) != want {
 			t.Errorf("split %v: %d hits, want %d", split, len(hits), want)
+		}
+	}
+}
+
+// The baseline speaks every language that the encoder does, so that neither
+// has the better words. "Die" is a stop word of German and no word of English,
+// "Katzen" the plural of "Katze".
+func TestBM25Languages(t *testing.T) {
+	for _, language := range append(corpus.Languages(), "") {
+		options := DefaultBM25Options()
+		options.Language = language
+		b := newBM25(t, []retriever.Document{{ID: "d", Text: "Die Katzen schlafen"}}, options)
+		found := map[string]int{}
+		for _, word := range []string{"die", "Katze", "Katzen"} {
+			hits, err := b.Search(t.Context(), word, 10)
+			if err != nil {
+				t.Fatalf("%q: %v", language, err)
+			}
+			found[word] = len(hits)
+		}
+		var want map[string]int
+		switch language {
+		case "german":
+			want = map[string]int{"die": 0, "Katze": 1, "Katzen": 1}
+		case "":
+			want = map[string]int{"die": 1, "Katze": 0, "Katzen": 1}
+		default:
+			continue
+		}
+		if !maps.Equal(found, want) {
+			t.Errorf("%q: found %v, want %v", language, found, want)
+		}
+	}
+	options := DefaultBM25Options()
+	if options.Language = "klingon"; !errors.Is(options.Validate(), ErrBM25) {
+		t.Error("klingon is spoken")
+	}
+}
+
+// Nearest ranks by hand: the smallest value that is not below p percent of all.
+func TestPercentile(t *testing.T) {
+	for _, test := range []struct{ n, p, want int }{
+		{1, 50, 1}, {1, 95, 1}, {2, 50, 1}, {3, 50, 2}, {4, 50, 2}, {20, 95, 19}, {21, 95, 20}, {40, 95, 38}, {100, 95, 95}, {10, 100, 10},
+	} {
+		sorted := make([]time.Duration, test.n)
+		for i := range sorted {
+			sorted[i] = time.Duration(i + 1)
+		}
+		if got := percentile(sorted, test.p); got != time.Duration(test.want) {
+			t.Errorf("percentile %d of 1 to %d is %d, want %d", test.p, test.n, got, test.want)
 		}
 	}
 }

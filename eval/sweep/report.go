@@ -1,6 +1,8 @@
 package sweep
 
 import (
+	"slices"
+
 	"github.com/pare-search/pare/eval"
 	"github.com/pare-search/pare/eval/stats"
 )
@@ -26,13 +28,15 @@ type SystemReport struct {
 	Baseline bool               `json:"baseline"`
 	Measures map[string]float64 `json:"measures"`
 	Delta    map[string]float64 `json:"delta,omitempty"`
-	// CI90 and Verdict are those of the headline measure. The p values are
-	// adjusted for the number of systems compared (Holm).
-	CI90         *stats.Interval             `json:"ci90,omitempty"`
-	PDifference  *float64                    `json:"p_difference,omitempty"`
-	PEquivalence *float64                    `json:"p_equivalence,omitempty"`
-	Verdict      *stats.Verdict              `json:"verdict,omitempty"`
-	Comparisons  map[string]stats.Comparison `json:"comparisons,omitempty"`
+	// CI90 and Verdict are those of the headline measure and of this system
+	// alone. The p values are adjusted for the number of systems compared
+	// (Holm), as whoever picks one of them by its result must; see Cheapest.
+	CI90         *stats.Interval `json:"ci90,omitempty"`
+	PDifference  *float64        `json:"p_difference,omitempty"`
+	PEquivalence *float64        `json:"p_equivalence,omitempty"`
+	Verdict      *stats.Verdict  `json:"verdict,omitempty"`
+	// Comparisons has all there is of every measure, its p values not adjusted.
+	Comparisons map[string]stats.Comparison `json:"comparisons,omitempty"`
 	// Stats is nil for a run that was not made here.
 	Stats *Cost `json:"stats,omitempty"`
 	// Overlap10 is the share of the baseline's first ten that are among this
@@ -45,7 +49,8 @@ type SystemReport struct {
 }
 
 // Cost is what a query costs on average, and the time of a query: median and
-// 95th percentile, encoding included.
+// 95th percentile, encoding included. The counts are those of the Pare search
+// in a system, zero where there is none.
 type Cost struct {
 	RowsKept        float64 `json:"rows_kept"`
 	CellsProbed     float64 `json:"cells_probed"`
@@ -62,6 +67,29 @@ type IndexSize struct {
 	Bytes         int64   `json:"bytes"`
 	BytesPerToken float64 `json:"bytes_per_token"`
 	Vectors       int64   `json:"vectors"`
+}
+
+// alpha is the level of all tests.
+const alpha = 0.05
+
+// Cheapest returns the system that scores the fewest documents of those with
+// the given names that are as good as the baseline, or nil when there is none.
+// As good is what is shown to be equivalent or better in the headline measure
+// after adjusting for the number of systems: the one that is picked must not
+// owe it to the number of tries.
+func (r *Report) Cheapest(names ...string) *SystemReport {
+	var cheapest *SystemReport
+	for i := range r.Systems {
+		s := &r.Systems[i]
+		if s.Baseline || s.Stats == nil || !slices.Contains(names, s.Name) {
+			continue
+		}
+		asGood := *s.PEquivalence < alpha || *s.PDifference < alpha && s.Delta[r.Headline] > 0
+		if asGood && (cheapest == nil || s.Stats.DocumentsScored < cheapest.Stats.DocumentsScored) {
+			cheapest = s
+		}
+	}
+	return cheapest
 }
 
 // adjust corrects the headline's p values for the family of all systems.

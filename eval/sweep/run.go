@@ -23,7 +23,8 @@ type Options struct {
 	// Measures are computed for every system. The first is the headline: its
 	// comparison with the baseline decides the verdict.
 	Measures []eval.Measure
-	// Depth is the number of results asked of each system.
+	// Depth is the number of results asked of each system, at least as many as
+	// any of the measures looks at.
 	Depth int
 	// Workers is the number of queries in work at once, 0 for one per CPU.
 	// Each query is answered by one goroutine.
@@ -37,15 +38,17 @@ type Options struct {
 
 // Validate reports every option that makes no sense.
 func (o Options) Validate() error {
-	faults := []error{o.Stats.Validate()}
-	if len(o.Measures) == 0 {
-		faults = append(faults, fmt.Errorf("%w: no measure", ErrSweep))
-	}
+	faults := []error{o.validateComparison()}
 	if o.Depth < 1 {
 		faults = append(faults, fmt.Errorf("%w: depth %d, want at least 1", ErrSweep, o.Depth))
 	}
 	if o.Workers < 0 {
 		faults = append(faults, fmt.Errorf("%w: %d workers, want 0 or more", ErrSweep, o.Workers))
+	}
+	for _, m := range o.Measures {
+		if o.Depth >= 1 && m.Cutoff() > o.Depth {
+			faults = append(faults, fmt.Errorf("%w: %v looks at %d results, depth is %d", ErrSweep, m, m.Cutoff(), o.Depth))
+		}
 	}
 	return errors.Join(faults...)
 }
@@ -57,8 +60,17 @@ type answer struct {
 	took    time.Duration
 }
 
+// validateComparison checks what matters where nothing is searched too.
+func (o Options) validateComparison() error {
+	if len(o.Measures) == 0 {
+		return errors.Join(fmt.Errorf("%w: no measure", ErrSweep), o.Stats.Validate())
+	}
+	return o.Stats.Validate()
+}
+
 // Run asks all systems all judged queries and compares them with the first
-// system, the baseline. Queries without judgements are left out.
+// system, the baseline. Queries without judgements are left out, and so are
+// judgements without a query: no system can be asked for them.
 func Run(ctx context.Context, systems []System, queries []Query, qrels eval.Qrels, options Options) (*Report, error) {
 	if err := options.Validate(); err != nil {
 		return nil, err
@@ -102,8 +114,7 @@ func Run(ctx context.Context, systems []System, queries []Query, qrels eval.Qrel
 	return report, nil
 }
 
-// judgementsOf returns the judgements of the queries that were asked: a query
-// that has judgements but no text cannot be answered by any system.
+// judgementsOf returns the judgements of the queries that were asked.
 func judgementsOf(queries []Query, qrels eval.Qrels) eval.Qrels {
 	asked := make(eval.Qrels, len(queries))
 	for _, q := range queries {
@@ -131,7 +142,10 @@ func ask(ctx context.Context, systems []System, queries []Query, options Options
 				if q >= len(queries) {
 					return nil
 				}
-				for s, system := range systems {
+				// Whoever is asked first finds the data of the query in no cache.
+				for i := range systems {
+					s := (q + i) % len(systems)
+					system := systems[s]
 					start := time.Now()
 					results, work, err := system.Search(ctx, queries[q].Text, options.Depth)
 					if err != nil {
@@ -152,9 +166,11 @@ func ask(ctx context.Context, systems []System, queries []Query, options Options
 }
 
 // Compare measures runs and compares them with the first, the baseline. Runs
-// are known by their tags.
+// are known by their tags. A run none of whose queries has judgements is an
+// error: it belongs to other judgements. Only Measures and Stats of the options
+// are looked at.
 func Compare(runs []eval.Run, qrels eval.Qrels, options Options) (*Report, error) {
-	if err := options.Validate(); err != nil {
+	if err := options.validateComparison(); err != nil {
 		return nil, err
 	}
 	if len(runs) == 0 || len(qrels) == 0 {
@@ -174,6 +190,9 @@ func Compare(runs []eval.Run, qrels eval.Qrels, options Options) (*Report, error
 			Baseline: i == 0,
 			Run:      run,
 			Eval:     eval.Evaluate(qrels, run, options.Measures),
+		}
+		if n := len(run.Results); n > 0 && len(result.Eval.Unjudged) == n {
+			return nil, fmt.Errorf("%w: none of the %d queries of run %s has judgements", ErrSweep, n, run.Tag)
 		}
 		baseline := &result
 		if i > 0 {
@@ -218,27 +237,31 @@ func (s *SystemReport) compareWith(baseline *SystemReport, options Options) erro
 
 // summarise averages what a system's answers cost.
 func summarise(answers []answer) Cost {
-	var c Cost
-	n := float64(len(answers))
+	var total Work
 	times := make([]time.Duration, len(answers))
 	for i, a := range answers {
 		times[i] = a.took
-		c.RowsKept += float64(a.work.RowsKept) / n
-		c.CellsProbed += float64(a.work.CellsProbed) / n
-		c.Postings += float64(a.work.Postings) / n
-		c.Candidates += float64(a.work.Candidates) / n
-		c.DocumentsScored += float64(a.work.DocumentsScored) / n
-		c.TokenPairs += float64(a.work.TokenPairs) / n
+		total = total.plus(a.work)
 	}
 	slices.Sort(times)
-	c.P50, c.P95 = milliseconds(percentile(times, 0.50)), milliseconds(percentile(times, 0.95))
-	return c
+	// Whole numbers are added up first, so that equal ones have just that mean.
+	n := float64(len(answers))
+	return Cost{
+		RowsKept:        float64(total.RowsKept) / n,
+		CellsProbed:     float64(total.CellsProbed) / n,
+		Postings:        float64(total.Postings) / n,
+		Candidates:      float64(total.Candidates) / n,
+		DocumentsScored: float64(total.DocumentsScored) / n,
+		TokenPairs:      float64(total.TokenPairs) / n,
+		P50:             milliseconds(percentile(times, 50)),
+		P95:             milliseconds(percentile(times, 95)),
+	}
 }
 
-// percentile returns the nearest-rank percentile of sorted values.
-func percentile(sorted []time.Duration, share float64) time.Duration {
-	rank := int(share*float64(len(sorted))+0.9999999) - 1
-	return sorted[min(max(rank, 0), len(sorted)-1)]
+// percentile returns the nearest-rank percentile of sorted values, p from 1 to
+// 100.
+func percentile(sorted []time.Duration, p int) time.Duration {
+	return sorted[(p*len(sorted)+99)/100-1]
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

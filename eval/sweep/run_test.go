@@ -7,9 +7,11 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/pare-search/pare/eval"
+	"github.com/pare-search/pare/eval/dataset"
 	"github.com/pare-search/pare/eval/stats"
 	"github.com/pare-search/pare/eval/sweep"
 	"github.com/pare-search/pare/index"
@@ -111,11 +113,135 @@ func TestRunRefuses(t *testing.T) {
 			_, err := sweep.Run(t.Context(), []sweep.System{one, failing}, query, qrels, options(t, "RR"))
 			return err
 		},
+		"fewer results than a measure looks at": func() error {
+			_, err := sweep.Run(t.Context(), []sweep.System{one}, query, qrels, options(t, "RR@10", "R@11"))
+			return err
+		},
+		"a run of other queries": func() error {
+			other := eval.Run{Tag: "other", Results: map[string][]eval.Result{"2": {{ID: "a", Score: 1}}}}
+			_, err := sweep.Compare([]eval.Run{other}, qrels, options(t, "RR"))
+			return err
+		},
 		"no runs": func() error { _, err := sweep.Compare(nil, qrels, options(t, "RR")); return err },
 	} {
 		if err := run(); err == nil {
 			t.Errorf("%s: no error", name)
 		}
+	}
+}
+
+// An empty run is bad, but it is one of these queries.
+func TestCompareTakesAnEmptyRun(t *testing.T) {
+	qrels := eval.Qrels{"1": {"a": 1}}
+	full := eval.Run{Tag: "full", Results: map[string][]eval.Result{"1": {{ID: "a", Score: 1}}, "2": {{ID: "a", Score: 1}}}}
+	report, err := sweep.Compare([]eval.Run{full, {Tag: "empty"}}, qrels, options(t, "RR"))
+	if err != nil || report.Systems[0].Measures["RR"] != 1 || report.Systems[1].Measures["RR"] != 0 {
+		t.Errorf("%+v, %v", report, err)
+	}
+}
+
+// Each system is the first as often as the others, and costs are plain means.
+func TestSystemsTakeTurns(t *testing.T) {
+	var order []string
+	system := func(name string, rows int) sweep.System {
+		return sweep.System{Name: name, Search: func(context.Context, string, int) ([]eval.Result, sweep.Work, error) {
+			order = append(order, name)
+			return nil, sweep.Work{RowsKept: rows}, nil
+		}}
+	}
+	var queries []sweep.Query
+	qrels := eval.Qrels{}
+	for i := range 21 {
+		id := fmt.Sprint(i)
+		queries = append(queries, sweep.Query{ID: id, Text: id})
+		qrels[id] = map[string]int{"a": 1}
+	}
+	o := options(t, "RR")
+	o.Workers = 1
+	report, err := sweep.Run(t.Context(), []sweep.System{system("a", 2), system("b", 7), system("c", 3)}, queries, qrels, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := map[string]int{}
+	for turn := range slices.Chunk(order, 3) {
+		first[turn[0]]++
+		if slices.Sort(turn); !slices.Equal(turn, []string{"a", "b", "c"}) {
+			t.Errorf("a query was put to %q", turn)
+		}
+	}
+	if first["a"] != 7 || first["b"] != 7 || first["c"] != 7 {
+		t.Errorf("first were %v", first)
+	}
+	for i, want := range []float64{2, 7, 3} {
+		if got := report.Systems[i].Stats.RowsKept; got != want {
+			t.Errorf("system %d keeps %v rows, want %v", i, got, want)
+		}
+	}
+}
+
+func TestCheapest(t *testing.T) {
+	value := func(x float64) *float64 { return &x }
+	system := func(name string, scored, equivalence, difference, delta float64) sweep.SystemReport {
+		return sweep.SystemReport{
+			Name: name, Stats: &sweep.Cost{DocumentsScored: scored}, Delta: map[string]float64{"RR": delta},
+			PEquivalence: value(equivalence), PDifference: value(difference),
+		}
+	}
+	r := sweep.Report{Headline: "RR", Systems: []sweep.SystemReport{
+		{Name: "full", Baseline: true, Stats: &sweep.Cost{DocumentsScored: 1}},
+		system("equivalent", 50, 0.01, 0.9, -0.001),
+		system("better", 40, 1, 0.01, 0.1),
+		system("worse", 10, 1, 0.01, -0.1),
+		system("undecided after adjusting", 20, 0.06, 0.9, -0.001),
+		system("not asked for", 5, 0, 1, 0),
+	}}
+	for _, test := range []struct {
+		names []string
+		want  string
+	}{
+		{[]string{"full", "equivalent", "better", "worse", "undecided after adjusting"}, "better"},
+		{[]string{"equivalent"}, "equivalent"},
+	} {
+		if got := r.Cheapest(test.names...); got == nil || got.Name != test.want {
+			t.Errorf("of %q: %+v, want %s", test.names, got, test.want)
+		}
+	}
+	if got := r.Cheapest("full", "worse"); got != nil {
+		t.Errorf("%s is as good as the baseline", got.Name)
+	}
+}
+
+func TestWriteRuns(t *testing.T) {
+	dir := t.TempDir()
+	r := sweep.Report{}
+	for _, name := range []string{"unpruned int8", "icf:4", "icf:50%+scorekept", "BM25 + icf:4"} {
+		r.Systems = append(r.Systems, sweep.SystemReport{Name: name, Run: eval.Run{
+			Tag: name, Results: map[string][]eval.Result{"q": {{ID: name[:1], Score: 1}}},
+		}})
+	}
+	for path, want := range map[string][]string{
+		"out.trec.gz": {
+			"out.unpruned-int8.trec.gz", "out.icf-4.trec.gz", "out.icf-50pct-scorekept.trec.gz", "out.BM25-icf-4.trec.gz",
+		},
+		"plain": {"plain.unpruned-int8.trec", "plain.icf-4.trec", "plain.icf-50pct-scorekept.trec", "plain.BM25-icf-4.trec"},
+	} {
+		written, err := r.WriteRuns(filepath.Join(dir, path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range want {
+			want[i] = filepath.Join(dir, want[i])
+		}
+		if !slices.Equal(written, want) {
+			t.Errorf("%s: wrote %q, want %q", path, written, want)
+		}
+		run, err := dataset.ReadRunFile(want[1])
+		if err != nil || run.Tag != "icf-4" || len(run.Results["q"]) != 1 {
+			t.Errorf("%s: read %+v, %v", want[1], run, err)
+		}
+	}
+	if written, err := r.WriteRuns(filepath.Join(dir, "nowhere", "out")); err == nil || len(written) != 0 {
+		t.Errorf("wrote %q, error %v", written, err)
 	}
 }
 
@@ -180,9 +306,9 @@ func TestStandardSystems(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	var forBM25 []sweep.BM25Document
+	var forBM25 []retriever.Document
 	for i, text := range texts {
-		forBM25 = append(forBM25, sweep.BM25Document{ID: fmt.Sprint(i), Text: text})
+		forBM25 = append(forBM25, retriever.Document{ID: fmt.Sprint(i), Text: text})
 	}
 	bm25, err := sweep.NewBM25(t.Context(), forBM25, sweep.DefaultBM25Options())
 	if err != nil {
@@ -190,6 +316,26 @@ func TestStandardSystems(t *testing.T) {
 	}
 	defer bm25.Close()
 	pruner := querypruner.Pruner{Strategy: querypruner.ICF, Keep: querypruner.Keep{Count: 1}}
+	for name, test := range map[string]struct {
+		documents []retriever.Document
+		want      string
+	}{
+		"the same":     {forBM25, ""},
+		"one fewer":    {forBM25[1:], "it has 4 documents, the collection 3"},
+		"another id":   {append([]retriever.Document{{ID: "x", Text: texts[0]}}, forBM25[1:]...), `no document "x"`},
+		"another text": {append([]retriever.Document{{ID: "0", Text: "else"}}, forBM25[1:]...), `"0" has another text`},
+		"one more":     {append(slices.Clone(forBM25), retriever.Document{ID: "5"}), `no document "5"`},
+		"no documents": {nil, "it has 4 documents"},
+	} {
+		err := sweep.CheckIndex(r.Snapshot(), test.documents)
+		if test.want == "" {
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		} else if !errors.Is(err, sweep.ErrOtherIndex) || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, want %q", name, err, test.want)
+		}
+	}
 	systems := sweep.Standard(r, bm25, []querypruner.Pruner{pruner}, retriever.DefaultOptions())
 	var names []string
 	for _, s := range systems {
