@@ -205,13 +205,13 @@ func (c *clustering) assign(rows []int32, means simd.Matrix, shared bool) []int3
 	half := halfSquares(means)
 	var packed simd.FloatQuery
 	packed.Reset(means, nil)
-	const part = 96 // vectors compared together
+	const part = 96 // vectors compared together at most
 	work := func(lo, hi int) {
-		vectors := simd.NewMatrix(part, means.Dim)
-		stride := packed.Stride()
-		dots := make([]float32, part*stride)
-		for ; lo < hi; lo += part {
-			n := min(part, hi-lo)
+		together, stride := min(part, hi-lo), packed.Stride()
+		vectors := simd.NewMatrix(together, means.Dim)
+		dots := make([]float32, together*stride)
+		for ; lo < hi; lo += together {
+			n := min(together, hi-lo)
 			for i, row := range rows[lo : lo+n] {
 				copy(vectors.Row(i), c.vectors.Row(int(row)))
 			}
