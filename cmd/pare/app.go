@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -25,7 +26,9 @@ type app struct {
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, stop) // the second signal ends the program at once
+	// The second signal ends the program at once; but some senders, such as
+	// timeout(1), signal twice, and files have to be removed.
+	context.AfterFunc(ctx, func() { time.AfterFunc(time.Second, stop) })
 
 	a := new(app)
 	root := a.root()
