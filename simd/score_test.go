@@ -1,6 +1,7 @@
 package simd
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -103,5 +104,57 @@ func checkMaxima(t *testing.T, rng *rand.Rand, rows, tokens, dim int) {
 		}
 		inner := float32(scales[row] * float32(dot))
 		return factors[token] * inner
+	})
+}
+
+// FuzzMaxima gives every level the same tokens, with any factors and scales,
+// and wants the bits of plain Go.
+func FuzzMaxima(f *testing.F) {
+	f.Add(uint64(1), uint8(5), uint8(7), []byte("\x00\x00\x80\x7f\x00\x00\xc0\x7f"))
+	f.Fuzz(func(t *testing.T, seed uint64, rows, tokens uint8, data []byte) {
+		const dim, lines = 64, 3
+		rng := rand.New(rand.NewPCG(seed, 0))
+		r, n := int(rows%70), int(tokens%40)
+		value := func() float32 {
+			if len(data) < 4 {
+				return float32(rng.NormFloat64())
+			}
+			bits := binary.LittleEndian.Uint32(data)
+			data = data[4:]
+			return math.Float32frombits(bits)
+		}
+		described := make([]Token, n)
+		for i := range described {
+			described[i] = Token{Line: rng.Int32N(lines), Scale: value(), Factor: value()}
+		}
+		scales, table := make([]float32, strideOf(r)), make([]float32, lines*strideOf(r))
+		for _, v := range [][]float32{scales, table} {
+			for i := range v {
+				v[i] = value()
+			}
+		}
+		planes := make([]byte, PlaneBytes(n, dim, 2))
+		for i := range planes {
+			planes[i] = byte(rng.Uint32())
+		}
+		q := randomQuery(rng, r, dim)
+		var want []float32
+		for l := levelGo; l <= bestLevel(); l++ {
+			undo := setLevel(l)
+			var packed CodeQuery
+			packed.Reset(q, nil, []int8{-31, -9, 11, 31})
+			best := make([]float32, r)
+			Reset(best)
+			packed.Maxima(best, planes, described, scales, table)
+			undo()
+			if l == levelGo {
+				want = best
+			}
+			for i := range best {
+				if math.Float32bits(best[i]) != math.Float32bits(want[i]) {
+					t.Fatalf("%v, row %d: %v, want %v", l, i, best[i], want[i])
+				}
+			}
+		}
 	})
 }
