@@ -147,12 +147,14 @@ type view struct {
 // comments of code without their markers.
 func sentenceViews(b block) []view {
 	var views []view
-	var current view
+	var text strings.Builder // not a string: a block may have many lines
+	var place []int
 	flush := func() {
-		if len(current.text) > 0 {
-			views = append(views, current)
+		if text.Len() > 0 {
+			views = append(views, view{text.String(), place})
 		}
-		current = view{}
+		text.Reset()
+		place = nil
 	}
 	offset := 0
 	for line := range strings.Lines(b.text) {
@@ -170,11 +172,11 @@ func sentenceViews(b block) []view {
 		if b.kind == code {
 			body = strings.TrimSuffix(body, "*/")
 		}
-		for i := range len(body) {
-			current.place = append(current.place, offset+len(marker)+i)
+		for i := range len(body) + 1 {
+			place = append(place, offset+len(marker)+i)
 		}
-		current.place = append(current.place, offset+len(marker)+len(body))
-		current.text += body + " "
+		text.WriteString(body)
+		text.WriteByte(' ')
 		offset += len(line)
 	}
 	flush()
