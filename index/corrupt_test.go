@@ -17,6 +17,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/RoaringBitmap/roaring/v2"
+
 	"github.com/pare-search/pare/index/codec"
 	"github.com/pare-search/pare/querypruner"
 	"github.com/pare-search/pare/simd"
@@ -252,6 +254,40 @@ func TestCorruptPayload(t *testing.T) {
 		}
 	}
 }
+
+// TestTextBomb: a block must not unpack to more than a writer packs.
+func TestTextBomb(t *testing.T) {
+	b := newTextBuilder()
+	section := func(size int) []byte {
+		blocks := b.encoder.EncodeAll(make([]byte, size), nil)
+		return append(appendUint32s(nil, []uint32{1, 0, uint32(len(blocks))}), blocks...)
+	}
+	for size, want := range map[int]error{1: nil, maxTextBlock: nil, maxTextBlock + 1: ErrCorrupt} {
+		s := &segment{file: &container{name: "bomb"}, documents: 1, text: section(size)}
+		if text, err := s.textOf(0); text != "" || !errors.Is(err, want) {
+			t.Errorf("a block of %d zeros: %d bytes of text, %v", size, len(text), err)
+		}
+	}
+}
+
+func TestDeletesMustFit(t *testing.T) {
+	data := must[[]byte](t)(roaring.BitmapOf(2, 5).ToBytes())
+	if deleted := must[*roaring.Bitmap](t)(parseDeletes(data, 6)); !slices.Equal(deleted.ToArray(), []uint32{2, 5}) {
+		t.Errorf("read %v", deleted)
+	}
+	for name, err := range map[string]error{
+		"last document": second(parseDeletes(data, 5)),
+		"a byte more":   second(parseDeletes(append(slices.Clone(data), 0), 6)),
+		"a byte less":   second(parseDeletes(data[:len(data)-1], 6)),
+		"nothing":       second(parseDeletes(nil, 6)),
+	} {
+		if err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+func second(_ *roaring.Bitmap, err error) error { return err }
 
 func TestTruncation(t *testing.T) {
 	dir := buildEverything(t, 3)

@@ -292,6 +292,29 @@ func checkStats(t *testing.T, s *Snapshot, postings map[uint32][]uint32, query *
 	}
 }
 
+// TestEqualScores: of documents with the same vectors those with the greatest
+// ids are found, wherever they stand.
+func TestEqualScores(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 5))
+	tokens := randomTokens(rng, 2, 8, true)
+	var documents []Document
+	for _, i := range rng.Perm(60) {
+		documents = append(documents, Document{ID: fmt.Sprintf("%02d", i), Tokens: tokens})
+	}
+	s := open(t, build(t, smallOptions(8, codec.Residual2), documents))
+	query := simd.PackQuery(tokens.Vectors)
+	for _, plan := range []Plan{Exhaustive, Probe} {
+		hits, _ := search(t, s, query, allRows(query), SearchOptions{K: 7, Plan: plan, Neighbors: 60})
+		var ids []string
+		for _, hit := range hits {
+			ids = append(ids, hit.ID)
+		}
+		if want := []string{"59", "58", "57", "56", "55", "54", "53"}; !slices.Equal(ids, want) {
+			t.Errorf("%v finds %v, want %v", plan, ids, want)
+		}
+	}
+}
+
 func TestSearchNothing(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	query := simd.PackQuery(randomTokens(rng, 3, 8, true).Vectors)

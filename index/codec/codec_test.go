@@ -3,6 +3,7 @@ package codec
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"maps"
 	"math"
@@ -360,6 +361,30 @@ func TestEncodeReturnsDistinctCells(t *testing.T) {
 		}
 		if got, err := c.DocumentCells(data[len(prefix):]); err != nil || !slices.Equal(got, want) {
 			t.Errorf("%v: cells of the payload %v (%v), want %v", kind, got, err, want)
+		}
+	}
+}
+
+// TestFactorsAreChecked: a factor of int8 payloads and of residual ones is
+// neither negative nor infinite nor NaN, for then scores would be nonsense.
+func TestFactorsAreChecked(t *testing.T) {
+	m, ids := tokens(27, 300, 8, 5)
+	for _, kind := range []Kind{Residual2, Int8} {
+		c := train(t, m, ids, kind)
+		data := encode(t, c, m.Slice(0, 1), ids[:1])
+		p, err := c.parse(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for half, single := range map[uint16]float32{0xbc00: -1, 0x7c00: float32(math.Inf(1)), 0x7e00: float32(math.NaN())} {
+			if kind == Int8 {
+				binary.LittleEndian.PutUint32(p.factors, math.Float32bits(single))
+			} else {
+				binary.LittleEndian.PutUint16(p.factors, half)
+			}
+			if _, err := c.Check(data); !errors.Is(err, ErrCorrupt) {
+				t.Errorf("%v: factor %v: %v", kind, single, err)
+			}
 		}
 	}
 }
