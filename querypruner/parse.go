@@ -111,7 +111,7 @@ func (p *Pruner) set(option string) error {
 }
 
 // String returns the form that Parse reads back. Special token ids have no
-// short form and are left out, and so is what the strategy does not look at.
+// short form and are left out, and so is Keep where the strategy takes none.
 func (p Pruner) String() string {
 	var b strings.Builder
 	b.WriteString(p.Strategy.String())

@@ -132,9 +132,6 @@ func New(snapshot *index.Snapshot, enc encoder.Encoder) (*Retriever, error) {
 func (r *Retriever) Close() error {
 	r.use.Lock()
 	defer r.use.Unlock()
-	if r.closed {
-		return nil
-	}
 	r.closed = true
 	return r.snapshot.Close()
 }
