@@ -18,7 +18,8 @@ var current = bestLevel()
 
 // Level names the instructions that the kernels use on this machine: "avx512"
 // (F, BW, DQ, VL, VNNI and VBMI), "avx2" (with FMA) or "go". The build tag
-// noasm makes it "go", and so does any processor but amd64.
+// noasm makes it "go", and so does any processor but amd64. The environment
+// variable GODEBUG lowers it: cpu.avx512f=off, or cpu.avx2=off for plain Go.
 func Level() string { return current.String() }
 
 // setLevel makes queries packed from now on use another level, at most the
