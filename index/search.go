@@ -98,9 +98,8 @@ type Stats struct {
 	// CellsProbed counts the (row, cell) pairs whose posting list was read,
 	// Postings their entries.
 	CellsProbed, Postings int
-	// Candidates is the number of live documents found, DocumentsScored of
-	// those scored. They are equal for now; an approximate ranking between
-	// them would part them.
+	// Candidates is the number of live documents found, DocumentsScored the
+	// number of those that were scored: all, unless the search was cancelled.
 	Candidates, DocumentsScored int
 	// TokenPairs counts (query row, document vector) pairs scored, Bytes the
 	// payload bytes they were read from.
@@ -132,11 +131,16 @@ func NewSearcher(source Source) *Searcher {
 
 // Search finds and scores documents for a query whose rows were selected by a
 // pruner: the rows of selection.Probe find the candidates, those of
-// selection.Score score them. Hits come best first; equal scores by
+// selection.Score score them; nil means all rows for either. Hits come best first; equal scores by
 // descending id. It honours ctx between documents.
 func (s *Searcher) Search(ctx context.Context, query *simd.Query, selection querypruner.Selection, options SearchOptions) ([]Hit, Stats, error) {
 	if err := s.check(query, selection, options); err != nil {
 		return nil, Stats{}, err
+	}
+	if selection.Probe == nil {
+		for row := range query.Rows {
+			selection.Probe = append(selection.Probe, row)
+		}
 	}
 	stats := Stats{Plan: options.Plan, Rows: query.Rows, RowsKept: len(selection.Probe)}
 	if s.scorer == nil || query.Rows == 0 || options.K == 0 || s.source.Documents() == 0 {

@@ -331,6 +331,19 @@ func TestSearchNothing(t *testing.T) {
 	}
 }
 
+// A selection that names no rows means all of them, for probing as for scoring.
+func TestSearchWithoutSelection(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 3))
+	s := open(t, build(t, smallOptions(8, codec.Residual2), randomDocuments(rng, 50, 8, true)))
+	query := simd.PackQuery(randomTokens(rng, 3, 8, true).Vectors)
+	options := SearchOptions{K: 5, Plan: Probe, Neighbors: 10}
+	want, wantStats := search(t, s, query, allRows(query), options)
+	got, gotStats := search(t, s, query, querypruner.Selection{}, options)
+	if len(want) == 0 || !slices.Equal(got, want) || gotStats != wantStats {
+		t.Errorf("got %v, %+v\nwant %v, %+v", got, gotStats, want, wantStats)
+	}
+}
+
 func TestSearchRefuses(t *testing.T) {
 	rng := rand.New(rand.NewPCG(2, 2))
 	s := open(t, build(t, smallOptions(8, codec.Int8), randomDocuments(rng, 20, 8, true)))

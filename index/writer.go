@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -79,14 +80,14 @@ func Create(dir string, options Options, more CreateOptions) (*Writer, error) {
 	}
 	// Looked at before the lock, not to leave a lock file in a folder that is
 	// not ours, and after it, for another Create may have been quicker.
-	if err := checkEmpty(dir); err != nil {
+	if err := CheckEmpty(dir); err != nil {
 		return nil, err
 	}
 	w, err := lockWriter(dir)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkEmpty(dir); err != nil {
+	if err := CheckEmpty(dir); err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
 	w.progress = more.Progress
@@ -100,14 +101,22 @@ func Create(dir string, options Options, more CreateOptions) (*Writer, error) {
 	return w, nil
 }
 
-// checkEmpty returns ErrExists if dir holds more than a lock.
-func checkEmpty(dir string) error {
+// CheckEmpty returns an error that wraps ErrExists if Create would refuse dir
+// for what it holds. A folder that does not exist is empty.
+func CheckEmpty(dir string) error {
 	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
 	for _, entry := range entries {
-		if entry.Name() != lockName {
+		switch entry.Name() {
+		case lockName:
+		case manifestName:
+			return fmt.Errorf("%w: %s holds an index already", ErrExists, dir)
+		default:
 			return fmt.Errorf("%w: %s holds %s", ErrExists, dir, entry.Name())
 		}
 	}

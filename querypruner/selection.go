@@ -4,7 +4,8 @@ import "fmt"
 
 // Selection says what each row of a query is used for, and why.
 type Selection struct {
-	// Probe lists the rows that look for candidates, ascending.
+	// Probe lists the rows that look for candidates, ascending; nil means all
+	// of them.
 	Probe []int
 	// Score lists the rows that count in a document's score, ascending; nil
 	// means all of them.

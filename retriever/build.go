@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"iter"
 	"math/rand/v2"
 	"os"
@@ -112,7 +111,8 @@ func Build(ctx context.Context, dir string, documents iter.Seq2[Document, error]
 	if err := options.Validate(); err != nil {
 		return err
 	}
-	if err := checkEmpty(dir); err != nil {
+	// Before the work rather than after it.
+	if err := index.CheckEmpty(dir); err != nil {
 		return err
 	}
 	b := builder{documents: documents, options: options, random: rand.New(rand.NewPCG(options.Seed, 0))}
@@ -124,19 +124,6 @@ func Build(ctx context.Context, dir string, documents iter.Seq2[Document, error]
 		return err
 	}
 	return b.index(ctx, dir)
-}
-
-// checkEmpty refuses a folder that cannot become an index, before the work
-// rather than after it.
-func checkEmpty(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err == nil && len(entries) > 0 {
-		err = fmt.Errorf("%w: %s holds %s", index.ErrExists, dir, entries[0].Name())
-	}
-	return err
 }
 
 // batchBytes is the size of text at which a batch is not filled up any more:

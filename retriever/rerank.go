@@ -24,6 +24,9 @@ type Ranked struct {
 // text the score 0. The error is the encoder's, or wraps ErrEncoder for tokens
 // that do not fit.
 func Rerank(ctx context.Context, enc encoder.Encoder, query string, texts []string) ([]Ranked, error) {
+	if enc == nil {
+		return nil, fmt.Errorf("%w: it is nil", ErrEncoder)
+	}
 	tokens, err := enc.EncodeQuery(ctx, query)
 	if err != nil {
 		return nil, fmt.Errorf("encoding the query: %w", err)

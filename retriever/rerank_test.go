@@ -132,3 +132,9 @@ func TestRerankErrors(t *testing.T) {
 		}
 	}
 }
+
+func TestRerankWithoutEncoder(t *testing.T) {
+	if _, err := retriever.Rerank(t.Context(), nil, "query", []string{"text"}); !errors.Is(err, retriever.ErrEncoder) {
+		t.Errorf("got %v, want ErrEncoder", err)
+	}
+}
