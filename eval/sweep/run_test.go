@@ -347,6 +347,9 @@ func TestStandardSystems(t *testing.T) {
 		if len(results) == 0 || results[0].ID != "0" || len(results) > 2 {
 			t.Errorf("%s answers %v", s.Name, results)
 		}
+		if pruned := strings.Contains(s.Name, "icf"); pruned != (work.CellsProbed > 0) {
+			t.Errorf("%s probed %d cells", s.Name, work.CellsProbed)
+		}
 		if s.Name == "unpruned" && work.DocumentsScored != len(texts) {
 			t.Errorf("%s scored %d documents, want all %d", s.Name, work.DocumentsScored, len(texts))
 		}

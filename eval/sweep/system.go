@@ -110,8 +110,10 @@ func toHits(results []eval.Result) fusion.List {
 
 // Standard returns the systems that a study of query pruning compares: the
 // unpruned exhaustive search, which is the baseline, the same index searched
-// with each pruner, BM25, and the hybrid of BM25 and the search with
-// options as they are. Without a BM25 index the last two are left out.
+// with each pruner, BM25, and the hybrid of BM25 and the search with options.
+// Where options leave the plan open, the hybrid probes as the other pruned
+// searches do: on a small collection the automatic plan would score every
+// document whatever the pruner. Without a BM25 index the last two are left out.
 func Standard(r *retriever.Retriever, bm25 *BM25, pruners []querypruner.Pruner, options retriever.Options) []System {
 	systems := []System{Unpruned("unpruned", r)}
 	for _, p := range pruners {
@@ -122,6 +124,9 @@ func Standard(r *retriever.Retriever, bm25 *BM25, pruners []querypruner.Pruner, 
 	}
 	if bm25 == nil {
 		return systems
+	}
+	if options.Search.Plan == index.Auto {
+		options.Search.Plan = index.Probe
 	}
 	baseline := bm25.System("BM25")
 	hybrid := Hybrid("BM25 + "+options.Pruner.String(), baseline, Pare("", r, options))
