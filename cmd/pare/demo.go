@@ -148,7 +148,7 @@ func (d *demo) build(ctx context.Context, target string) error {
 	d.options = retriever.DefaultOptions()
 	d.options.Search.Plan = index.Probe
 	d.options.Search.Times = true
-	d.options.Search.Neighbors = demoNeighbors
+	d.options.Search.Neighbors = demoNeighbors(len(d.documents))
 	return nil
 }
 
@@ -243,9 +243,10 @@ func common(a, b []index.Hit) int {
 	return count
 }
 
-// demoNeighbors is less than the default, since the collection is small: with
-// more, any pruning finds everything and there is nothing to see.
-const demoNeighbors = 100
+// demoNeighbors is the number of postings that a row reads: a fiftieth of the
+// documents. The default suits larger collections; in a small one any pruning
+// would find everything with it, and there would be nothing to see.
+func demoNeighbors(documents int) int { return max(100, documents/50) }
 
 // demoPruners are the prunings that the demo compares.
 var demoPruners = []string{"all", "icf:1", "icf:2", "icf:3", "icf:4", "icf:6", "first:3", "random:3"}

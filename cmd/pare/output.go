@@ -79,11 +79,20 @@ func (t table) writeText(w io.Writer) error {
 		}
 		fmt.Fprintln(tw, strings.Join(padded, "\t"))
 	}
-	line(t.names(strings.ToUpper))
+	line(t.names(heading))
 	for _, row := range t.rows {
 		line(row)
 	}
 	return tw.Flush()
+}
+
+// heading writes a column's name in capitals, unless it is a name of its own,
+// such as nDCG@10, which has its capitals already.
+func heading(name string) string {
+	if name != strings.ToLower(name) {
+		return name
+	}
+	return strings.ToUpper(name)
 }
 
 // writeTSV writes a line of names and a line per row.

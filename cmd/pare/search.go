@@ -105,10 +105,15 @@ func (s *search) all(ctx context.Context, queries iter.Seq2[query, error], sever
 		return err
 	}
 	run := eval.Run{Tag: s.tag(), Results: make(map[string][]eval.Result)}
+	asked := make(map[string]bool)
 	for q, err := range queries {
 		if err != nil {
 			return err
 		}
+		if asked[q.id] {
+			return fmt.Errorf("there are two queries %s, which the results could not tell apart", q.id)
+		}
+		asked[q.id] = true
 		found, err := s.retriever.Search(ctx, q.text, s.options)
 		switch {
 		case err != nil:
@@ -126,14 +131,14 @@ func (s *search) all(ctx context.Context, queries iter.Seq2[query, error], sever
 		if err := s.print(answer, several); err != nil {
 			return err
 		}
+		if s.explain && found.Stats.Plan == index.Exhaustive {
+			s.note(s.stderr, "no token had to look for candidates: the plan was to score every document")
+		}
 		if s.stats {
 			s.note(s.stderr, "%s", s.statsText(answer))
 		}
 		if s.run == "" {
 			continue
-		}
-		if _, taken := run.Results[q.id]; taken {
-			return fmt.Errorf("there are two queries %s, which a run cannot tell apart", q.id)
 		}
 		for _, hit := range found.Hits {
 			run.Results[q.id] = append(run.Results[q.id], eval.Result{ID: hit.ID, Score: float64(hit.Score)})

@@ -45,7 +45,9 @@ func readQueries(r io.Reader) iter.Seq2[query, error] {
 	return func(yield func(query, error) bool) {
 		number := 0
 		for line, err := range lines(r) {
-			number++
+			if number++; number == 1 {
+				line = strings.TrimPrefix(line, "\ufeff")
+			}
 			q := query{strconv.Itoa(number), line}
 			if id, text, named := strings.Cut(line, "\t"); named {
 				q.text = text

@@ -64,6 +64,11 @@ type Comparison struct {
 // what the order of summation can do, below what a change of rank does.
 const tieTolerance = 1e-9
 
+// fewQueries is the number of queries below which equal differences decide
+// nothing: that so few agree exactly says little about the next one, and their
+// interval has no width to show it.
+const fewQueries = 10
+
 // Compare compares per-query values of a system with those of a baseline, in
 // the same order of queries. The p values are those of this one comparison;
 // adjust a family of them with Holm.
@@ -110,5 +115,8 @@ func Compare(baseline, system []float64, opts Options) (Comparison, error) {
 	_, c.PDifference = TTest(diffs)
 	c.PEquivalence = TOST(diffs, c.Margin).P
 	c.Verdict = Decide(c.CI90, c.Margin)
+	if c.CI90[0] == c.CI90[1] && len(diffs) < fewQueries {
+		c.Verdict = Undecided
+	}
 	return c, nil
 }

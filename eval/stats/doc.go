@@ -9,7 +9,7 @@
 // so a plot of intervals shows the test. The margin is a share of the
 // baseline's mean, chosen before looking.
 //
-// Verdict follows from the interval and the margin alone:
+// Verdict follows from the interval and the margin:
 //
 //	≈  equivalent  the interval lies inside ±margin
 //	▼  worse       not equivalent, and the interval lies below zero
@@ -19,6 +19,10 @@
 // An interval inside the margin that does not hold zero is a real difference,
 // but smaller than what was declared to matter; it is called equivalent. With
 // thousands of queries most real differences are of that sort.
+//
+// Where all differences are equal, as between systems that agree on every
+// query, the interval has no width; from fewer than 10 such queries nothing is
+// concluded.
 //
 // All functions are deterministic - the resampling ones by their seed - and
 // safe for concurrent use.

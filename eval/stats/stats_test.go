@@ -174,11 +174,14 @@ func TestCompareEdges(t *testing.T) {
 	}{
 		{"nothing", nil, nil, unbounded, 1, 1, Undecided},
 		{"one query", []float64{0.5}, []float64{0.5}, unbounded, 1, 1, Undecided},
-		{"identical", []float64{0.1, 0.9, 0.3}, []float64{0.1, 0.9, 0.3}, Interval{}, 1, 0, Equivalent},
-		{"identical zeros", []float64{0, 0}, []float64{0, 0}, Interval{}, 1, 0, Equivalent},
-		{"always less", []float64{1, 0.5}, []float64{0.75, 0.25}, Interval{-0.25, -0.25}, 0, 1, Worse},
-		{"always more", []float64{0, 0}, []float64{0.25, 0.25}, Interval{0.25, 0.25}, 0, 1, Better},
-		{"always a little less", []float64{64, 64}, []float64{63, 63}, Interval{-1, -1}, 0, 0, Equivalent},
+		{"few identical", []float64{0.1, 0.9, 0.3}, []float64{0.1, 0.9, 0.3}, Interval{}, 1, 0, Undecided},
+		{"nine identical", slices.Repeat([]float64{0.5}, 9), slices.Repeat([]float64{0.5}, 9), Interval{}, 1, 0, Undecided},
+		{"identical", slices.Repeat([]float64{0.1, 0.9}, 5), slices.Repeat([]float64{0.1, 0.9}, 5), Interval{}, 1, 0, Equivalent},
+		{"identical zeros", make([]float64, 10), make([]float64, 10), Interval{}, 1, 0, Equivalent},
+		{"few less", []float64{1, 0.5}, []float64{0.75, 0.25}, Interval{-0.25, -0.25}, 0, 1, Undecided},
+		{"always less", slices.Repeat([]float64{1, 0.5}, 5), slices.Repeat([]float64{0.75, 0.25}, 5), Interval{-0.25, -0.25}, 0, 1, Worse},
+		{"always more", make([]float64, 10), slices.Repeat([]float64{0.25}, 10), Interval{0.25, 0.25}, 0, 1, Better},
+		{"always a little less", slices.Repeat([]float64{64}, 10), slices.Repeat([]float64{63}, 10), Interval{-1, -1}, 0, 0, Equivalent},
 	}
 	for _, tt := range tests {
 		c, err := Compare(tt.baseline, tt.system, opts)
