@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/pare-search/pare/encoder"
+	"github.com/pare-search/pare/index"
 	"github.com/pare-search/pare/retriever"
 )
 
@@ -48,6 +49,38 @@ func Example() {
 	// Output:
 	// 1. pruning: Prune apple trees in winter, while they sleep; cut to an outward bud.
 	// 2. storing: Store late apples in a cool cellar; one rotten apple spoils the barrel.
+}
+
+func ExampleRetriever_Encode() {
+	defer os.RemoveAll(folder)
+	check(retriever.Build(ctx, folder, retriever.Documents(documents...), retriever.DefaultBuildOptions()))
+	before, err := retriever.Open(folder)
+	check(err)
+	defer before.Close()
+
+	// Change the index: one document gets another text, one goes.
+	writer, err := index.OpenWriter(folder)
+	check(err)
+	defer writer.Close()
+	changed, err := before.Encode(ctx, retriever.Document{ID: "storing", Text: "Wrap each winter apple in paper, so that rot does not spread."})
+	check(err)
+	check(writer.Update(ctx, changed...))
+	_, err = writer.Delete("pressing")
+	check(err)
+	check(writer.Commit(ctx))
+
+	// Searches that are under way keep what they opened; new ones see the change.
+	after, err := retriever.Open(folder)
+	check(err)
+	defer after.Close()
+	for _, r := range []*retriever.Retriever{before, after} {
+		text, err := r.Text("storing")
+		check(err)
+		fmt.Printf("%d documents; storing: %s\n", r.Snapshot().LiveDocuments(), text)
+	}
+	// Output:
+	// 4 documents; storing: Store late apples in a cool cellar; one rotten apple spoils the barrel.
+	// 3 documents; storing: Wrap each winter apple in paper, so that rot does not spread.
 }
 
 func ExampleRerank() {

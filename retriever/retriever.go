@@ -172,6 +172,28 @@ func (r *Retriever) encode(ctx context.Context, query string) (encoder.Tokens, e
 	return tokens, nil
 }
 
+// Encode makes documents for an index.Writer, to add them to the index or to
+// update them there. A retriever keeps searching the snapshot it was opened on;
+// open another one after Writer.Commit to see the changes.
+func (r *Retriever) Encode(ctx context.Context, documents ...Document) ([]index.Document, error) {
+	if r.encoder == nil {
+		return nil, fmt.Errorf("%w: the retriever has none, so it cannot encode documents", ErrEncoder)
+	}
+	texts := make([]string, len(documents))
+	for i, document := range documents {
+		texts[i] = document.Text
+	}
+	tokens, err := encodeTexts(ctx, r.encoder, texts)
+	if err != nil {
+		return nil, err
+	}
+	encoded := make([]index.Document, len(documents))
+	for i, document := range documents {
+		encoded[i] = index.Document{ID: document.ID, Tokens: tokens[i], Text: document.Text}
+	}
+	return encoded, nil
+}
+
 // SearchTokens searches for a query that is encoded already. A query without
 // tokens finds nothing.
 func (r *Retriever) SearchTokens(ctx context.Context, query encoder.Tokens, options Options) (Results, error) {
