@@ -10,10 +10,9 @@ import (
 )
 
 // Replaceable tells whether Replace may put an index at dir: nothing is there,
-// an empty folder, or an index, whole or damaged as long as it has its
-// manifest, and no other file. Else the
-// error wraps ErrNotIndex and names what is in the way, or ErrLocked when the
-// index has a writer.
+// an empty folder, or an index, whole or damaged as long as it has its manifest,
+// and no other file. Else the error wraps ErrNotIndex and names what is in the
+// way, or ErrLocked when the index has a writer.
 func Replaceable(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
