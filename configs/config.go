@@ -52,6 +52,9 @@ type Search struct {
 	Prune     string `mapstructure:"prune" doc:"which query tokens look for candidates: strategy:number, or all"`
 	Plan      string `mapstructure:"plan" doc:"how candidates are found: auto, exhaustive (score every document) or probe (look into cells)"`
 	Neighbors int    `mapstructure:"neighbors" doc:"document tokens that each probing query token looks at (k' of the literature)"`
+
+	Budget      int     `mapstructure:"budget" doc:"document tokens that all probing query tokens look at together, spent where they promise most; 0 for neighbors each"`
+	MarginShare float64 `mapstructure:"margin_share" doc:"with a budget: how much a cell must stand out among a token's cells, 0 to 1"`
 }
 
 // Eval is the section eval of Config.
@@ -70,7 +73,7 @@ func Default() Config {
 		Encoder: Encoder{Kind: "corpus", Language: "english", Dim: 128, SplitCode: true, Seed: 1},
 		Codec:   Codec{Kind: "residual2", VectorsPerCell: 128, Seed: 1},
 		Index:   Index{StoreText: true, SegmentMB: 64},
-		Search:  Search{K: 10, Prune: "icf:4", Plan: "auto", Neighbors: 1000},
+		Search:  Search{K: 10, Prune: "icf:4", Plan: "auto", Neighbors: 1000, MarginShare: 0.5},
 		Eval: Eval{
 			Measures: []string{"RR@10", "nDCG@10", "R@100"},
 			Prune:    []string{"icf:2", "icf:4", "first:4", "random:4"},
@@ -126,6 +129,8 @@ func (c Config) Validate() error {
 	pruners("search.prune", c.Search.Prune)
 	oneOf("search.plan", c.Search.Plan, index.Auto.String(), index.Exhaustive.String(), index.Probe.String())
 	atLeast("search.neighbors", c.Search.Neighbors, 1)
+	atLeast("search.budget", c.Search.Budget, 0)
+	check(c.Search.MarginShare >= 0 && c.Search.MarginShare <= 1, "search.margin_share", "want a share from 0 to 1, got %v", c.Search.MarginShare)
 	check(len(c.Eval.Measures) > 0, "eval.measures", "want at least one")
 	_, err := eval.ParseMeasures(c.Eval.Measures...)
 	parsed("eval.measures", err)

@@ -62,5 +62,7 @@ func (c Config) SearchOptions() (retriever.Options, error) {
 	options.Search.K = c.Search.K
 	options.Search.Plan = plan
 	options.Search.Neighbors = c.Search.Neighbors
+	options.Search.Budget = c.Search.Budget
+	options.Search.MarginShare = c.Search.MarginShare
 	return options, options.Validate()
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/bits"
 	"slices"
 	"strings"
 	"time"
@@ -56,6 +55,18 @@ type SearchOptions struct {
 	// the k' of the query embedding pruning literature, where every kept row
 	// fetches its k' nearest document vectors.
 	Neighbors int
+	// Budget, if above zero, takes the place of Neighbors: the probing rows
+	// together read this many postings, spent where they promise most. One
+	// order of priority goes through all pairs of a row and one of its nearest
+	// cells: similarity, less MarginShare of the row's similarity to its 64th
+	// nearest cell, times rarity, the logarithm of the number of stored vectors
+	// over the cell's postings. A row that says little is so passed over, and a
+	// row that says much visits more cells, without anybody choosing how many
+	// rows to keep.
+	Budget int
+	// MarginShare is a share from 0 to 1. The higher it is, the more a cell must
+	// stand out among the row's cells.
+	MarginShare float64
 	// Times measures the stages.
 	Times bool
 }
@@ -63,7 +74,7 @@ type SearchOptions struct {
 // DefaultSearchOptions returns ten hits, the plan chosen by cost and 1,000
 // postings per row.
 func DefaultSearchOptions() SearchOptions {
-	return SearchOptions{K: 10, Neighbors: 1000}
+	return SearchOptions{K: 10, Neighbors: 1000, MarginShare: 0.5}
 }
 
 // Validate reports every option that makes no sense.
@@ -77,6 +88,12 @@ func (o SearchOptions) Validate() error {
 	}
 	if o.Neighbors < 1 {
 		faults = append(faults, fmt.Errorf("%w: %d neighbors per row, want at least one", ErrInvalid, o.Neighbors))
+	}
+	if o.Budget < 0 {
+		faults = append(faults, fmt.Errorf("%w: a budget of %d postings", ErrInvalid, o.Budget))
+	}
+	if !(o.MarginShare >= 0 && o.MarginShare <= 1) {
+		faults = append(faults, fmt.Errorf("%w: margin share %v, want 0 to 1", ErrInvalid, o.MarginShare))
 	}
 	return errors.Join(faults...)
 }
@@ -116,6 +133,8 @@ type Searcher struct {
 	found     []uint64 // bitmap of document numbers
 	list      []uint32
 	cells     cellHeap
+	pairs     []pair
+	probed    []uint64 // bitmap of cells
 	best      topK
 	documents []uint32
 }
@@ -158,7 +177,7 @@ func (s *Searcher) Search(ctx context.Context, query *simd.Query, selection quer
 	if stats.Plan == Exhaustive {
 		s.all()
 	} else {
-		err = s.probe(selection.Probe, options.Neighbors, &stats)
+		err = s.probe(selection.Probe, options, &stats)
 	}
 	if err != nil {
 		return nil, stats, err
@@ -205,7 +224,11 @@ func (s *Searcher) check(query *simd.Query, selection querypruner.Selection, opt
 func (s *Searcher) plan(query *simd.Query, selection querypruner.Selection, options SearchOptions) Plan {
 	documents, vectors := float64(s.source.Documents()), float64(s.source.Vectors())
 	rows, kept := float64(query.Rows), float64(len(selection.Probe))
-	found := min(documents, kept*float64(options.Neighbors))
+	postings := kept * float64(options.Neighbors)
+	if options.Budget > 0 {
+		postings = float64(options.Budget)
+	}
+	found := min(documents, postings)
 	cells := float64(s.source.Codebook().Cells())
 	exhaustive := vectors * rows
 	probe := cells*kept + vectors*rows*found/documents
@@ -223,47 +246,6 @@ func (s *Searcher) all() {
 			s.documents = append(s.documents, document)
 		}
 	}
-}
-
-// probe makes candidates of the live documents in the cells nearest to each
-// probing row.
-func (s *Searcher) probe(rows []int, neighbors int, stats *Stats) error {
-	words := (s.source.Documents() + 63) / 64
-	s.found = slices.Grow(s.found[:0], words)[:words]
-	clear(s.found)
-	s.scorer.ScanCells(rows)
-	for _, row := range rows {
-		s.cells.reset(s.scorer.CellSimilarities(row))
-		for read := 0; read < neighbors; {
-			cell, ok := s.cells.pop()
-			if !ok {
-				break
-			}
-			var err error
-			if s.list, err = s.source.AppendPostings(s.list[:0], cell); err != nil {
-				return err
-			}
-			if len(s.list) == 0 {
-				continue
-			}
-			for _, document := range s.list {
-				s.found[document/64] |= 1 << (document % 64)
-			}
-			read += len(s.list)
-			stats.CellsProbed++
-			stats.Postings += len(s.list)
-		}
-	}
-	s.documents = s.documents[:0]
-	for i, word := range s.found {
-		for ; word != 0; word &= word - 1 {
-			document := uint32(i*64 + bits.TrailingZeros64(word))
-			if s.source.Live(document) {
-				s.documents = append(s.documents, document)
-			}
-		}
-	}
-	return nil
 }
 
 // score scores the candidates and returns the best k.
@@ -374,54 +356,4 @@ func (t *topK) sorted() []Hit {
 	hits := slices.Clone(t.hits)
 	slices.SortFunc(hits, compareHits)
 	return hits
-}
-
-// cellHeap yields cells by descending similarity; equal ones by number.
-type cellHeap struct {
-	similarities []float32
-	cells        []uint32
-}
-
-func (h *cellHeap) reset(similarities []float32) {
-	h.similarities = similarities
-	h.cells = slices.Grow(h.cells[:0], len(similarities))[:len(similarities)]
-	for i := range h.cells {
-		h.cells[i] = uint32(i)
-	}
-	for i := len(h.cells)/2 - 1; i >= 0; i-- {
-		h.sink(i)
-	}
-}
-
-func (h *cellHeap) before(a, b uint32) bool {
-	x, y := h.similarities[a], h.similarities[b]
-	return x > y || x == y && a < b
-}
-
-func (h *cellHeap) sink(i int) {
-	for {
-		first := i
-		for child := 2*i + 1; child <= 2*i+2 && child < len(h.cells); child++ {
-			if h.before(h.cells[child], h.cells[first]) {
-				first = child
-			}
-		}
-		if first == i {
-			return
-		}
-		h.cells[i], h.cells[first] = h.cells[first], h.cells[i]
-		i = first
-	}
-}
-
-func (h *cellHeap) pop() (cell uint32, ok bool) {
-	n := len(h.cells)
-	if n == 0 {
-		return 0, false
-	}
-	cell = h.cells[0]
-	h.cells[0] = h.cells[n-1]
-	h.cells = h.cells[:n-1]
-	h.sink(0)
-	return cell, true
 }

@@ -16,6 +16,9 @@ type Source interface {
 	Vectors() int64
 	// Live tells whether a document is there to be found.
 	Live(document uint32) bool
+	// PostingCount is the length of a cell's posting list, deleted documents
+	// included.
+	PostingCount(cell uint32) int
 	// AppendPostings appends a cell's documents to dst, ascending. Deleted
 	// documents may be among them.
 	AppendPostings(dst []uint32, cell uint32) ([]uint32, error)

@@ -60,6 +60,8 @@ line, named by its number or, in lines "id<TAB>text", by the id.
 	configs.Flag(flags, "search.prune", "prune", "")
 	configs.Flag(flags, "search.plan", "plan", "")
 	configs.Flag(flags, "search.neighbors", "neighbors", "")
+	configs.Flag(flags, "search.budget", "budget", "")
+	configs.Flag(flags, "search.margin_share", "margin-share", "")
 	flags.BoolVar(&s.explain, "explain", false, "tell what each query token was used for and what it matched")
 	flags.BoolVar(&s.stats, "stats", false, "tell on stderr how much work the search was")
 	flags.IntVar(&s.snippet, "snippet", 100, "width in bytes of the text shown for a hit; 0 for none")
@@ -162,6 +164,8 @@ func (s *search) tag() string {
 		Prune     string
 		Plan      string
 		Neighbors int
+		Budget    int
+		Margin    float64
 		K         int
 	}{
 		snapshot.Options(),
@@ -169,6 +173,8 @@ func (s *search) tag() string {
 		s.options.Pruner.String(),
 		s.options.Search.Plan.String(),
 		s.options.Search.Neighbors,
+		s.options.Search.Budget,
+		s.options.Search.MarginShare,
 		s.options.Search.K,
 	})
 	if err != nil {

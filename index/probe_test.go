@@ -1,0 +1,107 @@
+package index
+
+import (
+	"cmp"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/pare-search/pare/index/codec"
+	"github.com/pare-search/pare/querypruner"
+	"github.com/pare-search/pare/simd"
+)
+
+// budgeted finds candidates as SearchOptions.Budget is defined, with maps and
+// sorts over all cells.
+func budgeted(s *Snapshot, postings map[uint32][]uint32, query *simd.Query, rows []int, options SearchOptions) (found map[uint32]bool, cells, read int) {
+	type interest struct {
+		priority float64
+		cell     uint32
+	}
+	var interests []interest
+	for _, row := range rows {
+		var nearest []interest
+		for cell := range postings {
+			similarity := float64(simd.Dot(query.Float().Row(row), s.Codebook().Centroid(int(cell))))
+			nearest = append(nearest, interest{similarity, cell})
+		}
+		slices.SortFunc(nearest, func(a, b interest) int { return cmp.Compare(b.priority, a.priority) })
+		nearest = nearest[:min(64, len(nearest))]
+		last := nearest[len(nearest)-1].priority
+		for _, n := range nearest {
+			rarity := math.Log(float64(s.Vectors()) / float64(len(postings[n.cell])))
+			interests = append(interests, interest{(n.priority - options.MarginShare*last) * rarity, n.cell})
+		}
+	}
+	slices.SortFunc(interests, func(a, b interest) int { return cmp.Compare(b.priority, a.priority) })
+	found, seen := make(map[uint32]bool), make(map[uint32]bool)
+	for _, i := range interests {
+		if read >= options.Budget {
+			break
+		}
+		if seen[i.cell] {
+			continue
+		}
+		seen[i.cell] = true
+		read += len(postings[i.cell])
+		for _, document := range postings[i.cell] {
+			found[document] = true
+		}
+	}
+	return found, len(seen), read
+}
+
+func TestBudgetAgainstPlainLoop(t *testing.T) {
+	rng := rand.New(rand.NewPCG(11, 11))
+	for _, withIDs := range []bool{true, false} {
+		documents := randomDocuments(rng, 1500, 24, withIDs)
+		shape := smallOptions(24, codec.Residual2)
+		shape.Codec.Cells, shape.Codec.MinCellVectors = 400, 2
+		s := open(t, build(t, shape, documents))
+		postings := cellsOf(t, s, documents)
+		if len(postings) <= pairCells {
+			t.Fatalf("%d cells do not put the limit of %d to the test", len(postings), pairCells)
+		}
+		query := simd.PackQuery(randomTokens(rng, 5, 24, withIDs).Vectors)
+		for _, rows := range [][]int{{2}, {0, 3}, {0, 1, 2, 3, 4}} {
+			for _, budget := range []int{1, 20, 100, 1 << 20} {
+				for _, share := range []float64{0, 0.5, 1} {
+					options := SearchOptions{K: 1 << 20, Plan: Probe, Neighbors: 1, Budget: budget, MarginShare: share}
+					hits, stats := search(t, s, query, querypruner.Selection{Probe: rows}, options)
+					found, cells, read := budgeted(s, postings, query, rows, options)
+					if stats.CellsProbed != cells || stats.Postings != read || stats.Candidates != len(found) {
+						t.Fatalf("ids %v, rows %v, budget %d, share %v: %d cells, %d postings, %d candidates; want %d, %d, %d",
+							withIDs, rows, budget, share, stats.CellsProbed, stats.Postings, stats.Candidates, cells, read, len(found))
+					}
+					for _, hit := range hits {
+						if !found[hit.Document] {
+							t.Fatalf("document %d is no candidate", hit.Document)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// A larger budget finds all that a smaller one finds, with the same scores.
+func TestBudgetGrows(t *testing.T) {
+	rng := rand.New(rand.NewPCG(12, 12))
+	s := open(t, build(t, smallOptions(8, codec.Residual1), randomDocuments(rng, 200, 8, true)))
+	query := simd.PackQuery(randomTokens(rng, 6, 8, true).Vectors)
+	var before []Hit
+	for budget := 1; budget < 2000; budget *= 2 {
+		options := SearchOptions{K: 1 << 20, Plan: Probe, Neighbors: 1, Budget: budget, MarginShare: 0.5}
+		hits, stats := search(t, s, query, allRows(query), options)
+		for _, hit := range before {
+			if !slices.Contains(hits, hit) {
+				t.Fatalf("a budget of %d does not find %v, a smaller one does", budget, hit)
+			}
+		}
+		if len(hits) <= 0 || stats.Postings < min(budget, stats.Candidates) {
+			t.Fatalf("budget %d: %+v", budget, stats)
+		}
+		before = hits
+	}
+}
