@@ -35,6 +35,8 @@ func newProgress(w io.Writer, doing, units string, total int64) progress {
 		progressbar.OptionSetPredictTime(true),
 		progressbar.OptionSetWidth(30),
 		progressbar.OptionThrottle(100*time.Millisecond),
+		// A spinner that turns by itself goes on after done.
+		progressbar.OptionSetSpinnerChangeInterval(0),
 		progressbar.OptionClearOnFinish(),
 	)}
 }

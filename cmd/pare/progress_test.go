@@ -5,7 +5,9 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync"
 	"testing"
+	"time"
 )
 
 func TestProgressIsSilentOffTerminals(t *testing.T) {
@@ -42,4 +44,37 @@ func TestProgressShowsCountAndUnits(t *testing.T) {
 	if got := b.String(); !strings.Contains(got, "indexing") || !strings.Contains(got, "/1000") {
 		t.Errorf("bar shows %q", got)
 	}
+}
+
+// A bar of unknown length must be still once it is done: nothing may write over
+// the bars and results that follow.
+func TestProgressOfUnknownLengthStops(t *testing.T) {
+	var out lockedBuffer
+	bar := newProgress(&out, "reading", "documents", -1)
+	bar.add(1)
+	bar.done()
+	before := out.len()
+	time.Sleep(350 * time.Millisecond) // three turns of a spinner
+	if after := out.len(); after != before {
+		t.Errorf("%d bytes were written after done", after-before)
+	}
+}
+
+// lockedBuffer counts what is written, from any goroutine.
+type lockedBuffer struct {
+	mu      sync.Mutex
+	written int
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.written += len(p)
+	return len(p), nil
+}
+
+func (b *lockedBuffer) len() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.written
 }
