@@ -22,7 +22,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"unicode/utf8"
 
 	"github.com/spf13/pflag"
@@ -59,31 +58,37 @@ func emit(w io.Writer, format string, t table, value any) error {
 	}
 }
 
-// writeText writes aligned columns under upper-case names.
+// writeText writes aligned columns under their names.
 func (t table) writeText(w io.Writer) error {
+	lines := [][]string{t.names(heading)}
+	for _, row := range t.rows {
+		cells := make([]string, len(row))
+		for i, cell := range row {
+			cells[i] = oneLine(cell)
+		}
+		lines = append(lines, cells)
+	}
 	widths := make([]int, len(t.columns))
-	for i, c := range t.columns {
-		widths[i] = utf8.RuneCountInString(c.name)
-		for _, row := range t.rows {
-			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
+	for _, cells := range lines {
+		for i, cell := range cells {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
 		}
 	}
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	line := func(cells []string) {
-		padded := make([]string, len(cells))
+	var b strings.Builder
+	for _, cells := range lines {
+		var line strings.Builder
 		for i, cell := range cells {
-			padded[i] = oneLine(cell)
+			space := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
 			if t.columns[i].number {
-				padded[i] = fmt.Sprintf("%*s", widths[i], padded[i])
+				line.WriteString(space + cell + "  ")
+			} else {
+				line.WriteString(cell + space + "  ")
 			}
 		}
-		fmt.Fprintln(tw, strings.Join(padded, "\t"))
+		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
 	}
-	line(t.names(heading))
-	for _, row := range t.rows {
-		line(row)
-	}
-	return tw.Flush()
+	_, err := io.WriteString(w, b.String())
+	return err
 }
 
 // heading writes a column's name in capitals, unless it is a name of its own,

@@ -11,22 +11,26 @@ func TestEmit(t *testing.T) {
 		rows: [][]string{
 			{"unpruned", "0.5", "-"},
 			{"≈ icf:4", "10.25", "a|b\tc\nd"},
+			{"empty", "", ""},
 		},
 	}
 	for format, want := range map[string]string{
 		"table": "" +
 			"SYSTEM    RR@10  NOTE\n" +
 			"unpruned    0.5  -\n" +
-			"≈ icf:4   10.25  a|b c d\n",
+			"≈ icf:4   10.25  a|b c d\n" +
+			"empty\n",
 		"tsv": "" +
 			"system\tRR@10\tnote\n" +
 			"unpruned\t0.5\t-\n" +
-			"≈ icf:4\t10.25\ta|b c d\n",
+			"≈ icf:4\t10.25\ta|b c d\n" +
+			"empty\t\t\n",
 		"md": "" +
 			"| system | RR@10 | note |\n" +
 			"| --- | ---: | --- |\n" +
 			"| unpruned | 0.5 | - |\n" +
-			"| ≈ icf:4 | 10.25 | a\\|b c d |\n",
+			"| ≈ icf:4 | 10.25 | a\\|b c d |\n" +
+			"| empty |  |  |\n",
 		"json": "{\n  \"q\": \"a < b\"\n}\n",
 	} {
 		var b bytes.Buffer
