@@ -25,6 +25,7 @@ const module = "github.com/pare-search/pare/"
 // so a line may name only packages of the lines above it.
 var allowed = []room{
 	{"simd", nil},
+	{"simd/bench", []string{"simd"}},
 	{"encoder", []string{"simd"}},
 	{"encoder/corpus", []string{"simd", "encoder"}},
 	{"encoder/bert", []string{"simd", "encoder"}},
@@ -44,7 +45,7 @@ var allowed = []room{
 	{"eval/sweep", []string{"eval/...", "simd", "encoder/...", "querypruner", "index/...", "retriever/..."}},
 
 	{"configs", []string{"encoder/...", "querypruner", "index/...", "retriever/...", "eval/..."}},
-	{"cmd/pare", []string{"simd", "encoder/...", "querypruner", "index/...", "retriever/...", "eval/...", "configs"}},
+	{"cmd/pare", []string{"simd/...", "encoder/...", "querypruner", "index/...", "retriever/...", "eval/...", "configs"}},
 }
 
 // guarded lists the libraries, by the beginning of their import paths, that stay

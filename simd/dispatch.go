@@ -1,5 +1,12 @@
 package simd
 
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
 // level is a set of instructions that kernels are written for.
 type level uint8
 
@@ -21,6 +28,25 @@ var current = bestLevel()
 // noasm makes it "go", and so does any processor but amd64. The environment
 // variable GODEBUG lowers it: cpu.avx512f=off, or cpu.avx2=off for plain Go.
 func Level() string { return current.String() }
+
+// ErrLevel reports a level that this machine does not have.
+var ErrLevel = errors.New("simd: no such level on this machine")
+
+// Levels names the levels that this machine has, the slowest first; the last
+// one is what Level says unless it was overridden.
+func Levels() []string { return slices.Clone(levelNames[:bestLevel()+1]) }
+
+// SetLevel makes queries packed from now on use another of the Levels, and
+// returns how to undo that. It is for benchmarks only, which compare levels in
+// one process: nothing may be packed at the same time. Queries that are packed
+// already stay as they are.
+func SetLevel(name string) (undo func(), err error) {
+	l := slices.Index(levelNames[:bestLevel()+1], name)
+	if l < 0 {
+		return nil, fmt.Errorf("%w: %q, want %s", ErrLevel, name, strings.Join(Levels(), ", "))
+	}
+	return setLevel(level(l)), nil
+}
 
 // setLevel makes queries packed from now on use another level, at most the
 // machine's best, and returns how to undo that. It is for tests: nothing may

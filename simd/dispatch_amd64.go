@@ -122,3 +122,28 @@ func scoreMaxima(l level, rows int, best *float32, dots *int32, stride int, toke
 		scoreMaxima32AVX2(best, dots, stride, tokens, n, scales, lines)
 	}
 }
+
+// peakSums is the number of independent sums of a peak loop.
+const peakSums = 12
+
+// floatPeak returns the peak loop for float32 values.
+func floatPeak(l level) PeakLoop {
+	switch l {
+	case levelAVX512:
+		return PeakLoop{peakSums * 16, peakFloatAVX512}
+	case levelAVX2:
+		return PeakLoop{peakSums * 8, peakFloatAVX2}
+	}
+	return PeakLoop{}
+}
+
+// int8Peak returns the peak loop for bytes.
+func int8Peak(l level) PeakLoop {
+	switch l {
+	case levelAVX512:
+		return PeakLoop{peakSums * 64, peakInt8AVX512}
+	case levelAVX2:
+		return PeakLoop{peakSums * 64, peakInt8AVX2}
+	}
+	return PeakLoop{}
+}

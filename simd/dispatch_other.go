@@ -21,3 +21,7 @@ func unsign(*byte, *byte, int) {}
 func widen(*int16, *byte, int) {}
 
 func scoreMaxima(level, int, *float32, *int32, int, *int32, int, *float32, *float32) {}
+
+func floatPeak(level) PeakLoop { return PeakLoop{} }
+
+func int8Peak(level) PeakLoop { return PeakLoop{} }

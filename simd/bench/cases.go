@@ -1,0 +1,229 @@
+package bench
+
+import (
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/viterin/vek/vek32"
+
+	"github.com/pare-search/pare/simd"
+)
+
+// The shape of the data: documents as long as usual passages, of the width that
+// late-interaction models produce.
+const (
+	dim    = 128
+	tokens = 120 // of a document
+	cells  = 64  // that the tokens of fused kernels refer to
+)
+
+var (
+	kernels     = []string{"fp32", "int8", "fused1", "fused2", "fused4", "scan"}
+	queryTokens = []int{4, 8, 16, 32}
+	places      = []string{"cache", "ram"}
+)
+
+// Case is a kernel, the number of rows of a query and where the documents are.
+// The kernels are
+//
+//	fp32    MaxSim with float32 vectors
+//	int8    MaxSim with bytes
+//	fused1  MaxSim with codes of 1 bit per dimension and lines of cells
+//	fused2  the same with 2 bits
+//	fused4  the same with 4 bits
+//	scan    dot products with float32 vectors, as with the cells of an index
+//
+// In the "cache" it is always the same document of 120 vectors, in "ram" a
+// random one of a large set. Lines and scales are in the cache in both.
+type Case struct {
+	Kernel      string
+	QueryTokens int
+	Where       string
+
+	slice  time.Duration
+	kernel work
+	vek    work
+	peak   work // without run where there is none
+}
+
+// floats tells whether the kernel multiplies float32 values, not bytes.
+func (c *Case) floats() bool { return c.Kernel == "fp32" || c.Kernel == "scan" }
+
+// NewCases prepares the documents and packs the queries of every case. It
+// overrides simd's level until it returns. All cases share memory: only one may
+// be measured at a time.
+func NewCases(o Options) ([]*Case, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	undo, err := simd.SetLevel(o.Level)
+	if err != nil {
+		return nil, err
+	}
+	defer undo()
+
+	rng := rand.New(rand.NewPCG(1, 1))
+	s := newSet(rng, o.SetBytes)
+	var cases []*Case
+	for _, kernel := range kernels {
+		for _, rows := range queryTokens {
+			query := randomMatrix(rng, rows)
+			for _, where := range places {
+				cases = append(cases, newCase(rng, s, query, kernel, where, o.Duration))
+			}
+		}
+	}
+	return cases, nil
+}
+
+func newCase(rng *rand.Rand, s *set, query simd.Matrix, kernel, where string, d time.Duration) *Case {
+	c := &Case{Kernel: kernel, QueryTokens: query.Rows, Where: where, slice: sliceOf(d)}
+	// compare returns the work of comparing the query with one of so many
+	// documents after the other.
+	compare := func(documents int, use func(document int)) work {
+		w := walk{order: []int{0}}
+		if where == "ram" {
+			w.order = rng.Perm(documents)
+		}
+		return work{products: query.Rows * tokens * dim, run: func(n int) {
+			for range n {
+				use(w.next())
+			}
+		}}
+	}
+	vectors := func(use func(simd.Matrix)) work {
+		return compare(len(s.floats)/(tokens*dim), func(i int) { use(s.matrix(i)) })
+	}
+	codes := func(bytes int, use func([]byte)) work {
+		return compare(len(s.codes)/bytes, func(i int) { use(s.codes[i*bytes : (i+1)*bytes]) })
+	}
+
+	c.vek = vectors(vekDots(query))
+	c.peak = peakWork(simd.Int8Peak())
+	if c.floats() {
+		c.peak = peakWork(simd.FloatPeak())
+	}
+	switch kernel {
+	case "fp32":
+		c.kernel = vectors(floatMaxSim(query))
+	case "scan":
+		c.kernel = vectors(floatDots(query))
+	case "int8":
+		c.kernel = codes(tokens*dim, int8MaxSim(query))
+	case "fused1":
+		c.kernel = codes(simd.PlaneBytes(tokens, dim, 1), codeMaxSim(query, 1))
+	case "fused2":
+		c.kernel = codes(simd.PlaneBytes(tokens, dim, 2), codeMaxSim(query, 2))
+	case "fused4":
+		c.kernel = codes(simd.PlaneBytes(tokens, dim, 4), codeMaxSim(query, 4))
+	}
+	return c
+}
+
+func floatMaxSim(query simd.Matrix) func(simd.Matrix) {
+	q := simd.PackQuery(query)
+	best := make([]float32, query.Rows)
+	return func(m simd.Matrix) { q.MaxSim(m, best) }
+}
+
+func floatDots(query simd.Matrix) func(simd.Matrix) {
+	var q simd.FloatQuery
+	q.Reset(query, nil)
+	dots := make([]float32, tokens*q.Stride())
+	return func(m simd.Matrix) { q.Dots(dots, m) }
+}
+
+func int8MaxSim(query simd.Matrix) func([]byte) {
+	var q simd.Int8Query
+	q.Reset(simd.PackQuery(query), nil)
+	best := make([]float32, query.Rows)
+	factors, scales := ones(tokens), ones(q.Stride())
+	return func(codes []byte) { q.Maxima(best, codes, factors, scales) }
+}
+
+func codeMaxSim(query simd.Matrix, codeBits int) func([]byte) {
+	var q simd.CodeQuery
+	q.Reset(simd.PackQuery(query), nil, weights[codeBits])
+	best := make([]float32, query.Rows)
+	all := make([]simd.Token, tokens)
+	for t := range all {
+		all[t] = simd.Token{Line: int32(t % cells), Scale: 1, Factor: 1}
+	}
+	scales, lines := ones(q.Stride()), ones(cells*q.Stride())
+	return func(planes []byte) { q.Maxima(best, planes, all, scales, lines) }
+}
+
+// weights are as large as those of an index's codes.
+var weights = map[int][]int8{
+	1: {-31, 31},
+	2: {-31, -10, 10, 31},
+	4: {-63, -50, -41, -33, -26, -19, -12, -6, 0, 6, 12, 19, 26, 33, 46, 63},
+}
+
+func vekDots(query simd.Matrix) func(simd.Matrix) {
+	var sum float32
+	return func(m simd.Matrix) {
+		for t := range m.Rows {
+			for j := range query.Rows {
+				sum += vek32.Dot(query.Row(j), m.Row(t))
+			}
+		}
+	}
+}
+
+func ones(n int) []float32 { return slices.Repeat([]float32{1}, n) }
+
+// set is memory to take documents from: vectors, and bytes for every kind of
+// codes. What they say does not matter, only that it is not the same memory.
+type set struct {
+	floats []float32
+	codes  []byte
+}
+
+// newSet returns a set of so many bytes, half of them vectors. Its values are
+// those of one document, again and again.
+func newSet(rng *rand.Rand, bytes int) *set {
+	s := &set{floats: make([]float32, bytes/2/4), codes: make([]byte, bytes/2)}
+	floats := randomMatrix(rng, tokens).Data
+	for rest := s.floats; len(rest) > 0; {
+		rest = rest[copy(rest, floats):]
+	}
+	codes := make([]byte, tokens*dim)
+	for i := range codes {
+		codes[i] = byte(rng.Uint32())
+	}
+	for rest := s.codes; len(rest) > 0; {
+		rest = rest[copy(rest, codes):]
+	}
+	return s
+}
+
+// matrix returns document i of the vectors.
+func (s *set) matrix(i int) simd.Matrix {
+	const size = tokens * dim
+	return simd.Matrix{Rows: tokens, Dim: dim, Data: s.floats[i*size : (i+1)*size]}
+}
+
+// randomMatrix returns vectors of values in -1..1.
+func randomMatrix(rng *rand.Rand, rows int) simd.Matrix {
+	m := simd.NewMatrix(rows, dim)
+	for i := range m.Data {
+		m.Data[i] = 2*rng.Float32() - 1
+	}
+	return m
+}
+
+// walk goes through document numbers in a fixed order, round and round.
+type walk struct {
+	order []int
+	at    int
+}
+
+func (w *walk) next() int {
+	if w.at == len(w.order) {
+		w.at = 0
+	}
+	w.at++
+	return w.order[w.at-1]
+}
