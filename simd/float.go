@@ -1,5 +1,7 @@
 package simd
 
+import "slices"
+
 // FloatQuery is a selection of rows packed for dot products with float32
 // vectors. The zero value is ready for Reset. Dots and Maxima only read the
 // value, so several goroutines may call them at once.
@@ -92,6 +94,40 @@ func (p *FloatQuery) Maxima(best []float32, m Matrix) {
 			n := min(step, m.Rows-t)
 			part := m.Data[t*p.dim : (t+n)*p.dim]
 			floatMaxima(p.level, block, &lanes[0], &p.data[first*p.dim], &part[0], n, p.dim)
+		}
+		copy(rows, lanes[:])
+	}
+}
+
+// MaximaOf raises best[j] to the largest dot product of packed row j with one
+// of the given vectors, taken from dots as Dots wrote them. It panics for a
+// vector whose dot products are not there.
+func (p *FloatQuery) MaximaOf(best, dots []float32, vectors []uint32) {
+	if len(vectors) == 0 || len(best) == 0 {
+		return
+	}
+	stride := p.Stride()
+	if n := len(dots) / stride; int(slices.Max(vectors)) >= n {
+		panic("simd: the dot products of a vector are missing")
+	}
+	best = best[:p.rows]
+	if p.level == levelGo {
+		for _, t := range vectors {
+			for j, x := range dots[int(t)*stride:][:len(best)] {
+				best[j] = larger(x, best[j])
+			}
+		}
+		return
+	}
+	var lanes [largestBlock]float32
+	for first := 0; first < p.rows; first += largestBlock {
+		rows := best[first:min(first+largestBlock, p.rows)]
+		copy(lanes[:], rows)
+		block := blockOf(p.rows - first)
+		step := callWork / block
+		for t := 0; t < len(vectors); t += step {
+			part := vectors[t:min(t+step, len(vectors))]
+			maximaOf(block, &lanes[0], &dots[first], stride, &part[0], len(part))
 		}
 		copy(rows, lanes[:])
 	}

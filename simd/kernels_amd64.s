@@ -2440,6 +2440,84 @@ done:
 	VZEROUPPER
 	RET
 
+// func maximaOf8AVX2(best *float32, dots *float32, stride int, vectors *uint32, n int)
+// Requires: AVX
+TEXT ·maximaOf8AVX2(SB), NOSPLIT, $0-40
+	MOVQ    best+0(FP), AX
+	MOVQ    dots+8(FP), CX
+	MOVQ    vectors+24(FP), DX
+	MOVQ    n+32(FP), BX
+	MOVQ    stride+16(FP), SI
+	SHLQ    $0x02, SI
+	VMOVUPS (AX), Y0
+
+vector:
+	MOVL    (DX), DI
+	IMULQ   SI, DI
+	VMAXPS  (CX)(DI*1), Y0, Y0
+	ADDQ    $0x04, DX
+	DECQ    BX
+	JNE     vector
+	VMOVUPS Y0, (AX)
+	VZEROUPPER
+	RET
+
+// func maximaOf16AVX2(best *float32, dots *float32, stride int, vectors *uint32, n int)
+// Requires: AVX
+TEXT ·maximaOf16AVX2(SB), NOSPLIT, $0-40
+	MOVQ    best+0(FP), AX
+	MOVQ    dots+8(FP), CX
+	MOVQ    vectors+24(FP), DX
+	MOVQ    n+32(FP), BX
+	MOVQ    stride+16(FP), SI
+	SHLQ    $0x02, SI
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+
+vector:
+	MOVL    (DX), DI
+	IMULQ   SI, DI
+	VMAXPS  (CX)(DI*1), Y0, Y0
+	VMAXPS  32(CX)(DI*1), Y1, Y1
+	ADDQ    $0x04, DX
+	DECQ    BX
+	JNE     vector
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VZEROUPPER
+	RET
+
+// func maximaOf32AVX2(best *float32, dots *float32, stride int, vectors *uint32, n int)
+// Requires: AVX
+TEXT ·maximaOf32AVX2(SB), NOSPLIT, $0-40
+	MOVQ    best+0(FP), AX
+	MOVQ    dots+8(FP), CX
+	MOVQ    vectors+24(FP), DX
+	MOVQ    n+32(FP), BX
+	MOVQ    stride+16(FP), SI
+	SHLQ    $0x02, SI
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS 64(AX), Y2
+	VMOVUPS 96(AX), Y3
+
+vector:
+	MOVL    (DX), DI
+	IMULQ   SI, DI
+	VMAXPS  (CX)(DI*1), Y0, Y0
+	VMAXPS  32(CX)(DI*1), Y1, Y1
+	VMAXPS  64(CX)(DI*1), Y2, Y2
+	VMAXPS  96(CX)(DI*1), Y3, Y3
+	ADDQ    $0x04, DX
+	DECQ    BX
+	JNE     vector
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	VMOVUPS Y3, 96(AX)
+	VZEROUPPER
+	RET
+
 // func bytesDots4AVX512(dst *int32, stride int, query *int8, start *int32, vectors *byte, n int, dim int)
 // Requires: AVX, AVX512F, AVX512VNNI
 TEXT ·bytesDots4AVX512(SB), NOSPLIT, $0-56
