@@ -68,9 +68,8 @@ type SearchOptions struct {
 	// stand out among the row's cells.
 	MarginShare float64
 	// Depth, if above zero, is how many candidates are scored, or K if that is
-	// more: those that rank first when their vectors are taken for the centroids
-	// of their cells (codec.Scorer.RankScore), which all scoring rows rank;
-	// equals by document number. It has no effect for the codecs int8 and
+	// more: those that all scoring rows rank first by the cells of their
+	// vectors (codec.Scorer.RankScore), equals by ascending number. It has no effect for the codecs int8 and
 	// float32, whose payloads do not name their cells.
 	Depth int
 	// Times measures the stages.
@@ -236,11 +235,7 @@ func (s *Searcher) check(query *simd.Query, selection querypruner.Selection, opt
 func (s *Searcher) plan(query *simd.Query, selection querypruner.Selection, options SearchOptions) Plan {
 	documents, vectors := float64(s.source.Documents()), float64(s.source.Vectors())
 	rows, kept := float64(query.Rows), float64(len(selection.Probe))
-	postings := kept * float64(options.Neighbors)
-	if options.Budget > 0 {
-		postings = float64(options.Budget)
-	}
-	found := min(documents, postings)
+	found := s.expected(selection, options)
 	cells := float64(s.source.Codebook().Cells())
 	exhaustive := vectors * rows
 	probe := cells*kept + vectors*rows*found/documents
@@ -250,17 +245,32 @@ func (s *Searcher) plan(query *simd.Query, selection querypruner.Selection, opti
 	return Probe
 }
 
-// find lists the candidates.
-func (s *Searcher) find(selection querypruner.Selection, options SearchOptions, stats *Stats) error {
-	if stats.Plan == Exhaustive {
-		s.all()
-		return nil
+// expected estimates the candidates of the plan Probe: one for every posting.
+func (s *Searcher) expected(selection querypruner.Selection, options SearchOptions) float64 {
+	postings := float64(len(selection.Probe)) * float64(options.Neighbors)
+	if options.Budget > 0 {
+		postings = float64(options.Budget)
 	}
-	if options.Depth > 0 {
-		// The ranking needs these, and the probing rows are mostly among them.
+	return min(postings, float64(s.source.Documents()))
+}
+
+// find lists the candidates. Where their vectors will probably lie in most
+// cells, or the candidates be ranked by cells, the scoring rows are compared
+// with all cells at once; the probing rows are mostly among them.
+func (s *Searcher) find(selection querypruner.Selection, options SearchOptions, stats *Stats) error {
+	found := float64(s.source.Documents())
+	if stats.Plan == Probe {
+		found = s.expected(selection, options)
+	}
+	vectors := found / float64(s.source.Documents()) * float64(s.source.Vectors())
+	if vectors >= float64(s.source.Codebook().Cells()) || options.Depth > 0 && found > float64(max(options.Depth, options.K)) {
 		if err := s.scorer.ScanRows(selection.Score); err != nil {
 			return err
 		}
+	}
+	if stats.Plan == Exhaustive {
+		s.all()
+		return nil
 	}
 	return s.probe(selection.Probe, options, stats)
 }

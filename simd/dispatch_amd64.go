@@ -50,15 +50,16 @@ func floatMaxima(l level, rows int, best, query, vectors *float32, n, dim int) {
 	}
 }
 
-// maximaOf raises a block's maxima to the dot products of the given vectors.
-func maximaOf(rows int, best, dots *float32, stride int, vectors *uint32, n int) {
+// maximaOf raises a block's maxima to the weighted dot products of the given
+// vectors.
+func maximaOf(rows int, best, dots *float32, stride int, weights *float32, vectors *uint32, n int) {
 	switch rows {
 	case 8:
-		maximaOf8AVX2(best, dots, stride, vectors, n)
+		maximaOf8AVX2(best, dots, stride, weights, vectors, n)
 	case 16:
-		maximaOf16AVX2(best, dots, stride, vectors, n)
+		maximaOf16AVX2(best, dots, stride, weights, vectors, n)
 	default:
-		maximaOf32AVX2(best, dots, stride, vectors, n)
+		maximaOf32AVX2(best, dots, stride, weights, vectors, n)
 	}
 }
 

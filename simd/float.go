@@ -99,22 +99,26 @@ func (p *FloatQuery) Maxima(best []float32, m Matrix) {
 	}
 }
 
-// MaximaOf raises best[j] to the largest dot product of packed row j with one
-// of the given vectors, taken from dots as Dots wrote them. It panics for a
-// vector whose dot products are not there.
-func (p *FloatQuery) MaximaOf(best, dots []float32, vectors []uint32) {
-	if len(vectors) == 0 || len(best) == 0 {
+// MaximaOf raises best[j] to the largest of the given vectors' values
+//
+//	weights[t] * dots[t*Stride+j]
+//
+// where dots are as Dots wrote them, with a weight for each vector. It panics
+// for a vector t that they do not have.
+func (p *FloatQuery) MaximaOf(best, dots, weights []float32, vectors []uint32) {
+	if len(vectors) == 0 || p.rows == 0 {
 		return
 	}
 	stride := p.Stride()
-	if n := len(dots) / stride; int(slices.Max(vectors)) >= n {
-		panic("simd: the dot products of a vector are missing")
+	if n := min(len(dots)/stride, len(weights)); int(slices.Max(vectors)) >= n {
+		panic("simd: a vector without dot products")
 	}
 	best = best[:p.rows]
 	if p.level == levelGo {
 		for _, t := range vectors {
-			for j, x := range dots[int(t)*stride:][:len(best)] {
-				best[j] = larger(x, best[j])
+			w := weights[t]
+			for j, x := range dots[int(t)*stride:][:p.rows] {
+				best[j] = larger(w*x, best[j])
 			}
 		}
 		return
@@ -127,7 +131,7 @@ func (p *FloatQuery) MaximaOf(best, dots []float32, vectors []uint32) {
 		step := callWork / block
 		for t := 0; t < len(vectors); t += step {
 			part := vectors[t:min(t+step, len(vectors))]
-			maximaOf(block, &lanes[0], &dots[first], stride, &part[0], len(part))
+			maximaOf(block, &lanes[0], &dots[first], stride, &weights[0], &part[0], len(part))
 		}
 		copy(rows, lanes[:])
 	}

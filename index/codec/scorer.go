@@ -101,12 +101,16 @@ func (s *Scorer) Maxima(data []byte, best []float32, arg []int32) error {
 	return s.maxima(data, best, arg)
 }
 
-// RankScore returns MaxSim with the payload's vectors taken for the centroids
-// of their cells: the sum over the given query rows, nil for all, of the
-// largest CellSimilarities among the payload's cells; 0 for a payload without
-// vectors. It is cheap, and good enough to tell which documents are worth a
-// Score (Santhanam et al., PLAID, 2022, section 4.2). The first call for some
-// rows compares them with all cells, like ScanRows.
+// RankScore estimates Score from the payload's cells alone: the sum over the
+// given query rows, nil for all, of the largest
+//
+//	S / sqrt(length of the centroid)
+//
+// among them; 0 for a payload without vectors. It is cheap, and good enough to
+// tell which documents are worth a Score, like the centroid interaction of
+// PLAID (Santhanam et al., 2022, section 4.2). The vectors of a wide cell are
+// longer than its centroid, which the division makes up for in part. The first
+// call for some rows is a ScanRows.
 //
 // The error wraps ErrCorrupt, ErrVersion or, for rows that are not the query's
 // and for kinds that do not store cells, ErrShape.
@@ -133,7 +137,7 @@ func (s *Scorer) RankScore(data []byte, rows []int) (float32, error) {
 	}
 	s.best = grow(s.best, len(s.rows))
 	simd.Reset(s.best)
-	s.floats.MaximaOf(s.best, s.lines, s.cells)
+	s.floats.MaximaOf(s.best, s.lines, s.book.rankWeight, s.cells)
 	return simd.Sum(s.best), nil
 }
 
