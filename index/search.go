@@ -68,9 +68,9 @@ type SearchOptions struct {
 	// stand out among the row's cells.
 	MarginShare float64
 	// Depth, if above zero, is how many candidates are scored, or K if that is
-	// more: those that all scoring rows rank first by the cells of their
-	// vectors (codec.Scorer.RankScore), equals by ascending number. It has no effect for the codecs int8 and
-	// float32, whose payloads do not name their cells.
+	// more: those that the scoring rows rank first by the cells of their vectors
+	// (codec.Scorer.RankScore), equals by ascending number. It has no effect for
+	// the codecs int8 and float32, whose payloads do not name their cells.
 	Depth int
 	// Times measures the stages.
 	Times bool
@@ -125,7 +125,7 @@ type Stats struct {
 	CellsProbed, Postings int
 	// Candidates is the number of live documents found, DocumentsScored the
 	// number of those that were scored: all, unless SearchOptions.Depth left some
-	// out or the search was cancelled.
+	// out, which it never does for int8 and float32, or the search was cancelled.
 	Candidates, DocumentsScored int
 	// TokenPairs counts (query row, document vector) pairs scored, Bytes the
 	// payload bytes they were read from.

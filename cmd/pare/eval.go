@@ -255,6 +255,9 @@ func (e *evaluation) compareSearches(ctx context.Context, options sweep.Options)
 	if err != nil {
 		return nil, usage(err, "")
 	}
+	if d := searchOptions.Search.Depth; d > 0 && d < e.depth {
+		e.note(e.stderr, "--rank-depth %d is less than the results asked for, so %d are scored; see --depth", d, e.depth)
+	}
 	collection, err := e.open()
 	if err != nil {
 		return nil, err

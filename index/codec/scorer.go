@@ -141,10 +141,11 @@ func (s *Scorer) RankScore(data []byte, rows []int) (float32, error) {
 	return simd.Sum(s.best), nil
 }
 
-// ScanRows compares the given query rows, nil for all, with all cells, which is
-// faster than doing so cell by cell once a good part of the cells is needed. A
-// ScanCells of the same rows that follows costs little. For kinds that do not
-// store cells it does nothing. The error wraps ErrShape.
+// ScanRows compares the given query rows, nil for all, with all cells, which
+// makes a Score with the same rows faster. Once a good part of the cells is
+// needed, that is cheaper than cell by cell. A ScanCells of any of the rows
+// that follows costs little. It takes 4 bytes for each cell and row, and does
+// nothing for kinds that do not store cells. The error wraps ErrShape.
 func (s *Scorer) ScanRows(rows []int) error {
 	if err := s.use(rows); err != nil || s.ruled || !s.book.kind.StoresCells() {
 		return err
