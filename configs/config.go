@@ -55,6 +55,8 @@ type Search struct {
 
 	Budget      int     `mapstructure:"budget" doc:"document tokens that all probing query tokens look at together, spent where they promise most; 0 for neighbors each"`
 	MarginShare float64 `mapstructure:"margin_share" doc:"with a budget: how much a cell must stand out among a token's cells, 0 to 1"`
+
+	Depth int `mapstructure:"depth" doc:"candidates that are scored, the best by the cells of their tokens; 0 for all"`
 }
 
 // Eval is the section eval of Config.
@@ -130,6 +132,7 @@ func (c Config) Validate() error {
 	oneOf("search.plan", c.Search.Plan, index.Auto.String(), index.Exhaustive.String(), index.Probe.String())
 	atLeast("search.neighbors", c.Search.Neighbors, 1)
 	atLeast("search.budget", c.Search.Budget, 0)
+	atLeast("search.depth", c.Search.Depth, 0)
 	check(c.Search.MarginShare >= 0 && c.Search.MarginShare <= 1, "search.margin_share", "want a share from 0 to 1, got %v", c.Search.MarginShare)
 	check(len(c.Eval.Measures) > 0, "eval.measures", "want at least one")
 	_, err := eval.ParseMeasures(c.Eval.Measures...)

@@ -64,5 +64,6 @@ func (c Config) SearchOptions() (retriever.Options, error) {
 	options.Search.Neighbors = c.Search.Neighbors
 	options.Search.Budget = c.Search.Budget
 	options.Search.MarginShare = c.Search.MarginShare
+	options.Search.Depth = c.Search.Depth
 	return options, options.Validate()
 }

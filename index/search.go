@@ -67,6 +67,11 @@ type SearchOptions struct {
 	// MarginShare is a share from 0 to 1. The higher it is, the more a cell must
 	// stand out among the row's cells.
 	MarginShare float64
+	// Depth, if above zero, is how many candidates are scored, or K if that is
+	// more: those that the scoring rows rank first by the cells of their vectors
+	// (codec.Scorer.RankScore), equals by ascending number. It has no effect for
+	// the codecs int8 and float32, whose payloads do not name their cells.
+	Depth int
 	// Times measures the stages.
 	Times bool
 }
@@ -92,6 +97,9 @@ func (o SearchOptions) Validate() error {
 	if o.Budget < 0 {
 		faults = append(faults, fmt.Errorf("%w: a budget of %d postings", ErrInvalid, o.Budget))
 	}
+	if o.Depth < 0 {
+		faults = append(faults, fmt.Errorf("%w: a depth of %d documents", ErrInvalid, o.Depth))
+	}
 	if !(o.MarginShare >= 0 && o.MarginShare <= 1) {
 		faults = append(faults, fmt.Errorf("%w: margin share %v, want 0 to 1", ErrInvalid, o.MarginShare))
 	}
@@ -116,13 +124,15 @@ type Stats struct {
 	// Postings their entries.
 	CellsProbed, Postings int
 	// Candidates is the number of live documents found, DocumentsScored the
-	// number of those that were scored: all, unless the search was cancelled.
+	// number of those that were scored: all, unless SearchOptions.Depth left some
+	// out, which it never does for int8 and float32, or the search was cancelled.
 	Candidates, DocumentsScored int
 	// TokenPairs counts (query row, document vector) pairs scored, Bytes the
 	// payload bytes they were read from.
 	TokenPairs, Bytes int64
-	// ProbeTime and ScoreTime are set when SearchOptions.Times is.
-	ProbeTime, ScoreTime time.Duration
+	// ProbeTime, RankTime and ScoreTime are set when SearchOptions.Times is.
+	// RankTime is that of choosing Depth candidates.
+	ProbeTime, RankTime, ScoreTime time.Duration
 }
 
 // Searcher runs searches on one Source and keeps its memory between them. It
@@ -135,6 +145,7 @@ type Searcher struct {
 	cells     cellHeap
 	pairs     []pair
 	probed    []uint64 // bitmap of cells
+	ranked    []uint64
 	best      topK
 	documents []uint32
 }
@@ -173,20 +184,20 @@ func (s *Searcher) Search(ctx context.Context, query *simd.Query, selection quer
 		stats.Plan = s.plan(query, selection, options)
 	}
 	start := now(options.Times)
-	var err error
-	if stats.Plan == Exhaustive {
-		s.all()
-	} else {
-		err = s.probe(selection.Probe, options, &stats)
-	}
-	if err != nil {
+	if err := s.find(selection, options, &stats); err != nil {
 		return nil, stats, err
 	}
 	stats.Candidates = len(s.documents)
-	scored := now(options.Times)
+	found := now(options.Times)
+	if options.Depth > 0 {
+		if err := s.rank(ctx, selection.Score, max(options.Depth, options.K)); err != nil {
+			return nil, stats, err
+		}
+	}
+	ranked := now(options.Times)
 	hits, err := s.score(ctx, query, selection.Score, options.K, &stats)
 	if options.Times {
-		stats.ProbeTime, stats.ScoreTime = scored.Sub(start), time.Since(scored)
+		stats.ProbeTime, stats.RankTime, stats.ScoreTime = found.Sub(start), ranked.Sub(found), time.Since(ranked)
 	}
 	return hits, stats, err
 }
@@ -224,11 +235,7 @@ func (s *Searcher) check(query *simd.Query, selection querypruner.Selection, opt
 func (s *Searcher) plan(query *simd.Query, selection querypruner.Selection, options SearchOptions) Plan {
 	documents, vectors := float64(s.source.Documents()), float64(s.source.Vectors())
 	rows, kept := float64(query.Rows), float64(len(selection.Probe))
-	postings := kept * float64(options.Neighbors)
-	if options.Budget > 0 {
-		postings = float64(options.Budget)
-	}
-	found := min(documents, postings)
+	found := s.expected(selection, options)
 	cells := float64(s.source.Codebook().Cells())
 	exhaustive := vectors * rows
 	probe := cells*kept + vectors*rows*found/documents
@@ -236,6 +243,36 @@ func (s *Searcher) plan(query *simd.Query, selection querypruner.Selection, opti
 		return Exhaustive
 	}
 	return Probe
+}
+
+// expected estimates the candidates of the plan Probe: one for every posting.
+func (s *Searcher) expected(selection querypruner.Selection, options SearchOptions) float64 {
+	postings := float64(len(selection.Probe)) * float64(options.Neighbors)
+	if options.Budget > 0 {
+		postings = float64(options.Budget)
+	}
+	return min(postings, float64(s.source.Documents()))
+}
+
+// find lists the candidates. Where their vectors will probably lie in most
+// cells, or the candidates be ranked by cells, the scoring rows are compared
+// with all cells at once; the probing rows are mostly among them.
+func (s *Searcher) find(selection querypruner.Selection, options SearchOptions, stats *Stats) error {
+	found := float64(s.source.Documents())
+	if stats.Plan == Probe {
+		found = s.expected(selection, options)
+	}
+	vectors := found / float64(s.source.Documents()) * float64(s.source.Vectors())
+	if vectors >= float64(s.source.Codebook().Cells()) || options.Depth > 0 && found > float64(max(options.Depth, options.K)) {
+		if err := s.scorer.ScanRows(selection.Score); err != nil {
+			return err
+		}
+	}
+	if stats.Plan == Exhaustive {
+		s.all()
+		return nil
+	}
+	return s.probe(selection.Probe, options, stats)
 }
 
 // all makes every live document a candidate.

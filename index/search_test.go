@@ -367,13 +367,14 @@ func TestSearchRefuses(t *testing.T) {
 		"no neighbors":  {query, allRows(query), SearchOptions{K: 1}},
 		"plan":          {query, allRows(query), SearchOptions{K: 1, Neighbors: 1, Plan: 9}},
 		"budget":        {query, allRows(query), SearchOptions{K: 1, Neighbors: 1, Budget: -1}},
+		"depth":         {query, allRows(query), SearchOptions{K: 1, Neighbors: 1, Depth: -1}},
 		"margin share":  {query, allRows(query), SearchOptions{K: 1, Neighbors: 1, MarginShare: math.NaN()}},
 	} {
 		if _, _, err := NewSearcher(s).Search(t.Context(), test.query, test.selection, test.options); !errors.Is(err, ErrInvalid) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := (SearchOptions{K: -1, Plan: 9, Budget: -1, MarginShare: 2}).Validate(); len(unjoin(err)) != 5 {
+	if err := (SearchOptions{K: -1, Plan: 9, Budget: -1, MarginShare: 2, Depth: -1}).Validate(); len(unjoin(err)) != 6 {
 		t.Errorf("Validate reports %v", err)
 	}
 

@@ -50,6 +50,19 @@ func floatMaxima(l level, rows int, best, query, vectors *float32, n, dim int) {
 	}
 }
 
+// maximaOf raises a block's maxima to the weighted dot products of the given
+// vectors.
+func maximaOf(rows int, best, dots *float32, stride int, weights *float32, vectors *uint32, n int) {
+	switch rows {
+	case 8:
+		maximaOf8AVX2(best, dots, stride, weights, vectors, n)
+	case 16:
+		maximaOf16AVX2(best, dots, stride, weights, vectors, n)
+	default:
+		maximaOf32AVX2(best, dots, stride, weights, vectors, n)
+	}
+}
+
 // bytesDots writes start plus the dot products of n unsigned vectors with a
 // block of rows.
 func bytesDots(l level, rows int, dst *int32, stride int, query *int8, start *int32, vectors *byte, n, dim int) {

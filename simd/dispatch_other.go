@@ -10,6 +10,8 @@ func floatDots(level, int, *float32, int, *float32, *float32, int, int) {}
 
 func floatMaxima(level, int, *float32, *float32, *float32, int, int) {}
 
+func maximaOf(int, *float32, *float32, int, *float32, *uint32, int) {}
+
 func bytesDots(level, int, *int32, int, *int8, *int32, *byte, int, int) {}
 
 func wordsDots(int, *int32, int, *int16, *int16, int, int) {}

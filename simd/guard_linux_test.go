@@ -23,6 +23,13 @@ func beforeGuard(t *testing.T, n int) []byte {
 	return all[size-n : size : size]
 }
 
+// floatsBeforeGuard is beforeGuard for n values.
+func floatsBeforeGuard(t *testing.T, n int) []float32 {
+	t.Helper()
+	bytes := beforeGuard(t, 4*n)
+	return unsafe.Slice((*float32)(unsafe.Pointer(&bytes[0])), n)
+}
+
 // TestNothingPastTheEndIsRead scores documents at the end of a mapping, as
 // those of a mapped index may be.
 func TestNothingPastTheEndIsRead(t *testing.T) {
@@ -44,8 +51,12 @@ func TestNothingPastTheEndIsRead(t *testing.T) {
 						codes.Dots(dots, beforeGuard(t, PlaneBytes(tokens, dim, codeBits)), tokens)
 					}
 
-					bytes := beforeGuard(t, 4*tokens*dim)
-					doc := Matrix{Rows: tokens, Dim: dim, Data: unsafe.Slice((*float32)(unsafe.Pointer(&bytes[0])), tokens*dim)}
+					var floats FloatQuery
+					floats.Reset(q.Float(), nil)
+					table, weights := floatsBeforeGuard(t, tokens*strideOf(rows)), floatsBeforeGuard(t, tokens)
+					floats.MaximaOf(make([]float32, rows), table, weights, []uint32{0, uint32(tokens - 1)})
+
+					doc := Matrix{Rows: tokens, Dim: dim, Data: floatsBeforeGuard(t, tokens*dim)}
 					q.MaxSim(doc, make([]float32, rows))
 				}
 			}

@@ -54,6 +54,21 @@ func floatDots32AVX512(dst *float32, stride int, query *float32, vectors *float3
 //go:noescape
 func floatMaxima32AVX512(dst *float32, stride int, query *float32, vectors *float32, n int, dim int)
 
+// maximaOf8AVX2 raises best to the weighted dot products of the given vectors.
+//
+//go:noescape
+func maximaOf8AVX2(best *float32, dots *float32, stride int, weights *float32, vectors *uint32, n int)
+
+// maximaOf16AVX2 raises best to the weighted dot products of the given vectors.
+//
+//go:noescape
+func maximaOf16AVX2(best *float32, dots *float32, stride int, weights *float32, vectors *uint32, n int)
+
+// maximaOf32AVX2 raises best to the weighted dot products of the given vectors.
+//
+//go:noescape
+func maximaOf32AVX2(best *float32, dots *float32, stride int, weights *float32, vectors *uint32, n int)
+
 // bytesDots4AVX512 writes start plus the dot products of unsigned with signed bytes.
 //
 //go:noescape

@@ -2440,6 +2440,97 @@ done:
 	VZEROUPPER
 	RET
 
+// func maximaOf8AVX2(best *float32, dots *float32, stride int, weights *float32, vectors *uint32, n int)
+// Requires: AVX
+TEXT ·maximaOf8AVX2(SB), NOSPLIT, $0-48
+	MOVQ    best+0(FP), AX
+	MOVQ    dots+8(FP), CX
+	MOVQ    weights+24(FP), DX
+	MOVQ    vectors+32(FP), BX
+	MOVQ    n+40(FP), SI
+	MOVQ    stride+16(FP), DI
+	SHLQ    $0x02, DI
+	VMOVUPS (AX), Y0
+
+vector:
+	MOVL         (BX), R8
+	VBROADCASTSS (DX)(R8*4), Y1
+	IMULQ        DI, R8
+	VMULPS       (CX)(R8*1), Y1, Y1
+	VMAXPS       Y0, Y1, Y0
+	ADDQ         $0x04, BX
+	DECQ         SI
+	JNE          vector
+	VMOVUPS      Y0, (AX)
+	VZEROUPPER
+	RET
+
+// func maximaOf16AVX2(best *float32, dots *float32, stride int, weights *float32, vectors *uint32, n int)
+// Requires: AVX
+TEXT ·maximaOf16AVX2(SB), NOSPLIT, $0-48
+	MOVQ    best+0(FP), AX
+	MOVQ    dots+8(FP), CX
+	MOVQ    weights+24(FP), DX
+	MOVQ    vectors+32(FP), BX
+	MOVQ    n+40(FP), SI
+	MOVQ    stride+16(FP), DI
+	SHLQ    $0x02, DI
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+
+vector:
+	MOVL         (BX), R8
+	VBROADCASTSS (DX)(R8*4), Y2
+	IMULQ        DI, R8
+	VMULPS       (CX)(R8*1), Y2, Y3
+	VMAXPS       Y0, Y3, Y0
+	VMULPS       32(CX)(R8*1), Y2, Y3
+	VMAXPS       Y1, Y3, Y1
+	ADDQ         $0x04, BX
+	DECQ         SI
+	JNE          vector
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	VZEROUPPER
+	RET
+
+// func maximaOf32AVX2(best *float32, dots *float32, stride int, weights *float32, vectors *uint32, n int)
+// Requires: AVX
+TEXT ·maximaOf32AVX2(SB), NOSPLIT, $0-48
+	MOVQ    best+0(FP), AX
+	MOVQ    dots+8(FP), CX
+	MOVQ    weights+24(FP), DX
+	MOVQ    vectors+32(FP), BX
+	MOVQ    n+40(FP), SI
+	MOVQ    stride+16(FP), DI
+	SHLQ    $0x02, DI
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS 64(AX), Y2
+	VMOVUPS 96(AX), Y3
+
+vector:
+	MOVL         (BX), R8
+	VBROADCASTSS (DX)(R8*4), Y4
+	IMULQ        DI, R8
+	VMULPS       (CX)(R8*1), Y4, Y5
+	VMAXPS       Y0, Y5, Y0
+	VMULPS       32(CX)(R8*1), Y4, Y5
+	VMAXPS       Y1, Y5, Y1
+	VMULPS       64(CX)(R8*1), Y4, Y5
+	VMAXPS       Y2, Y5, Y2
+	VMULPS       96(CX)(R8*1), Y4, Y5
+	VMAXPS       Y3, Y5, Y3
+	ADDQ         $0x04, BX
+	DECQ         SI
+	JNE          vector
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	VMOVUPS      Y2, 64(AX)
+	VMOVUPS      Y3, 96(AX)
+	VZEROUPPER
+	RET
+
 // func bytesDots4AVX512(dst *int32, stride int, query *int8, start *int32, vectors *byte, n int, dim int)
 // Requires: AVX, AVX512F, AVX512VNNI
 TEXT ·bytesDots4AVX512(SB), NOSPLIT, $0-56

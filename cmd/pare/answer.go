@@ -132,6 +132,7 @@ func newSearchStats(s retriever.Stats) searchStats {
 		EncodeMS:        milliseconds(s.EncodeTime),
 		PruneMS:         milliseconds(s.PruneTime),
 		ProbeMS:         milliseconds(s.ProbeTime),
+		RankMS:          milliseconds(s.RankTime),
 		ScoreMS:         milliseconds(s.ScoreTime),
 	}
 }
@@ -142,8 +143,8 @@ func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Mi
 func (s *search) statsText(a answer) string {
 	work := a.Stats
 	return fmt.Sprintf(`query %s, plan %s: %d of %d rows kept, %d cells probed, %d postings, %d of %d documents scored, %d token pairs, %s of codes
-encode %.3f ms, prune %.3f ms, probe %.3f ms, score %.3f ms`,
+encode %.3f ms, prune %.3f ms, probe %.3f ms, rank %.3f ms, score %.3f ms`,
 		printable(a.ID), work.Plan, work.RowsKept, work.Rows, work.CellsProbed, work.Postings,
 		work.DocumentsScored, s.retriever.Snapshot().LiveDocuments(), work.TokenPairs, byteSize(work.Bytes),
-		work.EncodeMS, work.PruneMS, work.ProbeMS, work.ScoreMS)
+		work.EncodeMS, work.PruneMS, work.ProbeMS, work.RankMS, work.ScoreMS)
 }

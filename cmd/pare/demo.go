@@ -215,7 +215,7 @@ func (d *demo) show(ctx context.Context, query string) error {
 	}{{"unpruned", full}, {d.options.Pruner.String(), pruned}} {
 		s := r.results.Stats
 		fmt.Fprintf(d.stdout, "  %-9s %5d documents scored in %5.2f ms", r.name, s.DocumentsScored,
-			(s.PruneTime+s.ProbeTime+s.ScoreTime).Seconds()*1000)
+			(s.PruneTime+s.ProbeTime+s.RankTime+s.ScoreTime).Seconds()*1000)
 		if r.name != "unpruned" {
 			fmt.Fprintf(d.stdout, "; %d of the unpruned first %d", common(full.Hits, pruned.Hits), len(full.Hits))
 		}

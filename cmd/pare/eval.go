@@ -78,6 +78,7 @@ json are adjusted for the number of systems (Holm).`,
 	configs.Flag(flags, "search.neighbors", "neighbors", "")
 	configs.Flag(flags, "search.budget", "budget", "")
 	configs.Flag(flags, "search.margin_share", "margin-share", "")
+	configs.Flag(flags, "search.depth", "rank-depth", "")
 	e.format = addFormat(flags, "table", "tsv", "json", "md")
 	c.RunE = func(c *cobra.Command, runs []string) error {
 		if err := e.checkFlags(c, runs); err != nil {
@@ -92,7 +93,7 @@ json are adjusted for the number of systems (Holm).`,
 func (e *evaluation) checkFlags(c *cobra.Command, runs []string) error {
 	given := c.Flags().Changed
 	if len(runs) > 0 {
-		for _, name := range []string{"run", "index", "codec", "depth", "prune", "neighbors", "budget", "margin-share", "workers"} {
+		for _, name := range []string{"run", "index", "codec", "depth", "prune", "neighbors", "budget", "margin-share", "rank-depth", "workers"} {
 			if given(name) {
 				return usage(fmt.Errorf("--%s does not go with given runs, which are only measured", name), "")
 			}
@@ -253,6 +254,9 @@ func (e *evaluation) compareSearches(ctx context.Context, options sweep.Options)
 	searchOptions, err := e.config.SearchOptions()
 	if err != nil {
 		return nil, usage(err, "")
+	}
+	if d := searchOptions.Search.Depth; d > 0 && d < e.depth {
+		e.note(e.stderr, "--rank-depth %d is less than the results asked for, so %d are scored; see --depth", d, e.depth)
 	}
 	collection, err := e.open()
 	if err != nil {

@@ -62,6 +62,7 @@ line, named by its number or, in lines "id<TAB>text", by the id.
 	configs.Flag(flags, "search.neighbors", "neighbors", "")
 	configs.Flag(flags, "search.budget", "budget", "")
 	configs.Flag(flags, "search.margin_share", "margin-share", "")
+	configs.Flag(flags, "search.depth", "rank-depth", "")
 	flags.BoolVar(&s.explain, "explain", false, "tell what each query token was used for and what it matched")
 	flags.BoolVar(&s.stats, "stats", false, "tell on stderr how much work the search was")
 	flags.IntVar(&s.snippet, "snippet", 100, "width in bytes of the text shown for a hit; 0 for none")
@@ -166,6 +167,7 @@ func (s *search) tag() string {
 		Neighbors int
 		Budget    int
 		Margin    float64
+		Depth     int
 		K         int
 	}{
 		snapshot.Options(),
@@ -175,6 +177,7 @@ func (s *search) tag() string {
 		s.options.Search.Neighbors,
 		s.options.Search.Budget,
 		s.options.Search.MarginShare,
+		s.options.Search.Depth,
 		s.options.Search.K,
 	})
 	if err != nil {
@@ -231,6 +234,7 @@ type searchStats struct {
 	EncodeMS        float64 `json:"encode_ms,omitempty"`
 	PruneMS         float64 `json:"prune_ms,omitempty"`
 	ProbeMS         float64 `json:"probe_ms,omitempty"`
+	RankMS          float64 `json:"rank_ms,omitempty"`
 	ScoreMS         float64 `json:"score_ms,omitempty"`
 }
 

@@ -21,6 +21,7 @@ type Codebook struct {
 	centroidScale []float32
 	floats        simd.Matrix
 	half          []float32 // half the squared length of each centroid
+	rankWeight    []float32 // 1 / sqrt(length of the centroid), for Scorer.RankScore
 
 	// cellScale is the root mean square of the residual components of each
 	// cell; codes describe residuals divided by it. Residual kinds only.
@@ -258,6 +259,12 @@ func (c *Codebook) expand() {
 	}
 	c.half = halfSquares(c.floats)
 	c.coarse.half = halfSquares(c.coarse.floats)
+	c.rankWeight = make([]float32, len(c.half))
+	for cell, half := range c.half {
+		if half > 0 {
+			c.rankWeight[cell] = float32(math.Pow(2*float64(half), -0.25))
+		}
+	}
 }
 
 // ascending reports whether each value is larger than the one before.

@@ -96,3 +96,29 @@ func ExampleLoad() {
 	// residual2 8 true
 	// true
 }
+
+// RankScore tells from the cells alone which documents are worth a Score.
+func ExampleScorer_RankScore() {
+	book, err := codec.Train(context.Background(), corners(800), nil, codec.DefaultOptions(), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	scorer := book.NewScorer()
+	scorer.Reset(simd.PackQuery(corners(3)))
+	for vectors := range 4 {
+		payload, _, err := book.Encode(nil, corners(vectors), nil)
+		if err != nil {
+			log.Fatal(err)
+		}
+		score, err := scorer.RankScore(payload, nil)
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%d of the query's 3 vectors: %.2f\n", vectors, score)
+	}
+	// Output:
+	// 0 of the query's 3 vectors: 0.00
+	// 1 of the query's 3 vectors: 1.00
+	// 2 of the query's 3 vectors: 2.00
+	// 3 of the query's 3 vectors: 3.00
+}

@@ -84,6 +84,9 @@ func (k Kind) valid() bool {
 	return false
 }
 
+// StoresCells tells whether payloads of the kind name their vectors' cells.
+func (k Kind) StoresCells() bool { return k.bits() > 0 }
+
 // bits returns the bits per dimension of a residual kind, 0 for the others.
 func (k Kind) bits() int {
 	if k == Residual1 || k == Residual2 || k == Residual4 {

@@ -43,6 +43,7 @@ type Scorer struct {
 	lineOf  []int32
 	lines   []float32
 	touched []uint32
+	ruled   bool // all cells have lines, in their order
 
 	// The similarities of whole query rows with all cells.
 	similarities []float32
@@ -56,6 +57,7 @@ type Scorer struct {
 	factors   []float32
 	best      []float32
 	vectors   []float32
+	cells     []uint32
 }
 
 // NewScorer returns a scorer for payloads of the codebook.
@@ -99,6 +101,67 @@ func (s *Scorer) Maxima(data []byte, best []float32, arg []int32) error {
 	return s.maxima(data, best, arg)
 }
 
+// RankScore estimates Score from the payload's cells alone: the sum over the
+// given query rows, nil for all, of the largest
+//
+//	S / sqrt(length of the centroid)
+//
+// among them; 0 for a payload without vectors. It is cheap, and good enough to
+// tell which documents are worth a Score, like the centroid interaction of
+// PLAID (Santhanam et al., 2022, section 4.2). The vectors of a wide cell are
+// longer than its centroid, which the division makes up for in part. The first
+// call for some rows is a ScanRows.
+//
+// The error wraps ErrCorrupt, ErrVersion or, for rows that are not the query's
+// and for kinds that do not store cells, ErrShape.
+func (s *Scorer) RankScore(data []byte, rows []int) (float32, error) {
+	if !s.book.kind.StoresCells() {
+		return 0, fmt.Errorf("%w: payloads of kind %v have no cells", ErrShape, s.book.kind)
+	}
+	if err := s.ScanRows(rows); err != nil {
+		return 0, err
+	}
+	p, err := s.book.parse(data)
+	if err != nil {
+		return 0, err
+	}
+	s.cells = grow(s.cells, p.rows)
+	all := uint32(s.book.Cells())
+	for t := range s.cells {
+		cell := p.cellAt(t)
+		if cell >= all {
+			_, err := s.book.cell(&p, t)
+			return 0, err
+		}
+		s.cells[t] = cell
+	}
+	s.best = grow(s.best, len(s.rows))
+	simd.Reset(s.best)
+	s.floats.MaximaOf(s.best, s.lines, s.book.rankWeight, s.cells)
+	return simd.Sum(s.best), nil
+}
+
+// ScanRows compares the given query rows, nil for all, with all cells, which
+// makes a Score with the same rows faster. Once a good part of the cells is
+// needed, that is cheaper than cell by cell. A ScanCells of any of the rows
+// that follows costs little. It takes 4 bytes for each cell and row, and does
+// nothing for kinds that do not store cells. The error wraps ErrShape.
+func (s *Scorer) ScanRows(rows []int) error {
+	if err := s.use(rows); err != nil || s.ruled || !s.book.kind.StoresCells() {
+		return err
+	}
+	cells := s.book.Cells()
+	s.lines = grow(s.lines, cells*s.stride())
+	s.floats.Dots(s.lines, s.book.floats)
+	s.touched = grow(s.touched, cells)
+	for cell := range s.touched {
+		s.touched[cell] = uint32(cell)
+		s.lineOf[cell] = int32(cell) + 1
+	}
+	s.ruled = true
+	return nil
+}
+
 // CellSimilarities returns the dot products of a query row with all centroids.
 // They are computed once per row and valid until Reset; they must not be
 // changed. Where several rows are needed, ScanCells is faster.
@@ -122,6 +185,7 @@ func (s *Scorer) ScanCells(rows []int) {
 			s.known[row] = true
 		}
 	}
+	s.scanned = slices.DeleteFunc(s.scanned, s.copyLines)
 	if len(s.scanned) == 0 {
 		return
 	}
@@ -139,6 +203,20 @@ func (s *Scorer) ScanCells(rows []int) {
 			}
 		}
 	}
+}
+
+// copyLines takes the similarities of a query row from the lines if all cells
+// have one with the row in it.
+func (s *Scorer) copyLines(row int) bool {
+	j := slices.Index(s.rows, row)
+	if !s.packed || !s.ruled || j < 0 {
+		return false
+	}
+	cells, n := s.book.Cells(), s.stride()
+	for cell := range cells {
+		s.similarities[row*cells+cell] = s.lines[cell*n+j]
+	}
+	return true
 }
 
 // use packs the given rows unless they are packed already.
@@ -167,7 +245,7 @@ func (s *Scorer) use(rows []int) error {
 	for _, cell := range s.touched {
 		s.lineOf[cell] = 0
 	}
-	s.touched, s.lines = s.touched[:0], s.lines[:0]
+	s.touched, s.lines, s.ruled = s.touched[:0], s.lines[:0], false
 	s.scales = s.scales[:0]
 	for _, row := range s.rows {
 		_, scale := s.query.Codes(row)

@@ -245,9 +245,15 @@ func checkDamaged(t *testing.T, c *Codebook, s *Scorer, data []byte) {
 	_, scored := s.Score(data, nil)
 	_, decoded := c.Decode(data)
 	_, cells := c.DocumentCells(data)
-	for _, err := range []error{checked, scored, decoded, cells} {
+	var ranked error
+	if c.Kind().StoresCells() {
+		ranker := c.NewScorer() // so that s goes on making lines cell by cell
+		ranker.Reset(s.query)
+		_, ranked = ranker.RankScore(data, nil)
+	}
+	for _, err := range []error{checked, scored, decoded, cells, ranked} {
 		if err != nil && (checked == nil || !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrVersion)) {
-			t.Fatalf("check %v, score %v, decode %v, cells %v", checked, scored, decoded, cells)
+			t.Fatalf("check %v, score %v, decode %v, cells %v, rank score %v", checked, scored, decoded, cells, ranked)
 		}
 	}
 	if (checked == nil) != (scored == nil && decoded == nil) {

@@ -67,3 +67,43 @@ func floatKernel(name string, wide bool, rows, vectors int, maxima bool) {
 		}
 	})
 }
+
+// maximaOfKernels writes the kernels that take dot products from a table.
+func maximaOfKernels() {
+	for _, rows := range []int{8, 16, 32} {
+		name := fmt.Sprintf("maximaOf%dAVX2", rows)
+		function(name, "func(best, dots *float32, stride int, weights *float32, vectors *uint32, n int)",
+			name+" raises best to the weighted dot products of the given vectors.")
+		const lanes = 8
+		bestAt, dots, weights, vectors := GP64(), GP64(), GP64(), GP64()
+		Load(Param("best"), bestAt)
+		Load(Param("dots"), dots)
+		Load(Param("weights"), weights)
+		Load(Param("vectors"), vectors)
+		n, stride, at := GP64(), GP64(), GP64()
+		Load(Param("n"), n)
+		Load(Param("stride"), stride)
+		SHLQ(U8(2), stride)
+		best := registers(rows/lanes, false)
+		weight, v := YMM(), YMM()
+		for j, b := range best {
+			VMOVUPS(Mem{Base: bestAt, Disp: 4 * lanes * j}, b)
+		}
+		Label("vector")
+		MOVL(Mem{Base: vectors}, at.As32())
+		VBROADCASTSS(Mem{Base: weights, Index: at, Scale: 4}, weight)
+		IMULQ(stride, at)
+		for j, b := range best {
+			VMULPS(Mem{Base: dots, Index: at, Scale: 1, Disp: 4 * lanes * j}, weight, v)
+			VMAXPS(b, v, b)
+		}
+		ADDQ(U8(4), vectors)
+		DECQ(n)
+		JNE(LabelRef("vector"))
+		for j, b := range best {
+			VMOVUPS(b, Mem{Base: bestAt, Disp: 4 * lanes * j})
+		}
+		VZEROUPPER()
+		RET()
+	}
+}

@@ -18,6 +18,7 @@ func main() {
 	ConstraintExpr("!noasm")
 	constants()
 	floatKernels()
+	maximaOfKernels()
 	intKernels()
 	decodeKernels()
 	scoreKernels()
