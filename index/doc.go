@@ -10,10 +10,13 @@
 // cell and the payload of a document. A Snapshot is one. The way of a query:
 //
 //  1. plan: score every document, or probe cells;
-//  2. probe: each kept query row visits its nearest cells, whose posting lists
+//  2. probe (probe.go): the kept query rows visit their nearest cells, each with
+//     a number of postings of its own or all sharing a budget; the posting lists
 //     make up the candidates;
-//  3. score: every candidate's payload is scored with MaxSim, as compressed;
-//  4. the best k are kept; equal scores are ordered by descending document id.
+//  3. rank (rank.go), if asked for: candidates are ranked by the cells of their
+//     vectors alone, and only the best are scored;
+//  4. score: each candidate's payload is scored with MaxSim, as compressed;
+//  5. the best k are kept; equal scores are ordered by descending document id.
 //
 // Document numbers are dense and belong to one snapshot; documents are known
 // by their external ids, strings of any bytes.
