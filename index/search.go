@@ -161,8 +161,8 @@ func NewSearcher(source Source) *Searcher {
 
 // Search finds and scores documents for a query whose rows were selected by a
 // pruner: the rows of selection.Probe find the candidates, those of
-// selection.Score score them; nil means all rows for either. Hits come best first; equal scores by
-// descending id. It honours ctx between documents.
+// selection.Score score them; nil means all rows for either. Hits come best
+// first; equal scores by descending id. It honours ctx between documents.
 func (s *Searcher) Search(ctx context.Context, query *simd.Query, selection querypruner.Selection, options SearchOptions) ([]Hit, Stats, error) {
 	if err := s.check(query, selection, options); err != nil {
 		return nil, Stats{}, err
