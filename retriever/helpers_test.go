@@ -15,6 +15,7 @@ import (
 	"github.com/pare-search/pare/encoder"
 	"github.com/pare-search/pare/index"
 	"github.com/pare-search/pare/index/codec"
+	"github.com/pare-search/pare/internal/collections"
 	"github.com/pare-search/pare/querypruner"
 	"github.com/pare-search/pare/retriever"
 	"github.com/pare-search/pare/simd"
@@ -154,7 +155,7 @@ func babble(documents, words int) []retriever.Document {
 // skips the test where it is absent.
 func cranfield(t testing.TB) (documents []retriever.Document, queries []string) {
 	t.Helper()
-	dir := filepath.Join(sharedData(t), "cranfield")
+	dir := filepath.Join(collections.Dir(t), "cranfield")
 	read := func(name string, use func(id, title, text string)) {
 		file, err := os.Open(filepath.Join(dir, name))
 		if err != nil {
@@ -182,28 +183,4 @@ func cranfield(t testing.TB) (documents []retriever.Document, queries []string) 
 	})
 	read("queries.jsonl", func(_, _, text string) { queries = append(queries, text) })
 	return documents, queries
-}
-
-// sharedData finds the test collections: $PARE_SHARED/data, else shared/data
-// beside any parent folder.
-func sharedData(t testing.TB) string {
-	t.Helper()
-	if dir := os.Getenv("PARE_SHARED"); dir != "" {
-		return filepath.Join(dir, "data")
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		data := filepath.Join(dir, "shared", "data")
-		if info, err := os.Stat(data); err == nil && info.IsDir() {
-			return data
-		}
-		parent := filepath.Dir(dir)
-		if parent == dir {
-			t.Skip("no test collections: set PARE_SHARED to the folder that holds data/")
-		}
-		dir = parent
-	}
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/pare-search/pare/encoder"
 	"github.com/pare-search/pare/encoder/corpus"
+	"github.com/pare-search/pare/internal/collections"
 	"github.com/pare-search/pare/simd"
 )
 
@@ -92,7 +93,7 @@ func (c collection) all() iter.Seq2[string, error] {
 // is its title, that many times, and its text.
 func readCollection(t testing.TB, name string, titles int) collection {
 	t.Helper()
-	dir := filepath.Join(sharedData(t), name)
+	dir := filepath.Join(collections.Dir(t), name)
 	var c collection
 	type line struct {
 		ID    string `json:"_id"`
@@ -150,30 +151,6 @@ func jsonLines[T any](t testing.TB, path string) iter.Seq[T] {
 		if err := scanner.Err(); err != nil {
 			t.Fatal(err)
 		}
-	}
-}
-
-// sharedData finds the test collections: $PARE_SHARED/data, else shared/data
-// beside any parent folder.
-func sharedData(t testing.TB) string {
-	t.Helper()
-	if dir := os.Getenv("PARE_SHARED"); dir != "" {
-		return filepath.Join(dir, "data")
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		data := filepath.Join(dir, "shared", "data")
-		if info, err := os.Stat(data); err == nil && info.IsDir() {
-			return data
-		}
-		if parent := filepath.Dir(dir); parent != dir {
-			dir = parent
-			continue
-		}
-		t.Skip("no test collections: set PARE_SHARED to the folder that holds data/")
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/pare-search/pare/eval"
+	"github.com/pare-search/pare/internal/collections"
 )
 
 // folder writes files, compressed where the name ends in .gz.
@@ -495,32 +496,8 @@ func TestInvalidUTF8(t *testing.T) {
 	}
 }
 
-// sharedData finds the test collections that lie beside the repository:
-// $PARE_SHARED/data, else shared/data beside any parent folder.
-func sharedData(t *testing.T) string {
-	t.Helper()
-	if dir := os.Getenv("PARE_SHARED"); dir != "" {
-		return filepath.Join(dir, "data")
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		data := filepath.Join(dir, "shared", "data")
-		if isDir(data) {
-			return data
-		}
-		if parent := filepath.Dir(dir); parent != dir {
-			dir = parent
-			continue
-		}
-		t.Skip("no test collections: set PARE_SHARED to the folder that holds data/")
-	}
-}
-
 func TestSharedCollections(t *testing.T) {
-	data := sharedData(t)
+	data := collections.Dir(t)
 	for _, tt := range []struct {
 		name                                  string
 		documents, empty, queries, judgements int

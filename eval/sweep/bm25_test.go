@@ -18,6 +18,7 @@ import (
 
 	"github.com/pare-search/pare/encoder/corpus"
 	"github.com/pare-search/pare/eval"
+	"github.com/pare-search/pare/internal/collections"
 	"github.com/pare-search/pare/retriever"
 	"github.com/pare-search/pare/retriever/fusion"
 )
@@ -166,7 +167,7 @@ func TestBM25Reference(t *testing.T) {
 // bm25Collection reads a BEIR folder from the shared test collections.
 func bm25Collection(t *testing.T, name string) ([]retriever.Document, map[string]string, eval.Qrels) {
 	t.Helper()
-	dir := filepath.Join(bm25Shared(t), "data", name)
+	dir := filepath.Join(collections.Dir(t), name)
 	lines := func(file string, each func(line []byte)) {
 		f, err := os.Open(filepath.Join(dir, file))
 		if err != nil {
@@ -213,27 +214,6 @@ func bm25Collection(t *testing.T, name string) ([]retriever.Document, map[string
 		qrels[fields[0]][fields[1]] = grade
 	})
 	return documents, queries, qrels
-}
-
-// bm25Shared finds the folder of test collections, which is not part of the
-// repository: $PARE_SHARED, else a folder named shared beside one above here.
-func bm25Shared(t *testing.T) string {
-	t.Helper()
-	if dir := os.Getenv("PARE_SHARED"); dir != "" {
-		return dir
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for parent := filepath.Dir(dir); parent != dir; dir, parent = parent, filepath.Dir(parent) {
-		shared := filepath.Join(parent, "shared")
-		if _, err := os.Stat(filepath.Join(shared, "data")); err == nil {
-			return shared
-		}
-	}
-	t.Skip("no test collections: set PARE_SHARED to their folder")
-	return ""
 }
 
 func TestBM25SplitCode(t *testing.T) {
