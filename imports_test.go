@@ -30,6 +30,8 @@ var allowed = []room{
 	{"encoder", []string{"simd"}},
 	{"encoder/corpus", []string{"simd", "encoder"}},
 	{"encoder/bert", []string{"simd", "encoder"}},
+	{"encoder/hub", nil},
+	{"encoder/remote", []string{"simd", "encoder"}},
 	{"querypruner", []string{"simd", "encoder"}},
 	{"index/codec", []string{"simd"}},
 	{"index/docpruner", []string{"simd", "encoder"}},
@@ -44,6 +46,7 @@ var allowed = []room{
 	{"eval/knownitem", []string{"eval", "eval/dataset"}},
 	{"eval/report", []string{"eval", "eval/stats"}},
 	{"eval/sweep", []string{"eval/...", "simd", "encoder/...", "querypruner", "index/...", "retriever/..."}},
+	{"eval/searchbench", []string{"eval/...", "simd/...", "encoder/...", "querypruner", "index/..."}},
 
 	{"configs", []string{"encoder/...", "querypruner", "index/...", "retriever/...", "eval/..."}},
 	{"cmd/pare", []string{"simd/...", "encoder/...", "querypruner", "index/...", "retriever/...", "eval/...", "configs"}},
