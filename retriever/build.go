@@ -36,7 +36,8 @@ func Documents(documents ...Document) iter.Seq2[Document, error] {
 // BuildOptions say how an index is built from texts.
 type BuildOptions struct {
 	// Encoder turns texts into vectors. Nil trains the default encoder on
-	// the texts themselves, as Corpus says, and stores it in the index.
+	// the texts themselves, as Corpus says. The index keeps it if it is of
+	// package encoder/corpus or encoder/remote; others have to be given to New.
 	Encoder encoder.Encoder
 	Corpus  corpus.Options
 	// Index shapes the index. Its Dim is taken from the encoder.
@@ -143,7 +144,6 @@ type builder struct {
 	count, bytes int        // documents and their text
 	pilot        []Document // a reservoir sample
 	encoder      encoder.Encoder
-	saved        []byte // the encoder's saved form, nil when it is the caller's
 	codebook     *codec.Codebook
 }
 
@@ -194,8 +194,7 @@ func (b *builder) prepareEncoder(ctx context.Context) error {
 		return err
 	}
 	b.encoder = trained
-	b.saved, err = trained.MarshalBinary()
-	return err
+	return nil
 }
 
 // checkCount refuses an empty collection: a cell and an encoder that were
@@ -347,10 +346,11 @@ func (b *builder) encodeAll(ctx context.Context, documents iter.Seq2[Document, e
 
 // index encodes all documents and commits them, or empties the folder.
 func (b *builder) index(ctx context.Context, dir string) error {
-	more := index.CreateOptions{Codebook: b.codebook}
-	if b.saved != nil {
-		more.EncoderKind, more.EncoderData = corpusKind, b.saved
+	kind, data, err := saveEncoder(b.encoder)
+	if err != nil {
+		return err
 	}
+	more := index.CreateOptions{Codebook: b.codebook, EncoderKind: kind, EncoderData: data}
 	writer, err := index.Create(dir, b.options.Index, more)
 	if err == nil {
 		err = errors.Join(b.fill(ctx, writer), writer.Close())

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/pare-search/pare/encoder"
-	"github.com/pare-search/pare/encoder/corpus"
 	"github.com/pare-search/pare/index"
 	"github.com/pare-search/pare/querypruner"
 	"github.com/pare-search/pare/simd"
@@ -80,7 +79,9 @@ type Retriever struct {
 	closed bool
 }
 
-// Open opens the index in dir with the encoder that is stored in it.
+// Open opens the index in dir with the encoder that is stored in it. That may be
+// one that asks a service, see package encoder/remote; for a service that wants a
+// key, load the encoder of the snapshot with the key and use New.
 func Open(dir string) (*Retriever, error) {
 	snapshot, err := index.Open(dir)
 	if err != nil {
@@ -91,28 +92,6 @@ func Open(dir string) (*Retriever, error) {
 		return nil, errors.Join(err, snapshot.Close())
 	}
 	return New(snapshot, enc)
-}
-
-// corpusKind names the encoder of package corpus in an index.
-const corpusKind = "corpus"
-
-func loadEncoder(snapshot *index.Snapshot) (encoder.Encoder, error) {
-	kind, data, err := snapshot.Encoder()
-	if err != nil {
-		return nil, err
-	}
-	switch kind {
-	case corpusKind:
-		enc, err := corpus.Load(data)
-		if err != nil {
-			return nil, fmt.Errorf("the index's encoder: %w", err)
-		}
-		return enc, nil
-	case "":
-		return nil, fmt.Errorf("%w: the index holds none; open it with New and the encoder that made its vectors", ErrEncoder)
-	default:
-		return nil, fmt.Errorf("%w: the index needs an encoder of kind %q, which this program does not know", ErrEncoder, kind)
-	}
 }
 
 // New returns a retriever on a snapshot, which it closes when it is closed or
