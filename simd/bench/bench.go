@@ -92,7 +92,7 @@ func Measure(ctx context.Context, o Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Report{Level: o.Level, CPU: cpuName(), Go: runtime.Version(), Peaks: make(map[string]float64)}
+	r := &Report{Level: o.Level, CPU: CPUName(), Go: runtime.Version(), Peaks: make(map[string]float64)}
 	for i, c := range cases {
 		end := time.Now().Add(o.Duration)
 		rounds := 0
@@ -118,9 +118,9 @@ func Measure(ctx context.Context, o Options) (*Report, error) {
 	return r, nil
 }
 
-// cpuName returns the processor's name where the system tells it, else its
+// CPUName returns the processor's name where the system tells it, else its
 // architecture.
-func cpuName() string {
+func CPUName() string {
 	f, err := os.Open("/proc/cpuinfo")
 	if err != nil {
 		return runtime.GOARCH

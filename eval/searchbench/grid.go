@@ -1,0 +1,126 @@
+package searchbench
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/pare-search/pare/index"
+	"github.com/pare-search/pare/querypruner"
+)
+
+// Setting is one way to search: which rows probe, and how much work is done.
+type Setting struct {
+	Pruner  querypruner.Pruner
+	Options index.SearchOptions
+}
+
+// DefaultSetting finds the best 100 by probing, whatever the planner would
+// choose.
+func DefaultSetting() Setting {
+	options := index.DefaultSearchOptions()
+	options.K = 100
+	options.Plan = index.Probe
+	return Setting{Options: options}
+}
+
+// parameter is a number of a Setting by its name in grids.
+type parameter struct {
+	name  string
+	field func(*index.SearchOptions) *int
+}
+
+var parameters = []parameter{
+	{"k", func(o *index.SearchOptions) *int { return &o.K }},
+	{"neighbors", func(o *index.SearchOptions) *int { return &o.Neighbors }},
+	{"budget", func(o *index.SearchOptions) *int { return &o.Budget }},
+	{"depth", func(o *index.SearchOptions) *int { return &o.Depth }},
+}
+
+// String writes the setting as ParseGrid reads it.
+func (s Setting) String() string {
+	fallback := DefaultSetting()
+	words := []string{}
+	if s.Options.Plan != fallback.Options.Plan {
+		words = append(words, "plan="+s.Options.Plan.String())
+	}
+	for _, p := range parameters {
+		if value := *p.field(&s.Options); value != *p.field(&fallback.Options) {
+			words = append(words, p.name+"="+strconv.Itoa(value))
+		}
+	}
+	if s.Options.MarginShare != fallback.Options.MarginShare {
+		words = append(words, "margin="+strconv.FormatFloat(s.Options.MarginShare, 'g', -1, 64))
+	}
+	if pruner := s.Pruner.String(); pruner != fallback.Pruner.String() {
+		words = append(words, "prune="+pruner)
+	}
+	if len(words) == 0 {
+		return "default"
+	}
+	return strings.Join(words, " ")
+}
+
+// set changes one value by its name.
+func (s *Setting) set(name, value string) (err error) {
+	if i := slices.IndexFunc(parameters, func(p parameter) bool { return p.name == name }); i >= 0 {
+		*parameters[i].field(&s.Options), err = strconv.Atoi(value)
+		return err
+	}
+	switch name {
+	case "plan":
+		s.Options.Plan, err = index.ParsePlan(value)
+	case "margin":
+		s.Options.MarginShare, err = strconv.ParseFloat(value, 64)
+	case "prune":
+		s.Pruner, err = querypruner.Parse(value)
+	default:
+		names := make([]string, len(parameters))
+		for i, p := range parameters {
+			names[i] = p.name
+		}
+		return fmt.Errorf("unknown name, want plan, %s, margin or prune", strings.Join(names, ", "))
+	}
+	return err
+}
+
+// ParseGrid reads settings from a text of names with one or more values, such as
+//
+//	budget=2000,4000 depth=128,256
+//
+// and returns all combinations, the last name's values changing fastest; what is
+// not named is that of DefaultSetting. Names are plan, k, neighbors, budget,
+// depth (fields of index.SearchOptions), margin (MarginShare) and prune (see
+// querypruner.Parse). Errors wrap ErrInvalid.
+func ParseGrid(text string) ([]Setting, error) {
+	settings := []Setting{DefaultSetting()}
+	seen := make(map[string]bool)
+	for _, word := range strings.Fields(text) {
+		name, values, ok := strings.Cut(word, "=")
+		if !ok || seen[name] {
+			return nil, fmt.Errorf("%w: grid %q: want name=value,value once for each name, found %q", ErrInvalid, text, word)
+		}
+		seen[name] = true
+		var next []Setting
+		for _, s := range settings {
+			for value := range strings.SplitSeq(values, ",") {
+				changed := s
+				if err := changed.set(name, value); err != nil {
+					return nil, fmt.Errorf("%w: grid %q: %s=%s: %w", ErrInvalid, text, name, value, err)
+				}
+				next = append(next, changed)
+			}
+		}
+		settings = next
+	}
+	for _, s := range settings {
+		if err := s.Options.Validate(); err != nil {
+			return nil, fmt.Errorf("%w: grid %q: %w", ErrInvalid, text, err)
+		}
+	}
+	return settings, nil
+}
+
+// DefaultGrid is wide enough to show where each level of recall begins.
+const DefaultGrid = "budget=500,1000,2000,4000,8000,16000,32000 depth=128,256,512,1024"
