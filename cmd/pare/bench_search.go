@@ -73,6 +73,7 @@ exist at --index is built there, without --index in a temporary folder.`,
 	flags.StringArrayVar(&b.grids, "grid", []string{searchbench.DefaultGrid}, "`settings` to measure; may be repeated")
 	flags.IntVar(&b.options.Repeats, "repeat", b.options.Repeats, "times to ask each query")
 	flags.IntVar(&b.options.Threads, "threads", b.options.Threads, "compare the queries per second of so many threads with those of one")
+	flags.DurationVar(&b.options.ThreadTime, "time", b.options.ThreadTime, "`time` for each of the six measurements of --threads")
 	flags.StringVar(&kind, "codec", kind, "build the index with this `codec`")
 	flags.IntVar(&b.shape.TrainingVectors, "training-vectors", 1<<20, "train the codebook on so many vectors")
 	format := addFormat(flags, "table", "json", "md")

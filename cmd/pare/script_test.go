@@ -22,6 +22,7 @@ func TestMain(m *testing.M) {
 //	flip idx/MANIFEST 20        invert a byte of a file; -1 is the last one
 //	lock idx                    hold the lock of an index until the script ends
 //	isempty folder              fail unless the folder is empty
+//	embeddings folder           make a small folder of token embeddings
 //
 // UPDATE_SCRIPTS=1 rewrites the files that "cmp" compares with.
 func TestScripts(t *testing.T) {
@@ -31,7 +32,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "flip": flip, "lock": lock, "isempty": isEmpty,
+			"exits": exits, "flip": flip, "lock": lock, "isempty": isEmpty, "embeddings": writeEmbeddings,
 		},
 	})
 }
