@@ -25,13 +25,15 @@ const module = "github.com/pare-search/pare/"
 // so a line may name only packages of the lines above it.
 var allowed = []room{
 	{"internal/collections", nil}, // for tests
+	{"internal/retry", nil},
 	{"simd", nil},
 	{"simd/bench", []string{"simd"}},
+	{"simd/gemm", []string{"simd"}},
 	{"encoder", []string{"simd"}},
 	{"encoder/corpus", []string{"simd", "encoder"}},
-	{"encoder/bert", []string{"simd", "encoder"}},
-	{"encoder/hub", nil},
-	{"encoder/remote", []string{"simd", "encoder"}},
+	{"encoder/bert", []string{"simd", "simd/gemm", "encoder"}},
+	{"encoder/hub", []string{"internal/retry"}},
+	{"encoder/remote", []string{"simd", "encoder", "internal/retry"}},
 	{"querypruner", []string{"simd", "encoder"}},
 	{"index/codec", []string{"simd"}},
 	{"index/docpruner", []string{"simd", "encoder"}},

@@ -1,0 +1,334 @@
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+// log2e, and ln 2 as a sum of two values, the first of which has so few bits
+// that its product with a small integer is exact.
+const (
+	log2e  = 1.4426950408889634
+	ln2Hi  = 0.693359375
+	ln2Lo  = -2.12194440e-4
+	expMin = -87.33
+	expMax = 88.3
+)
+
+// expTail are the coefficients of p in exp(r) ≈ 1 + r + r²·p(r) for |r| up to
+// ln(2)/2, from the Cephes library.
+var expTail = []float64{5.0000001201e-1, 1.6666665459e-1, 4.1665795894e-2, 8.3334519073e-3, 1.3981999507e-3, 1.9875691500e-4}
+
+// exp replaces the lanes of x, held within expMin to expMax, by their
+// exponential. Its relative error is below 2e-7. It needs three registers.
+func (l level) exp(x, n, p, r2 VecVirtual) {
+	VMAXPS(float(expMin), x, x)
+	VMINPS(float(expMax), x, x)
+	VMULPS(float(log2e), x, n)
+	if l.wide {
+		VRNDSCALEPS(U8(8), n, n) // to nearest, no exceptions
+	} else {
+		VROUNDPS(U8(8), n, n)
+	}
+	VFNMADD231PS(float(ln2Hi), n, x)
+	VFNMADD231PS(float(ln2Lo), n, x)
+	horner(p, x, expTail)
+	VMULPS(x, x, r2)
+	VFMADD213PS(x, r2, p) // r + r² p
+	VADDPS(float(1), p, p)
+	if l.wide {
+		VSCALEFPS(n, p, x)
+		return
+	}
+	VCVTPS2DQ(n, n)
+	VPSLLD(U8(23), n, n)
+	VPADDD(n, p, x)
+}
+
+// phi are the coefficients of a fit of the normal distribution Φ(x) ≈ ½ +
+// x·p(x²)/q(x²) for |x| up to phiMax, with an error of 7e-9 before rounding.
+var (
+	phiP = []float64{
+		0.398942232131958, 0.033852718770504, 0.004677265416830778,
+		0.00016882643103599548, 6.352125637931749e-06, 2.2749365058416515e-08,
+	}
+	phiQ = []float64{
+		1, 0.25152209401130676, 0.028645914047956467,
+		0.0018844491569325328, 7.364775956375524e-05, 1.1975045026701991e-06,
+	}
+)
+
+const phiMax = 5.5
+
+// gelu replaces x by x·Φ(x).
+func (l level) gelu(x, z, t, p, q VecVirtual) {
+	VMINPS(float(phiMax), x, z)
+	VMAXPS(float(-phiMax), z, z)
+	VMULPS(z, z, t)
+	horner(p, t, phiP)
+	horner(q, t, phiQ)
+	VMULPS(z, p, p)
+	VDIVPS(q, p, p)
+	VADDPS(float(0.5), p, p)
+	VMULPS(p, x, x)
+}
+
+// geluTanh replaces x by ½x(1 + tanh(u)), u = √(2/π)(x + 0.044715x³), which is
+// x / (1 + exp(-2u)).
+func (l level) geluTanh(x, u, n, p, r2 VecVirtual) {
+	const twice = 1.5957691216057308 // 2√(2/π)
+	VMULPS(x, x, u)
+	VMOVUPS(float(-twice*0.044715), p)
+	VFMADD213PS(float(-twice), p, u)
+	VMULPS(x, u, u)
+	l.exp(u, n, p, r2)
+	VADDPS(float(1), u, u)
+	VDIVPS(u, x, x)
+}
+
+// activations writes the kernels that change a panel's columns in place.
+func activations(l level) {
+	for _, f := range []struct {
+		name, doc string
+		step      func(x VecVirtual, free []VecVirtual)
+	}{
+		{"gelu", "applies x Φ(x) to 32 columns.", func(x VecVirtual, r []VecVirtual) { l.gelu(x, r[0], r[1], r[2], r[3]) }},
+		{"geluTanh", "applies the tanh form of GELU to 32 columns.", func(x VecVirtual, r []VecVirtual) { l.geluTanh(x, r[0], r[1], r[2], r[3]) }},
+		{"relu", "applies max(x, 0) to 32 columns.", func(x VecVirtual, r []VecVirtual) { VMAXPS(float(0), x, x) }},
+	} {
+		l.kernel(f.name, "x *float32, stride, rows int", f.doc)
+		at, stride, left := load("x"), loadBytes("stride"), load("rows")
+		x, free := l.register(), l.registers(4)
+		Label("row")
+		for j := 0; j < panel; j += l.lanes() {
+			VMOVUPS(Mem{Base: at, Disp: 4 * j}, x)
+			f.step(x, free)
+			VMOVUPS(x, Mem{Base: at, Disp: 4 * j})
+		}
+		ADDQ(stride, at)
+		DECQ(left)
+		JNE(LabelRef("row"))
+		l.end()
+	}
+}
+
+// window is a table of 16 set and 16 clear words: read n words before its
+// middle, it is a mask of n lanes.
+func window() Mem {
+	m := GLOBL("window", RODATA|NOPTR)
+	for i := range 32 {
+		v := uint32(0)
+		if i < 16 {
+			v = 1<<32 - 1
+		}
+		DATA(4*i, U32(v))
+	}
+	return m
+}
+
+var mask Mem
+
+// softmax replaces the first n values of every row by exp(scale·(x-max)) over
+// their sum. The rest of a row's last register is overwritten.
+func softmax(l level) {
+	if !l.wide {
+		mask = window()
+	}
+	l.kernel("softmax", "x *float32, stride, rows, n int, scale float32",
+		"makes rows of n values, each with memory for whole registers, sum to 1.")
+	row, stride, left := load("x"), loadBytes("stride"), load("rows")
+	width := loadBytes("n")
+	scale := l.register()
+	s, err := Param("scale").Resolve()
+	if err != nil {
+		panic(err)
+	}
+	VBROADCASTSS(s.Addr, scale)
+
+	// The lanes of the last register that belong to the row: the others get the
+	// lowest value, which counts for nothing.
+	last, inLast := GP64(), GP64()
+	LEAQ(Mem{Base: width, Disp: -4}, last)
+	MOVQ(last, inLast)
+	ANDQ(I32(-l.bytes()), last) // where the last register begins
+	SUBQ(last, inLast)
+	NEGQ(inLast)
+	table := GP64()
+	LEAQ(mask, table)
+	own, others := l.register(), l.register()
+	VMOVUPS(Mem{Base: table, Index: inLast, Scale: 1, Disp: 4*16 - 4}, own)
+	VANDNPS(float(-3e38), own, others)
+
+	x, top, sum, t := l.register(), l.register(), l.register(), l.registers(3)
+	at := GP64()
+	loop := func(label string, body func(Mem)) {
+		XORQ(at, at)
+		Label(label)
+		body(Mem{Base: row, Index: at, Scale: 1})
+		ADDQ(I32(l.bytes()), at)
+		CMPQ(at, last)
+		JLE(LabelRef(label))
+	}
+	Label("row")
+	VMOVUPS(Mem{Base: row, Index: last, Scale: 1}, top)
+	VANDPS(own, top, top)
+	VORPS(others, top, top)
+	VMOVUPS(top, Mem{Base: row, Index: last, Scale: 1})
+	loop("max", func(m Mem) { VMAXPS(m, top, top) })
+	l.fold(top, func(a, b, dst Op) { VMAXPS(a, b, dst) })
+	VMULPS(scale, top, top)
+	VXORPS(sum, sum, sum)
+	loop("exp", func(m Mem) {
+		VMOVUPS(m, x)
+		VFMSUB213PS(top, scale, x)
+		l.exp(x, t[0], t[1], t[2])
+		VMOVUPS(x, m)
+		VADDPS(x, sum, sum)
+	})
+	l.fold(sum, func(a, b, dst Op) { VADDPS(a, b, dst) })
+	VMOVUPS(float(1), x)
+	VDIVPS(sum, x, sum)
+	loop("scale", func(m Mem) {
+		VMULPS(m, sum, x)
+		VMOVUPS(x, m)
+	})
+	ADDQ(stride, row)
+	DECQ(left)
+	JNE(LabelRef("row"))
+	l.end()
+}
+
+// addNorm writes (v-mean(v))/sqrt(var(v)+epsilon)·gamma+beta for v = a+b.
+func addNorm(l level) {
+	l.kernel("addNorm", "dst, a, b, gamma, beta *float32, n int, epsilon float32",
+		"adds two rows of whole registers and normalises the sum.")
+	dst, a, b, gamma, beta, width := load("dst"), load("a"), load("b"), load("gamma"), load("beta"), loadBytes("n")
+	at := GP64()
+	loop := func(label string, body func()) {
+		XORQ(at, at)
+		Label(label)
+		body()
+		ADDQ(I32(l.bytes()), at)
+		CMPQ(at, width)
+		JB(LabelRef(label))
+	}
+	in := func(base GPVirtual) Mem { return Mem{Base: base, Index: at, Scale: 1} }
+	add := func(a, b, dst Op) { VADDPS(a, b, dst) }
+
+	// The reciprocal of n, in every lane.
+	n := load("n")
+	count := l.register()
+	countX := count.AsX()
+	VCVTSI2SSQ(n, countX, countX)
+	VBROADCASTSS(countX, count)
+	one := l.register()
+	VMOVUPS(float(1), one)
+
+	x, mean, variance := l.register(), l.register(), l.register()
+	VXORPS(mean, mean, mean)
+	loop("sum", func() {
+		VMOVUPS(in(a), x)
+		VADDPS(in(b), x, x)
+		VMOVUPS(x, in(dst))
+		VADDPS(x, mean, mean)
+	})
+	l.fold(mean, add)
+	VDIVPS(count, mean, mean)
+	VXORPS(variance, variance, variance)
+	loop("squares", func() {
+		VMOVUPS(in(dst), x)
+		VSUBPS(mean, x, x)
+		VFMADD231PS(x, x, variance)
+	})
+	l.fold(variance, add)
+	VDIVPS(count, variance, variance)
+	epsilon, err := Param("epsilon").Resolve()
+	if err != nil {
+		panic(err)
+	}
+	VBROADCASTSS(epsilon.Addr, x)
+	VADDPS(x, variance, variance)
+	VSQRTPS(variance, variance)
+	VDIVPS(variance, one, variance)
+	loop("scale", func() {
+		VMOVUPS(in(dst), x)
+		VSUBPS(mean, x, x)
+		VMULPS(variance, x, x)
+		VMOVUPS(in(gamma), one)
+		VFMADD213PS(in(beta), one, x)
+		VMOVUPS(x, in(dst))
+	})
+	l.end()
+}
+
+// quantize writes a row as unsigned bytes, 128 + x/scale, where the largest
+// size in the row becomes 127, and returns the scale.
+func quantize(l level) {
+	l.kernel("quantize", "dst *byte, scale, src *float32, n int",
+		"writes a row of a multiple of 32 values as bytes.")
+	dst, scale, src, width := load("dst"), load("scale"), load("src"), load("n")
+	at := GP64()
+	in := func(j int) Mem { return Mem{Base: src, Index: at, Scale: 4, Disp: j * l.bytes()} }
+	parts := panel / l.lanes()
+	loop := func(label string, body func()) {
+		XORQ(at, at)
+		Label(label)
+		body()
+		ADDQ(U8(panel), at)
+		CMPQ(at, width)
+		JB(LabelRef(label))
+	}
+	x, size, top := l.registers(parts), l.register(), l.register()
+	VMOVUPS(bits(1<<31-1), size)
+	VXORPS(top, top, top)
+	loop("max", func() {
+		for j, x := range x {
+			VANDPS(in(j), size, x)
+			VMAXPS(x, top, top)
+		}
+	})
+	l.fold(top, func(a, b, dst Op) { VMAXPS(a, b, dst) })
+	// A row of zeros, or too small to tell from them, gets a scale all the same.
+	VMAXPS(float(1e-30), top, top)
+	inverse := l.register()
+	VMOVUPS(float(127), inverse)
+	VDIVPS(inverse, top, top) // the scale
+	VMOVSS(top.AsX(), Mem{Base: scale})
+	VMOVUPS(float(1), inverse)
+	VDIVPS(top, inverse, inverse)
+	zero := l.register()
+	VMOVUPS(bits(128), zero)
+	var order VecVirtual
+	if !l.wide {
+		order = YMM()
+		VMOVDQU(interleaved(), order)
+	}
+	loop("bytes", func() {
+		for j, x := range x {
+			VMULPS(in(j), inverse, x)
+			VCVTPS2DQ(x, x)
+			VPADDD(zero, x, x)
+			if l.wide {
+				VPMOVDB(x, Mem{Base: dst, Index: at, Scale: 1, Disp: j * 16})
+			}
+		}
+		if !l.wide {
+			VPACKUSDW(x[1], x[0], x[0])
+			VPACKUSDW(x[3], x[2], x[2])
+			VPACKUSWB(x[2], x[0], x[0])
+			VPERMD(x[0], order, x[0])
+			VMOVDQU(x[0], Mem{Base: dst, Index: at, Scale: 1})
+		}
+	})
+	l.end()
+}
+
+// interleaved puts in order what packing four registers has left in halves.
+func interleaved() Mem {
+	m := GLOBL("interleaved", RODATA|NOPTR)
+	for i, v := range []uint32{0, 4, 1, 5, 2, 6, 3, 7} {
+		DATA(4*i, U32(v))
+	}
+	return m
+}
