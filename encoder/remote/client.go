@@ -6,12 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
-	"time"
+
+	"github.com/pare-search/pare/internal/retry"
 )
 
 // Errors that callers test for. Errors of the connection are wrapped too.
@@ -44,62 +43,19 @@ func newClient(s Service, options Options) *client {
 	}
 }
 
-// passing is an error that may be gone next time. After is how long the service
-// asks to wait, 0 if it does not.
-type passing struct {
-	error
-	after time.Duration
-}
-
-func (p passing) Unwrap() error { return p.error }
-
 // post sends a body and returns the answer, trying again where that may help.
-func (c *client) post(ctx context.Context, body []byte) ([]byte, error) {
+func (c *client) post(ctx context.Context, body []byte) (answer []byte, err error) {
 	select {
 	case c.slots <- struct{}{}:
 		defer func() { <-c.slots }()
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	for try := 1; ; try++ {
-		answer, err := c.try(ctx, body)
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		p, again := errors.AsType[passing](err)
-		switch {
-		case err == nil || !again:
-			return answer, err
-		case p.after > c.options.MaxWait:
-			return nil, fmt.Errorf("%w; it asks to wait for %v", err, p.after)
-		case try > c.options.Retries:
-			return nil, fmt.Errorf("%w; gave up after %d tries", err, try)
-		}
-		if err := sleep(ctx, max(p.after, c.wait(try))); err != nil {
-			return nil, err
-		}
-	}
-}
-
-// wait is how long to wait after the given try. The random part keeps clients
-// that failed together from coming back together.
-func (c *client) wait(try int) time.Duration {
-	longest := c.options.MaxWait
-	if shift := try - 1; shift < 32 && c.options.Wait<<shift>>shift == c.options.Wait {
-		longest = min(longest, c.options.Wait<<shift)
-	}
-	return longest/2 + rand.N(longest/2+1)
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	err = c.options.policy().Do(ctx, func() error {
+		answer, err = c.try(ctx, body)
+		return err
+	})
+	return answer, err
 }
 
 // try sends a body once.
@@ -140,13 +96,13 @@ func (c *client) try(ctx context.Context, body []byte) ([]byte, error) {
 // broken is the error of a connection.
 func (c *client) broken(err error, limited context.Context) error {
 	if errors.Is(limited.Err(), context.DeadlineExceeded) {
-		return passing{error: fmt.Errorf("no answer within %v: %w", c.options.Timeout, context.DeadlineExceeded)}
+		return retry.Passing{Err: fmt.Errorf("no answer within %v: %w", c.options.Timeout, context.DeadlineExceeded)}
 	}
 	// Its text would repeat the address.
 	if outer, ok := errors.AsType[*url.Error](err); ok {
 		err = outer.Err
 	}
-	return passing{error: fmt.Errorf("no answer: %w", err)}
+	return retry.Passing{Err: fmt.Errorf("no answer: %w", err)}
 }
 
 // refused is the error of a status.
@@ -165,20 +121,6 @@ func (c *client) refused(response *http.Response) error {
 		return fmt.Errorf("%w; redirects are not followed, it points to %q", err, response.Header.Get("Location"))
 	case code == http.StatusUnauthorized && c.options.Key == "":
 		return fmt.Errorf("%w; no key was given", err)
-	case code == http.StatusRequestTimeout, code == http.StatusTooEarly, code == http.StatusTooManyRequests,
-		code >= 500 && code != http.StatusNotImplemented:
-		return passing{err, retryAfter(response.Header.Get("Retry-After"), time.Now())}
 	}
-	return err
-}
-
-// retryAfter reads seconds or a date (RFC 9110, section 10.2.3); 0 for neither.
-func retryAfter(value string, now time.Time) time.Duration {
-	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
-		return time.Duration(seconds) * time.Second
-	}
-	if date, err := http.ParseTime(value); err == nil {
-		return max(0, date.Sub(now))
-	}
-	return 0
+	return retry.Status(response, err)
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pare-search/pare/internal/retry"
 	"github.com/pare-search/pare/simd"
 )
 
@@ -138,9 +139,14 @@ func (o Options) Validate() error {
 	check(o.Batch >= 1, "Batch is %d, want at least 1", o.Batch)
 	check(o.Concurrency >= 1, "Concurrency is %d, want at least 1", o.Concurrency)
 	check(o.Timeout >= time.Millisecond, "Timeout is %v, want at least 1ms", o.Timeout)
-	check(o.Retries >= 0, "Retries is %d, want 0 or more", o.Retries)
-	check(o.Wait >= 0 && o.MaxWait >= o.Wait, "Wait is %v and MaxWait %v, want 0 <= Wait <= MaxWait", o.Wait, o.MaxWait)
 	check(o.MaxResponse >= 1, "MaxResponse is %d, want at least 1 byte", o.MaxResponse)
 	check(!strings.ContainsAny(o.Key, "\r\n\x00"), "Key has a line break")
+	if err := o.policy().Validate(); err != nil {
+		faults = append(faults, fmt.Errorf("remote: %w", err))
+	}
 	return errors.Join(faults...)
+}
+
+func (o Options) policy() retry.Policy {
+	return retry.Policy{Retries: o.Retries, Wait: o.Wait, MaxWait: o.MaxWait}
 }
