@@ -1,0 +1,27 @@
+package bert
+
+import (
+	"fmt"
+	"io"
+	"os"
+)
+
+// maxJSONBytes bounds the JSON files of a model folder but for its tokenizer.
+const maxJSONBytes = 1 << 20
+
+// readSmallFile reads a regular file of at most limit bytes.
+func readSmallFile(path string, limit int64) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("%w: %s is larger than %d bytes", ErrModel, path, limit)
+	}
+	return data, nil
+}
