@@ -1,0 +1,373 @@
+package bert
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync"
+
+	"github.com/pare-search/pare/encoder"
+	"github.com/pare-search/pare/simd"
+	"github.com/pare-search/pare/simd/gemm"
+)
+
+// Options say how a model is used. They are kept in an index with the encoder.
+type Options struct {
+	// Dim is the width of the vectors of a model of sentence embeddings, which
+	// are projected to it: a multiple of 8, at most the model's own width; 0
+	// leaves them as they are. Models made for late interaction have a width
+	// of their own.
+	Dim int
+	// QueryLength and DocumentLength are the tokens at which texts are cut, all
+	// special ones counted; 0 is the model's own.
+	QueryLength, DocumentLength int
+	// Int8 computes with weights of 8 bits; see ModelOptions.
+	Int8 bool
+	// Seed draws the texts that a projection is learnt from.
+	Seed uint64
+
+	// Workers is the number of goroutines that compute, 0 for one per
+	// processor. It changes no vector and is not kept.
+	Workers int
+	// Progress, if set, is told the number of tokens of every text when it is
+	// encoded, by several goroutines at a time. It is not kept.
+	Progress func(tokens int)
+}
+
+// DefaultOptions project to 128 dimensions and cut as the model says.
+func DefaultOptions() Options { return Options{Dim: 128, Seed: 1} }
+
+// Validate reports every option that makes no sense; each wraps ErrOptions.
+func (o Options) Validate() error {
+	var faults []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			faults = append(faults, fmt.Errorf("%w: "+format, append([]any{ErrOptions}, args...)...))
+		}
+	}
+	if err := simd.CheckDim(o.Dim); o.Dim != 0 && err != nil {
+		faults = append(faults, fmt.Errorf("%w: Dim: %w", ErrOptions, err))
+	}
+	check(o.QueryLength >= 0 && o.QueryLength <= maxWidth, "QueryLength %d, want 0 to %d", o.QueryLength, maxWidth)
+	check(o.DocumentLength >= 0 && o.DocumentLength <= maxWidth, "DocumentLength %d, want 0 to %d", o.DocumentLength, maxWidth)
+	check(o.Workers >= 0, "Workers %d, want 0 or more", o.Workers)
+	return errors.Join(faults...)
+}
+
+// Encoder encodes texts with a BERT model. It is immutable and safe for
+// concurrent use; calls share the processors. Ids are those of the tokenizer.
+type Encoder struct {
+	dir         string
+	fingerprint [sha256.Size]byte
+	layout      Layout
+	config      Config
+	tokenizer   *Tokenizer
+	model       *model
+	heads       []*head
+
+	query, document side
+	dim             int
+	projects        bool          // to dim, through
+	projection      *gemm.Weights // learnt from
+	learnt          simd.Matrix   // [dim x Hidden]
+
+	options Options
+	seed    uint64
+	workers int
+}
+
+var _ encoder.Encoder = (*Encoder)(nil)
+
+// Open opens the model in a folder, which is not written to. An encoder that
+// [Encoder.NeedsProjection] must learn it before it encodes. Errors wrap
+// ErrOptions, ErrModel for files that are missing, damaged or do not fit
+// together, or ErrUnsupported for models that are none of the layouts; they
+// name the file and the field or tensor.
+func Open(dir string, options Options) (*Encoder, error) {
+	if err := options.Validate(); err != nil {
+		return nil, err
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	f, err := openFolder(dir)
+	if err != nil {
+		return nil, fmt.Errorf("opening the model: %w", err)
+	}
+	return newEncoder(dir, f, options)
+}
+
+// newEncoder loads the weights of a model.
+func newEncoder(dir string, f *folder, options Options) (*Encoder, error) {
+	e := &Encoder{
+		dir: dir, layout: f.layout, config: f.config, tokenizer: f.tokenizer, query: f.query, document: f.document,
+		options: options, seed: options.Seed, workers: options.Workers,
+	}
+	if e.workers == 0 {
+		e.workers = runtime.GOMAXPROCS(0)
+	}
+	if options.QueryLength > 0 {
+		f.query.setLength(options.QueryLength)
+	}
+	if options.DocumentLength > 0 {
+		f.document.setLength(options.DocumentLength)
+	}
+	if err := f.checkSides(); err != nil {
+		return nil, err
+	}
+	e.query, e.document = f.query, f.document
+	var err error
+	if e.fingerprint, err = fingerprint(dir, f.files); err != nil {
+		return nil, err
+	}
+	weights, err := openSafetensors(f.weights)
+	if err != nil {
+		return nil, err
+	}
+	defer weights.Close()
+	if e.model, err = newModel(f.config, weights, ModelOptions{Int8: options.Int8}); err != nil {
+		return nil, fmt.Errorf("%s: %w", f.weights, err)
+	}
+	return e, e.loadHeads(f.heads, weights)
+}
+
+// setLength cuts texts at another length. A query is then filled up to it.
+func (s *side) setLength(length int) {
+	if s.expansion.to > 0 {
+		s.expansion.to = length
+	}
+	s.length = length
+}
+
+// loadHeads loads what follows the transformer and settles the width.
+func (e *Encoder) loadHeads(configs []headConfig, weights *safetensors) error {
+	e.dim = e.config.Hidden
+	for _, config := range configs {
+		h, err := loadHead(config, weights)
+		if err != nil {
+			return err
+		}
+		if h.in != e.dim {
+			return fmt.Errorf("%w: a Dense module takes %d features and gets %d", ErrModel, h.in, e.dim)
+		}
+		e.heads, e.dim = append(e.heads, h), h.out
+	}
+	if e.layout == SentenceTransformers && e.options.Dim > 0 {
+		if e.options.Dim > e.config.Hidden {
+			return fmt.Errorf("%w: Dim %d, the model has %d", ErrOptions, e.options.Dim, e.config.Hidden)
+		}
+		e.projects, e.dim = true, e.options.Dim
+	}
+	if err := simd.CheckDim(e.dim); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnsupported, err)
+	}
+	return nil
+}
+
+// fingerprint hashes files: for each its name, its length and its bytes.
+func fingerprint(dir string, files []string) (sum [sha256.Size]byte, err error) {
+	files = slices.Compact(slices.Sorted(slices.Values(files)))
+	hash := sha256.New()
+	for _, path := range files {
+		file, err := os.Open(path)
+		if errors.Is(err, os.ErrNotExist) {
+			continue // one that may be left out
+		}
+		if err != nil {
+			return sum, err
+		}
+		name, relErr := filepath.Rel(dir, path)
+		info, statErr := file.Stat()
+		if err := errors.Join(relErr, statErr); err != nil {
+			file.Close()
+			return sum, err
+		}
+		fmt.Fprintf(hash, "%s\x00%d\x00", filepath.ToSlash(name), info.Size())
+		_, err = io.Copy(hash, file)
+		if err := errors.Join(err, file.Close()); err != nil {
+			return sum, fmt.Errorf("reading %s: %w", path, err)
+		}
+	}
+	return [sha256.Size]byte(hash.Sum(nil)), nil
+}
+
+// Dim is the width of every vector.
+func (e *Encoder) Dim() int { return e.dim }
+
+// Dir is the model's folder, as an absolute path.
+func (e *Encoder) Dir() string { return e.dir }
+
+// Layout tells what kind of folder it is.
+func (e *Encoder) Layout() Layout { return e.layout }
+
+// Config is the shape of the model.
+func (e *Encoder) Config() Config { return e.config }
+
+// Tokenizer returns the model's tokenizer.
+func (e *Encoder) Tokenizer() *Tokenizer { return e.tokenizer }
+
+// Fingerprint is a SHA-256 hash of the files that vectors depend on.
+func (e *Encoder) Fingerprint() [sha256.Size]byte { return e.fingerprint }
+
+// Projection returns the learnt projection, [Dim x hidden size], or an empty
+// matrix.
+func (e *Encoder) Projection() simd.Matrix { return e.learnt }
+
+// withProjection returns a copy of e with a projection.
+func (e *Encoder) withProjection(projection simd.Matrix) *Encoder {
+	projected := *e
+	projected.learnt = projection
+	projected.projection = gemm.Pack(projection.Data, projection.Rows, projection.Dim, nil)
+	return &projected
+}
+
+// EncodeQuery encodes a query, with the special tokens and masks that the model
+// wants. A query without any piece has no tokens.
+func (e *Encoder) EncodeQuery(ctx context.Context, text string) (encoder.Tokens, error) {
+	if len(e.tokenizer.Tokenize(text, 1).IDs) == 0 {
+		return encoder.Tokens{}, ctx.Err()
+	}
+	tokens, err := e.encode(ctx, &e.query, []string{text})
+	if err != nil {
+		return encoder.Tokens{}, err
+	}
+	return tokens[0], nil
+}
+
+// EncodeDocuments encodes texts with all workers. Besides what it returns it
+// holds memory for one batch of at most 1,024 tokens per worker.
+func (e *Encoder) EncodeDocuments(ctx context.Context, texts []string) ([]encoder.Tokens, error) {
+	return e.encode(ctx, &e.document, texts)
+}
+
+func (e *Encoder) encode(ctx context.Context, s *side, texts []string) ([]encoder.Tokens, error) {
+	if e.NeedsProjection() {
+		return nil, fmt.Errorf("%w: its projection has not been learnt", ErrModel)
+	}
+	inputs := e.sequences(s, texts)
+	out := make([]encoder.Tokens, len(texts))
+	err := e.forward(ctx, inputs, func(i int, hidden simd.Matrix) {
+		out[i] = e.tokens(s, inputs[i], hidden)
+		if e.options.Progress != nil {
+			e.options.Progress(len(inputs[i].ids))
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// sequence is a text as the model reads it.
+type sequence struct {
+	ids      []uint32
+	spans    []encoder.Span
+	attended int // ids that the others attend to; masks follow them
+}
+
+// sequences tokenizes texts with all workers.
+func (e *Encoder) sequences(s *side, texts []string) []sequence {
+	inputs := make([]sequence, len(texts))
+	var running sync.WaitGroup
+	for worker := range min(e.workers, len(texts)) {
+		running.Go(func() {
+			for i := worker; i < len(texts); i += e.workers {
+				inputs[i] = e.sequence(s, texts[i])
+			}
+		})
+	}
+	running.Wait()
+	return inputs
+}
+
+// sequence tokenizes a text: the first special ids, the prefix, the pieces, the
+// last special ids and the masks.
+func (e *Encoder) sequence(s *side, text string) sequence {
+	before, after := e.tokenizer.Special()
+	pieces := e.tokenizer.Tokenize(s.prompt+text, s.length-len(before)-len(s.prefix)-len(after))
+	var in sequence
+	in.ids = slices.Concat(before, s.prefix, pieces.IDs, after)
+	in.attended = len(in.ids)
+	for len(in.ids) < s.expansion.to {
+		in.ids = append(in.ids, s.expansion.mask)
+	}
+	if s.expansion.attended {
+		in.attended = len(in.ids)
+	}
+	in.spans = make([]encoder.Span, len(in.ids))
+	for i, span := range pieces.Spans {
+		if span.End > len(s.prompt) {
+			in.spans[len(before)+len(s.prefix)+i] = encoder.Span{Start: max(span.Start-len(s.prompt), 0), End: span.End - len(s.prompt)}
+		}
+	}
+	return in
+}
+
+// forward runs the model.
+func (e *Encoder) forward(ctx context.Context, inputs []sequence, out func(i int, hidden simd.Matrix)) error {
+	texts, attended := make([][]uint32, len(inputs)), make([]int, len(inputs))
+	for i, in := range inputs {
+		texts[i], attended[i] = in.ids, in.attended
+	}
+	return e.model.Forward(ctx, texts, attended, e.workers, out)
+}
+
+// has reports whether a piece gets a vector.
+func (s *side) has(id uint32) bool {
+	if len(s.keepIDs) > 0 && !slices.Contains(s.keepIDs, id) {
+		return false
+	}
+	return int(id) >= len(s.drop) || !s.drop[id]
+}
+
+// vectors is how many pieces get a vector.
+func (in sequence) vectors(s *side) int {
+	count := 0
+	for _, id := range in.ids {
+		if s.has(id) {
+			count++
+		}
+	}
+	return count
+}
+
+// kept copies the rows of the pieces that get a vector.
+func (in sequence) kept(s *side, hidden simd.Matrix) simd.Matrix {
+	kept := simd.NewMatrix(in.vectors(s), hidden.Dim)
+	row := 0
+	for i, id := range in.ids {
+		if s.has(id) {
+			copy(kept.Row(row), hidden.Row(i))
+			row++
+		}
+	}
+	return kept
+}
+
+// tokens makes a text's vectors out of its last hidden states.
+func (e *Encoder) tokens(s *side, in sequence, hidden simd.Matrix) encoder.Tokens {
+	vectors := in.kept(s, hidden)
+	if e.projects {
+		vectors.Normalize()
+		vectors = multiply(vectors, e.projection, e.dim)
+	}
+	for _, h := range e.heads {
+		vectors = h.apply(vectors)
+	}
+	vectors.Normalize()
+	tokens := encoder.Tokens{Vectors: vectors}
+	for i, id := range in.ids {
+		if s.has(id) {
+			tokens.IDs = append(tokens.IDs, id)
+			tokens.Spans = append(tokens.Spans, in.spans[i])
+		}
+	}
+	return tokens
+}

@@ -1,0 +1,228 @@
+package bert
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"math"
+	"path/filepath"
+
+	"github.com/pare-search/pare/simd"
+)
+
+// The saved form of an encoder, little endian. It names the model and does not
+// hold it:
+//
+//	offset  bytes   field
+//	0       8       magic "PAREBERT"
+//	8       4       version, 1
+//	12      32      fingerprint of the model, SHA-256
+//	44      4       Dim of the options
+//	48      4       QueryLength
+//	52      4       DocumentLength
+//	56      1       Int8, 0 or 1
+//	57      8       Seed
+//	65      4       length of the path
+//	69      ...     absolute path of the model's folder, UTF-8
+//	        4       rows of the projection, 0 for none
+//	        4       columns of the projection
+//	        4 x ... projection: float32, row by row
+//	        4       CRC-32C of everything before
+
+const (
+	magic   = "PAREBERT"
+	version = 1 // 1: first version
+
+	maxPathBytes = 1 << 16
+)
+
+// Kind names this package's encoders in an index.
+const Kind = "bert"
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// MarshalBinary returns the saved form. An encoder that still needs its
+// projection cannot be saved.
+func (e *Encoder) MarshalBinary() ([]byte, error) {
+	if e.NeedsProjection() {
+		return nil, fmt.Errorf("%w: its projection has not been learnt", ErrModel)
+	}
+	le := binary.LittleEndian
+	b := append([]byte(magic), 0, 0, 0, 0)
+	le.PutUint32(b[len(magic):], version)
+	b = append(b, e.fingerprint[:]...)
+	b = le.AppendUint32(b, uint32(e.options.Dim))
+	b = le.AppendUint32(b, uint32(e.options.QueryLength))
+	b = le.AppendUint32(b, uint32(e.options.DocumentLength))
+	if e.options.Int8 {
+		b = append(b, 1)
+	} else {
+		b = append(b, 0)
+	}
+	b = le.AppendUint64(b, e.options.Seed)
+	b = le.AppendUint32(b, uint32(len(e.dir)))
+	b = append(b, e.dir...)
+	b = le.AppendUint32(b, uint32(e.learnt.Rows))
+	b = le.AppendUint32(b, uint32(e.learnt.Dim))
+	for _, v := range e.learnt.Data {
+		b = le.AppendUint32(b, math.Float32bits(v))
+	}
+	return le.AppendUint32(b, crc32.Checksum(b, castagnoli)), nil
+}
+
+// LoadOptions say where a saved encoder finds its model and how it computes.
+type LoadOptions struct {
+	// Dir is the model's folder, "" for where it was.
+	Dir string
+	// Workers is the number of goroutines that compute, 0 for one per
+	// processor.
+	Workers int
+}
+
+// Load opens the model of an encoder that MarshalBinary saved. It accepts any
+// bytes. Errors wrap ErrCorrupt or ErrVersion for the bytes, ErrOtherModel when
+// the folder does not hold the model that was saved, or are those of [Open].
+func Load(data []byte, options LoadOptions) (*Encoder, error) {
+	s, err := parseSaved(data)
+	if err != nil {
+		return nil, err
+	}
+	dir := s.dir
+	if options.Dir != "" {
+		dir = options.Dir
+	}
+	s.options.Workers = options.Workers
+	e, err := Open(dir, s.options)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: looked for it in %s (SHA-256 %s): %w", ErrOtherModel, dir, short(s.fingerprint), err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if e.fingerprint != s.fingerprint {
+		return nil, fmt.Errorf("%w: the one in %s has SHA-256 %s, want %s", ErrOtherModel, dir, short(e.fingerprint), short(s.fingerprint))
+	}
+	if !e.projects && s.projection.Rows == 0 {
+		return e, nil
+	}
+	if !e.projects || s.projection.Rows != e.dim || s.projection.Dim != e.config.Hidden {
+		return nil, fmt.Errorf("%w: a projection of [%d %d] for a model of %d dimensions", ErrCorrupt, s.projection.Rows, s.projection.Dim, e.config.Hidden)
+	}
+	return e.withProjection(s.projection), nil
+}
+
+// short is the beginning of a fingerprint, as people compare it.
+func short(fingerprint [sha256.Size]byte) string { return hex.EncodeToString(fingerprint[:8]) }
+
+// saved is the parsed form.
+type saved struct {
+	fingerprint [sha256.Size]byte
+	options     Options
+	dir         string
+	projection  simd.Matrix
+}
+
+func parseSaved(data []byte) (*saved, error) {
+	if !bytes.HasPrefix(data, []byte(magic)) {
+		return nil, fmt.Errorf("%w: magic: not a saved encoder", ErrCorrupt)
+	}
+	r := &reader{data: data[len(magic):]}
+	if v := r.uint32("version"); r.err == nil && v != version {
+		return nil, fmt.Errorf("%w: version is %d, want %d", ErrVersion, v, version)
+	}
+	if len(r.data) < 4 {
+		return nil, fmt.Errorf("%w: checksum: it ends early", ErrCorrupt)
+	}
+	body := len(data) - 4
+	if binary.LittleEndian.Uint32(data[body:]) != crc32.Checksum(data[:body], castagnoli) {
+		return nil, fmt.Errorf("%w: checksum does not match", ErrCorrupt)
+	}
+	r.data = r.data[:len(r.data)-4]
+
+	var s saved
+	copy(s.fingerprint[:], r.bytes("fingerprint", sha256.Size))
+	s.options = Options{
+		Dim:            int(r.uint32("Dim")),
+		QueryLength:    int(r.uint32("QueryLength")),
+		DocumentLength: int(r.uint32("DocumentLength")),
+	}
+	if flag := r.bytes("Int8", 1); len(flag) == 1 {
+		s.options.Int8 = flag[0] != 0
+	}
+	low, high := r.uint32("Seed"), r.uint32("Seed")
+	s.options.Seed = uint64(high)<<32 | uint64(low)
+	s.dir = string(r.bytes("path", r.size("path", maxPathBytes)))
+	s.projection.Rows = r.size("projection", simd.MaxDim)
+	s.projection.Dim = r.size("projection", maxWidth)
+	for values := r.bytes("projection", 4*s.projection.Rows*s.projection.Dim); len(values) > 0; values = values[4:] {
+		s.projection.Data = append(s.projection.Data, math.Float32frombits(binary.LittleEndian.Uint32(values)))
+	}
+	if r.err == nil && len(r.data) > 0 {
+		r.fail("end", "%d bytes too many", len(r.data))
+	}
+	if r.err != nil {
+		return nil, r.err
+	}
+	if err := s.options.Validate(); err != nil {
+		return nil, fmt.Errorf("%w: options: %w", ErrCorrupt, err)
+	}
+	if !filepath.IsAbs(s.dir) {
+		return nil, fmt.Errorf("%w: path: %q is not absolute", ErrCorrupt, s.dir)
+	}
+	for i, v := range s.projection.Data {
+		if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
+			return nil, fmt.Errorf("%w: projection: value %d is %v", ErrCorrupt, i, v)
+		}
+	}
+	return &s, nil
+}
+
+// reader reads fields from the front of data. After the first error it reads
+// zeros and keeps that error.
+type reader struct {
+	data []byte
+	err  error
+}
+
+func (r *reader) fail(field, format string, args ...any) {
+	if r.err == nil {
+		r.err = fmt.Errorf("%w: %s: "+format, append([]any{ErrCorrupt, field}, args...)...)
+	}
+	r.data = nil
+}
+
+// bytes returns the next n bytes, nil on error.
+func (r *reader) bytes(field string, n int) []byte {
+	if r.err != nil {
+		return nil
+	}
+	if n > len(r.data) {
+		r.fail(field, "needs %d bytes, %d are left", n, len(r.data))
+		return nil
+	}
+	out := r.data[:n]
+	r.data = r.data[n:]
+	return out
+}
+
+func (r *reader) uint32(field string) uint32 {
+	if b := r.bytes(field, 4); b != nil {
+		return binary.LittleEndian.Uint32(b)
+	}
+	return 0
+}
+
+// size reads a number that must not be larger than limit.
+func (r *reader) size(field string, limit uint32) int {
+	v := r.uint32(field)
+	if v > limit {
+		r.fail(field, "%d is too large", v)
+		return 0
+	}
+	return int(v)
+}
