@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"github.com/pare-search/pare/encoder"
+	"github.com/pare-search/pare/encoder/bert"
 	"github.com/pare-search/pare/encoder/corpus"
 	"github.com/pare-search/pare/index"
 	"github.com/pare-search/pare/index/codec"
@@ -60,6 +61,7 @@ type Stage string
 const (
 	Reading          Stage = "reading"               // documents, total unknown
 	TrainingEncoder  Stage = "training the encoder"  // steps; only for the default encoder
+	LearningVectors  Stage = "learning from vectors" // vectors; only for a projection
 	SamplingVectors  Stage = "sampling vectors"      // vectors, total estimated
 	TrainingCodebook Stage = "training the codebook" // vectors, each twice
 	Indexing         Stage = "indexing"              // documents
@@ -169,6 +171,9 @@ func (b *builder) texts(yield func(string, error) bool) {
 
 // prepareEncoder trains the encoder or takes the given one.
 func (b *builder) prepareEncoder(ctx context.Context) error {
+	if enc, ok := b.options.Encoder.(*bert.Encoder); ok && enc.NeedsProjection() {
+		return b.learnProjection(ctx, enc)
+	}
 	if b.encoder = b.options.Encoder; b.encoder != nil {
 		for _, err := range b.texts {
 			if err := cmp.Or(err, ctx.Err()); err != nil {
@@ -194,6 +199,21 @@ func (b *builder) prepareEncoder(ctx context.Context) error {
 		return err
 	}
 	b.encoder = trained
+	return nil
+}
+
+// learnProjection learns what a model of sentence embeddings needs.
+func (b *builder) learnProjection(ctx context.Context, enc *bert.Encoder) error {
+	learnt, err := enc.Learn(ctx, b.texts, func(done, total int) {
+		b.options.Progress(LearningVectors, done, total)
+	})
+	if err := b.checkCount(); err != nil && ctx.Err() == nil {
+		return err
+	}
+	if err != nil {
+		return fmt.Errorf("learning the encoder's projection: %w", err)
+	}
+	b.encoder = learnt
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/pare-search/pare/encoder"
+	"github.com/pare-search/pare/encoder/bert"
 	"github.com/pare-search/pare/encoder/corpus"
 	"github.com/pare-search/pare/encoder/remote"
 	"github.com/pare-search/pare/index"
@@ -19,6 +20,9 @@ func saveEncoder(enc encoder.Encoder) (kind string, data []byte, err error) {
 	case *corpus.Encoder:
 		kind = corpusKind
 		data, err = enc.MarshalBinary()
+	case *bert.Encoder:
+		kind = bert.Kind
+		data, err = enc.MarshalBinary()
 	case *remote.Encoder:
 		kind = remote.Kind
 		data, err = enc.MarshalBinary()
@@ -30,7 +34,7 @@ func saveEncoder(enc encoder.Encoder) (kind string, data []byte, err error) {
 }
 
 // loadEncoder returns the encoder that an index keeps.
-func loadEncoder(snapshot *index.Snapshot) (encoder.Encoder, error) {
+func loadEncoder(snapshot *index.Snapshot, options OpenOptions) (encoder.Encoder, error) {
 	kind, data, err := snapshot.Encoder()
 	if err != nil {
 		return nil, err
@@ -39,6 +43,8 @@ func loadEncoder(snapshot *index.Snapshot) (encoder.Encoder, error) {
 	switch kind {
 	case corpusKind:
 		enc, err = corpus.Load(data)
+	case bert.Kind:
+		enc, err = bert.Load(data, options.Model)
 	case remote.Kind:
 		enc, err = remote.Load(data, remote.DefaultOptions())
 	case "":

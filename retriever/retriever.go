@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/pare-search/pare/encoder"
+	"github.com/pare-search/pare/encoder/bert"
 	"github.com/pare-search/pare/index"
 	"github.com/pare-search/pare/querypruner"
 	"github.com/pare-search/pare/simd"
@@ -82,12 +83,22 @@ type Retriever struct {
 // Open opens the index in dir with the encoder that is stored in it. That may be
 // one that asks a service, see package encoder/remote; for a service that wants a
 // key, load the encoder of the snapshot with the key and use New.
-func Open(dir string) (*Retriever, error) {
+func Open(dir string) (*Retriever, error) { return OpenWith(dir, OpenOptions{}) }
+
+// OpenOptions say what opening an index needs besides its folder.
+type OpenOptions struct {
+	// Model says where the model is that the index was made with, if one was
+	// and it is not where it used to be; see package encoder/bert.
+	Model bert.LoadOptions
+}
+
+// OpenWith opens an index as Open does, with options.
+func OpenWith(dir string, options OpenOptions) (*Retriever, error) {
 	snapshot, err := index.Open(dir)
 	if err != nil {
 		return nil, err
 	}
-	enc, err := loadEncoder(snapshot)
+	enc, err := loadEncoder(snapshot, options)
 	if err != nil {
 		return nil, errors.Join(err, snapshot.Close())
 	}
