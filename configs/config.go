@@ -23,13 +23,21 @@ type Config struct {
 	Eval    Eval    `mapstructure:"eval" doc:"How settings are compared."`
 }
 
+// Corpus is the value of encoder.kind that is no folder: the encoder that is
+// trained on the collection itself.
+const Corpus = "corpus"
+
 // Encoder is the section encoder of Config.
 type Encoder struct {
-	Kind      string `mapstructure:"kind" doc:"encoder: corpus (trained on the collection itself)"`
+	Kind      string `mapstructure:"kind" doc:"encoder: corpus (trained on the collection itself) or the folder of a BERT model"`
 	Language  string `mapstructure:"language" doc:"language of stems and stop words; empty for neither"`
 	Dim       int    `mapstructure:"dim" doc:"dimensions of a token vector: a multiple of 8, at most 1024"`
 	SplitCode bool   `mapstructure:"split_code" doc:"split camelCase and snake_case identifiers into words"`
 	Seed      uint64 `mapstructure:"seed" doc:"seed of the training"`
+
+	QueryLength    int  `mapstructure:"query_length" doc:"word pieces at which a model cuts a query; 0 for the model's own"`
+	DocumentLength int  `mapstructure:"document_length" doc:"word pieces at which a model cuts a document; 0 for the model's own"`
+	Quantize       bool `mapstructure:"quantize" doc:"compute a model with weights of 8 bits: faster, a little less exact"`
 }
 
 // Codec is the section codec of Config.
@@ -72,7 +80,7 @@ type Eval struct {
 // Default returns the settings used where nothing else is said.
 func Default() Config {
 	return Config{
-		Encoder: Encoder{Kind: "corpus", Language: "english", Dim: 128, SplitCode: true, Seed: 1},
+		Encoder: Encoder{Kind: Corpus, Language: "english", Dim: 128, SplitCode: true, Seed: 1},
 		Codec:   Codec{Kind: "residual2", VectorsPerCell: 128, Seed: 1},
 		Index:   Index{StoreText: true, SegmentMB: 64},
 		Search:  Search{K: 10, Prune: "icf:4", Plan: "auto", Neighbors: 1000, MarginShare: 0.5},
@@ -117,12 +125,14 @@ func (c Config) Validate() error {
 		}
 	}
 
-	oneOf("encoder.kind", c.Encoder.Kind, "corpus")
+	check(c.Encoder.Kind != "", "encoder.kind", "want %s or the folder of a model", Corpus)
 	if c.Encoder.Language != "" {
 		oneOf("encoder.language", c.Encoder.Language, corpus.Languages()...)
 	}
 	check(c.Encoder.Dim >= 8 && c.Encoder.Dim <= 1024 && c.Encoder.Dim%8 == 0,
 		"encoder.dim", "want a multiple of 8 from 8 to 1024, got %d", c.Encoder.Dim)
+	atLeast("encoder.query_length", c.Encoder.QueryLength, 0)
+	atLeast("encoder.document_length", c.Encoder.DocumentLength, 0)
 	oneOf("codec.kind", c.Codec.Kind, codecKinds()...)
 	atLeast("codec.vectors_per_cell", c.Codec.VectorsPerCell, 1)
 	between("codec.cells", c.Codec.Cells, 0, codec.MaxCells)

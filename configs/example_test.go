@@ -40,7 +40,7 @@ func ExampleKeys() {
 		fmt.Printf("%s (%s): %s; default %v\n", k.Name, k.Env(), k.Doc, k.Default)
 	}
 	// Output:
-	// encoder.kind (PARE_ENCODER_KIND): encoder: corpus (trained on the collection itself); default corpus
+	// encoder.kind (PARE_ENCODER_KIND): encoder: corpus (trained on the collection itself) or the folder of a BERT model; default corpus
 	// encoder.language (PARE_ENCODER_LANGUAGE): language of stems and stop words; empty for neither; default english
 	// encoder.dim (PARE_ENCODER_DIM): dimensions of a token vector: a multiple of 8, at most 1024; default 128
 }

@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"github.com/pare-search/pare/encoder/bert"
 	"github.com/pare-search/pare/encoder/corpus"
 	"github.com/pare-search/pare/eval/dataset"
 	"github.com/pare-search/pare/index"
@@ -19,6 +20,21 @@ func (c Config) CorpusOptions() corpus.Options {
 	return options
 }
 
+// Model returns the folder of the model that encodes, "" for the default
+// encoder, and how it is used.
+func (c Config) Model() (dir string, options bert.Options) {
+	options = bert.DefaultOptions()
+	options.Dim = c.Encoder.Dim
+	options.QueryLength = c.Encoder.QueryLength
+	options.DocumentLength = c.Encoder.DocumentLength
+	options.Int8 = c.Encoder.Quantize
+	options.Seed = c.Encoder.Seed
+	if c.Encoder.Kind != Corpus {
+		dir = c.Encoder.Kind
+	}
+	return dir, options
+}
+
 // Limits returns the limits of the files that are read for an evaluation.
 func (c Config) Limits() dataset.Limits {
 	limits := dataset.DefaultLimits()
@@ -26,8 +42,8 @@ func (c Config) Limits() dataset.Limits {
 	return limits
 }
 
-// BuildOptions returns the options to build an index with. A Config that came
-// from Load has no error here.
+// BuildOptions returns the options to build an index with, all but a model's
+// encoder, which the caller opens. A Config that came from Load has no error here.
 func (c Config) BuildOptions() (retriever.BuildOptions, error) {
 	kind, err := codec.ParseKind(c.Codec.Kind)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/pare-search/pare/configs"
+	"github.com/pare-search/pare/encoder/bert"
 	"github.com/pare-search/pare/eval/dataset"
 	"github.com/pare-search/pare/index"
 	"github.com/pare-search/pare/index/codec"
@@ -67,6 +68,21 @@ func TestOptions(t *testing.T) {
 	}
 	if diff := cmp.Diff(wantSearch, search); diff != "" {
 		t.Errorf("SearchOptions (-want +got):\n%s", diff)
+	}
+}
+
+// TestModel tells a model's folder from the default encoder.
+func TestModel(t *testing.T) {
+	c := configs.Default()
+	dir, options := c.Model()
+	if diff := cmp.Diff(bert.DefaultOptions(), options); dir != "" || diff != "" {
+		t.Errorf("the default is model %q (-package +configs):\n%s", dir, diff)
+	}
+	c.Encoder = configs.Encoder{Kind: "models/small", Dim: 64, Seed: 7, QueryLength: 48, DocumentLength: 200, Quantize: true}
+	dir, options = c.Model()
+	want := bert.Options{Dim: 64, Seed: 7, QueryLength: 48, DocumentLength: 200, Int8: true}
+	if diff := cmp.Diff(want, options); dir != "models/small" || diff != "" {
+		t.Errorf("model %q (-want +got):\n%s", dir, diff)
 	}
 }
 
