@@ -46,7 +46,9 @@ func loadEncoder(snapshot *index.Snapshot, options OpenOptions) (encoder.Encoder
 	case bert.Kind:
 		enc, err = bert.Load(data, options.Model)
 	case remote.Kind:
-		enc, err = remote.Load(data, remote.DefaultOptions())
+		service := remote.DefaultOptions()
+		service.Key = options.Key
+		enc, err = remote.Load(data, service)
 	case "":
 		return nil, fmt.Errorf("%w: the index holds none; open it with New and the encoder that made its vectors", ErrEncoder)
 	default:

@@ -12,7 +12,6 @@ import (
 
 	"github.com/pare-search/pare/encoder/corpus"
 	"github.com/pare-search/pare/encoder/remote"
-	"github.com/pare-search/pare/index"
 	"github.com/pare-search/pare/index/codec"
 	"github.com/pare-search/pare/retriever"
 )
@@ -74,19 +73,7 @@ func TestRemoteEncoder(t *testing.T) {
 		t.Errorf("found %v, want %v", got, want)
 	}
 
-	snapshot, err := index.Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	kind, data, err := snapshot.Encoder()
-	if err != nil || kind != remote.Kind {
-		t.Fatalf("kind %q, error %v", kind, err)
-	}
-	options.Key = "wrong"
-	if enc, err = remote.Load(data, options); err != nil {
-		t.Fatal(err)
-	}
-	refused, err := retriever.New(snapshot, enc)
+	refused, err := retriever.OpenWith(dir, retriever.OpenOptions{Key: "wrong"})
 	if err != nil {
 		t.Fatal(err)
 	}

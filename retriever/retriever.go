@@ -81,8 +81,7 @@ type Retriever struct {
 }
 
 // Open opens the index in dir with the encoder that is stored in it. That may be
-// one that asks a service, see package encoder/remote; for a service that wants a
-// key, load the encoder of the snapshot with the key and use New.
+// one that asks a service, see package encoder/remote.
 func Open(dir string) (*Retriever, error) { return OpenWith(dir, OpenOptions{}) }
 
 // OpenOptions say what opening an index needs besides its folder.
@@ -90,6 +89,9 @@ type OpenOptions struct {
 	// Model says where the model is that the index was made with, if one was
 	// and it is not where it used to be; see package encoder/bert.
 	Model bert.LoadOptions
+	// Key is the key of the service that encodes for the index, if one does: an
+	// index knows the service, but never its key.
+	Key string
 }
 
 // OpenWith opens an index as Open does, with options.
