@@ -2,7 +2,7 @@
 
     python peers.py centroids VECTORS WORK            16 sqrt(n) centroids for next-plaid
     python peers.py build ENGINE VECTORS WORK
-    python peers.py search ENGINE VECTORS WORK [--repeat 3] [SETTING...]
+    python peers.py search [--repeat 3] ENGINE VECTORS WORK [SETTING...]
     python peers.py table VECTORS WORK [PARE.json...]
 
 ENGINE is faiss, tachiom, next-plaid-4bit or next-plaid-2bit. VECTORS is a folder of token embeddings with the exact
@@ -237,7 +237,8 @@ def targets(exact):
 
 
 def table(v, work, pare):
-    """Prints, per engine, its fastest setting at each level of quality, as Markdown."""
+    """Prints, per engine, its fastest setting at each level of quality, as Markdown. Of several reports of Pare with one
+    codec and level the last one's searches count."""
     rows, builds, kmeans = {}, {}, None
     for line in open(os.path.join(work, "results.jsonl")):
         fact = json.loads(line)
@@ -256,11 +257,10 @@ def table(v, work, pare):
         report = json.load(open(path))
         name = f"pare {report['index']['codec']} {report['machine']['level']}"
         rows[name] = {r["setting"]: r for r in report["settings"]}
-        built = report.get("built") or {}
-        builds[name] = {
-            "bytes_per_token": report["index"]["bytes_per_token"], "search_mb": report.get("peak_bytes", 0) / 2**20,
-            "seconds": built.get("seconds"), "cpu_seconds": built.get("cpu_seconds"), "peak_mb": built.get("peak_bytes", 0) / 2**20 or None,
-        }
+        fact = builds.setdefault(name, {})
+        fact.update(bytes_per_token=report["index"]["bytes_per_token"], search_mb=report.get("peak_bytes", 0) / 2**20)
+        if built := report.get("built"):  # else it searched an index that another report is about
+            fact.update(seconds=built["seconds"], cpu_seconds=built.get("cpu_seconds"), peak_mb=built.get("peak_bytes", 0) / 2**20)
     show = lambda x, digits=0: "-" if x is None else f"{x:.{digits}f}"
     print(f"{len(v.lengths)} documents, {len(v.documents)} vectors, {len(v.queries)} queries; exact nDCG@10 {exact:.4f}\n")
     print("| engine | at | p50 ms | p95 ms | R@10 | R@100 | nDCG@10 | setting |\n| --- | --- | ---: | ---: | ---: | ---: | ---: | --- |")

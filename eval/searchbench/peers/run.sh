@@ -31,9 +31,10 @@ esac
 reports=""
 for level in avx512 avx2; do
     "$work/pare" bench kernels --time 1ms --level $level >/dev/null 2>&1 || continue
+    # Building may use all processors.
     [ -d "$work/pare-$level" ] || "$work/pare" bench search --embeddings "$vectors" --index "$work/pare-$level" --level $level --grid depth=100 --repeat 1 --format json >"$work/built-$level.json"
     $one "$work/pare" bench search --embeddings "$vectors" --index "$work/pare-$level" --level $level --repeat "$repeat" --format json >"$work/pare-$level.json"
-    reports="$reports $work/pare-$level.json"
+    reports="$reports $work/built-$level.json $work/pare-$level.json"
 done
 
 # The others.
@@ -43,6 +44,6 @@ for engine in $engines; do
     next-plaid*) [ -e "$work/centroids.npy" ] || "$python" peers.py centroids "$vectors" "$work" ;;
     esac
     [ -e "$work/$engine" ] || "$python" peers.py build "$engine" "$vectors" "$work"
-    $one "$python" peers.py search "$engine" "$vectors" "$work" --repeat "$repeat"
+    $one "$python" peers.py search --repeat "$repeat" "$engine" "$vectors" "$work"
 done >&2
 "$python" peers.py table "$vectors" "$work" $reports
