@@ -13,7 +13,8 @@ package main
 //   - Names are those of the flags and configuration keys. Times carry their unit,
 //     shares are written as percentages, "-" stands for a value that does not exist.
 //   - No colour or type carries meaning, nothing asks questions, and nothing is written
-//     outside of the paths that the user named.
+//     outside of the paths that the user named, but for models that "pare model get"
+//     puts into the user's cache.
 
 import (
 	"encoding/json"

@@ -1,10 +1,20 @@
 package main
 
 import (
+	"crypto/sha1"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -22,6 +32,7 @@ func TestMain(m *testing.M) {
 //	flip idx/MANIFEST 20        invert a byte of a file; -1 is the last one
 //	lock idx                    hold the lock of an index until the script ends
 //	isempty folder              fail unless the folder is empty
+//	hub folder                  serve its folders NAME as models org/NAME of a hub at $HUB
 //	embeddings folder           make a small folder of token embeddings
 //
 // UPDATE_SCRIPTS=1 rewrites the files that "cmp" compares with.
@@ -32,7 +43,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "flip": flip, "lock": lock, "isempty": isEmpty, "embeddings": writeEmbeddings,
+			"exits": exits, "flip": flip, "lock": lock, "isempty": isEmpty, "hub": serveHub, "embeddings": writeEmbeddings,
 		},
 	})
 }
@@ -79,6 +90,44 @@ func lock(ts *testscript.TestScript, neg bool, args []string) {
 	writer, err := index.OpenWriter(ts.MkAbs(args[0]))
 	ts.Check(err)
 	ts.Defer(func() { ts.Check(writer.Close()) })
+}
+
+// serveHub serves the folders of a folder. A file named FILE.cut makes the first
+// request for FILE end without an answer.
+func serveHub(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: hub folder")
+	}
+	root := ts.MkAbs(args[0])
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /api/models/org/{name}/revision/main", func(w http.ResponseWriter, r *http.Request) {
+		model := filepath.Join(root, r.PathValue("name"))
+		var siblings []any
+		err := fs.WalkDir(os.DirFS(model), ".", func(name string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() || path.Ext(name) == ".cut" {
+				return err
+			}
+			content, err := os.ReadFile(filepath.Join(model, filepath.FromSlash(name)))
+			blob := sha1.Sum(fmt.Appendf(nil, "blob %d\x00%s", len(content), content))
+			siblings = append(siblings, map[string]any{"rfilename": name, "size": len(content), "blobId": hex.EncodeToString(blob[:])})
+			return err
+		})
+		if err != nil {
+			http.NotFound(w, r)
+			return
+		}
+		json.NewEncoder(w).Encode(map[string]any{"sha": strings.Repeat("c0ffee", 7)[:40], "siblings": siblings})
+	})
+	mux.HandleFunc("GET /org/{name}/resolve/{commit}/{file...}", func(w http.ResponseWriter, r *http.Request) {
+		file := filepath.Join(root, r.PathValue("name"), filepath.FromSlash(r.PathValue("file")))
+		if os.Remove(file+".cut") == nil {
+			panic(http.ErrAbortHandler)
+		}
+		http.ServeFile(w, r, file)
+	})
+	server := httptest.NewServer(mux)
+	ts.Defer(server.Close)
+	ts.Setenv("HUB", server.URL)
 }
 
 func isEmpty(ts *testscript.TestScript, neg bool, args []string) {
