@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pare-search/pare/configs"
 	"github.com/pare-search/pare/eval"
 	"github.com/pare-search/pare/eval/knownitem"
 	"github.com/pare-search/pare/eval/stats"
@@ -31,6 +32,7 @@ type demo struct {
 	*app
 	dir     string // folder to index, "" for the Go standard library
 	keep    string // where the index is left, "" for nowhere
+	model   string // folder of the model that encodes, "" for the default encoder
 	queries int
 
 	stdout, stderr io.Writer
@@ -55,6 +57,7 @@ settings of its own; --config and PARE_* do not change them.`,
 		Args: noArgs,
 	}
 	c.Flags().StringVar(&d.dir, "dir", "", "index this `folder` of text, Markdown or source files instead")
+	c.Flags().StringVar(&d.model, "encoder", "", "encode with the BERT model in this `folder` instead of the default encoder")
 	c.Flags().StringVar(&d.keep, "keep", "", "leave the index in this new `folder`, for pare search")
 	c.Flags().IntVar(&d.queries, "queries", 1000, "known-item queries to measure with, at most")
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -133,15 +136,24 @@ func (d *demo) read(ctx context.Context) error {
 // build trains the encoder, builds the index and opens it.
 func (d *demo) build(ctx context.Context, target string) error {
 	start := time.Now()
-	options := retriever.DefaultBuildOptions()
 	bars := d.stages(d.stderr)
+	config := configs.Default()
+	config.Encoder.Kind = cmp.Or(d.model, config.Encoder.Kind)
+	options, err := withModel(retriever.DefaultBuildOptions(), config, bars.count)
+	if err != nil {
+		return err
+	}
 	options.Progress = bars.report
-	err := retriever.Build(ctx, target, retriever.Documents(d.documents...), options)
+	err = retriever.Build(ctx, target, retriever.Documents(d.documents...), options)
 	bars.done()
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(d.stdout, "trained the encoder and built the index in %.1f s\n", time.Since(start).Seconds())
+	trained := "trained the encoder and "
+	if d.model != "" {
+		trained = ""
+	}
+	fmt.Fprintf(d.stdout, "%sbuilt the index in %.1f s\n", trained, time.Since(start).Seconds())
 	if d.retriever, err = retriever.Open(target); err != nil {
 		return err
 	}
@@ -203,8 +215,7 @@ func (d *demo) show(ctx context.Context, query string) error {
 		if row.Kept {
 			use = "looks for candidates"
 		}
-		span := pruned.Query.Spans[i]
-		fmt.Fprintf(tw, "  %s\t%s\t(%s)\n", printable(query[span.Start:span.End]), use, row)
+		fmt.Fprintf(tw, "  %s\t%s\t(%s)\n", printable(tokenText(d.retriever.Encoder(), query, pruned.Query, i)), use, row)
 	}
 	if err := tw.Flush(); err != nil {
 		return err
@@ -288,13 +299,13 @@ func (d *demo) measure(ctx context.Context) (err error) {
 		return err
 	}
 	fmt.Fprintf(d.stdout, "\n%s\n", sweepLegend(report))
-	fmt.Fprintln(d.stdout, demoConclusion(report, asciiOnly()))
+	fmt.Fprintln(d.stdout, demoConclusion(report, d.model != "", asciiOnly()))
 	return nil
 }
 
 // demoConclusion says in words what the table shows: the cheapest pruning that
 // is as good as none, where it is not, and which system leads in what.
-func demoConclusion(r *sweep.Report, ascii bool) string {
+func demoConclusion(r *sweep.Report, neural, ascii bool) string {
 	var b strings.Builder
 	unpruned, cheapest := &r.Systems[0], r.Cheapest(demoPruners...)
 	if cheapest == nil {
@@ -316,7 +327,9 @@ func demoConclusion(r *sweep.Report, ascii bool) string {
 		})
 		fmt.Fprintf(&b, "\nBest %s: %s with %.3f.", measure, best.Name, best.Measures[measure])
 	}
-	b.WriteString("\nThe encoder was trained on nothing but this text: no weights, and no match for a neural one.")
+	if !neural {
+		b.WriteString("\nThe encoder was trained on nothing but this text: no weights, and no match for a neural one.")
+	}
 	return b.String()
 }
 

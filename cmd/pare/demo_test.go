@@ -40,7 +40,7 @@ func demoReport() *sweep.Report {
 
 func TestDemoConclusion(t *testing.T) {
 	report := demoReport()
-	text := demoConclusion(report, true)
+	text := demoConclusion(report, false, true)
 	for _, want := range []string{
 		"icf:2 scores 75 % fewer documents than the unpruned search and is = equivalent in RR@10.",
 		"It is v worse in R@100: 0.700, where the unpruned search has 0.900.",
@@ -52,7 +52,7 @@ func TestDemoConclusion(t *testing.T) {
 		}
 	}
 	*report.Systems[1].PEquivalence = 0.06
-	if text := demoConclusion(report, true); !strings.Contains(text, "No pruning could be shown") {
+	if text := demoConclusion(report, false, true); !strings.Contains(text, "No pruning could be shown") {
 		t.Errorf("after adjusting nothing is shown, but:%s", text)
 	}
 }

@@ -13,11 +13,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pare-search/pare/configs"
+	"github.com/pare-search/pare/encoder"
+	"github.com/pare-search/pare/encoder/bert"
 	"github.com/pare-search/pare/encoder/corpus"
 	"github.com/pare-search/pare/eval"
 	"github.com/pare-search/pare/eval/dataset"
 	"github.com/pare-search/pare/eval/stats"
 	"github.com/pare-search/pare/eval/sweep"
+	"github.com/pare-search/pare/index"
 	"github.com/pare-search/pare/retriever"
 )
 
@@ -67,6 +70,8 @@ json are adjusted for the number of systems (Holm).`,
 	flags.StringVar(&e.index, "index", "", "search the index in this `folder`, made of the same collection")
 	flags.StringVar(&e.qrels, "qrels", "", "judgements for the given runs, a `file` of TREC or BEIR")
 	flags.StringSliceVar(&e.codecs, "codec", nil, "build indexes with these codecs (default: codec.kind)")
+	configs.Flag(flags, "encoder.kind", "encoder", "")
+	configs.Flag(flags, "encoder.quantize", "quantize", "")
 	flags.StringVar(&e.run, "run", "", "write each system's results to this `file` in TREC format, its name put before the extension")
 	flags.BoolVar(&e.perQuery, "per-query", false, "print the values of every query")
 	flags.StringVar(&e.gate, "gate", "", "fail with exit code 3 unless this `system` is equivalent to the baseline or better")
@@ -331,7 +336,7 @@ func allDocuments(collection *dataset.Collection) ([]retriever.Document, error) 
 // builds one for each codec.
 func (e *evaluation) retrievers(ctx context.Context, documents []retriever.Document) ([]*retriever.Retriever, []string, error) {
 	if e.index != "" {
-		r, err := openRetriever(e.index)
+		r, err := openRetriever(e.index, e.config)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -356,6 +361,16 @@ func (e *evaluation) retrievers(ctx context.Context, documents []retriever.Docum
 	defer func() {
 		e.cleanup = append(e.cleanup, func() error { return os.RemoveAll(temporary) })
 	}()
+	bars := e.stages(e.stderr)
+	defer bars.done()
+	model, err := openModel(e.config, bars.count)
+	if err != nil {
+		return nil, nil, err
+	}
+	var enc encoder.Encoder // for all indexes but one of the default encoder
+	if model != nil {
+		enc = model
+	}
 	var retrievers []*retriever.Retriever
 	for i, name := range codecs {
 		config := e.config
@@ -365,22 +380,37 @@ func (e *evaluation) retrievers(ctx context.Context, documents []retriever.Docum
 		if err != nil {
 			return nil, nil, usage(err, "")
 		}
-		bars := e.stages(e.stderr)
-		options.Progress = bars.report
+		options.Encoder, options.Progress = enc, bars.report
 		target := filepath.Join(temporary, fmt.Sprint(i))
 		err = retriever.Build(ctx, target, retriever.Documents(documents...), options)
 		bars.done()
 		if err != nil {
 			return nil, nil, err
 		}
-		r, err := retriever.Open(target)
+		r, err := openBuilt(target, enc)
 		if err != nil {
 			return nil, nil, err
+		}
+		if model != nil {
+			enc = r.Encoder() // which has learnt what the others need
 		}
 		e.cleanup = append(e.cleanup, r.Close)
 		retrievers = append(retrievers, r)
 	}
 	return retrievers, codecs, nil
+}
+
+// openBuilt opens an index with the encoder that made it, if that needed to learn
+// nothing, else with the one that is stored.
+func openBuilt(dir string, enc encoder.Encoder) (*retriever.Retriever, error) {
+	if model, ok := enc.(*bert.Encoder); !ok || model.NeedsProjection() {
+		return retriever.Open(dir)
+	}
+	snapshot, err := index.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	return retriever.New(snapshot, enc)
 }
 
 // bm25 indexes the documents for the BM25 baseline.

@@ -42,8 +42,13 @@ or a single file of documents (jsonl or tsv, gzip by extension).
 
 The collection is read three times: to train the encoder on it, to draw the sample
 that the cells are placed by, and to index it. The index appears at --out when it is
-complete; an interrupted or failed build leaves nothing there.`,
+complete; an interrupted or failed build leaves nothing there.
+
+With --encoder FOLDER a BERT model encodes instead of an encoder trained on the
+collection: a folder of sentence-transformers, PyLate or ColBERT, with its weights in
+model.safetensors. The index keeps its place and a hash, not the model.`,
 		Example: `  pare index --collection cranfield --out cranfield.idx
+  pare index --collection cranfield --out cranfield.idx --encoder models/all-MiniLM-L6-v2
   pare index --collection notes.jsonl --out notes.idx --language german --codec residual4`,
 		Args: noArgs,
 	}
@@ -54,6 +59,7 @@ complete; an interrupted or failed build leaves nothing there.`,
 	configs.Flag(flags, "encoder.kind", "encoder", "")
 	configs.Flag(flags, "encoder.language", "language", "")
 	configs.Flag(flags, "encoder.dim", "dim", "")
+	configs.Flag(flags, "encoder.quantize", "quantize", "")
 	configs.Flag(flags, "codec.kind", "codec", "")
 	configs.Flag(flags, "codec.cells", "cells", "")
 	configs.FlagOff(flags, "index.store_text", "no-text", "do not keep the texts: no snippets, no highlights")
@@ -68,7 +74,7 @@ complete; an interrupted or failed build leaves nothing there.`,
 		if err != nil {
 			return err
 		}
-		result, err := a.buildIndex(c.Context(), c.ErrOrStderr(), collection, out, force, options)
+		result, err := a.buildIndex(c.Context(), c.ErrOrStderr(), collection, out, force, loaded.Config, options)
 		if err != nil {
 			return err
 		}
@@ -101,7 +107,7 @@ func (b built) table() table {
 }
 
 // buildIndex builds the index of a collection and describes it.
-func (a *app) buildIndex(ctx context.Context, stderr io.Writer, path, out string, force bool, options retriever.BuildOptions) (built, error) {
+func (a *app) buildIndex(ctx context.Context, stderr io.Writer, path, out string, force bool, config configs.Config, options retriever.BuildOptions) (built, error) {
 	if err := checkTarget(out, force); err != nil {
 		return built{}, err
 	}
@@ -112,6 +118,10 @@ func (a *app) buildIndex(ctx context.Context, stderr io.Writer, path, out string
 	start := time.Now()
 	result := built{Path: out}
 	bars := a.stages(stderr)
+	options, err = withModel(options, config, bars.count)
+	if err != nil {
+		return built{}, err
+	}
 	options.Progress = bars.report
 	err = buildBeside(ctx, out, texts(collection, &result.TextBytes), options)
 	bars.done()

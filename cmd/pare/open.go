@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pare-search/pare/configs"
+	"github.com/pare-search/pare/encoder/bert"
 	"github.com/pare-search/pare/encoder/corpus"
 	"github.com/pare-search/pare/index"
 	"github.com/pare-search/pare/index/codec"
@@ -39,12 +41,15 @@ func openIndex(dir string) (*index.Snapshot, error) {
 	return snapshot, indexError(dir, err)
 }
 
-// openRetriever opens the index in a folder with its encoder.
-func openRetriever(dir string) (*retriever.Retriever, error) {
+// openRetriever opens the index in a folder with its encoder. If that is a model,
+// the settings may say where it is now.
+func openRetriever(dir string, config configs.Config) (*retriever.Retriever, error) {
 	if err := folderExists(dir); err != nil {
 		return nil, err
 	}
-	r, err := retriever.Open(dir)
+	var options retriever.OpenOptions
+	options.Model.Dir = modelDir(config)
+	r, err := retriever.OpenWith(dir, options)
 	return r, indexError(dir, err)
 }
 
@@ -77,9 +82,11 @@ func indexError(dir string, err error) error {
 		return withHint(err, `"pare index --collection PATH --out FOLDER" makes an index`)
 	case is(index.ErrLocked):
 		return withHint(err, "another process is changing the index; try again when it has ended")
-	case is(index.ErrVersion, codec.ErrVersion, corpus.ErrVersion):
+	case is(bert.ErrOtherModel):
+		return encoderError(err)
+	case is(index.ErrVersion, codec.ErrVersion, corpus.ErrVersion, bert.ErrVersion):
 		return withHint(err, "another version of pare made the index; build it again or use that version")
-	case is(index.ErrCorrupt, codec.ErrCorrupt, corpus.ErrCorrupt):
+	case is(index.ErrCorrupt, codec.ErrCorrupt, corpus.ErrCorrupt, bert.ErrCorrupt):
 		return withHint(err, fmt.Sprintf(`"pare verify --index %s" lists all damage, "pare index --force" builds the index again`, dir))
 	default:
 		return err

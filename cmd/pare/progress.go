@@ -49,6 +49,13 @@ func (p progress) add(n int) {
 	}
 }
 
+// describe changes what stands before the bar.
+func (p progress) describe(doing string) {
+	if p.bar != nil {
+		p.bar.Describe(doing)
+	}
+}
+
 // done wipes the bar off, whether the work is complete or not.
 func (p progress) done() {
 	if p.bar != nil {

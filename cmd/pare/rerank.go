@@ -8,6 +8,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pare-search/pare/configs"
+	"github.com/pare-search/pare/encoder"
+	"github.com/pare-search/pare/encoder/bert"
 	"github.com/pare-search/pare/encoder/corpus"
 	"github.com/pare-search/pare/retriever"
 )
@@ -26,7 +28,8 @@ func (a *app) rerankCommand() *cobra.Command {
 		Short: "Order the lines of stdin by their similarity to a query",
 		Long: `Order texts, one per line of stdin, by exact MaxSim with a query, best first; position
 is the number of the line. No index is made: the encoder is trained on the texts
-themselves, so it learns the more the more there are.`,
+themselves, so it learns the more the more there are, or is a BERT model; of one that
+was made for sentences the vectors keep their own width.`,
 		Example: `  pare rerank "heat transfer at high speed" < abstracts.txt
   git log --format=%s | pare rerank -k 5 "fix the race"`,
 		Args: oneQuery,
@@ -53,7 +56,7 @@ themselves, so it learns the more the more there are.`,
 		if len(texts) == 0 {
 			a.note(c.ErrOrStderr(), "there are no texts on stdin")
 		}
-		results, err := rerank(c.Context(), args[0], texts, loaded.Config.CorpusOptions())
+		results, err := rerank(c.Context(), args[0], texts, loaded.Config)
 		if err != nil {
 			return err
 		}
@@ -69,28 +72,20 @@ themselves, so it learns the more the more there are.`,
 	return c
 }
 
-// rerank trains an encoder on the texts and orders them by it.
-func rerank(ctx context.Context, query string, texts []string, options corpus.Options) ([]reranked, error) {
-	options.MinDocumentFrequency = 1 // a handful of texts has few words twice
-	all := func(yield func(string, error) bool) {
-		for _, text := range texts {
-			if !yield(text, nil) {
-				return
-			}
-		}
-	}
-	encoder, err := corpus.Train(ctx, all, options, nil)
+// rerank orders texts by a model or an encoder trained on them.
+func rerank(ctx context.Context, query string, texts []string, config configs.Config) ([]reranked, error) {
+	enc, err := rerankEncoder(ctx, texts, config)
 	if err != nil {
 		return nil, err
 	}
-	tokens, err := encoder.EncodeQuery(ctx, query)
+	tokens, err := enc.EncodeQuery(ctx, query)
 	if err != nil {
 		return nil, err
 	}
 	if tokens.Vectors.Rows == 0 {
 		return nil, noWords(query)
 	}
-	ranked, err := retriever.Rerank(ctx, encoder, query, texts)
+	ranked, err := retriever.Rerank(ctx, enc, query, texts)
 	if err != nil {
 		return nil, err
 	}
@@ -99,4 +94,24 @@ func rerank(ctx context.Context, query string, texts []string, options corpus.Op
 		results[i] = reranked{r.Score, r.Position + 1, texts[r.Position]}
 	}
 	return results, nil
+}
+
+// rerankEncoder opens the model of the settings or trains an encoder on texts.
+func rerankEncoder(ctx context.Context, texts []string, config configs.Config) (encoder.Encoder, error) {
+	if dir := modelDir(config); dir != "" {
+		_, options := config.Model()
+		options.Dim = 0
+		model, err := bert.Open(dir, options)
+		return model, encoderError(err)
+	}
+	training := config.CorpusOptions()
+	training.MinDocumentFrequency = 1 // a handful of texts has few words twice
+	all := func(yield func(string, error) bool) {
+		for _, text := range texts {
+			if !yield(text, nil) {
+				return
+			}
+		}
+	}
+	return corpus.Train(ctx, all, training, nil)
 }

@@ -28,6 +28,7 @@ type search struct {
 	format         *formatFlag
 
 	retriever      *retriever.Retriever
+	config         configs.Config
 	options        retriever.Options
 	stdout, stderr io.Writer
 	printed        int // answers
@@ -63,6 +64,8 @@ line, named by its number or, in lines "id<TAB>text", by the id.
 	configs.Flag(flags, "search.budget", "budget", "")
 	configs.Flag(flags, "search.margin_share", "margin-share", "")
 	configs.Flag(flags, "search.depth", "rank-depth", "")
+	configs.Flag(flags, "encoder.kind", "encoder", "")
+	flags.Lookup("encoder").Usage = "the `folder` of the model that the index was made with, where it is not where it was"
 	flags.BoolVar(&s.explain, "explain", false, "tell what each query token was used for and what it matched")
 	flags.BoolVar(&s.stats, "stats", false, "tell on stderr how much work the search was")
 	flags.IntVar(&s.snippet, "snippet", 100, "width in bytes of the text shown for a hit; 0 for none")
@@ -73,7 +76,8 @@ line, named by its number or, in lines "id<TAB>text", by the id.
 		if err != nil {
 			return err
 		}
-		if s.options, err = loaded.Config.SearchOptions(); err != nil {
+		s.config = loaded.Config
+		if s.options, err = s.config.SearchOptions(); err != nil {
 			return err
 		}
 		switch {
@@ -100,7 +104,7 @@ line, named by its number or, in lines "id<TAB>text", by the id.
 // all answers all queries. When there are several, those without words are
 // left out with a note.
 func (s *search) all(ctx context.Context, queries iter.Seq2[query, error], several bool) (err error) {
-	if s.retriever, err = openRetriever(s.index); err != nil {
+	if s.retriever, err = openRetriever(s.index, s.config); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.retriever.Close()) }()
@@ -247,9 +251,11 @@ func (s *search) answer(ctx context.Context, q query, found retriever.Results) (
 		Stats:  newSearchStats(found.Stats),
 	}
 	for i, row := range found.Selection.Rows {
-		a.Tokens[i] = queryToken{Kept: row.Kept, Scored: found.Selection.Score == nil, Reason: row.String()}
-		if spans := found.Query.Spans; spans != nil {
-			a.Tokens[i].Token = q.text[spans[i].Start:spans[i].End]
+		a.Tokens[i] = queryToken{
+			Token:  tokenText(s.retriever.Encoder(), q.text, found.Query, i),
+			Kept:   row.Kept,
+			Scored: found.Selection.Score == nil,
+			Reason: row.String(),
 		}
 	}
 	for _, i := range found.Selection.Score {

@@ -135,7 +135,10 @@ func newEncoder(dir string, f *folder, options Options) (*Encoder, error) {
 	if e.model, err = newModel(f.config, weights, ModelOptions{Int8: options.Int8}); err != nil {
 		return nil, fmt.Errorf("%s: %w", f.weights, err)
 	}
-	return e, e.loadHeads(f.heads, weights)
+	if err := e.loadHeads(f.heads, weights); err != nil {
+		return nil, err
+	}
+	return e, nil
 }
 
 // setLength cuts texts at another length. A query is then filled up to it.

@@ -106,7 +106,7 @@ func openFolder(dir string) (*folder, error) {
 	case slices.Contains(architectures, "HF_ColBERT"):
 		err = f.stanford(dir)
 	default:
-		err = f.sentenceTransformers(root)
+		f.sentenceTransformers()
 	}
 	if err != nil {
 		return nil, err
@@ -224,11 +224,10 @@ func (f *folder) checkCase(root string) error {
 
 // sentenceTransformers takes the last hidden states; pooling and what follows
 // it are left out.
-func (f *folder) sentenceTransformers(string) error {
+func (f *folder) sentenceTransformers() {
 	f.layout = SentenceTransformers
 	f.query = side{length: plainQueryLength}
 	f.document = side{length: plainDocumentLength, drop: f.punctuationPieces()}
-	return nil
 }
 
 // punctuationPieces marks the pieces of nothing but punctuation.
