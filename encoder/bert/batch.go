@@ -85,17 +85,18 @@ type workspace struct {
 	tokens                int       // that a head or panel has memory for
 	sums                  gemm.Rows // of a block, before normalisation
 	inner                 gemm.Rows // of a block, [blockRows x Intermediate]
-	parts                 []scratch
+	scratch               []scratch
 }
 
-// scratch is the memory of one of the goroutines that compute a batch.
+// scratch is the memory of one worker.
 type scratch struct {
-	scores, keys []float32
-	bytes        gemm.Bytes
+	scores    []float32 // of attentionRows tokens
+	keyPanels []float32 // the keys of one head of a text, transposed
+	bytes     gemm.Bytes
 }
 
 // workspace returns memory for a batch of so many tokens, the longest text having
-// longest of them, for as many goroutines as parts.
+// longest of them, computed by so many workers.
 func (m *model) workspace(tokens, longest, parts int) *workspace {
 	s, _ := m.pool.Get().(*workspace)
 	if s == nil {
@@ -111,14 +112,14 @@ func (m *model) workspace(tokens, longest, parts int) *workspace {
 	block := min(blockRows, tokens)
 	s.sums = grow(s.sums, block, gemm.RoundUp(m.cfg.Hidden))
 	s.inner = grow(s.inner, block, gemm.RoundUp(m.cfg.Intermediate))
-	for len(s.parts) < parts {
-		s.parts = append(s.parts, scratch{})
+	for len(s.scratch) < parts {
+		s.scratch = append(s.scratch, scratch{})
 	}
 	widest := max(s.x.Stride, s.context.Stride, s.inner.Stride)
-	for i := range s.parts[:parts] {
-		p := &s.parts[i]
+	for i := range s.scratch[:parts] {
+		p := &s.scratch[i]
 		p.scores = enough(p.scores, attentionRows*gemm.RoundUp(longest))
-		p.keys = enough(p.keys, gemm.RoundUp(longest)*m.headWidth)
+		p.keyPanels = enough(p.keyPanels, gemm.RoundUp(longest)*m.headWidth)
 		if m.layers[0].qkv.bytes != nil && len(p.bytes.Scales) < gemm.TileRows(block) {
 			p.bytes = gemm.NewBytes(block, widest)
 		}

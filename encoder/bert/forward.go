@@ -2,6 +2,7 @@ package bert
 
 import (
 	"context"
+	"iter"
 	"math"
 	"runtime"
 	"sync"
@@ -55,17 +56,14 @@ func (m *model) Forward(ctx context.Context, texts [][]uint32, attended []int, w
 	return ctx.Err()
 }
 
-// batch is one group of texts on its way through the layers. All parts run the
-// same steps, each on its share, and wait for each other where a step needs
-// what the others have made.
+// batch is one group of texts on its way through the layers.
 type batch struct {
 	*model
 	*workspace
-	ctx     context.Context
-	texts   []text
-	parts   int
-	barrier barrier
-	stopped bool
+	ctx   context.Context
+	texts []text
+	parts int    // goroutines that compute it together
+	steps []step // if there are several
 }
 
 // text is one text of a batch.
@@ -77,7 +75,7 @@ type text struct {
 
 // compute runs one group of texts.
 func (m *model) compute(ctx context.Context, texts [][]uint32, attended []int, group []int, parts int, out func(int, simd.Matrix)) {
-	b := &batch{model: m, ctx: ctx, parts: parts, barrier: barrier{parts: int32(parts)}}
+	b := &batch{model: m, ctx: ctx, texts: make([]text, 0, len(group)), parts: parts}
 	tokens, longest := 0, 0
 	for _, i := range group {
 		t := text{texts[i], tokens, len(texts[i])}
@@ -90,13 +88,17 @@ func (m *model) compute(ctx context.Context, texts [][]uint32, attended []int, g
 	}
 	b.workspace = m.workspace(tokens, longest, parts)
 	defer m.pool.Put(b.workspace)
+	if parts > 1 {
+		blocks := (tokens + blockRows - 1) / blockRows
+		b.steps = make([]step, 1+len(m.layers)*(1+6*blocks))
+	}
 	var running sync.WaitGroup
 	for part := 1; part < parts; part++ {
-		running.Go(func() { b.run(part) })
+		running.Go(func() { (&worker{batch: b, scratch: &b.scratch[part]}).run() })
 	}
-	b.run(0)
+	(&worker{batch: b, scratch: &b.scratch[0]}).run()
 	running.Wait()
-	if b.stopped {
+	if ctx.Err() != nil {
 		return
 	}
 	for j, i := range group {
@@ -104,74 +106,111 @@ func (m *model) compute(ctx context.Context, texts [][]uint32, attended []int, g
 	}
 }
 
-// run is the forward pass: embeddings, then in every layer attention and two
-// linear layers, each added to its input and normalised.
-func (b *batch) run(part int) {
-	b.embed(part)
-	b.barrier.wait()
-	for i := range b.layers {
-		l := &b.layers[i]
-		if part == 0 {
-			b.stopped = b.ctx.Err() != nil
-		}
-		b.project(part, l)
-		b.barrier.wait()
-		if b.stopped {
+// step counts the tasks of one step of a batch.
+type step struct{ next, done atomic.Int32 }
+
+// worker is one of the goroutines that compute a batch. All run the same steps
+// and take tasks from each.
+type worker struct {
+	*batch
+	*scratch
+	step int
+}
+
+// tasks yields those of the next step's n tasks that fall to the worker, and
+// then waits until all are done. A worker that comes late finds the tasks taken
+// and goes on to where the others are.
+//
+// Waiting is a loop: a step of a single query takes some ten microseconds, and
+// so would putting a goroutine to sleep and waking it.
+func (w *worker) tasks(n int) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		if w.parts == 1 {
+			for i := range n {
+				yield(i)
+			}
 			return
 		}
-		b.attend(part)
-		b.barrier.wait()
+		s := &w.steps[w.step]
+		w.step++
+		for i := int(s.next.Add(1)) - 1; i < n; i = int(s.next.Add(1)) - 1 {
+			yield(i)
+			s.done.Add(1)
+		}
+		for int(s.done.Load()) < n {
+			runtime.Gosched()
+		}
+	}
+}
+
+// run is the forward pass: embeddings, then in every layer attention and two
+// linear layers, each added to its input and normalised.
+func (w *worker) run() {
+	w.embed()
+	for i := range w.layers {
+		if w.ctx.Err() != nil {
+			return
+		}
+		l := &w.layers[i]
+		for x, first := range w.blocks() {
+			w.project(l.qkv, x, first)
+		}
+		w.attend()
+		for x, first := range w.blocks() {
+			w.dense(l.output, w.sums, w.context.From(first, first+x.Count), nil)
+			w.normalize(x, l.outputNorm)
+			w.dense(l.up, w.inner, x, w.activation)
+			w.dense(l.down, w.sums, w.inner.From(0, x.Count), nil)
+			w.normalize(x, l.downNorm)
+		}
+	}
+}
+
+// blocks yields the rows of the batch, so many at a time, and the first one's
+// number.
+func (b *batch) blocks() iter.Seq2[gemm.Rows, int] {
+	return func(yield func(gemm.Rows, int) bool) {
 		for first := 0; first < b.x.Count; first += blockRows {
-			x := b.x.From(first, min(first+blockRows, b.x.Count))
-			b.dense(part, l.output, b.sums, b.context.From(first, first+x.Count), nil)
-			b.barrier.wait()
-			b.normalize(part, x, l.outputNorm)
-			b.barrier.wait()
-			b.dense(part, l.up, b.inner, x, b.activation)
-			b.barrier.wait()
-			b.dense(part, l.down, b.sums, b.inner.From(0, x.Count), nil)
-			b.barrier.wait()
-			b.normalize(part, x, l.downNorm)
-			b.barrier.wait()
+			if !yield(b.x.From(first, min(first+blockRows, b.x.Count)), first) {
+				return
+			}
 		}
 	}
 }
 
 // embed writes the sum of every token's embeddings, normalised.
-func (b *batch) embed(part int) {
-	hidden := b.cfg.Hidden
-	for _, t := range b.texts {
-		lo, hi := b.share(part, len(t.ids))
-		for i := lo; i < hi; i++ {
-			word := b.words[int(t.ids[i])*hidden:][:hidden]
-			gemm.AddNorm(b.x.Data[(t.first+i)*b.x.Stride:][:hidden], word, b.positions[i*hidden:][:hidden],
-				b.inputNorm.gamma, b.inputNorm.beta, float32(b.cfg.Epsilon))
+func (w *worker) embed() {
+	hidden := w.cfg.Hidden
+	for i := range w.tasks(len(w.texts)) {
+		t := w.texts[i]
+		for j, id := range t.ids {
+			gemm.AddNorm(w.x.Data[(t.first+j)*w.x.Stride:][:hidden], w.words[int(id)*hidden:][:hidden], w.positions[j*hidden:][:hidden],
+				w.inputNorm.gamma, w.inputNorm.beta, float32(w.cfg.Epsilon))
 		}
 	}
 }
 
-// project makes the queries, keys and values of all tokens.
-func (b *batch) project(part int, l *layer) {
-	perHead := b.headWidth / gemm.Panel
-	perMatrix := b.cfg.Heads * perHead
-	lo, hi := b.share(part, l.qkv.panels())
-	for first := 0; first < b.x.Count; first += blockRows {
-		x := b.x.From(first, min(first+blockRows, b.x.Count))
-		in := l.qkv.prepare(x, b.workspace.parts[part].bytes)
-		for p := lo; p < hi; p++ {
-			var dst gemm.Rows
-			matrix, panel := p/perMatrix, p%perMatrix
-			head, column := panel/perHead, panel%perHead*gemm.Panel
-			switch matrix {
-			case 0:
-				dst = b.head(b.queries, head).Columns(column)
-			case 1:
-				dst = b.head(b.keys, head).Columns(column)
-			default:
-				dst = b.panel(panel)
-			}
-			l.qkv.multiply(dst.From(first, first+x.Count), in, p)
+// project makes the queries, keys and values of a block of tokens.
+func (w *worker) project(d dense, x gemm.Rows, first int) {
+	perHead := w.headWidth / gemm.Panel
+	perMatrix := w.cfg.Heads * perHead
+	var in input
+	for p := range w.tasks(d.panels()) {
+		if in.rows.Count == 0 {
+			in = d.prepare(x, w.bytes)
 		}
+		var dst gemm.Rows
+		panel := p % perMatrix
+		head, column := panel/perHead, panel%perHead*gemm.Panel
+		switch p / perMatrix {
+		case 0:
+			dst = w.head(w.queries, head).Columns(column)
+		case 1:
+			dst = w.head(w.keys, head).Columns(column)
+		default:
+			dst = w.panel(panel)
+		}
+		d.multiply(dst.From(first, first+x.Count), in, p)
 	}
 }
 
@@ -185,46 +224,48 @@ func (b *batch) panel(i int) gemm.Rows {
 	return gemm.Rows{Data: b.values[i*b.tokens*gemm.Panel:], Count: b.tokens, Stride: gemm.Panel}
 }
 
-// attend makes every token's context: for each head, the mean of the values of
-// the text's tokens, weighted by the softmax of its query's products with their
-// keys.
-func (b *batch) attend(part int) {
-	lo, hi := b.share(part, len(b.texts)*b.cfg.Heads)
-	for i := lo; i < hi; i++ {
-		b.attendHead(b.texts[i/b.cfg.Heads], i%b.cfg.Heads, &b.workspace.parts[part])
+// attend makes every token's context.
+func (w *worker) attend() {
+	for i := range w.tasks(len(w.texts) * w.cfg.Heads) {
+		w.attendHead(w.texts[i/w.cfg.Heads], i%w.cfg.Heads)
 	}
 }
 
-func (b *batch) attendHead(t text, head int, s *scratch) {
+// attendHead makes a head's share of the context of a text's tokens: the mean
+// of the values of those attended to, weighted by the softmax of the query's
+// products with their keys.
+func (w *worker) attendHead(t text, head int) {
 	width := gemm.RoundUp(t.attended)
-	keys := b.head(b.keys, head).From(t.first, t.first+t.attended)
+	keys := w.head(w.keys, head).From(t.first, t.first+t.attended)
 	for k := 0; k < width; k += gemm.Panel {
-		gemm.Transpose(s.keys[k*b.headWidth:], keys.From(k, t.attended), b.headWidth)
+		gemm.Transpose(w.keyPanels[k*w.headWidth:], keys.From(k, t.attended), w.headWidth)
 	}
 	var zero [gemm.Panel]float32
-	scale := float32(1 / math.Sqrt(float64(b.cfg.Hidden/b.cfg.Heads)))
+	scale := float32(1 / math.Sqrt(float64(w.cfg.Hidden/w.cfg.Heads)))
 	last := t.first + len(t.ids)
 	for first := t.first; first < last; first += attentionRows {
-		queries := b.head(b.queries, head).From(first, min(first+attentionRows, last))
-		scores := gemm.Rows{Data: s.scores, Count: queries.Count, Stride: width}
+		queries := w.head(w.queries, head).From(first, min(first+attentionRows, last))
+		scores := gemm.Rows{Data: w.scores, Count: queries.Count, Stride: width}
 		for k := 0; k < width; k += gemm.Panel {
-			gemm.Multiply(scores.Columns(k), queries, s.keys[k*b.headWidth:], b.headWidth, &zero)
+			gemm.Multiply(scores.Columns(k), queries, w.keyPanels[k*w.headWidth:], w.headWidth, &zero)
 		}
 		gemm.Softmax(scores, t.attended, scale)
-		context := b.context.From(first, first+queries.Count)
-		for column := head * b.headWidth; column < (head+1)*b.headWidth; column += gemm.Panel {
-			values := b.panel(column/gemm.Panel).From(t.first, last)
+		context := w.context.From(first, first+queries.Count)
+		for column := head * w.headWidth; column < (head+1)*w.headWidth; column += gemm.Panel {
+			values := w.panel(column/gemm.Panel).From(t.first, last)
 			gemm.Multiply(context.Columns(column), scores, values.Data, t.attended, &zero)
 		}
 	}
 }
 
 // dense applies a linear layer to a block of rows, and then f to its outputs.
-func (b *batch) dense(part int, d dense, dst, rows gemm.Rows, f func(gemm.Rows)) {
-	in := d.prepare(rows, b.workspace.parts[part].bytes)
+func (w *worker) dense(d dense, dst, rows gemm.Rows, f func(gemm.Rows)) {
 	dst = dst.From(0, rows.Count)
-	lo, hi := b.share(part, d.panels())
-	for p := lo; p < hi; p++ {
+	var in input
+	for p := range w.tasks(d.panels()) {
+		if in.rows.Count == 0 {
+			in = d.prepare(rows, w.bytes)
+		}
 		columns := dst.Columns(p * gemm.Panel)
 		d.multiply(columns, in, p)
 		if f != nil {
@@ -234,17 +275,12 @@ func (b *batch) dense(part int, d dense, dst, rows gemm.Rows, f func(gemm.Rows))
 }
 
 // normalize adds the sums of a block to its rows.
-func (b *batch) normalize(part int, x gemm.Rows, n layerNorm) {
-	lo, hi := b.share(part, x.Count)
-	for i := lo; i < hi; i++ {
-		row := x.Data[i*x.Stride:][:b.cfg.Hidden]
-		gemm.AddNorm(row, row, b.sums.Data[i*b.sums.Stride:][:b.cfg.Hidden], n.gamma, n.beta, float32(b.cfg.Epsilon))
+func (w *worker) normalize(x gemm.Rows, n layerNorm) {
+	hidden := w.cfg.Hidden
+	for i := range w.tasks(x.Count) {
+		row := x.Data[i*x.Stride:][:hidden]
+		gemm.AddNorm(row, row, w.sums.Data[i*w.sums.Stride:][:hidden], n.gamma, n.beta, float32(w.cfg.Epsilon))
 	}
-}
-
-// share returns the part's share of n things.
-func (b *batch) share(part, n int) (lo, hi int) {
-	return part * n / b.parts, (part + 1) * n / b.parts
 }
 
 // hidden returns the rows of a text without what lies between them.
@@ -259,28 +295,4 @@ func (b *batch) hidden(t text) simd.Matrix {
 	}
 	m.Data = m.Data[: rows*dim : rows*dim]
 	return m
-}
-
-// barrier lets goroutines wait for each other. They wait in a loop: a layer of
-// a single query takes a few hundred microseconds in five steps, and putting a
-// goroutine to sleep and waking it takes tens.
-type barrier struct {
-	parts   int32
-	arrived atomic.Int32
-	passed  atomic.Int32
-}
-
-func (b *barrier) wait() {
-	if b.parts == 1 {
-		return
-	}
-	turn := b.passed.Load()
-	if b.arrived.Add(1) == b.parts {
-		b.arrived.Store(0)
-		b.passed.Add(1)
-		return
-	}
-	for b.passed.Load() == turn {
-		runtime.Gosched()
-	}
 }
