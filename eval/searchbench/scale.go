@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -300,26 +299,50 @@ func exhaustive(ctx context.Context, snapshot *index.Snapshot, queries []Query, 
 	return truth, times[len(times)/2], nil
 }
 
-// smallest raises the number of postings by steps of about 1.4 until enough of
-// the truth is found.
+// smallest finds the least number of postings that finds enough of the truth:
+// it doubles the number until it is enough, then halves the last step thrice.
 func smallest(ctx context.Context, snapshot *index.Snapshot, queries []Query, truth eval.Run, o ScaleOptions, set func(step, steps int, setting *Setting, postings int)) (Probed, error) {
-	const steps = 28 // from 64 to a million
-	var probed Probed
-	for step := range steps {
+	const doublings, halvings = 14, 3 // from 64 to a million
+	step := 0
+	try := func(postings int) (Probed, error) {
+		step++
 		setting := DefaultSetting()
 		setting.Options.K, setting.Options.Depth = 10, o.Depth
-		set(step+1, steps, &setting, int(64*math.Pow(2, float64(step)/2)))
+		set(step, doublings+halvings, &setting, postings)
 		trials, err := run(ctx, snapshot, queries, Options{Settings: []Setting{setting}, Repeats: o.Repeats, Warmup: 5})
 		if err != nil {
-			return probed, err
+			return Probed{}, err
 		}
-		probed.Result = trials[0].result(truth, nil)
-		if probed.Reached = probed.Recall10 >= o.Recall; probed.Reached {
+		found := trials[0].result(truth, nil)
+		return Probed{Result: found, Reached: found.Recall10 >= o.Recall}, nil
+	}
+	var best Probed
+	enough, few := 64, 0
+	for range doublings {
+		var err error
+		if best, err = try(enough); err != nil {
+			return best, err
+		}
+		// Where nearly all documents are candidates, more postings find nothing new.
+		if best.Reached || best.Work.Candidates > 0.95*float64(snapshot.LiveDocuments()) {
 			break
 		}
-		if probed.Work.Candidates > 0.95*float64(snapshot.LiveDocuments()) {
-			break // more postings find nothing new
+		few, enough = enough, 2*enough
+	}
+	if !best.Reached {
+		return best, nil
+	}
+	for range halvings {
+		between := (few + enough) / 2
+		probed, err := try(between)
+		if err != nil {
+			return best, err
+		}
+		if probed.Reached {
+			best, enough = probed, between
+		} else {
+			few = between
 		}
 	}
-	return probed, nil
+	return best, nil
 }
