@@ -15,7 +15,6 @@ import (
 	"github.com/pare-search/pare/encoder/corpus"
 	"github.com/pare-search/pare/index"
 	"github.com/pare-search/pare/index/codec"
-	"github.com/pare-search/pare/simd"
 )
 
 // Document is one text to be indexed.
@@ -38,7 +37,8 @@ func Documents(documents ...Document) iter.Seq2[Document, error] {
 type BuildOptions struct {
 	// Encoder turns texts into vectors. Nil trains the default encoder on
 	// the texts themselves, as Corpus says. The index keeps it if it is of
-	// package encoder/corpus or encoder/remote; others have to be given to New.
+	// package encoder/corpus, encoder/bert or encoder/remote; others have to be
+	// given to New.
 	Encoder encoder.Encoder
 	Corpus  corpus.Options
 	// Index shapes the index. Its Dim is taken from the encoder.
@@ -233,37 +233,23 @@ func (b *builder) trainCodebook(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	sample, ids, err := b.sample(ctx, expected)
+	sample, err := b.sample(ctx, expected)
 	if err != nil {
 		return err
 	}
-	options := b.options.Index.Codec
-	options.Total = max(expected, sample.Rows)
-	b.codebook, err = codec.Train(ctx, sample, ids, options, func(done, total int) {
-		b.options.Progress(TrainingCodebook, done, total)
-	})
-	if err != nil {
-		return fmt.Errorf("training the codebook: %w", err)
-	}
-	return nil
+	b.codebook, err = sample.train(ctx, b.options)
+	return err
 }
 
-// sample draws documents evenly and returns at most Index.TrainingVectors of
-// their vectors, with their ids if all of them have some.
-func (b *builder) sample(ctx context.Context, expected int) (simd.Matrix, []uint32, error) {
-	limit := b.options.Index.TrainingVectors
-	wanted := min(expected, limit)
-	share := float64(limit) / float64(max(expected, 1))
-	dim := b.encoder.Dim()
-	vectors := simd.Matrix{Dim: dim, Data: make([]float32, 0, wanted*dim)}
-	var ids []uint32
-	withIDs := true
+// sample draws documents evenly and takes their vectors.
+func (b *builder) sample(ctx context.Context, expected int) (*sample, error) {
+	sample := newSample(b.encoder.Dim(), expected, b.options)
 	drawn := func(yield func(Document, error) bool) {
 		for document, err := range b.documents {
-			if vectors.Rows == limit {
+			if sample.full() {
 				return
 			}
-			if err = cmp.Or(err, ctx.Err()); err == nil && b.random.Float64() >= share {
+			if err = cmp.Or(err, ctx.Err()); err == nil && !sample.draw(b.random) {
 				continue
 			}
 			if !yield(document, err) {
@@ -273,27 +259,11 @@ func (b *builder) sample(ctx context.Context, expected int) (simd.Matrix, []uint
 	}
 	err := b.encodeAll(ctx, drawn, func(_ []Document, tokens []encoder.Tokens) error {
 		for _, t := range tokens {
-			rows := min(t.Vectors.Rows, limit-vectors.Rows)
-			if rows == 0 {
-				continue
-			}
-			vectors.Data = append(vectors.Data, t.Vectors.Data[:rows*dim]...)
-			vectors.Rows += rows
-			if withIDs = withIDs && t.IDs != nil; withIDs {
-				ids = append(ids, t.IDs[:rows]...)
-			}
+			sample.add(t)
 		}
-		b.options.Progress(SamplingVectors, min(vectors.Rows, wanted), wanted)
 		return nil
 	})
-	if err != nil {
-		return simd.Matrix{}, nil, err
-	}
-	b.options.Progress(SamplingVectors, wanted, wanted)
-	if !withIDs {
-		ids = nil
-	}
-	return vectors, ids, nil
+	return sample, err
 }
 
 // expectedVectors estimates how many vectors the collection will have.
@@ -366,14 +336,19 @@ func (b *builder) encodeAll(ctx context.Context, documents iter.Seq2[Document, e
 
 // index encodes all documents and commits them, or empties the folder.
 func (b *builder) index(ctx context.Context, dir string) error {
-	kind, data, err := saveEncoder(b.encoder)
+	return writeIndex(dir, b.options.Index, b.codebook, b.encoder, func(writer *index.Writer) error { return b.fill(ctx, writer) })
+}
+
+// writeIndex makes an index and fills it, or empties the folder. It keeps the
+// encoder if that can be kept.
+func writeIndex(dir string, options index.Options, codebook *codec.Codebook, enc encoder.Encoder, fill func(*index.Writer) error) error {
+	kind, data, err := saveEncoder(enc)
 	if err != nil {
 		return err
 	}
-	more := index.CreateOptions{Codebook: b.codebook, EncoderKind: kind, EncoderData: data}
-	writer, err := index.Create(dir, b.options.Index, more)
+	writer, err := index.Create(dir, options, index.CreateOptions{Codebook: codebook, EncoderKind: kind, EncoderData: data})
 	if err == nil {
-		err = errors.Join(b.fill(ctx, writer), writer.Close())
+		err = errors.Join(fill(writer), writer.Close())
 	}
 	if err == nil || errors.Is(err, index.ErrExists) || errors.Is(err, index.ErrLocked) {
 		return err // done, or the folder is someone else's by now
