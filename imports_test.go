@@ -47,6 +47,7 @@ var allowed = []room{
 	{"eval/dataset", []string{"eval"}},
 	{"eval/knownitem", []string{"eval", "eval/dataset"}},
 	{"eval/report", []string{"eval", "eval/stats"}},
+	{"eval/precomputed", []string{"eval/dataset", "simd", "encoder", "index/...", "retriever"}},
 	{"eval/sweep", []string{"eval/...", "simd", "encoder/...", "querypruner", "index/...", "retriever/..."}},
 	{"eval/searchbench", []string{"eval/...", "simd/...", "encoder/...", "querypruner", "index/..."}},
 
