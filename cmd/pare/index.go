@@ -15,6 +15,7 @@ import (
 
 	"github.com/pare-search/pare/configs"
 	"github.com/pare-search/pare/eval/dataset"
+	"github.com/pare-search/pare/eval/precomputed"
 	"github.com/pare-search/pare/index"
 	"github.com/pare-search/pare/retriever"
 )
@@ -31,12 +32,22 @@ type built struct {
 	StoredTextBytes int64   `json:"stored_text_bytes"`
 }
 
+// indexing is one call of "pare index".
+type indexing struct {
+	*app
+	collection, embeddings, out string
+	force                       bool
+
+	config  configs.Config
+	options retriever.BuildOptions
+	stderr  io.Writer
+}
+
 func (a *app) indexCommand() *cobra.Command {
-	var collection, out string
-	var force bool
+	in := &indexing{app: a}
 	c := &cobra.Command{
-		Use:   "index --collection PATH --out FOLDER",
-		Short: "Build an index of a collection of texts",
+		Use:   "index {--collection PATH | --embeddings FOLDER} --out FOLDER",
+		Short: "Build an index of a collection of texts, or of vectors",
 		Long: `Build an index of a collection: a folder in the layout of BEIR, MS MARCO or TREC,
 or a single file of documents (jsonl or tsv, gzip by extension).
 
@@ -46,16 +57,24 @@ complete; an interrupted or failed build leaves nothing there.
 
 With --encoder FOLDER a BERT model encodes instead of an encoder trained on the
 collection: a folder of sentence-transformers, PyLate or ColBERT, with its weights in
-model.safetensors. The index keeps its place and a hash, not the model.`,
+model.safetensors. The index keeps its place and a hash, not the model.
+
+With --embeddings nothing is encoded: the folder holds token vectors in flat NumPy files,
+docs.npy (float32 or float16, one row per token) and docs_lens.npy (tokens of each
+document), and if there are any docs_tokids.npy (token ids) and doc_ids.txt (one per
+line). --collection then adds the texts, in the order of the ids. Such an index is asked
+with vectors: see --embeddings of "pare search" and "pare eval".`,
 		Example: `  pare index --collection cranfield --out cranfield.idx
   pare index --collection cranfield --out cranfield.idx --encoder models/all-MiniLM-L6-v2
-  pare index --collection notes.jsonl --out notes.idx --language german --codec residual4`,
+  pare index --collection notes.jsonl --out notes.idx --language german --codec residual4
+  pare index --embeddings vectors --out vectors.idx`,
 		Args: noArgs,
 	}
 	flags := c.Flags()
-	flags.StringVar(&collection, "collection", "", "index this `path`: a folder or a file of documents")
-	flags.StringVar(&out, "out", "", "put the index into this `folder`")
-	flags.BoolVar(&force, "force", false, "replace the index that is there; other folders are never touched")
+	flags.StringVar(&in.collection, "collection", "", "index this `path`: a folder or a file of documents")
+	flags.StringVar(&in.embeddings, "embeddings", "", "index the token vectors in this `folder`")
+	flags.StringVar(&in.out, "out", "", "put the index into this `folder`")
+	flags.BoolVar(&in.force, "force", false, "replace the index that is there; other folders are never touched")
 	configs.Flag(flags, "encoder.kind", "encoder", "")
 	configs.Flag(flags, "encoder.language", "language", "")
 	configs.Flag(flags, "encoder.dim", "dim", "")
@@ -64,23 +83,45 @@ model.safetensors. The index keeps its place and a hash, not the model.`,
 	configs.Flag(flags, "codec.cells", "cells", "")
 	configs.FlagOff(flags, "index.store_text", "no-text", "do not keep the texts: no snippets, no highlights")
 	format := addFormat(flags, "table", "tsv", "json", "md")
-	required(c, "collection", "out")
+	required(c, "out")
+	cobra.CheckErr(c.MarkFlagDirname("embeddings"))
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		loaded, err := a.settings(c)
 		if err != nil {
 			return err
 		}
-		options, err := loaded.Config.BuildOptions()
-		if err != nil {
+		if err := in.checkFlags(c); err != nil {
 			return err
 		}
-		result, err := a.buildIndex(c.Context(), c.ErrOrStderr(), collection, out, force, loaded.Config, options)
+		in.config, in.stderr = loaded.Config, c.ErrOrStderr()
+		if in.options, err = in.config.BuildOptions(); err != nil {
+			return err
+		}
+		result, err := in.run(c.Context())
 		if err != nil {
 			return err
 		}
 		return emit(c.OutOrStdout(), format.value, result.table(), result)
 	}
 	return c
+}
+
+// checkFlags refuses flags that do not go together.
+func (in *indexing) checkFlags(c *cobra.Command) error {
+	if in.embeddings == "" && in.collection == "" {
+		return usage(errors.New("nothing to index"), "give --collection PATH or --embeddings FOLDER")
+	}
+	return in.checkEncoding(c, in.embeddings)
+}
+
+// checkEncoding refuses settings of an encoder where vectors are given.
+func (a *app) checkEncoding(c *cobra.Command, embeddings string) error {
+	for _, name := range []string{"encoder", "language", "dim", "quantize"} {
+		if embeddings != "" && c.Flags().Changed(name) {
+			return usage(fmt.Errorf("--%s does not go with --embeddings, which are encoded already", name), "")
+		}
+	}
+	return nil
 }
 
 func (b built) table() table {
@@ -106,39 +147,68 @@ func (b built) table() table {
 	}
 }
 
-// buildIndex builds the index of a collection and describes it.
-func (a *app) buildIndex(ctx context.Context, stderr io.Writer, path, out string, force bool, config configs.Config, options retriever.BuildOptions) (built, error) {
-	if err := checkTarget(out, force); err != nil {
-		return built{}, err
-	}
-	collection, err := dataset.Open(path)
-	if err != nil {
+// run builds the index and describes it.
+func (in *indexing) run(ctx context.Context) (built, error) {
+	if err := checkTarget(in.out, in.force); err != nil {
 		return built{}, err
 	}
 	start := time.Now()
-	result := built{Path: out}
-	bars := a.stages(stderr)
-	options, err = withModel(options, config, bars.count)
+	result := built{Path: in.out}
+	bars := in.stages(in.stderr)
+	defer bars.done()
+	in.options.Progress = bars.report
+	build, err := in.builder(bars, &result.TextBytes)
 	if err != nil {
 		return built{}, err
 	}
-	options.Progress = bars.report
-	err = buildBeside(ctx, out, texts(collection, &result.TextBytes), options)
+	err = buildBeside(in.out, func(dir string) error { return build(ctx, dir) })
 	bars.done()
 	if err != nil {
 		return built{}, err
 	}
-	info, err := inspect(out)
+	info, err := inspect(in.out)
 	if err != nil {
 		return built{}, err
 	}
 	result.Documents, result.Vectors = info.Documents, info.Vectors
 	result.Bytes, result.BytesPerToken = info.Bytes, info.BytesPerToken
 	result.StoredTextBytes = info.TextBytes
-	a.note(stderr, "%d documents, %d token vectors, %.1f bytes per token", info.Documents, info.Vectors, info.BytesPerToken)
-	a.note(stderr, "%s of index and %s of stored texts for %s of text", byteSize(info.Bytes), byteSize(info.TextBytes), byteSize(result.TextBytes))
-	a.note(stderr, "%.1f seconds", time.Since(start).Seconds())
+	in.note(in.stderr, "%d documents, %d token vectors, %.1f bytes per token", info.Documents, info.Vectors, info.BytesPerToken)
+	if in.embeddings != "" {
+		in.note(in.stderr, "%s of index for %s of float32 vectors", byteSize(info.Bytes), byteSize(4*info.Vectors*int64(info.Dim)))
+	}
+	if in.collection != "" {
+		in.note(in.stderr, "%s of index and %s of stored texts for %s of text", byteSize(info.Bytes), byteSize(info.TextBytes), byteSize(result.TextBytes))
+	}
+	in.note(in.stderr, "%.1f seconds", time.Since(start).Seconds())
 	return result, nil
+}
+
+// builder returns what builds the index in a folder. After each complete pass,
+// textBytes is the size of the texts.
+func (in *indexing) builder(bars *stages, textBytes *int64) (func(ctx context.Context, dir string) error, error) {
+	var documents iter.Seq2[retriever.Document, error]
+	if in.collection != "" {
+		collection, err := dataset.Open(in.collection)
+		if err != nil {
+			return nil, err
+		}
+		documents = texts(collection, textBytes)
+	}
+	options := in.options
+	if in.embeddings == "" {
+		options, err := withModel(options, in.config, bars.count)
+		return func(ctx context.Context, dir string) error { return retriever.Build(ctx, dir, documents, options) }, err
+	}
+	embeddings, err := precomputed.Open(in.embeddings)
+	if err != nil {
+		return nil, err
+	}
+	options.Index.StoreText = options.Index.StoreText && documents != nil
+	encoded := precomputed.Documents(embeddings, documents)
+	return func(ctx context.Context, dir string) error {
+		return retriever.BuildEmbeddings(ctx, dir, encoded, options)
+	}, nil
 }
 
 // texts yields the documents of a collection as they are indexed. After each
@@ -177,7 +247,7 @@ func checkTarget(out string, force bool) error {
 
 // buildBeside builds an index in a folder beside out and moves it to out when
 // it is complete.
-func buildBeside(ctx context.Context, out string, documents iter.Seq2[retriever.Document, error], options retriever.BuildOptions) (err error) {
+func buildBeside(out string, build func(dir string) error) (err error) {
 	out, err = filepath.Abs(out)
 	if err != nil {
 		return err
@@ -192,7 +262,7 @@ func buildBeside(ctx context.Context, out string, documents iter.Seq2[retriever.
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(site)) }()
 	fresh := filepath.Join(site, "index")
-	if err := retriever.Build(ctx, fresh, documents, options); err != nil {
+	if err := build(fresh); err != nil {
 		return err
 	}
 	return indexError(out, index.Replace(out, fresh))

@@ -33,7 +33,9 @@ func TestBuildBesideLeavesNothing(t *testing.T) {
 				}
 			}
 			folder := t.TempDir()
-			err := buildBeside(ctx, filepath.Join(folder, "idx"), documents, retriever.DefaultBuildOptions())
+			err := buildBeside(filepath.Join(folder, "idx"), func(dir string) error {
+				return retriever.Build(ctx, dir, documents, retriever.DefaultBuildOptions())
+			})
 			cancel()
 			if !errors.Is(err, broken) && !errors.Is(err, context.Canceled) {
 				t.Errorf("%s in pass %d: %v", name, pass, err)
