@@ -69,12 +69,20 @@ func loadHead(c headConfig, own *safetensors) (*head, error) {
 		}
 		defer source.Close()
 	}
+	h, err := readHead(c, source)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", source.path, err)
+	}
+	return h, nil
+}
+
+func readHead(c headConfig, source *safetensors) (*head, error) {
 	shape, data, err := source.Tensor("linear.weight")
 	if err != nil {
 		return nil, err
 	}
 	if len(shape) != 2 || c.weights != "" && (shape[0] != c.Out || shape[1] != c.In) {
-		return nil, fmt.Errorf("%w: %s: tensor \"linear.weight\" is %d, config.json says [%d %d]", ErrModel, source.path, shape, c.Out, c.In)
+		return nil, fmt.Errorf("%w: tensor \"linear.weight\" is %d, config.json says [%d %d]", ErrModel, shape, c.Out, c.In)
 	}
 	h := &head{in: shape[1], out: shape[0], residual: c.Residual}
 	if c.weights == "" {
@@ -88,7 +96,7 @@ func loadHead(c headConfig, own *safetensors) (*head, error) {
 			return nil, err
 		}
 		if len(shape) != 1 || shape[0] != h.out {
-			return nil, fmt.Errorf("%w: %s: tensor \"linear.bias\" is %d, want [%d]", ErrModel, source.path, shape, h.out)
+			return nil, fmt.Errorf("%w: tensor \"linear.bias\" is %d, want [%d]", ErrModel, shape, h.out)
 		}
 		bias = values
 	}
@@ -100,7 +108,7 @@ func loadHead(c headConfig, own *safetensors) (*head, error) {
 			return nil, err
 		}
 		if len(shape) != 2 || shape[0] != h.out || shape[1] != h.in {
-			return nil, fmt.Errorf("%w: %s: tensor \"residual.weight\" is %d, want [%d %d]", ErrModel, source.path, shape, h.out, h.in)
+			return nil, fmt.Errorf("%w: tensor \"residual.weight\" is %d, want [%d %d]", ErrModel, shape, h.out, h.in)
 		}
 		h.adapted = gemm.Pack(data, h.out, h.in, nil)
 	}

@@ -202,28 +202,33 @@ func product(shape []uint64, element uint64) (uint64, bool) {
 	return total, true
 }
 
-// prefixes are what stands before the names of BERT's own tensors in the files
-// of models built around it.
-var prefixes = []string{"", "bert."}
+// find returns the name in the file of a tensor of BertModel's, which may have
+// "bert." before it, and in files of the oldest kind other words at the end of
+// those for layer normalisation.
+func (s *safetensors) find(name string) (string, bool) {
+	old := name
+	if layer, ok := strings.CutSuffix(name, "LayerNorm.weight"); ok {
+		old = layer + "LayerNorm.gamma"
+	} else if layer, ok := strings.CutSuffix(name, "LayerNorm.bias"); ok {
+		old = layer + "LayerNorm.beta"
+	}
+	for _, found := range []string{name, "bert." + name, old, "bert." + old} {
+		if _, ok := s.tensors[found]; ok {
+			return found, true
+		}
+	}
+	return "", false
+}
 
 // Tensor returns a tensor by its name in a plain BertModel, converted to
 // float32. Errors wrap ErrModel or, for a type of element that weights do not
 // have, ErrUnsupported, and name the tensor.
 func (s *safetensors) Tensor(name string) (shape []int, data []float32, err error) {
-	for _, prefix := range prefixes {
-		if tensor, ok := s.tensors[prefix+name]; ok {
-			return s.convert(prefix+name, tensor)
-		}
+	found, ok := s.find(name)
+	if !ok {
+		return nil, nil, fmt.Errorf("%w: no tensor %q", ErrModel, name)
 	}
-	return nil, nil, fmt.Errorf("%w: %s has no tensor %q", ErrModel, s.path, name)
-}
-
-// Has reports whether there is a tensor of this name.
-func (s *safetensors) Has(name string) bool {
-	return slices.ContainsFunc(prefixes, func(prefix string) bool {
-		_, ok := s.tensors[prefix+name]
-		return ok
-	})
+	return s.convert(found, s.tensors[found])
 }
 
 func (s *safetensors) convert(name string, tensor tensorInfo) ([]int, []float32, error) {
@@ -250,7 +255,7 @@ func (s *safetensors) convert(name string, tensor tensorInfo) ([]int, []float32,
 			data[i] = float16(binary.LittleEndian.Uint16(raw[2*i:]))
 		}
 	default:
-		return nil, nil, fmt.Errorf("%w: %s: tensor %q is of %s, want F32, F16 or BF16", ErrUnsupported, s.path, name, tensor.DType)
+		return nil, nil, fmt.Errorf("%w: tensor %q is of %s, want F32, F16 or BF16", ErrUnsupported, name, tensor.DType)
 	}
 	return shape, data, nil
 }
