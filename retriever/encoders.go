@@ -50,7 +50,7 @@ func loadEncoder(snapshot *index.Snapshot, options OpenOptions) (encoder.Encoder
 		service.Key = options.Key
 		enc, err = remote.Load(data, service)
 	case "":
-		return nil, fmt.Errorf("%w: the index holds none; open it with New and the encoder that made its vectors", ErrEncoder)
+		return nil, fmt.Errorf("%w; open it with New and the encoder that made its vectors", ErrNoEncoder)
 	default:
 		return nil, fmt.Errorf("%w: the index needs an encoder of kind %q, which this program does not know", ErrEncoder, kind)
 	}

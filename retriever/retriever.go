@@ -19,6 +19,9 @@ var (
 	// ErrEncoder: the index does not hold the encoder that is needed, or
 	// the one given does not fit it.
 	ErrEncoder = errors.New("retriever: no fitting encoder")
+	// ErrNoEncoder: the index holds no encoder, as one that was made of given
+	// vectors. It wraps ErrEncoder.
+	ErrNoEncoder = fmt.Errorf("%w: the index holds none", ErrEncoder)
 	// ErrNotFound: there is no document with this id.
 	ErrNotFound = errors.New("retriever: no such document")
 	// ErrClosed: the retriever was closed before.

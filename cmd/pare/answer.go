@@ -37,7 +37,10 @@ func (s *search) print(a answer, several bool) error {
 	if s.printed > 0 {
 		fmt.Fprintln(s.stdout)
 	}
-	if several {
+	switch {
+	case several && s.embeddings != "":
+		fmt.Fprintf(s.stdout, "query %s\n", printable(a.ID))
+	case several:
 		fmt.Fprintf(s.stdout, "query %s: %s\n", printable(a.ID), printable(a.Query))
 	}
 	hits := table{columns: s.columns()}

@@ -28,6 +28,7 @@ import (
 type evaluation struct {
 	*app
 	collection, split, index, qrels string
+	embeddings                      string
 	codecs                          []string
 	run                             string
 	perQuery                        bool
@@ -43,7 +44,7 @@ type evaluation struct {
 func (a *app) evalCommand() *cobra.Command {
 	e := &evaluation{app: a}
 	c := &cobra.Command{
-		Use:   "eval [--collection PATH] [--index FOLDER] [RUN...]",
+		Use:   "eval [--collection PATH | --embeddings FOLDER] [--index FOLDER] [RUN...]",
 		Short: "Measure searches, or given runs, on a test collection",
 		Long: `Measure what query pruning and compression cost on a collection with judgements, in
 the layout of BEIR, MS MARCO or TREC. Always compared: the unpruned exhaustive search,
@@ -52,6 +53,11 @@ your settings together. All see the same texts, and BM25 has the language and th
 splitting of identifiers of the encoder. Several codecs may be given to --codec: the
 first is searched pruned and unpruned, the others unpruned. Without --index the index is
 built in a temporary folder.
+
+With --embeddings the documents and queries are token vectors that another program made,
+in the files docs.npy, docs_lens.npy, queries.npy, queries_lens.npy and what belongs to
+them ("pare index --help" says more), and the judgements are in qrels.tsv. There is no
+text then, and so no BM25.
 
 Given run files in TREC format, nothing is searched: the runs are measured with the
 conventions of trec_eval and compared with the first of them. A judged query without
@@ -62,10 +68,12 @@ json are adjusted for the number of systems (Holm).`,
 		Example: `  pare eval --collection cranfield
   pare eval --collection npl --codec float32,residual4,residual2,residual1 --format md
   pare eval --collection scifact --prune icf:2,icf:4 --run out.trec.gz --gate icf:4
+  pare eval --embeddings vectors --codec float32,residual2
   pare eval --qrels qrels.txt --measures nDCG@10,AP bm25.run.gz dense.run.gz`,
 	}
 	flags := c.Flags()
 	flags.StringVar(&e.collection, "collection", "", "measure on this `path`: a folder with documents, queries and judgements")
+	flags.StringVar(&e.embeddings, "embeddings", "", "measure with the token vectors in this `folder`")
 	flags.StringVar(&e.split, "split", "", "judgements to use where a collection has several: test, dev, train")
 	flags.StringVar(&e.index, "index", "", "search the index in this `folder`, made of the same collection")
 	flags.StringVar(&e.qrels, "qrels", "", "judgements for the given runs, a `file` of TREC or BEIR")
@@ -98,7 +106,7 @@ json are adjusted for the number of systems (Holm).`,
 func (e *evaluation) checkFlags(c *cobra.Command, runs []string) error {
 	given := c.Flags().Changed
 	if len(runs) > 0 {
-		for _, name := range []string{"run", "index", "codec", "depth", "prune", "neighbors", "budget", "margin-share", "rank-depth", "workers"} {
+		for _, name := range []string{"run", "embeddings", "index", "codec", "depth", "prune", "neighbors", "budget", "margin-share", "rank-depth", "workers"} {
 			if given(name) {
 				return usage(fmt.Errorf("--%s does not go with given runs, which are only measured", name), "")
 			}
@@ -114,8 +122,12 @@ func (e *evaluation) checkFlags(c *cobra.Command, runs []string) error {
 		return nil
 	}
 	switch {
-	case e.collection == "":
-		return usage(errors.New("nothing to measure"), "give --collection PATH, or --qrels FILE and run files")
+	case e.collection == "" && e.embeddings == "":
+		return usage(errors.New("nothing to measure"), "give --collection PATH or --embeddings FOLDER, or --qrels FILE and run files")
+	case e.collection != "" && e.embeddings != "":
+		return usage(errors.New("--collection and --embeddings both give documents and queries"), "")
+	case e.split != "" && e.embeddings != "":
+		return usage(errors.New("--split goes with --collection, not with --embeddings"), "")
 	case e.qrels != "":
 		return usage(errors.New("--qrels is for given runs; a collection has its own judgements"), "")
 	case e.index != "" && len(e.codecs) > 0:
@@ -125,7 +137,7 @@ func (e *evaluation) checkFlags(c *cobra.Command, runs []string) error {
 	case given("run") && (e.run == "" || os.IsPathSeparator(e.run[len(e.run)-1])):
 		return usage(fmt.Errorf("--run %q: want the name of a file", e.run), "")
 	}
-	return firstTwice("--codec", e.codecs)
+	return errors.Join(e.checkEncoding(c, e.embeddings), firstTwice("--codec", e.codecs))
 }
 
 // firstTwice refuses a list that names something twice.
@@ -263,6 +275,57 @@ func (e *evaluation) compareSearches(ctx context.Context, options sweep.Options)
 	if d := searchOptions.Search.Depth; d > 0 && d < e.depth {
 		e.note(e.stderr, "--rank-depth %d is less than the results asked for, so %d are scored; see --depth", d, e.depth)
 	}
+	collect := e.texts
+	if e.embeddings != "" {
+		collect = e.embedded
+	}
+	m, err := collect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	systems := sweep.Standard(m.retrievers[0], m.bm25, pruners, searchOptions)
+	if len(m.codecs) > 1 {
+		systems[0].Name += " " + m.codecs[0]
+		for i, r := range m.retrievers[1:] {
+			systems = append(systems, sweep.Unpruned("unpruned "+m.codecs[i+1], r))
+		}
+	}
+	var systemNames []string
+	for _, s := range systems {
+		systemNames = append(systemNames, s.Name)
+	}
+	if err := e.checkGateName(systemNames); err != nil {
+		return nil, err
+	}
+	bar := e.progress(e.stderr, "measuring", "queries", int64(len(m.queries)))
+	options.Progress = func(int, int) { bar.add(1) }
+	report, err := sweep.Run(ctx, systems, m.queries, m.qrels, options)
+	bar.done()
+	if err != nil {
+		return nil, err
+	}
+	report.Collection, report.Documents = m.name, m.documents
+	info, err := m.retrievers[0].Snapshot().Inspect()
+	if err != nil {
+		return nil, err
+	}
+	report.Index = &sweep.IndexSize{Bytes: info.Bytes, BytesPerToken: info.BytesPerToken, Vectors: info.Vectors}
+	return report, nil
+}
+
+// material is what there is to search and to measure with.
+type material struct {
+	name       string
+	documents  int
+	queries    []sweep.Query // judged
+	qrels      eval.Qrels
+	retrievers []*retriever.Retriever
+	codecs     []string    // of the retrievers
+	bm25       *sweep.BM25 // nil without texts
+}
+
+// texts are the documents and queries of --collection.
+func (e *evaluation) texts(ctx context.Context) (*material, error) {
 	collection, err := e.open()
 	if err != nil {
 		return nil, err
@@ -278,46 +341,15 @@ func (e *evaluation) compareSearches(ctx context.Context, options sweep.Options)
 	if err != nil {
 		return nil, err
 	}
-	retrievers, names, err := e.retrievers(ctx, documents)
-	if err != nil {
+	m := &material{name: collection.Name, documents: len(documents), qrels: collection.Qrels}
+	for _, query := range judged {
+		m.queries = append(m.queries, sweep.Query{ID: query.ID, Text: query.Text})
+	}
+	if m.retrievers, m.codecs, err = e.retrievers(ctx, documents); err != nil {
 		return nil, err
 	}
-	bm25, err := e.bm25(ctx, documents, retrievers[0])
-	if err != nil {
-		return nil, err
-	}
-	systems := sweep.Standard(retrievers[0], bm25, pruners, searchOptions)
-	if len(names) > 1 {
-		systems[0].Name += " " + names[0]
-		for i, r := range retrievers[1:] {
-			systems = append(systems, sweep.Unpruned("unpruned "+names[i+1], r))
-		}
-	}
-	var systemNames []string
-	for _, s := range systems {
-		systemNames = append(systemNames, s.Name)
-	}
-	if err := e.checkGateName(systemNames); err != nil {
-		return nil, err
-	}
-	queries := make([]sweep.Query, len(judged))
-	for i, query := range judged {
-		queries[i] = sweep.Query{ID: query.ID, Text: query.Text}
-	}
-	bar := e.progress(e.stderr, "measuring", "queries", int64(len(judged)))
-	options.Progress = func(int, int) { bar.add(1) }
-	report, err := sweep.Run(ctx, systems, queries, collection.Qrels, options)
-	bar.done()
-	if err != nil {
-		return nil, err
-	}
-	report.Collection, report.Documents = collection.Name, len(documents)
-	info, err := retrievers[0].Snapshot().Inspect()
-	if err != nil {
-		return nil, err
-	}
-	report.Index = &sweep.IndexSize{Bytes: info.Bytes, BytesPerToken: info.BytesPerToken, Vectors: info.Vectors}
-	return report, nil
+	m.bm25, err = e.bm25(ctx, documents, m.retrievers[0])
+	return m, err
 }
 
 // allDocuments reads the documents of a collection, once for all systems.
@@ -341,14 +373,36 @@ func (e *evaluation) retrievers(ctx context.Context, documents []retriever.Docum
 			return nil, nil, err
 		}
 		e.cleanup = append(e.cleanup, r.Close)
-		if err := sweep.CheckIndex(r.Snapshot(), documents); err != nil {
-			if errors.Is(err, sweep.ErrOtherIndex) {
-				err = withHint(err, "leave out --index to have one built")
-			}
-			return nil, nil, indexError(e.index, fmt.Errorf("--index %s: %w", e.index, err))
-		}
-		return []*retriever.Retriever{r}, []string{""}, nil
+		return []*retriever.Retriever{r}, []string{""}, e.checkIndex(sweep.CheckIndex(r.Snapshot(), documents))
 	}
+	bars := e.stages(e.stderr)
+	defer bars.done()
+	model, err := openModel(e.config, bars.count)
+	if err != nil {
+		return nil, nil, err
+	}
+	var enc encoder.Encoder // for all indexes but one of the default encoder
+	if model != nil {
+		enc = model
+	}
+	return e.buildEach(func(dir string, options retriever.BuildOptions) (*retriever.Retriever, error) {
+		options.Encoder, options.Progress = enc, bars.report
+		err := retriever.Build(ctx, dir, retriever.Documents(documents...), options)
+		bars.done()
+		if err != nil {
+			return nil, err
+		}
+		r, err := openBuilt(dir, enc)
+		if err == nil && model != nil {
+			enc = r.Encoder() // which has learnt what the others need
+		}
+		return r, err
+	})
+}
+
+// buildEach builds an index with each codec in a folder that is removed in the
+// end.
+func (e *evaluation) buildEach(build func(dir string, options retriever.BuildOptions) (*retriever.Retriever, error)) ([]*retriever.Retriever, []string, error) {
 	codecs := e.codecs
 	if len(codecs) == 0 {
 		codecs = []string{e.config.Codec.Kind}
@@ -361,16 +415,6 @@ func (e *evaluation) retrievers(ctx context.Context, documents []retriever.Docum
 	defer func() {
 		e.cleanup = append(e.cleanup, func() error { return os.RemoveAll(temporary) })
 	}()
-	bars := e.stages(e.stderr)
-	defer bars.done()
-	model, err := openModel(e.config, bars.count)
-	if err != nil {
-		return nil, nil, err
-	}
-	var enc encoder.Encoder // for all indexes but one of the default encoder
-	if model != nil {
-		enc = model
-	}
 	var retrievers []*retriever.Retriever
 	for i, name := range codecs {
 		config := e.config
@@ -380,19 +424,9 @@ func (e *evaluation) retrievers(ctx context.Context, documents []retriever.Docum
 		if err != nil {
 			return nil, nil, usage(err, "")
 		}
-		options.Encoder, options.Progress = enc, bars.report
-		target := filepath.Join(temporary, fmt.Sprint(i))
-		err = retriever.Build(ctx, target, retriever.Documents(documents...), options)
-		bars.done()
+		r, err := build(filepath.Join(temporary, fmt.Sprint(i)), options)
 		if err != nil {
 			return nil, nil, err
-		}
-		r, err := openBuilt(target, enc)
-		if err != nil {
-			return nil, nil, err
-		}
-		if model != nil {
-			enc = r.Encoder() // which has learnt what the others need
 		}
 		e.cleanup = append(e.cleanup, r.Close)
 		retrievers = append(retrievers, r)

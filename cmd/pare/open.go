@@ -50,6 +50,9 @@ func openRetriever(dir string, config configs.Config) (*retriever.Retriever, err
 	var options retriever.OpenOptions
 	options.Model.Dir = modelDir(config)
 	r, err := retriever.OpenWith(dir, options)
+	if errors.Is(err, retriever.ErrNoEncoder) {
+		err = withHint(retriever.ErrNoEncoder, "it was made of vectors and is asked with vectors: --embeddings FOLDER")
+	}
 	return r, indexError(dir, err)
 }
 

@@ -23,6 +23,7 @@ import (
 type search struct {
 	*app
 	index, run     string
+	embeddings     string
 	explain, stats bool
 	snippet        int
 	format         *formatFlag
@@ -42,6 +43,10 @@ func (a *app) searchCommand() *cobra.Command {
 		Long: `Search an index for a query, or for those of stdin when the query is "-": one per
 line, named by its number or, in lines "id<TAB>text", by the id.
 
+With --embeddings the queries are token vectors that another program made, in the files
+queries.npy, queries_lens.npy and query_ids.txt of a folder: QUERY is the id of one of
+them, and "-" stands for all.
+
 --prune says which query tokens look for candidates; all tokens score what they find:
   all                 every token looks
   icf:4  idf:4        the 4 rarest, by collection or document frequency
@@ -52,7 +57,8 @@ line, named by its number or, in lines "id<TAB>text", by the id.
   icf:4+scorekept     and only these 4 score; also +dropunseen, +seed=N`,
 		Example: `  pare search --index cranfield.idx "heat transfer at high speed"
   pare search --index cranfield.idx -k 3 --prune icf:2 --explain "heat transfer at high speed"
-  pare search --index cranfield.idx -k 100 --snippet 0 --format tsv --run icf4.trec.gz - < queries.tsv`,
+  pare search --index cranfield.idx -k 100 --snippet 0 --format tsv --run icf4.trec.gz - < queries.tsv
+  pare search --index vectors.idx --embeddings vectors --format tsv -`,
 		Args: oneQuery,
 	}
 	addIndex(c, &s.index)
@@ -66,6 +72,8 @@ line, named by its number or, in lines "id<TAB>text", by the id.
 	configs.Flag(flags, "search.depth", "rank-depth", "")
 	configs.Flag(flags, "encoder.kind", "encoder", "")
 	flags.Lookup("encoder").Usage = "the `folder` of the model that the index was made with, where it is not where it was"
+	flags.StringVar(&s.embeddings, "embeddings", "", "ask the encoded queries in this `folder`")
+	cobra.CheckErr(c.MarkFlagDirname("embeddings"))
 	flags.BoolVar(&s.explain, "explain", false, "tell what each query token was used for and what it matched")
 	flags.BoolVar(&s.stats, "stats", false, "tell on stderr how much work the search was")
 	flags.IntVar(&s.snippet, "snippet", 100, "width in bytes of the text shown for a hit; 0 for none")
@@ -85,28 +93,58 @@ line, named by its number or, in lines "id<TAB>text", by the id.
 			return usage(fmt.Errorf("flag --snippet: want at least 0, got %d", s.snippet), "")
 		case s.explain && s.format.value == "tsv":
 			return usage(errors.New("--explain does not go with --format tsv"), "take --format json")
+		case s.explain && s.embeddings != "":
+			return usage(errors.New("--explain does not go with --embeddings: vectors have no words"), "")
+		}
+		if err := s.checkEncoding(c, s.embeddings); err != nil {
+			return err
 		}
 		s.options.Search.Times = s.stats
 		s.stdout, s.stderr = c.OutOrStdout(), c.ErrOrStderr()
 
 		queries := func(yield func(query, error) bool) { yield(query{"1", args[0]}, nil) }
-		if args[0] == "-" {
+		switch {
+		case s.embeddings != "":
+			return s.allVectors(c.Context(), args[0])
+		case args[0] == "-":
 			a.noteTyping(c, "queries")
 			queries = readQueries(c.InOrStdin())
-		} else if strings.TrimSpace(args[0]) == "" {
+		case strings.TrimSpace(args[0]) == "":
 			return noWords(args[0])
+		}
+		if s.retriever, err = openRetriever(s.index, s.config); err != nil {
+			return err
 		}
 		return s.all(c.Context(), queries, args[0] == "-")
 	}
 	return c
 }
 
-// all answers all queries. When there are several, those without words are
-// left out with a note.
-func (s *search) all(ctx context.Context, queries iter.Seq2[query, error], several bool) (err error) {
-	if s.retriever, err = openRetriever(s.index, s.config); err != nil {
+// allVectors answers the encoded query with an id, or all for "-".
+func (s *search) allVectors(ctx context.Context, id string) error {
+	_, encoded, err := readQueryVectors(s.embeddings)
+	if err != nil {
 		return err
 	}
+	if s.retriever, err = openWithQueries(s.index, encoded); err != nil {
+		return err
+	}
+	ids := []string{id}
+	if id == "-" {
+		ids = encoded.IDs
+	}
+	return s.all(ctx, func(yield func(query, error) bool) {
+		for _, id := range ids {
+			if !yield(query{id, id}, nil) {
+				return
+			}
+		}
+	}, id == "-")
+}
+
+// all answers all queries and closes the retriever. When there are several
+// queries, those without words are left out with a note.
+func (s *search) all(ctx context.Context, queries iter.Seq2[query, error], several bool) (err error) {
 	defer func() { err = errors.Join(err, s.retriever.Close()) }()
 	if err := s.begin(); err != nil {
 		return err
@@ -126,9 +164,9 @@ func (s *search) all(ctx context.Context, queries iter.Seq2[query, error], sever
 		case err != nil:
 			return indexError(s.index, err)
 		case found.Stats.Rows == 0 && !several:
-			return noWords(q.text)
+			return s.nothing(q)
 		case found.Stats.Rows == 0:
-			s.note(s.stderr, "query %s is skipped: %v", q.id, noWords(q.text))
+			s.note(s.stderr, "query %s is skipped: %v", q.id, s.nothing(q))
 			continue
 		}
 		answer, err := s.answer(ctx, q, found)
@@ -155,6 +193,14 @@ func (s *search) all(ctx context.Context, queries iter.Seq2[query, error], sever
 		return nil
 	}
 	return dataset.WriteRunFile(s.run, run)
+}
+
+// nothing is the error of a query that there is nothing to look for in.
+func (s *search) nothing(q query) error {
+	if s.embeddings != "" {
+		return usage(fmt.Errorf("the query %s has no vectors", q.id), "")
+	}
+	return noWords(q.text)
 }
 
 // tag names a run by a hash of all settings that its results depend on.
@@ -277,6 +323,11 @@ func (s *search) hit(ctx context.Context, q query, found index.Hit) (hit, error)
 	described := hit{ID: found.ID, Score: found.Score}
 	if s.snippet == 0 && !s.explain {
 		return described, nil
+	}
+	if s.embeddings != "" {
+		text, err := s.retriever.Text(found.ID)
+		described.Snippet = retriever.Snippet(printable(text), nil, s.snippet, "", "")
+		return described, err
 	}
 	explanation, err := s.retriever.Explain(ctx, q.text, found.ID, s.options)
 	if err != nil {

@@ -32,8 +32,27 @@ func CheckIndex(snapshot *index.Snapshot, documents []retriever.Document) error 
 			return fmt.Errorf("%w: its document %q has another text", ErrOtherIndex, document.ID)
 		}
 	}
-	if n := snapshot.LiveDocuments(); n != len(documents) {
-		return fmt.Errorf("%w: it has %d documents, the collection %d", ErrOtherIndex, n, len(documents))
+	return checkCount(snapshot, len(documents))
+}
+
+// CheckIDs fails unless the index holds just the documents with these ids. Its
+// errors are those of CheckIndex.
+func CheckIDs(snapshot *index.Snapshot, ids []string) error {
+	for _, id := range ids {
+		_, found, err := snapshot.Lookup(id)
+		if err != nil {
+			return err
+		}
+		if !found {
+			return fmt.Errorf("%w: it has no document %q", ErrOtherIndex, id)
+		}
+	}
+	return checkCount(snapshot, len(ids))
+}
+
+func checkCount(snapshot *index.Snapshot, documents int) error {
+	if n := snapshot.LiveDocuments(); n != documents {
+		return fmt.Errorf("%w: it has %d documents, the collection %d", ErrOtherIndex, n, documents)
 	}
 	return nil
 }
