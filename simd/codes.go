@@ -13,11 +13,11 @@ import (
 // the document at a coarser level:
 //
 //	plane 0   tokens x dim/8 bytes   highest bit of the code
-//	plane 1   tokens x dim/8 bytes   second bit              (2 and 4 bits)
-//	plane 2-3 tokens x dim/4 bytes   the lower two bits      (4 bits)
+//	plane 1   tokens x dim/8 bytes   second bit     (2 and 4 bits)
+//	plane 2   tokens x dim/8 bytes   third bit      (4 bits)
+//	plane 3   tokens x dim/8 bytes   lowest bit     (4 bits)
 //
-// Dimension d is bit d%8 of byte d/8 of its token in planes 0 and 1, and bits
-// 2*(d%4) and 2*(d%4)+1 of byte d/4 in planes 2-3.
+// Dimension d is bit d%8 of byte d/8 of its token.
 
 // PlaneBytes returns the size of the planes of so many tokens.
 func PlaneBytes(tokens, dim, codeBits int) int { return tokens * (dim / 8) * codeBits }
@@ -25,27 +25,33 @@ func PlaneBytes(tokens, dim, codeBits int) int { return tokens * (dim / 8) * cod
 // SetCode stores the code of one dimension of one token. The planes must have
 // been zero there.
 func SetCode(planes []byte, tokens, dim, codeBits, token, d int, code uint8) {
-	width := dim / 8
-	at := token*width + d/8
-	for p := range min(codeBits, 2) {
-		planes[p*tokens*width+at] |= code >> (codeBits - 1 - p) & 1 << (d % 8)
-	}
-	if codeBits == 4 {
-		planes[2*tokens*width+token*2*width+d/4] |= code & 3 << (2 * (d % 4))
+	at, size := token*(dim/8)+d/8, PlaneBytes(tokens, dim, 1)
+	for p := range codeBits {
+		planes[p*size+at] |= code >> (codeBits - 1 - p) & 1 << (d % 8)
 	}
 }
 
 // Code returns what SetCode stored.
 func Code(planes []byte, tokens, dim, codeBits, token, d int) (code uint8) {
-	width := dim / 8
-	at := token*width + d/8
-	for p := range min(codeBits, 2) {
-		code = code<<1 | planes[p*tokens*width+at]>>(d%8)&1
-	}
-	if codeBits == 4 {
-		code = code<<2 | planes[2*tokens*width+token*2*width+d/4]>>(2*(d%4))&3
+	at, size := token*(dim/8)+d/8, PlaneBytes(tokens, dim, 1)
+	for p := range codeBits {
+		code = code<<1 | planes[p*size+at]>>(d%8)&1
 	}
 	return code
+}
+
+// CodedTokens are the tokens of a document, of which CodeQuery.Maxima needs
+// more than their codes.
+type CodedTokens struct {
+	Planes []byte // codes, as laid out above
+
+	Cells       []uint32 // the cell of each token; past the table it is a cell of zeros
+	Factors     []byte   // of each token, as a number of FactorTable
+	FactorTable *[256]float32
+
+	// Next, which may be empty, is memory that will be needed soon, as a rule
+	// the planes of the next document.
+	Next []byte
 }
 
 // CodeQuery is a selection of a query's rows packed for dot products with the
@@ -67,9 +73,10 @@ type CodeQuery struct {
 	index  []byte       // the codes of a document, byte i of all tokens together
 	sums   []int64
 
-	// The results of some tokens, for Maxima.
-	dots []int32
-	best []float32
+	// The results of some tokens and the steps of the rows, for Maxima.
+	dots  []int32
+	scale []float32 // of each row, times the weights' scale
+	steps []float32 // the same over the unit of a CellRows
 
 	// At other levels.
 	tiles   int8Tiles
@@ -81,9 +88,14 @@ type CodeQuery struct {
 
 // Reset packs the given rows of q for a table of 2, 4 or 16 weights, the
 // number of codes of 1, 2 or 4 bits; nil rows means all. Every row must lie in
-// 0..q.Rows-1.
-func (p *CodeQuery) Reset(q *Query, rows []int, weights []int8) {
+// 0..q.Rows-1. A code stands for weightScale times its weight.
+func (p *CodeQuery) Reset(q *Query, rows []int, weights []int8, weightScale float32) {
 	p.dim, p.rows = q.Dim, selected(q.Rows, rows)
+	p.scale = grow(p.scale, p.rows)
+	for j := range p.scale {
+		_, scale := q.Codes(rowOf(rows, j))
+		p.scale[j] = scale * weightScale
+	}
 	p.bits = bits.Len(uint(len(weights))) - 1
 	p.level = current
 	if p.level == levelGo {
@@ -169,29 +181,39 @@ func (p *CodeQuery) Dots(dst []int32, planes []byte, tokens int) {
 }
 
 // Maxima raises best[j] to the largest similarity of packed row j with one of
-// the tokens, whose codes planes holds. scales has Stride values, lines that
-// many for each line of the tokens; those past Rows must be finite.
-func (p *CodeQuery) Maxima(best []float32, planes []byte, tokens []Token, scales, lines []float32) {
-	stride := p.Stride()
-	if len(tokens) == 0 || p.rows == 0 {
+// the tokens. The packed rows must be the first ones of those that cells was
+// made with. For the dot product I of row and weights, cell c and factor F, it
+// is
+//
+//	Unit * (F * (value of c + ((row scale * weightScale / Unit) * ResidualScale[c]) * I))
+//
+// where every operation is rounded to float32, so that the result is the same
+// on every machine.
+func (p *CodeQuery) Maxima(best []float32, doc CodedTokens, cells *CellRows) {
+	tokens, stride := len(doc.Cells), p.Stride()
+	if tokens == 0 || p.rows == 0 {
 		return
 	}
-	checkLines(tokens, scales, lines, stride)
-	planes = planes[:PlaneBytes(len(tokens), p.dim, p.bits)]
-	if p.level == levelGo {
-		p.dots = grow(p.dots, len(tokens)*stride)
-		p.dotsByTable(p.dots, planes, len(tokens))
-		plainMaxima(best[:p.rows], p.dots, stride, tokens, scales, lines)
-		return
+	best = best[:p.rows]
+	factors := doc.Factors[:tokens]
+	p.dots = grow(p.dots, tokens*stride)
+	p.Dots(p.dots, doc.Planes, tokens)
+	p.steps = grow(p.steps, p.rows)
+	for j, s := range p.scale {
+		p.steps[j] = s / cells.unit
 	}
-	p.best = grow(p.best, stride)
-	copy(p.best, best[:p.rows])
-	p.eachPart(planes, len(tokens), func(t, n int) {
-		p.dots = grow(p.dots, n*stride)
-		p.tiles.dots(p.dots, p.decoded, p.wide, n)
-		p.tiles.maxima(p.best, p.dots, tokens[t:t+n], scales, lines)
-	})
-	copy(best, p.best[:p.rows])
+	for t, cell := range doc.Cells {
+		at := min(int(cell), cells.table.Cells)
+		values, residual := cells.values[at*cells.stride:][:p.rows], cells.table.ResidualScale[at]
+		factor, dots := doc.FactorTable[factors[t]], p.dots[t*stride:]
+		for j, b := range best {
+			// The conversions keep the compiler from fusing operations, which
+			// would round differently on some machines.
+			step := float32(p.steps[j] * residual)
+			v := factor * float32(float32(values[j])+float32(step*float32(dots[j])))
+			best[j] = larger(float32(cells.unit*v), b)
+		}
+	}
 }
 
 // dotsByTile decodes and multiplies some tokens at a time.
@@ -210,6 +232,7 @@ func (p *CodeQuery) eachPart(planes []byte, tokens int, use func(t, n int)) {
 		planes = p.pad(planes, tokens)
 	}
 	size := tokens * dim / 8 // of plane 0
+	var lower []byte
 	step := p.tiles.vectorsPerCall(tokens)
 	p.decoded = grow(p.decoded, step*dim)
 	if p.tiles.form == formWords {
@@ -223,7 +246,13 @@ func (p *CodeQuery) eachPart(planes []byte, tokens int, use func(t, n int)) {
 			plane1 = &planes[size+at]
 		}
 		if p.bits == 4 {
-			plane2 = &planes[2*size+2*at]
+			lower = grow(lower, 2*n*dim/8)
+			for i := range n * dim / 8 {
+				a, b := planes[2*size+at+i], planes[3*size+at+i]
+				lower[2*i] = byte(every2[a&15]<<1 | every2[b&15])
+				lower[2*i+1] = byte(every2[a>>4]<<1 | every2[b>>4])
+			}
+			plane2 = &lower[0]
 		}
 		decode(p.level, p.bits, &p.decoded[0], plane0, plane1, plane2, n*dim/dimBlock, &p.weights)
 		if p.tiles.form == formWords {
@@ -237,18 +266,9 @@ func (p *CodeQuery) eachPart(planes []byte, tokens int, use func(t, n int)) {
 func (p *CodeQuery) pad(planes []byte, tokens int) []byte {
 	p.planes = grow(p.planes, PlaneBytes(tokens, p.tiles.dim, p.bits))
 	out := p.planes
-	for plane := 0; plane < p.bits; plane++ {
-		from, to := p.dim/8, p.tiles.dim/8
-		if plane == 2 { // planes 2 and 3 lie together
-			from, to = 2*from, 2*to
-		}
-		for range tokens {
-			copy(out[:to], planes[:from])
-			out, planes = out[to:], planes[from:]
-		}
-		if plane == 2 {
-			break
-		}
+	for range p.bits * tokens {
+		copy(out[:p.tiles.dim/8], planes[:p.dim/8])
+		out, planes = out[p.tiles.dim/8:], planes[p.dim/8:]
 	}
 	return p.planes
 }
@@ -315,13 +335,12 @@ func gatherCodes(dst, planes []byte, tokens, dim, codeBits int) {
 		}
 	case 4:
 		plane1 := planes[tokens*width : 2*tokens*width]
-		plane23 := planes[2*tokens*width : 4*tokens*width]
+		plane2, plane3 := planes[2*tokens*width:3*tokens*width], planes[3*tokens*width:4*tokens*width]
 		for t := range tokens {
-			fine, rest := plane1[t*width:(t+1)*width], plane23[t*2*width:(t+1)*2*width]
-			for i, b := range plane0[t*width : (t+1)*width] {
+			for i := t * width; i < (t+1)*width; i++ {
 				for k := range 4 {
-					low := rest[2*i+k/2] >> (k % 2 * 4) & 15
-					dst[(4*i+k)*tokens+t] = every4[b>>(2*k)&3]<<3 | every4[fine[i]>>(2*k)&3]<<2 | low>>2<<4 | low&3
+					dst[(4*(i-t*width)+k)*tokens+t] = every4[plane0[i]>>(2*k)&3]<<3 | every4[plane1[i]>>(2*k)&3]<<2 |
+						every4[plane2[i]>>(2*k)&3]<<1 | every4[plane3[i]>>(2*k)&3]
 				}
 			}
 		}

@@ -35,7 +35,7 @@ func ExampleCodeQuery() {
 	simd.SetCode(planes, 1, 8, 2, 0, 1, 1) // dimension 1: weight -10
 
 	var q simd.CodeQuery
-	q.Reset(simd.PackQuery(query), nil, weights)
+	q.Reset(simd.PackQuery(query), nil, weights, 1)
 	dots := make([]int32, q.Stride())
 	q.Dots(dots, planes, 1)
 	fmt.Println(dots[0] == 127*30+127*10)

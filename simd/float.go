@@ -1,7 +1,5 @@
 package simd
 
-import "slices"
-
 // FloatQuery is a selection of rows packed for dot products with float32
 // vectors. The zero value is ready for Reset. Dots and Maxima only read the
 // value, so several goroutines may call them at once.
@@ -74,8 +72,9 @@ func (p *FloatQuery) Dots(dst []float32, m Matrix) {
 }
 
 // Maxima raises best[j] to the largest dot product of packed row j with a
-// vector of m.
-func (p *FloatQuery) Maxima(best []float32, m Matrix) {
+// vector of m. next, which may be empty, is memory that will be needed soon, as
+// a rule the values of the next document.
+func (p *FloatQuery) Maxima(best []float32, m Matrix, next []float32) {
 	if p.level == levelGo {
 		for t := range m.Rows {
 			for j := range best {
@@ -94,44 +93,6 @@ func (p *FloatQuery) Maxima(best []float32, m Matrix) {
 			n := min(step, m.Rows-t)
 			part := m.Data[t*p.dim : (t+n)*p.dim]
 			floatMaxima(p.level, block, &lanes[0], &p.data[first*p.dim], &part[0], n, p.dim)
-		}
-		copy(rows, lanes[:])
-	}
-}
-
-// MaximaOf raises best[j] to the largest of the given vectors' values
-//
-//	weights[t] * dots[t*Stride+j]
-//
-// where dots are as Dots wrote them, with a weight for each vector. It panics
-// for a vector t that they do not have.
-func (p *FloatQuery) MaximaOf(best, dots, weights []float32, vectors []uint32) {
-	if len(vectors) == 0 || p.rows == 0 {
-		return
-	}
-	stride := p.Stride()
-	if n := min(len(dots)/stride, len(weights)); int(slices.Max(vectors)) >= n {
-		panic("simd: a vector without dot products")
-	}
-	best = best[:p.rows]
-	if p.level == levelGo {
-		for _, t := range vectors {
-			w := weights[t]
-			for j, x := range dots[int(t)*stride:][:p.rows] {
-				best[j] = larger(w*x, best[j])
-			}
-		}
-		return
-	}
-	var lanes [largestBlock]float32
-	for first := 0; first < p.rows; first += largestBlock {
-		rows := best[first:min(first+largestBlock, p.rows)]
-		copy(lanes[:], rows)
-		block := blockOf(p.rows - first)
-		step := callWork / block
-		for t := 0; t < len(vectors); t += step {
-			part := vectors[t:min(t+step, len(vectors))]
-			maximaOf(block, &lanes[0], &dots[first], stride, &weights[0], &part[0], len(part))
 		}
 		copy(rows, lanes[:])
 	}

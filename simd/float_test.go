@@ -78,7 +78,7 @@ func checkFloats(t *testing.T, query, vectors Matrix) {
 	intact(t)
 	best, intact := guarded[float32](query.Rows)
 	Reset(best)
-	all.Maxima(best, vectors)
+	all.Maxima(best, vectors, vectors.Data)
 	intact(t)
 
 	name := fmt.Sprintf("%d rows, %d vectors of %d dimensions", query.Rows, vectors.Rows, query.Dim)
@@ -152,64 +152,6 @@ func FuzzFloatQuery(f *testing.F) {
 			undo := setLevel(l)
 			checkFloats(t, query, docs)
 			undo()
-		}
-	})
-}
-
-// TestMaximaOf compares the maxima of some of a table's dot products with a
-// plain loop, the dot products and weights lying amid values that would win.
-func TestMaximaOf(t *testing.T) {
-	levels(t, func(t *testing.T) {
-		rng := rand.New(rand.NewPCG(21, 22))
-		for _, rows := range []int{0, 1, 7, 8, 9, 16, 17, 32, 33, 40, 64, 70} {
-			const dim, table = 8, 19
-			var q FloatQuery
-			q.Reset(randomMatrix(rng, rows, dim), nil)
-			dots, dotsIntact := guarded[float32](table * q.Stride())
-			q.Dots(dots, randomMatrix(rng, table, dim))
-			weights, weightsIntact := guarded[float32](table)
-			for i := range weights {
-				weights[i] = 2 * rng.Float32()
-			}
-			for _, n := range []int{0, 1, 2, 5, 100} {
-				vectors := make([]uint32, n)
-				for i := range vectors {
-					vectors[i] = uint32(rng.IntN(table))
-				}
-				best, intact := guarded[float32](rows)
-				Reset(best)
-				want := slices.Clone(best)
-				for _, v := range vectors {
-					for j := range want {
-						want[j] = max(want[j], weights[v]*dots[int(v)*q.Stride()+j])
-					}
-				}
-				q.MaximaOf(best, dots, weights, vectors)
-				if !slices.Equal(best, want) {
-					t.Fatalf("%d rows, vectors %v: %v, want %v", rows, vectors, best, want)
-				}
-				intact(t)
-				dotsIntact(t)
-				weightsIntact(t)
-			}
-		}
-	})
-}
-
-func TestMaximaOfRefuses(t *testing.T) {
-	levels(t, func(t *testing.T) {
-		var q FloatQuery
-		q.Reset(NewMatrix(3, 8), nil)
-		dots := make([]float32, 4*q.Stride())
-		for _, vector := range []uint32{4, 1 << 31, 1<<32 - 1} {
-			func() {
-				defer func() {
-					if recover() == nil {
-						t.Errorf("vector %d of 4 was accepted", vector)
-					}
-				}()
-				q.MaximaOf(make([]float32, 3), dots, make([]float32, 4), []uint32{0, vector, 1})
-			}()
 		}
 	})
 }

@@ -47,15 +47,12 @@ func TestNothingPastTheEndIsRead(t *testing.T) {
 
 					for _, codeBits := range []int{1, 2, 4} {
 						var codes CodeQuery
-						codes.Reset(q, nil, make([]int8, 1<<codeBits))
+						codes.Reset(q, nil, make([]int8, 1<<codeBits), 1)
 						codes.Dots(dots, beforeGuard(t, PlaneBytes(tokens, dim, codeBits)), tokens)
 					}
 
 					var floats FloatQuery
 					floats.Reset(q.Float(), nil)
-					table, weights := floatsBeforeGuard(t, tokens*strideOf(rows)), floatsBeforeGuard(t, tokens)
-					floats.MaximaOf(make([]float32, rows), table, weights, []uint32{0, uint32(tokens - 1)})
-
 					doc := Matrix{Rows: tokens, Dim: dim, Data: floatsBeforeGuard(t, tokens*dim)}
 					q.MaxSim(doc, make([]float32, rows))
 				}

@@ -13,11 +13,7 @@ type Int8Query struct {
 	vectors []byte
 	wide    []int16
 
-	// The results of some tokens, for Maxima.
-	dots   []int32
-	best   []float32
-	tokens []Token
-	zeros  []float32
+	dots []int32 // of some tokens, for Maxima
 }
 
 // int8Block is how many dimensions a lane can add up: 64*127*128 < 2^20.
@@ -84,34 +80,21 @@ func (p *Int8Query) Dots(dst []int32, codes []byte) {
 //
 //	factors[t] * (scales[j] * I)
 //
-// scales has Stride values.
-func (p *Int8Query) Maxima(best []float32, codes []byte, factors, scales []float32) {
-	stride := p.Stride()
+// scales has Stride values. next, which may be empty, is memory that will be
+// needed soon, as a rule the codes of the next document.
+func (p *Int8Query) Maxima(best []float32, codes []byte, factors, scales []float32, next []byte) {
 	if len(factors) == 0 || p.rows == 0 {
 		return
 	}
-	codes = codes[:len(factors)*p.dim]
-	p.tokens = grow(p.tokens, len(factors))
-	for t, f := range factors {
-		p.tokens[t] = Token{Scale: 1, Factor: f}
+	best = best[:p.rows]
+	stride := p.Stride()
+	p.dots = grow(p.dots, len(factors)*stride)
+	p.Dots(p.dots, codes[:len(factors)*p.dim])
+	for t, factor := range factors {
+		for j, b := range best {
+			best[j] = larger(factor*float32(scales[j]*float32(p.dots[t*stride+j])), b)
+		}
 	}
-	p.zeros = grow(p.zeros, stride)
-	clear(p.zeros)
-	checkLines(nil, scales, p.zeros, stride)
-	if p.level == levelGo {
-		p.dots = grow(p.dots, len(factors)*stride)
-		p.dotsByWord(p.dots, codes, len(factors))
-		plainMaxima(best[:p.rows], p.dots, stride, p.tokens, scales, p.zeros)
-		return
-	}
-	p.best = grow(p.best, stride)
-	copy(p.best, best[:p.rows])
-	p.eachPart(codes, len(factors), func(t, n int) {
-		p.dots = grow(p.dots, n*stride)
-		p.tiles.dots(p.dots, p.vectors, p.wide, n)
-		p.tiles.maxima(p.best, p.dots, p.tokens[t:t+n], scales, p.zeros)
-	})
-	copy(best, p.best[:p.rows])
 }
 
 // dotsByTile prepares and multiplies some tokens at a time.

@@ -159,7 +159,7 @@ func TestCodeQueryDots(t *testing.T) {
 						q := randomQuery(rng, sel.query, dim)
 						planes, intact := guarded[byte](PlaneBytes(tokens, dim, codeBits))
 						codes := randomPlanes(rng, tokens, dim, codeBits, planes)
-						packed.Reset(q, sel.rows, weights)
+						packed.Reset(q, sel.rows, weights, 1)
 						checkCodes(t, q, sel.rows, weights, &packed, planes, codes,
 							fmt.Sprint(codeBits, " bits ", dim, " ", sel.name, " ", tokens))
 						intact(t)
@@ -195,7 +195,7 @@ func TestCodeQueryExtremes(t *testing.T) {
 							codes[1][d] = codes[0][d]
 						}
 						q := flatQuery(4, dim, 1)
-						packed.Reset(q, nil, weights)
+						packed.Reset(q, nil, weights, 1)
 						checkCodes(t, q, nil, weights, &packed, planes, codes, fmt.Sprint(codeBits, dim, limit, fill))
 					}
 				}
@@ -265,7 +265,7 @@ func checkIntegers(t *testing.T, rng *rand.Rand, rows, tokens, dim int) {
 			}
 			planes := make([]byte, PlaneBytes(tokens, dim, codeBits))
 			codes := randomPlanes(rng, tokens, dim, codeBits, planes)
-			packed.Reset(q, nil, weights)
+			packed.Reset(q, nil, weights, 1)
 			checkCodes(t, q, nil, weights, &packed, planes, codes, fmt.Sprintf("%d bits, %s", codeBits, name))
 		}
 	}
@@ -312,7 +312,7 @@ func FuzzIntegers(f *testing.F) {
 			int8s.Reset(q, nil)
 			checkInt8(t, q, nil, &int8s, bytes, l.String())
 			var packed CodeQuery
-			packed.Reset(q, nil, weights)
+			packed.Reset(q, nil, weights, 1)
 			checkCodes(t, q, nil, weights, &packed, planes, codes, l.String())
 			undo()
 		}
@@ -365,7 +365,7 @@ func BenchmarkCodeQueryDots(b *testing.B) {
 				weights[i] = int8(i*8 - 31)
 			}
 			var packed CodeQuery
-			packed.Reset(q, nil, weights)
+			packed.Reset(q, nil, weights, 1)
 			dst := make([]int32, packed.Stride()*tokens)
 			for b.Loop() {
 				packed.Dots(dst, planes, tokens)
@@ -381,7 +381,7 @@ func BenchmarkCodeQueryReset(b *testing.B) {
 		b.Run(fmt.Sprintf("%dbit", codeBits), func(b *testing.B) {
 			var packed CodeQuery
 			for b.Loop() {
-				packed.Reset(q, nil, make([]int8, 1<<codeBits))
+				packed.Reset(q, nil, make([]int8, 1<<codeBits), 1)
 			}
 		})
 	}

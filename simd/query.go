@@ -71,7 +71,7 @@ func Dot(a, b []float32) float32 {
 
 // MaxSim raises best[i] to the largest dot product of query row i with a row
 // of doc. best has length q.Rows and starts at NoMatch for a new document.
-func (q *Query) MaxSim(doc Matrix, best []float32) { q.packed.Maxima(best, doc) }
+func (q *Query) MaxSim(doc Matrix, best []float32) { q.packed.Maxima(best, doc, nil) }
 
 // NoMatch is the value of a row maximum before any document token was seen.
 const NoMatch = -math.MaxFloat32

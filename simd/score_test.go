@@ -9,152 +9,213 @@ import (
 	"testing"
 )
 
-// TestMaxima compares the similarities of tokens with a plain loop over exact
-// dot products: every bit must agree.
-func TestMaxima(t *testing.T) {
+// randomValues returns values of the size of similarities.
+func randomValues(rng *rand.Rand, n int) []float32 {
+	v := make([]float32, n)
+	for i := range v {
+		v[i] = float32(rng.NormFloat64())
+	}
+	return v
+}
+
+// randomTable returns a table of cells, one of them of zeros, and their int8
+// values, at most limit in size.
+func randomTable(rng *rand.Rand, cells, dim, limit int) (*CellTable, []int8) {
+	values := make([]int8, cells*dim)
+	for i := range values {
+		values[i] = int8(rng.IntN(2*limit+1) - limit)
+	}
+	if cells > 3 {
+		clear(values[3*dim : 4*dim])
+	}
+	scale, residual := make([]float32, cells), make([]float32, cells)
+	for c := range scale {
+		scale[c], residual[c] = rng.Float32()/100, rng.Float32()
+	}
+	return NewCellTable(dim, values, scale, residual), values
+}
+
+// maximaCase is what the similarities of a query and a document come from.
+type maximaCase struct {
+	query         *Query
+	table         *CellTable
+	doc           CodedTokens
+	codes         [][]uint8
+	bits          int
+	weights       []int8
+	weightScale   float32
+	start         []float32
+	scanned, used []int // rows
+}
+
+func newMaximaCase(rng *rand.Rand, rows, tokens, dim, codeBits, limit int) *maximaCase {
+	c := &maximaCase{query: randomQuery(rng, rows, dim), bits: codeBits, weightScale: rng.Float32()}
+	c.table, _ = randomTable(rng, 5, dim, 127)
+	c.weights = make([]int8, 1<<codeBits)
+	for i := range c.weights {
+		c.weights[i] = int8(rng.IntN(2*limit+1) - limit)
+	}
+	planes := make([]byte, PlaneBytes(tokens, dim, codeBits))
+	c.codes = randomPlanes(rng, tokens, dim, codeBits, planes)
+	c.doc = CodedTokens{Planes: planes, Factors: make([]byte, tokens), FactorTable: new([256]float32), Next: planes}
+	for range tokens {
+		c.doc.Cells = append(c.doc.Cells, rng.Uint32N(6)) // one past the table
+	}
+	for i := range c.doc.FactorTable {
+		c.doc.FactorTable[i] = rng.Float32() * 2
+	}
+	for i := range c.doc.Factors {
+		c.doc.Factors[i] = byte(rng.Uint32())
+	}
+	c.start = randomValues(rng, rows)
+	c.scanned = rng.Perm(rows)
+	c.used = c.scanned
+	return c
+}
+
+// want computes the maxima as CodeQuery.Maxima documents them.
+func (c *maximaCase) want(cells *CellRows) []float32 {
+	best := slices.Clone(c.start[:len(c.used)])
+	for t, codes := range c.codes {
+		cell := c.doc.Cells[t]
+		var residual float32
+		if int(cell) < c.table.Cells {
+			residual = c.table.ResidualScale[cell]
+		}
+		for j, row := range c.used {
+			values, scale := c.query.Codes(row)
+			var dot int32
+			for d, v := range values {
+				dot += int32(v) * int32(c.weights[codes[d]])
+			}
+			var value float32
+			if int(cell) < c.table.Cells {
+				value = float32(cells.Value(cell, j))
+			}
+			step := float32(float32(scale*c.weightScale)/cells.Unit()) * residual
+			inner := float32(step) * float32(dot)
+			sum := value + float32(inner)
+			product := c.doc.FactorTable[c.doc.Factors[t]] * float32(sum)
+			if s := cells.Unit() * float32(product); s > best[j] {
+				best[j] = s
+			}
+		}
+	}
+	return best
+}
+
+func (c *maximaCase) check(t *testing.T, name string) {
+	t.Helper()
+	var cells CellRows
+	cells.Scan(c.query, c.scanned, c.table)
+	var packed CodeQuery
+	packed.Reset(c.query, c.used, c.weights, c.weightScale)
+	got, intact := guarded[float32](len(c.used))
+	copy(got, c.start)
+	packed.Maxima(got, c.doc, &cells)
+	intact(t)
+	if want := c.want(&cells); !slices.Equal(got, want) {
+		t.Fatalf("%s: %v, want %v", name, got, want)
+	}
+}
+
+// TestCodeQueryMaxima compares the similarities of tokens with a plain loop:
+// every bit must agree.
+func TestCodeQueryMaxima(t *testing.T) {
 	levels(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(15, 16))
-		for _, rows := range []int{0, 1, 4, 8, 9, 17, 32, 33, 41, 64, 65} {
-			for _, tokens := range []int{0, 1, 5, 6, 7, 24, 120} {
-				for _, dim := range []int{40, 128} {
-					checkMaxima(t, rng, rows, tokens, dim)
+		for _, rows := range []int{0, 1, 4, 5, 8, 9, 16, 17, 32, 33, 41, 64, 65} {
+			for _, tokens := range []int{0, 1, 3, 4, 5, 7, 8, 9, 24, 61, 120} {
+				for i, dim := range []int{40, 128, 264} {
+					if i == 2 && tokens > 10 {
+						continue
+					}
+					for _, codeBits := range []int{1, 2, 4} {
+						for _, limit := range []int{31, 127} {
+							c := newMaximaCase(rng, rows, tokens, dim, codeBits, limit)
+							name := fmt.Sprintf("%d rows, %d tokens of %d dimensions, %d bits up to %d", rows, tokens, dim, codeBits, limit)
+							c.check(t, name)
+							c.used = c.scanned[:rows/2]
+							c.check(t, name+", half of the rows")
+						}
+					}
 				}
 			}
 		}
 	})
 }
 
-func checkMaxima(t *testing.T, rng *rand.Rand, rows, tokens, dim int) {
-	t.Helper()
-	const lines = 5
-	q := randomQuery(rng, rows, dim)
-	stride := strideOf(rows)
-	values := func(n int) []float32 {
-		v := make([]float32, n)
-		for i := range v {
-			v[i] = float32(rng.NormFloat64())
-		}
-		return v
-	}
-	scales, table, factors := values(stride), values(lines*stride), values(tokens)
-	described := make([]Token, tokens)
-	for i := range described {
-		described[i] = Token{Line: rng.Int32N(lines), Scale: rng.Float32(), Factor: factors[i]}
-	}
-	if tokens > 2 { // no maximum is NaN
-		factors[1], described[2].Factor = float32(math.NaN()), float32(math.NaN())
-	}
-	compare := func(name string, maxima func([]float32), similarity func(token, row int) float32) {
-		t.Helper()
-		want := values(rows)
-		got, intact := guarded[float32](rows)
-		copy(got, want)
-		for token := range tokens {
-			for row := range want {
-				if s := similarity(token, row); s > want[row] {
-					want[row] = s
+// TestMaximaIgnoresNaN has factors that are no numbers.
+func TestMaximaIgnoresNaN(t *testing.T) {
+	levels(t, func(t *testing.T) {
+		rng := rand.New(rand.NewPCG(16, 17))
+		c := newMaximaCase(rng, 20, 9, 128, 2, 31)
+		c.doc.FactorTable[c.doc.Factors[3]] = float32(math.NaN())
+		c.check(t, "NaN")
+	})
+}
+
+// TestInt8QueryMaxima compares the similarities of tokens with a plain loop.
+func TestInt8QueryMaxima(t *testing.T) {
+	levels(t, func(t *testing.T) {
+		rng := rand.New(rand.NewPCG(15, 16))
+		for _, rows := range []int{0, 1, 4, 8, 9, 17, 32, 33, 41, 64, 65} {
+			for _, tokens := range []int{0, 1, 2, 5, 6, 7, 24, 120} {
+				for _, dim := range []int{8, 40, 128, 136} {
+					q := randomQuery(rng, rows, dim)
+					codes := make([]byte, tokens*dim)
+					for i := range codes {
+						codes[i] = byte(rng.Uint32())
+					}
+					factors, scales := randomValues(rng, tokens), randomValues(rng, strideOf(rows))
+					if tokens > 2 { // no maximum is NaN
+						factors[1] = float32(math.NaN())
+					}
+					var packed Int8Query
+					packed.Reset(q, nil)
+					want := randomValues(rng, rows)
+					got, intact := guarded[float32](rows)
+					copy(got, want)
+					packed.Maxima(got, codes, factors, scales, codes)
+					intact(t)
+					for token := range tokens {
+						for row := range want {
+							values, _ := q.Codes(row)
+							var dot int32
+							for d, v := range values {
+								dot += int32(v) * int32(int8(codes[token*dim+d]))
+							}
+							inner := float32(scales[row] * float32(dot))
+							if s := factors[token] * inner; s > want[row] {
+								want[row] = s
+							}
+						}
+					}
+					if !slices.Equal(got, want) {
+						t.Fatalf("%d rows, %d tokens of %d dimensions: %v, want %v", rows, tokens, dim, got, want)
+					}
 				}
 			}
 		}
-		maxima(got)
-		intact(t)
-		if !slices.Equal(got, want) {
-			t.Fatalf("%s: %d rows, %d tokens of %d dimensions: %v, want %v", name, rows, tokens, dim, got, want)
-		}
-	}
-
-	for _, codeBits := range []int{1, 2, 4} {
-		weights := make([]int8, 1<<codeBits)
-		for i := range weights {
-			weights[i] = int8(rng.IntN(63) - 31)
-		}
-		planes := make([]byte, PlaneBytes(tokens, dim, codeBits))
-		codes := randomPlanes(rng, tokens, dim, codeBits, planes)
-		var packed CodeQuery
-		packed.Reset(q, nil, weights)
-		compare(fmt.Sprint(codeBits, " bits"), func(best []float32) {
-			packed.Maxima(best, planes, described, scales, table)
-		}, func(token, row int) float32 {
-			values, _ := q.Codes(row)
-			var dot int32
-			for d, v := range values {
-				dot += int32(v) * int32(weights[codes[token][d]])
-			}
-			of := described[token]
-			step := float32(scales[row] * of.Scale)
-			inner := float32(step * float32(dot))
-			sum := float32(table[int(of.Line)*stride+row] + inner)
-			return of.Factor * sum
-		})
-	}
-
-	codes := make([]byte, tokens*dim)
-	for i := range codes {
-		codes[i] = byte(rng.Uint32())
-	}
-	var packed Int8Query
-	packed.Reset(q, nil)
-	compare("int8", func(best []float32) {
-		packed.Maxima(best, codes, factors, scales)
-	}, func(token, row int) float32 {
-		values, _ := q.Codes(row)
-		var dot int32
-		for d, v := range values {
-			dot += int32(v) * int32(int8(codes[token*dim+d]))
-		}
-		inner := float32(scales[row] * float32(dot))
-		return factors[token] * inner
 	})
 }
 
 // FuzzMaxima gives every level the same tokens, with any factors and scales,
 // and wants the bits of plain Go.
 func FuzzMaxima(f *testing.F) {
-	f.Add(uint64(1), uint8(5), uint8(7), []byte("\x00\x00\x80\x7f\x00\x00\xc0\x7f"))
-	f.Fuzz(func(t *testing.T, seed uint64, rows, tokens uint8, data []byte) {
-		const dim, lines = 64, 3
+	f.Add(uint64(1), uint8(5), uint8(7), uint8(1), []byte("\x00\x00\x80\x7f\x00\x00\xc0\x7f"))
+	f.Fuzz(func(t *testing.T, seed uint64, rows, tokens, bits uint8, data []byte) {
 		rng := rand.New(rand.NewPCG(seed, 0))
-		r, n := int(rows%70), int(tokens%40)
-		value := func() float32 {
-			if len(data) < 4 {
-				return float32(rng.NormFloat64())
-			}
-			bits := binary.LittleEndian.Uint32(data)
+		c := newMaximaCase(rng, int(rows%70), int(tokens%40), 64, 1<<(bits%3), 31)
+		for i := 0; len(data) >= 4 && i < len(c.doc.Factors); i++ {
+			c.doc.FactorTable[c.doc.Factors[i]] = math.Float32frombits(binary.LittleEndian.Uint32(data))
 			data = data[4:]
-			return math.Float32frombits(bits)
 		}
-		described := make([]Token, n)
-		for i := range described {
-			described[i] = Token{Line: rng.Int32N(lines), Scale: value(), Factor: value()}
-		}
-		scales, table := make([]float32, strideOf(r)), make([]float32, lines*strideOf(r))
-		for _, v := range [][]float32{scales, table} {
-			for i := range v {
-				v[i] = value()
-			}
-		}
-		planes := make([]byte, PlaneBytes(n, dim, 2))
-		for i := range planes {
-			planes[i] = byte(rng.Uint32())
-		}
-		q := randomQuery(rng, r, dim)
-		var want []float32
+		Reset(c.start)
 		for l := levelGo; l <= bestLevel(); l++ {
 			undo := setLevel(l)
-			var packed CodeQuery
-			packed.Reset(q, nil, []int8{-31, -9, 11, 31})
-			best := make([]float32, r)
-			Reset(best)
-			packed.Maxima(best, planes, described, scales, table)
+			c.check(t, l.String())
 			undo()
-			if l == levelGo {
-				want = best
-			}
-			for i := range best {
-				if math.Float32bits(best[i]) != math.Float32bits(want[i]) {
-					t.Fatalf("%v, row %d: %v, want %v", l, i, best[i], want[i])
-				}
-			}
 		}
 	})
 }

@@ -139,19 +139,24 @@ func int8MaxSim(query simd.Matrix) func([]byte) {
 	q.Reset(simd.PackQuery(query), nil)
 	best := make([]float32, query.Rows)
 	factors, scales := ones(tokens), ones(q.Stride())
-	return func(codes []byte) { q.Maxima(best, codes, factors, scales) }
+	return func(codes []byte) { q.Maxima(best, codes, factors, scales, nil) }
 }
 
 func codeMaxSim(query simd.Matrix, codeBits int) func([]byte) {
+	packed := simd.PackQuery(query)
+	var rows simd.CellRows
+	rows.Scan(packed, nil, simd.NewCellTable(dim, make([]int8, cells*dim), ones(cells), ones(cells)))
 	var q simd.CodeQuery
-	q.Reset(simd.PackQuery(query), nil, weights[codeBits])
+	q.Reset(packed, nil, weights[codeBits], 1)
 	best := make([]float32, query.Rows)
-	all := make([]simd.Token, tokens)
-	for t := range all {
-		all[t] = simd.Token{Line: int32(t % cells), Scale: 1, Factor: 1}
+	doc := simd.CodedTokens{Cells: make([]uint32, tokens), Factors: make([]byte, tokens), FactorTable: &[256]float32{1}}
+	for t := range doc.Cells {
+		doc.Cells[t] = uint32(t % cells)
 	}
-	scales, lines := ones(q.Stride()), ones(cells*q.Stride())
-	return func(planes []byte) { q.Maxima(best, planes, all, scales, lines) }
+	return func(planes []byte) {
+		doc.Planes = planes
+		q.Maxima(best, doc, &rows)
+	}
 }
 
 // weights are as large as those of an index's codes.
