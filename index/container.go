@@ -279,6 +279,11 @@ func (c *container) find(name string, version uint32) (section, []byte, error) {
 	return section{}, nil, c.corrupt(name, "missing")
 }
 
+// has tells whether there is a section of that name.
+func (c *container) has(name string) bool {
+	return slices.ContainsFunc(c.sections, func(s section) bool { return s.name == name })
+}
+
 // view returns a section's bytes without reading them: whoever uses them
 // bounds-checks what it reads.
 func (c *container) view(name string, version uint32) ([]byte, error) {

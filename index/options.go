@@ -52,6 +52,10 @@ type Options struct {
 	Dim int `json:"dimensions"`
 	// Codec says how vectors are compressed and how cells are trained.
 	Codec codec.Options `json:"codec"`
+	// Refine stores every vector again, with 8 bits per dimension: searches score
+	// the best documents by those, so that their order is that of the vectors
+	// themselves, for Dim+4 bytes per vector that are hardly ever read.
+	Refine bool `json:"refine,omitempty"`
 	// StoreText keeps the documents' texts.
 	StoreText bool `json:"store_text"`
 	// SegmentBytes is the size of payloads, of ids or of compressed texts at

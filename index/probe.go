@@ -1,129 +1,254 @@
 package index
 
 import (
-	"cmp"
 	"math"
 	"math/bits"
 	"slices"
+
+	"github.com/RoaringBitmap/roaring/v2"
 )
 
+// offeredCells is how many of its nearest cells a row offers to the common
+// order of priority; the last of them is the similarity that its margin is
+// taken to.
+const offeredCells = 64
+
+// visit is a cell whose posting list may be read. The greater order, the
+// sooner; its low half is the complement of the cell's number.
+type visit struct {
+	order    uint64
+	postings uint32
+}
+
+func (v visit) cell() uint32 { return ^uint32(v.order) }
+
 // probe makes candidates of the live documents in the cells that the probing
-// rows visit.
-func (s *Searcher) probe(rows []int, options SearchOptions, stats *Stats) error {
+// rows visit. packed are the query's rows that are compared.
+func (s *Searcher) probe(packed, probing []int, options SearchOptions) error {
+	s.columns = s.columns[:0]
+	for column, row := range packed {
+		if probing == nil || slices.Contains(probing, row) {
+			s.columns = append(s.columns, column)
+		}
+	}
+	s.wanted = s.wanted[:0]
+	s.place = slices.Grow(s.place[:0], s.codebook.Cells())[:s.codebook.Cells()]
+	if options.Neighbors > 0 {
+		s.wantNeighbors(options.Neighbors)
+	} else {
+		s.wantBudget(options)
+	}
 	s.found = zeroed(s.found, s.source.Documents())
-	s.scorer.ScanCells(rows)
-	visit := s.probeRows
-	if options.Budget > 0 {
-		visit = s.probePairs
+	for _, v := range s.wanted {
+		var err error
+		if s.list, err = s.source.AppendPostings(s.list[:0], v.cell()); err != nil {
+			return err
+		}
+		for _, document := range s.list {
+			s.found[document/64] |= 1 << (document % 64)
+		}
+		s.stats.CellsProbed++
+		s.stats.Postings += len(s.list)
 	}
-	if err := visit(rows, options, stats); err != nil {
-		return err
+	s.collect(options.Filter)
+	return nil
+}
+
+// wantNeighbors makes each row want its nearest cells until they hold that
+// many postings.
+func (s *Searcher) wantNeighbors(neighbors int) {
+	s.offer(func(offered []visit) bool {
+		sum := 0
+		for _, v := range offered {
+			sum += int(v.postings)
+		}
+		return sum >= neighbors
+	})
+	for _, column := range s.columns {
+		offered := s.offered[column]
+		for _, v := range offered[:selectPostings(offered, neighbors)] {
+			s.want(v)
+		}
 	}
+	s.forget()
+}
+
+// wantBudget makes the rows want the cells of highest priority that hold
+// Budget postings; see SearchOptions.Budget.
+func (s *Searcher) wantBudget(options SearchOptions) {
+	s.offer(func(offered []visit) bool { return len(offered) >= offeredCells })
+	vectors := float64(s.source.Vectors())
+	for _, column := range s.columns {
+		offered := s.offered[column]
+		offered = offered[:selectFirst(offered, offeredCells)]
+		last := math.Inf(1)
+		for _, v := range offered {
+			last = min(last, float64(valueOf(v.order)))
+		}
+		for _, v := range offered {
+			rarity := math.Log(vectors / float64(v.postings))
+			priority := (float64(valueOf(v.order)) - options.MarginShare*last) * rarity
+			s.want(visit{key(float32(priority), v.cell()), v.postings})
+		}
+	}
+	s.forget()
+	s.wanted = s.wanted[:selectPostings(s.wanted, options.budget(s.source))]
+}
+
+// budget returns how many postings are read. A filter leaves only its share of
+// them, so more are.
+func (o SearchOptions) budget(source Source) int {
+	if o.Filter == nil {
+		return o.Budget
+	}
+	share := float64(o.Filter.GetCardinality()) / float64(max(source.Documents(), 1))
+	return int(min(float64(o.Budget)/max(share, 1e-9), math.MaxInt32))
+}
+
+// want adds a cell to the wanted ones, or raises its priority.
+func (s *Searcher) want(v visit) {
+	at := s.place[v.cell()]
+	if at == 0 {
+		s.wanted = append(s.wanted, v)
+		s.place[v.cell()] = uint32(len(s.wanted))
+		return
+	}
+	s.wanted[at-1].order = max(s.wanted[at-1].order, v.order)
+}
+
+// forget clears the places that want has set.
+func (s *Searcher) forget() {
+	for _, v := range s.wanted {
+		s.place[v.cell()] = 0
+	}
+}
+
+// offer lists, for every probing column, its nearest cells with postings,
+// until enough says so or there are no more.
+func (s *Searcher) offer(enough func([]visit) bool) {
+	cells := s.scorer.Scan()
+	stride := cells.Stride()
+	maxima := cells.BlockMaxima()
+	blocks := len(maxima) / stride
+	s.offered = slices.Grow(s.offered[:0], stride)[:stride]
+	pending := append(s.pending[:0], s.columns...)
+	for atLeast := offeredCells; len(pending) > 0; atLeast *= 8 {
+		s.limits = slices.Grow(s.limits[:0], stride)[:stride]
+		for column := range s.limits {
+			s.limits[column] = math.MaxInt16 // no cell
+		}
+		for _, column := range pending {
+			s.offered[column] = s.offered[column][:0]
+			s.limits[column] = math.MinInt16 // all cells
+			if atLeast <= blocks {
+				s.limits[column] = s.nthMaximum(maxima[column:], stride, blocks, atLeast)
+			}
+		}
+		s.offers = cells.Above(s.offers[:0], s.limits)
+		last, postings := uint32(math.MaxUint32), 0
+		for _, o := range s.offers {
+			if o.Cell != last {
+				last, postings = o.Cell, s.source.PostingCount(o.Cell)
+			}
+			if postings > 0 {
+				s.offered[o.Row] = append(s.offered[o.Row], visit{valueKey(o.Value, o.Cell), uint32(postings)})
+			}
+		}
+		if atLeast > blocks {
+			break
+		}
+		pending = slices.DeleteFunc(pending, func(column int) bool { return enough(s.offered[column]) })
+	}
+	s.pending = pending
+}
+
+// nthMaximum returns the n-th largest of a column's block maxima.
+func (s *Searcher) nthMaximum(maxima []int16, stride, blocks, n int) int16 {
+	s.keys = s.keys[:0]
+	for block := range blocks {
+		s.keys = append(s.keys, valueKey(maxima[block*stride], uint32(block)))
+	}
+	selectLargest(s.keys, n)
+	return valueOf(slices.Min(s.keys[:n]))
+}
+
+// valueKey orders cells by similarity, equal ones by ascending number.
+func valueKey(value int16, cell uint32) uint64 {
+	return uint64(uint16(value)^1<<15)<<32 | uint64(^cell)
+}
+
+func valueOf(key uint64) int16 { return int16(uint16(key>>32) ^ 1<<15) }
+
+// selectFirst moves the n visits first in order to the front, in no order, and
+// returns how many they are.
+func selectFirst(visits []visit, n int) int {
+	return selectPrefix(visits, n, func(visit) int { return 1 })
+}
+
+// selectPostings moves the visits first in order that hold n postings to the
+// front, in no order, and returns how many they are.
+func selectPostings(visits []visit, n int) int {
+	return selectPrefix(visits, n, func(v visit) int { return int(v.postings) })
+}
+
+// selectPrefix moves the shortest run of visits in order whose weights reach n
+// to the front, in no order, and returns its length: quickselect by weight.
+func selectPrefix(visits []visit, n int, weight func(visit) int) int {
+	lo, hi := 0, len(visits)
+	for lo < hi && n > 0 {
+		a, b, c := visits[lo].order, visits[lo+(hi-lo)/2].order, visits[hi-1].order
+		pivot := max(min(a, b), min(max(a, b), c))
+		larger, sum := lo, 0
+		for i := lo; i < hi; i++ {
+			if visits[i].order > pivot {
+				sum += weight(visits[i])
+				visits[i], visits[larger] = visits[larger], visits[i]
+				larger++
+			}
+		}
+		if sum >= n {
+			hi = larger
+			continue
+		}
+		for i := larger; i < hi; i++ {
+			if visits[i].order == pivot {
+				visits[i], visits[larger] = visits[larger], visits[i]
+				break
+			}
+		}
+		n -= sum + weight(visits[larger])
+		lo = larger + 1
+	}
+	return lo
+}
+
+// everything makes every live document a candidate.
+func (s *Searcher) everything(filter *roaring.Bitmap) {
+	n := s.source.Documents()
+	s.found = zeroed(s.found, n)
+	for i := range s.found {
+		s.found[i] = math.MaxUint64
+	}
+	if n%64 > 0 {
+		s.found[n/64] = 1<<(n%64) - 1
+	}
+	s.collect(filter)
+}
+
+// collect makes candidates of the documents found that live and pass the
+// filter.
+func (s *Searcher) collect(filter *roaring.Bitmap) {
+	s.source.ClearDeleted(s.found)
 	s.documents = s.documents[:0]
 	for i, word := range s.found {
 		for ; word != 0; word &= word - 1 {
 			document := uint32(i*64 + bits.TrailingZeros64(word))
-			if s.source.Live(document) {
+			if filter == nil || filter.Contains(document) {
 				s.documents = append(s.documents, document)
 			}
 		}
 	}
-	return nil
-}
-
-// probeRows lets each row visit its nearest cells until it has read Neighbors
-// postings.
-func (s *Searcher) probeRows(rows []int, options SearchOptions, stats *Stats) error {
-	for _, row := range rows {
-		s.cells.reset(s.scorer.CellSimilarities(row))
-		for start := stats.Postings; stats.Postings-start < options.Neighbors; {
-			cell, ok := s.cells.pop()
-			if !ok {
-				break
-			}
-			if err := s.read(cell, stats); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// pairCells is how many of its nearest cells a row offers to the common order
-// of priority; the last of them is the similarity that its margin is taken to.
-const pairCells = 64
-
-// pair is a row's interest in a cell.
-type pair struct {
-	priority float64
-	cell     uint32
-}
-
-// probePairs visits the cells of the pairs of highest priority until Budget
-// postings are read.
-func (s *Searcher) probePairs(rows []int, options SearchOptions, stats *Stats) error {
-	vectors := float64(s.source.Vectors())
-	s.pairs = s.pairs[:0]
-	for _, row := range rows {
-		similarities := s.scorer.CellSimilarities(row)
-		s.cells.reset(similarities)
-		first := len(s.pairs)
-		last := 0.0
-		for len(s.pairs)-first < pairCells {
-			cell, ok := s.cells.pop()
-			if !ok {
-				break
-			}
-			postings := s.source.PostingCount(cell)
-			if postings == 0 {
-				// Nothing is there, unless the list is corrupt: reading it tells.
-				if err := s.read(cell, stats); err != nil {
-					return err
-				}
-				continue
-			}
-			last = float64(similarities[cell])
-			s.pairs = append(s.pairs, pair{math.Log(vectors / float64(postings)), cell})
-		}
-		for i := first; i < len(s.pairs); i++ {
-			p := &s.pairs[i]
-			p.priority *= float64(similarities[p.cell]) - options.MarginShare*last
-		}
-	}
-	slices.SortFunc(s.pairs, func(a, b pair) int {
-		return cmp.Or(cmp.Compare(b.priority, a.priority), cmp.Compare(a.cell, b.cell))
-	})
-	s.probed = zeroed(s.probed, s.source.Codebook().Cells())
-	for _, p := range s.pairs {
-		if stats.Postings >= options.Budget {
-			break
-		}
-		// Another row may have come before.
-		if s.probed[p.cell/64]&(1<<(p.cell%64)) != 0 {
-			continue
-		}
-		s.probed[p.cell/64] |= 1 << (p.cell % 64)
-		if err := s.read(p.cell, stats); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// read marks the documents of a cell as found.
-func (s *Searcher) read(cell uint32, stats *Stats) error {
-	var err error
-	if s.list, err = s.source.AppendPostings(s.list[:0], cell); err != nil {
-		return err
-	}
-	for _, document := range s.list {
-		s.found[document/64] |= 1 << (document % 64)
-	}
-	if len(s.list) > 0 {
-		stats.CellsProbed++
-		stats.Postings += len(s.list)
-	}
-	return nil
+	s.stats.Candidates = len(s.documents)
 }
 
 // zeroed returns a bitmap of n zero bits, reusing memory.
@@ -132,54 +257,4 @@ func zeroed(bitmap []uint64, n int) []uint64 {
 	bitmap = slices.Grow(bitmap[:0], words)[:words]
 	clear(bitmap)
 	return bitmap
-}
-
-// cellHeap yields cells by descending similarity; equal ones by number.
-type cellHeap struct {
-	similarities []float32
-	cells        []uint32
-}
-
-func (h *cellHeap) reset(similarities []float32) {
-	h.similarities = similarities
-	h.cells = slices.Grow(h.cells[:0], len(similarities))[:len(similarities)]
-	for i := range h.cells {
-		h.cells[i] = uint32(i)
-	}
-	for i := len(h.cells)/2 - 1; i >= 0; i-- {
-		h.sink(i)
-	}
-}
-
-func (h *cellHeap) before(a, b uint32) bool {
-	x, y := h.similarities[a], h.similarities[b]
-	return x > y || x == y && a < b
-}
-
-func (h *cellHeap) sink(i int) {
-	for {
-		first := i
-		for child := 2*i + 1; child <= 2*i+2 && child < len(h.cells); child++ {
-			if h.before(h.cells[child], h.cells[first]) {
-				first = child
-			}
-		}
-		if first == i {
-			return
-		}
-		h.cells[i], h.cells[first] = h.cells[first], h.cells[i]
-		i = first
-	}
-}
-
-func (h *cellHeap) pop() (cell uint32, ok bool) {
-	n := len(h.cells)
-	if n == 0 {
-		return 0, false
-	}
-	cell = h.cells[0]
-	h.cells[0] = h.cells[n-1]
-	h.cells = h.cells[:n-1]
-	h.sink(0)
-	return cell, true
 }

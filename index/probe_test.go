@@ -12,29 +12,36 @@ import (
 	"github.com/pare-search/pare/simd"
 )
 
+type interest struct {
+	priority float64
+	cell     uint32
+}
+
+func compareInterests(a, b interest) int {
+	return cmp.Or(cmp.Compare(b.priority, a.priority), cmp.Compare(a.cell, b.cell))
+}
+
 // budgeted finds candidates as SearchOptions.Budget is defined, with maps and
 // sorts over all cells.
 func budgeted(s *Snapshot, postings map[uint32][]uint32, query *simd.Query, rows []int, options SearchOptions) (found map[uint32]bool, cells, read int) {
-	type interest struct {
-		priority float64
-		cell     uint32
-	}
 	var interests []interest
+	similarities := cellSimilarities(s, query)
 	for _, row := range rows {
 		var nearest []interest
 		for cell := range postings {
-			similarity := float64(simd.Dot(query.Float().Row(row), s.Codebook().Centroid(int(cell))))
-			nearest = append(nearest, interest{similarity, cell})
+			nearest = append(nearest, interest{float64(similarities.Value(cell, row)), cell})
 		}
-		slices.SortFunc(nearest, func(a, b interest) int { return cmp.Compare(b.priority, a.priority) })
+		slices.SortFunc(nearest, compareInterests)
 		nearest = nearest[:min(64, len(nearest))]
 		last := nearest[len(nearest)-1].priority
 		for _, n := range nearest {
 			rarity := math.Log(float64(s.Vectors()) / float64(len(postings[n.cell])))
-			interests = append(interests, interest{(n.priority - options.MarginShare*last) * rarity, n.cell})
+			// Priorities are compared as float32.
+			priority := float32((n.priority - options.MarginShare*last) * rarity)
+			interests = append(interests, interest{float64(priority), n.cell})
 		}
 	}
-	slices.SortFunc(interests, func(a, b interest) int { return cmp.Compare(b.priority, a.priority) })
+	slices.SortFunc(interests, compareInterests)
 	found, seen := make(map[uint32]bool), make(map[uint32]bool)
 	for _, i := range interests {
 		if read >= options.Budget {
@@ -60,14 +67,14 @@ func TestBudgetAgainstPlainLoop(t *testing.T) {
 		shape.Codec.Cells, shape.Codec.MinCellVectors = 400, 2
 		s := open(t, build(t, shape, documents))
 		postings := cellsOf(t, s, documents)
-		if len(postings) <= pairCells {
-			t.Fatalf("%d cells do not put the limit of %d to the test", len(postings), pairCells)
+		if len(postings) <= offeredCells {
+			t.Fatalf("%d cells do not put the limit of %d to the test", len(postings), offeredCells)
 		}
 		query := simd.PackQuery(randomTokens(rng, 5, 24, withIDs).Vectors)
 		for _, rows := range [][]int{{2}, {0, 3}, {0, 1, 2, 3, 4}} {
 			for _, budget := range []int{1, 20, 100, 1 << 20} {
 				for _, share := range []float64{0, 0.5, 1} {
-					options := SearchOptions{K: 1 << 20, Plan: Probe, Neighbors: 1, Budget: budget, MarginShare: share}
+					options := SearchOptions{K: 1 << 20, Plan: Probe, Budget: budget, MarginShare: share}
 					hits, stats := search(t, s, query, querypruner.Selection{Probe: rows}, options)
 					found, cells, read := budgeted(s, postings, query, rows, options)
 					if stats.CellsProbed != cells || stats.Postings != read || stats.Candidates != len(found) {
@@ -92,7 +99,7 @@ func TestBudgetGrows(t *testing.T) {
 	query := simd.PackQuery(randomTokens(rng, 6, 8, true).Vectors)
 	var before []Hit
 	for budget := 1; budget < 2000; budget *= 2 {
-		options := SearchOptions{K: 1 << 20, Plan: Probe, Neighbors: 1, Budget: budget, MarginShare: 0.5}
+		options := SearchOptions{K: 1 << 20, Plan: Probe, Budget: budget, MarginShare: 0.5}
 		hits, stats := search(t, s, query, allRows(query), options)
 		for _, hit := range before {
 			if !slices.Contains(hits, hit) {
@@ -103,5 +110,27 @@ func TestBudgetGrows(t *testing.T) {
 			t.Fatalf("budget %d: %+v", budget, stats)
 		}
 		before = hits
+	}
+}
+
+func TestSelectPostings(t *testing.T) {
+	rng := rand.New(rand.NewPCG(13, 13))
+	for range 500 {
+		var visits []visit
+		for i := range rng.IntN(40) {
+			visits = append(visits, visit{uint64(rng.IntN(30))<<32 | uint64(^uint32(i)), uint32(1 + rng.IntN(50))})
+		}
+		want := slices.Clone(visits)
+		slices.SortFunc(want, func(a, b visit) int { return cmp.Compare(b.order, a.order) })
+		budget := rng.IntN(300)
+		n, sum := 0, 0
+		for ; n < len(want) && sum < budget; n++ {
+			sum += int(want[n].postings)
+		}
+		got := visits[:selectPostings(visits, budget)]
+		slices.SortFunc(got, func(a, b visit) int { return cmp.Compare(b.order, a.order) })
+		if !slices.Equal(got, want[:n]) {
+			t.Fatalf("budget %d: %v, want %v", budget, got, want[:n])
+		}
 	}
 }

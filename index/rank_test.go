@@ -2,8 +2,8 @@ package index
 
 import (
 	"cmp"
+	"context"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -13,68 +13,58 @@ import (
 	"github.com/pare-search/pare/simd"
 )
 
-// rankScore is codec.Scorer.RankScore in float64, from the cells that a
-// document's postings name.
-func rankScore(s *Snapshot, cells []uint32, query simd.Matrix, rows []int) float64 {
-	var sum float64
-	for _, row := range rows {
-		best := math.Inf(-1)
-		for _, cell := range cells {
-			var dot, square float64
-			for d, x := range s.Codebook().Centroid(int(cell)) {
-				dot += float64(x) * float64(query.Row(row)[d])
-				square += float64(x) * float64(x)
-			}
-			best = max(best, dot/math.Sqrt(math.Sqrt(square)))
-		}
-		sum += best
+// rankScores are codec.Scorer.RankScore of all documents, which package codec
+// tests.
+func rankScores(t *testing.T, s *Snapshot, query *simd.Query, rows []int) map[uint32]uint32 {
+	scorer := s.Codebook().NewScorer()
+	check(t, scorer.Reset(query, rows, nil))
+	ranks := make(map[uint32]uint32)
+	for document := range uint32(s.Documents()) {
+		payload := must[[]byte](t)(s.Payload(document))
+		ranks[document] = must[uint32](t)(scorer.RankScore(payload, nil))
 	}
-	return sum
+	return ranks
 }
 
+// Of the candidates, those that rank first are scored, and the best of them
+// found.
 func TestDepthAgainstPlainLoop(t *testing.T) {
 	for _, kind := range codec.Kinds {
 		t.Run(kind.String(), func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(13, uint64(kind)))
 			documents := randomDocuments(rng, 300, 24, true)
 			s := open(t, build(t, smallOptions(24, kind), documents, documents[9].ID))
-			cells := make(map[uint32][]uint32)
-			for cell, list := range cellsOf(t, s, documents) {
-				for _, document := range list {
-					cells[document] = append(cells[document], cell)
-				}
-			}
 			query := simd.PackQuery(randomTokens(rng, 9, 24, true).Vectors)
 			for _, selection := range []querypruner.Selection{allRows(query), {Probe: []int{2, 5}}, {Probe: []int{2}, Score: []int{2, 7}}} {
-				rows := selection.Score
-				if rows == nil {
-					rows = allRows(query).Probe
+				rows := allRows(query).Probe
+				if selection.Score != nil {
+					rows = selection.Score
 				}
-				for _, plan := range []Plan{Probe, Exhaustive} {
+				ranks := rankScores(t, s, query, rows)
+				for _, plan := range []Plan{Probe, Interaction} {
 					for _, depth := range []int{1, 3, 20, 100, 1 << 20} {
-						name := fmt.Sprintf("%s, selection %v, depth %d", plan, selection, depth)
 						options := SearchOptions{K: 1 << 20, Plan: plan, Neighbors: 60}
 						all, allStats := search(t, s, query, selection, options)
-						options.K = 1
-						first, _ := search(t, s, query, selection, options)
-						options.Depth = depth
+						options.K, options.Depth = 1, depth
 						hits, stats := search(t, s, query, selection, options)
-						if stats.Candidates != allStats.Candidates {
-							t.Fatalf("%s: %d candidates, want %d", name, stats.Candidates, allStats.Candidates)
-						}
-						if !kind.StoresCells() || depth >= allStats.Candidates {
-							if !slices.Equal(hits, first) || stats != allStats {
-								t.Errorf("%s: hits %v, %+v; want %v, %+v", name, hits, stats, first, allStats)
+
+						depth := max(depth, 2*options.K)
+						candidates := candidatesOf(s, query, selection, options)
+						slices.SortFunc(candidates, func(a, b uint32) int {
+							return cmp.Or(cmp.Compare(ranks[b], ranks[a]), cmp.Compare(a, b))
+						})
+						candidates = candidates[:min(depth, len(candidates))]
+						var want []Hit
+						for _, hit := range all {
+							if slices.Contains(candidates, hit.Document) {
+								want = append(want, hit)
 							}
-							continue
 						}
-						if stats.DocumentsScored != depth {
-							t.Errorf("%s: %d documents scored", name, stats.DocumentsScored)
+						want = want[:min(1, len(want))]
+						if !slices.Equal(hits, want) || stats.Candidates != allStats.Candidates || stats.DocumentsScored != len(candidates) {
+							t.Errorf("%s, selection %v, depth %d: hits %v, %+v; want %v, %d scored of %d",
+								plan, selection, depth, hits, stats, want, len(candidates), allStats.Candidates)
 						}
-						checkRanked(t, name, s, cells, query.Float(), rows, all, hits, depth)
-						options.K = 30
-						more, _ := search(t, s, query, selection, options)
-						checkRanked(t, name+", k 30", s, cells, query.Float(), rows, all, more, max(depth, options.K))
 					}
 				}
 			}
@@ -82,33 +72,14 @@ func TestDepthAgainstPlainLoop(t *testing.T) {
 	}
 }
 
-// checkRanked checks that hits are the best of the documents that rank first.
-// all are the candidates' hits without a limit.
-func checkRanked(t *testing.T, name string, s *Snapshot, cells map[uint32][]uint32, query simd.Matrix, rows []int, all, hits []Hit, depth int) {
-	t.Helper()
-	ranks := make(map[uint32]float64)
-	var scores []float64
-	for _, hit := range all {
-		ranks[hit.Document] = rankScore(s, cells[hit.Document], query, rows)
-		scores = append(scores, ranks[hit.Document])
+// candidatesOf returns the candidates of a search.
+func candidatesOf(s *Snapshot, query *simd.Query, selection querypruner.Selection, options SearchOptions) []uint32 {
+	searcher := NewSearcher(s)
+	options.Depth = 0
+	if _, _, err := searcher.Search(context.Background(), query, selection, options); err != nil {
+		panic(err)
 	}
-	slices.SortFunc(scores, func(a, b float64) int { return cmp.Compare(b, a) })
-	limit := scores[min(depth, len(scores))-1]
-	const rounding = 1e-4 // of float32
-	for i, hit := range hits {
-		if ranks[hit.Document] < limit-rounding {
-			t.Errorf("%s: %q ranks at %v, the last to be scored at %v", name, hit.ID, ranks[hit.Document], limit)
-		}
-		// Nothing that certainly ranks high enough is better and missing.
-		for _, other := range all {
-			if ranks[other.Document] > limit+rounding && compareHits(other, hit) < 0 && !slices.Contains(hits[:i], other) {
-				t.Errorf("%s: %q is missing before %q", name, other.ID, hit.ID)
-			}
-		}
-	}
-	if len(hits) == 0 {
-		t.Errorf("%s: no hits", name)
-	}
+	return slices.Clone(searcher.documents)
 }
 
 // Documents of the same cells are ranked by number.
@@ -121,45 +92,15 @@ func TestDepthOfEquals(t *testing.T) {
 	}
 	s := open(t, build(t, smallOptions(8, codec.Residual1), documents))
 	query := simd.PackQuery(randomTokens(rng, 2, 8, true).Vectors)
-	for _, plan := range []Plan{Probe, Exhaustive} {
-		hits, _ := search(t, s, query, allRows(query), SearchOptions{K: 5, Plan: plan, Neighbors: 100, Depth: 5})
+	for _, plan := range []Plan{Probe, Interaction} {
+		hits, _ := search(t, s, query, allRows(query), SearchOptions{K: 5, Plan: plan, Neighbors: 100, Depth: 10})
 		for _, hit := range hits {
-			if hit.Document >= 5 {
-				t.Errorf("%s: document %d was scored, want the first five", plan, hit.Document)
+			if hit.Document >= 10 {
+				t.Errorf("%s: document %d was scored, want the first ten", plan, hit.Document)
 			}
 		}
 		if len(hits) != 5 {
 			t.Errorf("%s: %d hits", plan, len(hits))
-		}
-	}
-}
-
-func TestRankHeap(t *testing.T) {
-	rng := rand.New(rand.NewPCG(15, 15))
-	type ranked struct {
-		score    float32
-		document uint32
-	}
-	scores := []float32{0, float32(math.Copysign(0, -1)), 1, -1, 1.5, -1.5, math.MaxFloat32, -math.MaxFloat32, 1e-45}
-	for _, n := range []int{1, 2, 3, 50, 300} {
-		for _, size := range []int{1, 2, 7, 64} {
-			best := rankHeap{size: size}
-			var want []ranked
-			for document := range uint32(n) {
-				score := scores[rng.IntN(len(scores))]
-				want = append(want, ranked{score, document})
-				best.add(rankKey(score, document))
-			}
-			slices.SortStableFunc(want, func(a, b ranked) int { return cmp.Compare(b.score, a.score) })
-			slices.SortFunc(best.keys, func(a, b uint64) int { return cmp.Compare(b, a) })
-			if len(best.keys) != min(n, size) {
-				t.Fatalf("%d of %d: %d kept", size, n, len(best.keys))
-			}
-			for i, key := range best.keys {
-				if ^uint32(key) != want[i].document {
-					t.Errorf("%d of %d: document %d at %d, want %d", size, n, ^uint32(key), i, want[i].document)
-				}
-			}
 		}
 	}
 }

@@ -1,13 +1,14 @@
 package index
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/RoaringBitmap/roaring/v2"
 
 	"github.com/pare-search/pare/index/codec"
 	"github.com/pare-search/pare/querypruner"
@@ -22,11 +23,15 @@ const (
 	Auto Plan = iota
 	// Exhaustive scores every document.
 	Exhaustive
-	// Probe scores the documents found in the cells nearest to the kept rows.
+	// Interaction makes every document a candidate and scores the Depth best by
+	// centroid interaction.
+	Interaction
+	// Probe finds the candidates in the cells nearest to the kept rows, and
+	// scores the Depth best of them by centroid interaction.
 	Probe
 )
 
-var planNames = [...]string{Auto: "auto", Exhaustive: "exhaustive", Probe: "probe"}
+var planNames = [...]string{Auto: "auto", Exhaustive: "exhaustive", Interaction: "interaction", Probe: "probe"}
 
 // String returns the plan's name as ParsePlan reads it.
 func (p Plan) String() string {
@@ -36,7 +41,7 @@ func (p Plan) String() string {
 	return fmt.Sprintf("plan(%d)", uint8(p))
 }
 
-// ParsePlan reads a plan's name: auto, exhaustive or probe.
+// ParsePlan reads a plan's name: auto, exhaustive, interaction or probe.
 func ParsePlan(name string) (Plan, error) {
 	if i := slices.Index(planNames[:], name); i >= 0 {
 		return Plan(i), nil
@@ -50,36 +55,49 @@ type SearchOptions struct {
 	K int
 	// Plan is how candidates are found.
 	Plan Plan
-	// Neighbors is how many postings each probing row reads: it visits cells,
-	// nearest first, until their posting lists hold this many documents. It is
-	// the k' of the query embedding pruning literature, where every kept row
-	// fetches its k' nearest document vectors.
-	Neighbors int
-	// Budget, if above zero, takes the place of Neighbors: the probing rows
-	// together read this many postings, spent where they promise most. One
-	// order of priority goes through all pairs of a row and one of its nearest
-	// cells: similarity, less MarginShare of the row's similarity to its 64th
-	// nearest cell, times rarity, the logarithm of the number of stored vectors
-	// over the cell's postings. A row that says little is so passed over, and a
-	// row that says much visits more cells, without anybody choosing how many
-	// rows to keep.
+	// Budget is how many postings the probing rows together read, spent where
+	// they promise most. One order of priority goes through all pairs of a row
+	// and one of its 64 nearest cells: similarity, less MarginShare of the row's
+	// similarity to the last of these, times rarity, the logarithm of the number
+	// of stored vectors over the cell's postings. A row that says little is so
+	// passed over, and a row that says much visits more cells, without anybody
+	// choosing how many rows to keep.
 	Budget int
 	// MarginShare is a share from 0 to 1. The higher it is, the more a cell must
 	// stand out among the row's cells.
 	MarginShare float64
-	// Depth, if above zero, is how many candidates are scored, or K if that is
-	// more: those that the scoring rows rank first by the cells of their vectors
-	// (codec.Scorer.RankScore), equals by ascending number. It has no effect for
-	// the codecs int8 and float32, whose payloads do not name their cells.
+	// Neighbors, if above zero, takes the place of Budget: it is how many
+	// postings each probing row reads. The row visits cells, nearest first, until
+	// their posting lists hold this many documents. It is the k' of the query
+	// embedding pruning literature, where every kept row fetches its k' nearest
+	// document vectors.
+	Neighbors int
+	// Depth, if above zero, is how many candidates are scored, or 2 K if that is
+	// more: those that rank first by the cells of their vectors
+	// (codec.Scorer.RankScore), equals by ascending number. The plan Exhaustive
+	// scores all.
 	Depth int
+	// Refine is how many of the best documents are scored again by their
+	// refinements, or K if that is more, where the index stores refinements; hits
+	// then come from these. 0 leaves the scores as the payloads give them.
+	Refine int
+	// Filter, if not nil, holds the numbers of the documents that may be found.
+	// It is not changed.
+	Filter *roaring.Bitmap
 	// Times measures the stages.
 	Times bool
 }
 
-// DefaultSearchOptions returns ten hits, the plan chosen by cost and 1,000
-// postings per row.
+// DefaultSearchOptions returns ten hits from the 256 best of some thousands of
+// candidates, the plan chosen by cost.
 func DefaultSearchOptions() SearchOptions {
-	return SearchOptions{K: 10, Neighbors: 1000, MarginShare: 0.5}
+	return SearchOptions{K: 10, Budget: 4000, MarginShare: 0.5, Depth: 256, Refine: 32}
+}
+
+// ExhaustiveSearch returns the options of the search that all others are
+// measured against: every document scored, the best scored again.
+func ExhaustiveSearch(k int) SearchOptions {
+	return SearchOptions{K: k, Plan: Exhaustive, Budget: 1, Refine: 32}
 }
 
 // Validate reports every option that makes no sense.
@@ -91,19 +109,30 @@ func (o SearchOptions) Validate() error {
 	if o.Plan > Probe {
 		faults = append(faults, fmt.Errorf("%w: %s", ErrInvalid, o.Plan))
 	}
-	if o.Neighbors < 1 {
-		faults = append(faults, fmt.Errorf("%w: %d neighbors per row, want at least one", ErrInvalid, o.Neighbors))
+	if o.Neighbors < 0 {
+		faults = append(faults, fmt.Errorf("%w: %d neighbors per row", ErrInvalid, o.Neighbors))
 	}
-	if o.Budget < 0 {
-		faults = append(faults, fmt.Errorf("%w: a budget of %d postings", ErrInvalid, o.Budget))
+	if o.Budget < 0 || o.Budget == 0 && o.Neighbors == 0 {
+		faults = append(faults, fmt.Errorf("%w: a budget of %d postings, and no neighbors", ErrInvalid, o.Budget))
 	}
 	if o.Depth < 0 {
 		faults = append(faults, fmt.Errorf("%w: a depth of %d documents", ErrInvalid, o.Depth))
+	}
+	if o.Refine < 0 {
+		faults = append(faults, fmt.Errorf("%w: %d documents to refine", ErrInvalid, o.Refine))
 	}
 	if !(o.MarginShare >= 0 && o.MarginShare <= 1) {
 		faults = append(faults, fmt.Errorf("%w: margin share %v, want 0 to 1", ErrInvalid, o.MarginShare))
 	}
 	return errors.Join(faults...)
+}
+
+// depth returns how many candidates are scored, 0 for all.
+func (o SearchOptions) depth() int {
+	if o.Depth == 0 {
+		return 0
+	}
+	return max(o.Depth, 2*o.K)
 }
 
 // Hit is a document found.
@@ -120,41 +149,52 @@ type Stats struct {
 	Plan Plan
 	// Rows is the number of query rows, RowsKept of those that probed.
 	Rows, RowsKept int
-	// CellsProbed counts the (row, cell) pairs whose posting list was read,
-	// Postings their entries.
+	// CellsProbed counts the cells whose posting lists were read, Postings
+	// their entries.
 	CellsProbed, Postings int
-	// Candidates is the number of live documents found, DocumentsScored the
-	// number of those that were scored: all, unless SearchOptions.Depth left some
-	// out, which it never does for int8 and float32, or the search was cancelled.
-	Candidates, DocumentsScored int
+	// Candidates is the number of live documents found, DocumentsRanked of those
+	// that were ranked by centroid interaction, DocumentsScored of those that
+	// were scored and DocumentsRefined of those that were scored again.
+	Candidates, DocumentsRanked, DocumentsScored, DocumentsRefined int
 	// TokenPairs counts (query row, document vector) pairs scored, Bytes the
-	// payload bytes they were read from.
+	// payload bytes they were read from. Refining is not in them.
 	TokenPairs, Bytes int64
-	// ProbeTime, RankTime and ScoreTime are set when SearchOptions.Times is.
-	// RankTime is that of choosing Depth candidates.
-	ProbeTime, RankTime, ScoreTime time.Duration
+	// The times of the stages are set when SearchOptions.Times is: comparing the
+	// query with all cells, finding candidates, ranking them by centroid
+	// interaction, scoring, and scoring again.
+	ScanTime, ProbeTime, RankTime, ScoreTime, RefineTime time.Duration
 }
 
 // Searcher runs searches on one Source and keeps its memory between them. It
 // is for one goroutine at a time; make one for each.
 type Searcher struct {
-	source    Source
-	scorer    *codec.Scorer
+	source   Source
+	codebook *codec.Codebook // nil as long as there are no documents
+	scorer   *codec.Scorer
+	stats    Stats
+	last     time.Time // when the last stage ended
+
 	found     []uint64 // bitmap of document numbers
-	list      []uint32
-	cells     cellHeap
-	pairs     []pair
-	probed    []uint64 // bitmap of cells
-	ranked    []uint64
-	best      topK
-	documents []uint32
+	documents []uint32 // candidates
+	keys      []uint64 // of documents, by score
+	views     [][]byte // refinements
+
+	// Of probing. Columns are the rows compared.
+	columns []int   // those that probe
+	pending []int   // those that want more cells
+	limits  []int16 // by column: the least similarity of a cell on offer
+	offers  []simd.RowCell
+	offered [][]visit // by column
+	wanted  []visit
+	place   []uint32 // by cell: its place among the wanted ones plus 1, or 0
+	list    []uint32 // a posting list
 }
 
 // NewSearcher returns a searcher on source.
 func NewSearcher(source Source) *Searcher {
-	s := &Searcher{source: source}
-	if codebook := source.Codebook(); codebook != nil {
-		s.scorer = codebook.NewScorer()
+	s := &Searcher{source: source, codebook: source.Codebook()}
+	if s.codebook != nil {
+		s.scorer = s.codebook.NewScorer()
 	}
 	return s
 }
@@ -167,54 +207,102 @@ func (s *Searcher) Search(ctx context.Context, query *simd.Query, selection quer
 	if err := s.check(query, selection, options); err != nil {
 		return nil, Stats{}, err
 	}
+	probing := len(selection.Probe)
 	if selection.Probe == nil {
-		for row := range query.Rows {
-			selection.Probe = append(selection.Probe, row)
-		}
+		probing = query.Rows
 	}
-	stats := Stats{Plan: options.Plan, Rows: query.Rows, RowsKept: len(selection.Probe)}
+	s.stats = Stats{Plan: options.Plan, Rows: query.Rows, RowsKept: probing}
 	if s.scorer == nil || query.Rows == 0 || options.K == 0 || s.source.Documents() == 0 {
-		if stats.Plan == Auto {
-			stats.Plan = Exhaustive
+		if s.stats.Plan == Auto {
+			s.stats.Plan = Exhaustive
 		}
-		return nil, stats, nil
+		return nil, s.stats, nil
 	}
-	s.scorer.Reset(query)
-	if stats.Plan == Auto {
-		stats.Plan = s.plan(query, selection, options)
+	rows := compared(selection)
+	if err := s.scorer.Reset(query, rows, selection.Score); err != nil {
+		return nil, Stats{}, err
 	}
-	start := now(options.Times)
-	if err := s.find(selection, options, &stats); err != nil {
-		return nil, stats, err
+	if rows == nil {
+		rows = all(query.Rows)
 	}
-	stats.Candidates = len(s.documents)
-	found := now(options.Times)
-	if options.Depth > 0 {
-		if err := s.rank(ctx, selection.Score, max(options.Depth, options.K)); err != nil {
-			return nil, stats, err
-		}
+	if s.stats.Plan == Auto {
+		s.stats.Plan = s.plan(len(rows), probing, options)
 	}
-	ranked := now(options.Times)
-	hits, err := s.score(ctx, query, selection.Score, options.K, &stats)
-	if options.Times {
-		stats.ProbeTime, stats.RankTime, stats.ScoreTime = found.Sub(start), ranked.Sub(found), time.Since(ranked)
-	}
-	return hits, stats, err
+	hits, err := s.run(ctx, rows, selection, options)
+	return hits, s.stats, err
 }
 
-func now(wanted bool) time.Time {
-	if wanted {
-		return time.Now()
+// run goes through the stages.
+func (s *Searcher) run(ctx context.Context, rows []int, selection querypruner.Selection, options SearchOptions) ([]Hit, error) {
+	s.last = time.Now()
+	if s.stats.Plan != Exhaustive || s.codebook.Kind().Residual() {
+		s.scorer.Scan()
 	}
-	return time.Time{}
+	s.lap(&s.stats.ScanTime, options)
+	if s.stats.Plan == Probe {
+		if err := s.probe(rows, selection.Probe, options); err != nil {
+			return nil, err
+		}
+	} else {
+		s.everything(options.Filter)
+	}
+	s.lap(&s.stats.ProbeTime, options)
+	if depth := options.depth(); depth > 0 && s.stats.Plan != Exhaustive && len(s.documents) > depth {
+		if err := s.rank(ctx, depth); err != nil {
+			return nil, err
+		}
+	}
+	s.lap(&s.stats.RankTime, options)
+	scoring := len(rows)
+	if selection.Score != nil {
+		scoring = len(selection.Score)
+	}
+	if err := s.score(ctx, scoring); err != nil {
+		return nil, err
+	}
+	s.lap(&s.stats.ScoreTime, options)
+	if options.Refine > 0 {
+		if err := s.refine(ctx, max(options.Refine, options.K)); err != nil {
+			return nil, err
+		}
+	}
+	s.lap(&s.stats.RefineTime, options)
+	return s.hits(options.K)
+}
+
+// lap sets the time of the stage that ends here.
+func (s *Searcher) lap(stage *time.Duration, options SearchOptions) {
+	if options.Times {
+		now := time.Now()
+		*stage, s.last = now.Sub(s.last), now
+	}
+}
+
+// compared returns the rows that probe or score, ascending; nil means all.
+func compared(selection querypruner.Selection) []int {
+	if selection.Probe == nil || selection.Score == nil {
+		return nil
+	}
+	rows := slices.Concat(selection.Probe, selection.Score)
+	slices.Sort(rows)
+	return slices.Compact(rows)
+}
+
+// all returns the numbers below n.
+func all(n int) []int {
+	rows := make([]int, n)
+	for i := range rows {
+		rows[i] = i
+	}
+	return rows
 }
 
 func (s *Searcher) check(query *simd.Query, selection querypruner.Selection, options SearchOptions) error {
 	if err := options.Validate(); err != nil {
 		return err
 	}
-	if s.scorer != nil && query.Rows > 0 && query.Dim != s.source.Codebook().Dim() {
-		return fmt.Errorf("%w: the query has %d dimensions, the index %d", ErrInvalid, query.Dim, s.source.Codebook().Dim())
+	if s.scorer != nil && query.Rows > 0 && query.Dim != s.codebook.Dim() {
+		return fmt.Errorf("%w: the query has %d dimensions, the index %d", ErrInvalid, query.Dim, s.codebook.Dim())
 	}
 	if err := checkComponents(query.Float()); err != nil {
 		return fmt.Errorf("%w: the query: %w", ErrInvalid, err)
@@ -229,168 +317,61 @@ func (s *Searcher) check(query *simd.Query, selection querypruner.Selection, opt
 	return nil
 }
 
-// plan compares the work of the two plans in dot products: scoring all
-// vectors against comparing the kept rows with all cells and then scoring the
-// documents that the postings lead to, taking no two postings to meet.
-func (s *Searcher) plan(query *simd.Query, selection querypruner.Selection, options SearchOptions) Plan {
-	documents, vectors := float64(s.source.Documents()), float64(s.source.Vectors())
-	rows, kept := float64(query.Rows), float64(len(selection.Probe))
-	found := s.expected(selection, options)
-	cells := float64(s.source.Codebook().Cells())
-	exhaustive := vectors * rows
-	probe := cells*kept + vectors*rows*found/documents
-	if exhaustive <= probe {
+// Costs of the stages in nanoseconds for each level of package simd, measured
+// with 32 rows of 128 dimensions (go test -bench . ./index): they decide
+// between plans, so their ratios matter and not the machine they are from.
+type costs struct {
+	scan  float64 // one cell with one row
+	probe float64 // one posting
+	rank  float64 // one document, and each of its cells
+	cell  float64
+	score float64 // one vector with one row
+}
+
+var levelCosts = map[string]costs{
+	"avx512": {scan: 0.3, probe: 5, rank: 30, cell: 0.7, score: 0.3},
+	"avx2":   {scan: 0.8, probe: 5, rank: 30, cell: 0.7, score: 0.8},
+	"go":     {scan: 25, probe: 5, rank: 50, cell: 30, score: 25},
+}
+
+// faithful is how much more a plan may cost that misses nothing where others
+// might.
+const faithful = 1.25
+
+// plan estimates what each plan costs and returns the cheapest.
+func (s *Searcher) plan(rows, probing int, options SearchOptions) Plan {
+	cost := levelCosts[simd.Level()]
+	live := float64(s.source.Documents())
+	if options.Filter != nil {
+		live = min(live, float64(options.Filter.GetCardinality()))
+	}
+	perDocument := float64(s.source.Vectors()) / float64(s.source.Documents())
+	score := cost.score * perDocument * float64(rows)
+	rank := cost.rank + cost.cell*perDocument
+	scan := cost.scan * float64(s.codebook.Cells()) * float64(rows)
+
+	exhaustive := score * live
+	if s.codebook.Kind().Residual() {
+		exhaustive += scan
+	}
+	postings := float64(options.budget(s.source))
+	if options.Neighbors > 0 {
+		postings = float64(options.Neighbors) * float64(probing)
+	}
+	scored := func(candidates float64) float64 {
+		depth := float64(options.depth())
+		if depth == 0 || candidates <= depth {
+			return score * candidates
+		}
+		return rank*candidates + score*depth
+	}
+	interaction := scan + scored(live)
+	probe := scan + cost.probe*postings + scored(min(postings, live))
+	switch {
+	case exhaustive <= faithful*min(interaction, probe):
 		return Exhaustive
+	case interaction <= faithful*probe && options.Depth > 0:
+		return Interaction
 	}
 	return Probe
-}
-
-// expected estimates the candidates of the plan Probe: one for every posting.
-func (s *Searcher) expected(selection querypruner.Selection, options SearchOptions) float64 {
-	postings := float64(len(selection.Probe)) * float64(options.Neighbors)
-	if options.Budget > 0 {
-		postings = float64(options.Budget)
-	}
-	return min(postings, float64(s.source.Documents()))
-}
-
-// find lists the candidates. Where their vectors will probably lie in most
-// cells, or the candidates be ranked by cells, the scoring rows are compared
-// with all cells at once; the probing rows are mostly among them.
-func (s *Searcher) find(selection querypruner.Selection, options SearchOptions, stats *Stats) error {
-	found := float64(s.source.Documents())
-	if stats.Plan == Probe {
-		found = s.expected(selection, options)
-	}
-	vectors := found / float64(s.source.Documents()) * float64(s.source.Vectors())
-	if vectors >= float64(s.source.Codebook().Cells()) || options.Depth > 0 && found > float64(max(options.Depth, options.K)) {
-		if err := s.scorer.ScanRows(selection.Score); err != nil {
-			return err
-		}
-	}
-	if stats.Plan == Exhaustive {
-		s.all()
-		return nil
-	}
-	return s.probe(selection.Probe, options, stats)
-}
-
-// all makes every live document a candidate.
-func (s *Searcher) all() {
-	s.documents = s.documents[:0]
-	for document := range uint32(s.source.Documents()) {
-		if s.source.Live(document) {
-			s.documents = append(s.documents, document)
-		}
-	}
-}
-
-// score scores the candidates and returns the best k.
-func (s *Searcher) score(ctx context.Context, query *simd.Query, rows []int, k int, stats *Stats) ([]Hit, error) {
-	scoring := query.Rows
-	if rows != nil {
-		scoring = len(rows)
-	}
-	codebook := s.source.Codebook()
-	s.best.reset(min(k, len(s.documents)))
-	for i, document := range s.documents {
-		if i%256 == 0 {
-			if err := ctx.Err(); err != nil {
-				return nil, err
-			}
-		}
-		payload, err := s.source.Payload(document)
-		if err != nil {
-			return nil, err
-		}
-		vectors, err := codebook.Rows(payload)
-		if err != nil {
-			return nil, s.fault(document, err)
-		}
-		score, err := s.scorer.Score(payload, rows)
-		if err != nil {
-			return nil, s.fault(document, err)
-		}
-		stats.DocumentsScored++
-		stats.TokenPairs += int64(scoring) * int64(vectors)
-		stats.Bytes += int64(len(payload))
-		if vectors == 0 || !s.best.wants(score) {
-			continue
-		}
-		id, err := s.source.ID(document)
-		if err != nil {
-			return nil, err
-		}
-		s.best.add(Hit{document, id, score})
-	}
-	return s.best.sorted(), nil
-}
-
-// fault says which document's payload an error of package codec is about.
-func (s *Searcher) fault(document uint32, err error) error {
-	id, idErr := s.source.ID(document)
-	if idErr != nil {
-		return errors.Join(fmt.Errorf("%w: payload of document number %d: %w", faultKind(err), document, err), idErr)
-	}
-	return fmt.Errorf("%w: payload of document %q: %w", faultKind(err), id, err)
-}
-
-// compareHits orders hits best first: by score, equal scores by descending
-// id, as trec_eval does.
-func compareHits(a, b Hit) int {
-	return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(b.ID, a.ID))
-}
-
-// topK keeps the k best hits in a heap with the worst on top.
-type topK struct {
-	k    int
-	hits []Hit
-}
-
-func (t *topK) reset(k int) {
-	t.k, t.hits = k, t.hits[:0]
-}
-
-// wants tells whether a hit with this score may belong to the best.
-func (t *topK) wants(score float32) bool {
-	return len(t.hits) < t.k || t.k > 0 && cmp.Compare(score, t.hits[0].Score) >= 0
-}
-
-func (t *topK) add(hit Hit) {
-	if len(t.hits) < t.k {
-		t.hits = append(t.hits, hit)
-		for i := len(t.hits) - 1; i > 0; {
-			parent := (i - 1) / 2
-			if compareHits(t.hits[i], t.hits[parent]) <= 0 {
-				break
-			}
-			t.hits[i], t.hits[parent] = t.hits[parent], t.hits[i]
-			i = parent
-		}
-		return
-	}
-	if compareHits(hit, t.hits[0]) >= 0 {
-		return
-	}
-	t.hits[0] = hit
-	for i := 0; ; {
-		worst := i
-		for child := 2*i + 1; child <= 2*i+2 && child < t.k; child++ {
-			if compareHits(t.hits[child], t.hits[worst]) > 0 {
-				worst = child
-			}
-		}
-		if worst == i {
-			return
-		}
-		t.hits[i], t.hits[worst] = t.hits[worst], t.hits[i]
-		i = worst
-	}
-}
-
-// sorted returns the hits, best first, in a slice of their own.
-func (t *topK) sorted() []Hit {
-	hits := slices.Clone(t.hits)
-	slices.SortFunc(hits, compareHits)
-	return hits
 }

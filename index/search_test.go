@@ -10,6 +10,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/RoaringBitmap/roaring/v2"
+
 	"github.com/pare-search/pare/index/codec"
 	"github.com/pare-search/pare/querypruner"
 	"github.com/pare-search/pare/simd"
@@ -159,6 +161,11 @@ func testSearch(t *testing.T, dim int, withIDs bool, kind codec.Kind) {
 		if !slices.Equal(probed, hits) {
 			t.Error("probing every cell finds other hits than looking at every document")
 		}
+		wide.Plan, wide.Depth = Interaction, 1<<20
+		if all, _ := search(t, s, query, all, wide); !slices.Equal(all, hits) {
+			t.Error("ranking every document finds other hits than scoring it")
+		}
+		wide.Plan, wide.Depth = Probe, 0
 		checkStats(t, s, postings, query, all, wide, probeStats)
 
 		// Segments make no difference to what is found.
@@ -236,6 +243,16 @@ func cellsOf(t *testing.T, s *Snapshot, documents []Document) map[uint32][]uint3
 	return postings
 }
 
+// cellSimilarities compares a query with all cells, as package simd, which has
+// tests of its own for that, does it: in integers.
+func cellSimilarities(s *Snapshot, query *simd.Query) *simd.CellRows {
+	scorer := s.Codebook().NewScorer()
+	if err := scorer.Reset(query, nil, nil); err != nil {
+		panic(err)
+	}
+	return scorer.Scan()
+}
+
 // checkStats counts the work of a search again, with maps and sorts.
 func checkStats(t *testing.T, s *Snapshot, postings map[uint32][]uint32, query *simd.Query, selection querypruner.Selection, options SearchOptions, got Stats) {
 	t.Helper()
@@ -246,30 +263,32 @@ func checkStats(t *testing.T, s *Snapshot, postings map[uint32][]uint32, query *
 			found[document] = true
 		}
 	} else {
+		visited := make(map[uint32]bool)
 		for _, row := range selection.Probe {
 			cells := make([]uint32, s.Codebook().Cells())
 			for i := range cells {
 				cells[i] = uint32(i)
 			}
-			similarity := make([]float32, len(cells))
-			for i := range similarity {
-				similarity[i] = simd.Dot(query.Float().Row(row), s.Codebook().Centroid(i))
-			}
-			slices.SortStableFunc(cells, func(a, b uint32) int { return cmp.Compare(similarity[b], similarity[a]) })
+			similarities := cellSimilarities(s, query)
+			slices.SortStableFunc(cells, func(a, b uint32) int {
+				return cmp.Compare(similarities.Value(b, row), similarities.Value(a, row))
+			})
 			read := 0
 			for _, cell := range cells {
 				if read >= options.Neighbors {
 					break
 				}
-				if list := postings[cell]; len(list) > 0 {
-					read += len(list)
-					want.CellsProbed++
-					for _, document := range list {
-						found[document] = true
-					}
+				read += len(postings[cell])
+				if len(postings[cell]) == 0 || visited[cell] {
+					continue
+				}
+				visited[cell] = true
+				want.CellsProbed++
+				want.Postings += len(postings[cell])
+				for _, document := range postings[cell] {
+					found[document] = true
 				}
 			}
-			want.Postings += read
 		}
 	}
 	scoring := query.Rows
@@ -364,7 +383,9 @@ func TestSearchRefuses(t *testing.T) {
 		"negative row":  {query, querypruner.Selection{Probe: []int{-1}}, good},
 		"score row":     {query, querypruner.Selection{Score: []int{0, 3}}, good},
 		"negative hits": {query, allRows(query), SearchOptions{K: -1, Neighbors: 1}},
-		"no neighbors":  {query, allRows(query), SearchOptions{K: 1}},
+		"no budget":     {query, allRows(query), SearchOptions{K: 1}},
+		"neighbors":     {query, allRows(query), SearchOptions{K: 1, Budget: 1, Neighbors: -1}},
+		"refine":        {query, allRows(query), SearchOptions{K: 1, Budget: 1, Refine: -1}},
 		"plan":          {query, allRows(query), SearchOptions{K: 1, Neighbors: 1, Plan: 9}},
 		"budget":        {query, allRows(query), SearchOptions{K: 1, Neighbors: 1, Budget: -1}},
 		"depth":         {query, allRows(query), SearchOptions{K: 1, Neighbors: 1, Depth: -1}},
@@ -374,7 +395,7 @@ func TestSearchRefuses(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := (SearchOptions{K: -1, Plan: 9, Budget: -1, MarginShare: 2, Depth: -1}).Validate(); len(unjoin(err)) != 6 {
+	if err := (SearchOptions{K: -1, Plan: 9, Budget: -1, Neighbors: -1, MarginShare: 2, Depth: -1, Refine: -1}).Validate(); len(unjoin(err)) != 7 {
 		t.Errorf("Validate reports %v", err)
 	}
 
@@ -397,7 +418,7 @@ func unjoin(err error) []error {
 }
 
 func TestParsePlan(t *testing.T) {
-	for _, plan := range []Plan{Auto, Exhaustive, Probe} {
+	for _, plan := range []Plan{Auto, Exhaustive, Interaction, Probe} {
 		if got, err := ParsePlan(plan.String()); err != nil || got != plan {
 			t.Errorf("%v is read as %v, %v", plan, got, err)
 		}
@@ -418,29 +439,143 @@ func (s sized) Codebook() *codec.Codebook { return s.codebook }
 func (s sized) Documents() int            { return s.documents }
 func (s sized) Vectors() int64            { return 100 * int64(s.documents) }
 
+// The plans follow one another as collections grow, as budgets fall and as
+// filters let fewer documents through.
 func TestPlan(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 3))
 	tokens := randomTokens(rng, 2000, 8, false)
 	options := codec.DefaultOptions()
 	options.Cells = 500
 	codebook := must[*codec.Codebook](t)(codec.Train(t.Context(), tokens.Vectors, nil, options, nil))
-	query := simd.PackQuery(tokens.Vectors.Slice(0, 32))
+	few := roaring.BitmapOf(3, 5, 8)
 	for _, test := range []struct {
-		documents, kept, neighbors int
-		want                       Plan
+		documents, rows int
+		options         SearchOptions
+		want            Plan
 	}{
-		{documents: 100, kept: 32, neighbors: 1000, want: Exhaustive}, // rows read everything
-		{documents: 1000, kept: 4, neighbors: 1000, want: Exhaustive},
-		{documents: 1_000_000, kept: 32, neighbors: 1000, want: Probe},
-		{documents: 1_000_000, kept: 4, neighbors: 1000, want: Probe},
-		{documents: 1_000_000, kept: 4, neighbors: 1_000_000, want: Exhaustive},
-		{documents: 4, kept: 1, neighbors: 1, want: Probe}, // 500 + 800 products against 12,800
-		{documents: 4, kept: 32, neighbors: 1, want: Exhaustive},
+		{documents: 100, rows: 32, options: DefaultSearchOptions(), want: Exhaustive},
+		{documents: 100, rows: 4, options: SearchOptions{K: 10, Neighbors: 10, Depth: 20}, want: Probe},
+		{documents: 5000, rows: 32, options: DefaultSearchOptions(), want: Interaction},
+		{documents: 6000, rows: 32, options: SearchOptions{K: 10, Budget: 100}, want: Probe},
+		{documents: 1_000_000, rows: 32, options: DefaultSearchOptions(), want: Probe},
+		{documents: 1_000_000, rows: 32, options: SearchOptions{K: 10, Budget: 1 << 30}, want: Exhaustive},
+		{documents: 1_000_000, rows: 32, options: SearchOptions{K: 10, Neighbors: 1_000_000}, want: Exhaustive},
+		{documents: 1_000_000, rows: 32, options: SearchOptions{K: 10, Budget: 4000, Depth: 256, Filter: few}, want: Exhaustive},
 	} {
-		selection := querypruner.Selection{Probe: allRows(query).Probe[:test.kept]}
 		searcher := NewSearcher(sized{codebook: codebook, documents: test.documents})
-		if got := searcher.plan(query, selection, SearchOptions{Neighbors: test.neighbors}); got != test.want {
-			t.Errorf("%+v: %v", test, got)
+		if got := searcher.plan(test.rows, test.rows, test.options); got != test.want {
+			t.Errorf("%d documents, %d rows, %+v: %v, want %v", test.documents, test.rows, test.options, got, test.want)
+		}
+	}
+}
+
+// A filter finds what all of the collection gives without the others, whatever
+// the plan.
+func TestFilter(t *testing.T) {
+	rng := rand.New(rand.NewPCG(6, 6))
+	documents := randomDocuments(rng, 200, 24, true)
+	s := open(t, build(t, smallOptions(24, codec.Residual2), documents, documents[12].ID))
+	query := simd.PackQuery(randomTokens(rng, 5, 24, true).Vectors)
+	filter := roaring.New()
+	for document := range uint32(200) {
+		if document%3 == 0 || document == 12 {
+			filter.Add(document)
+		}
+	}
+	everything, _ := search(t, s, query, allRows(query), SearchOptions{K: 200, Plan: Exhaustive, Budget: 1})
+	var want []Hit
+	for _, hit := range everything {
+		if filter.Contains(hit.Document) {
+			want = append(want, hit)
+		}
+	}
+	for _, plan := range []Plan{Auto, Exhaustive, Interaction, Probe} {
+		options := SearchOptions{K: 200, Plan: plan, Budget: 1 << 20, Filter: filter}
+		if got, _ := search(t, s, query, allRows(query), options); !slices.Equal(got, want) {
+			t.Errorf("%v: %v, want %v", plan, got, want)
+		}
+		// The budget counts postings that may be found.
+		options.Plan, options.Budget = Probe, 60
+		_, filtered := search(t, s, query, allRows(query), options)
+		options.Filter = nil
+		_, free := search(t, s, query, allRows(query), options)
+		if filtered.Postings <= free.Postings {
+			t.Errorf("%d postings read for a third of the documents, %d for all", filtered.Postings, free.Postings)
+		}
+	}
+}
+
+// Refined scores are those of int8 vectors, and hits come in their order.
+func TestRefine(t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 7))
+	documents := randomDocuments(rng, 150, 24, true)
+	refined := smallOptions(24, codec.Residual1)
+	refined.Refine = true
+	s := open(t, build(t, refined, documents))
+	plain := open(t, build(t, smallOptions(24, codec.Int8), documents))
+	query := simd.PackQuery(randomTokens(rng, 5, 24, true).Vectors)
+	want, _ := search(t, plain, query, allRows(query), ExhaustiveSearch(150))
+	options := SearchOptions{K: 3, Plan: Exhaustive, Budget: 1, Refine: 150}
+	got, stats := search(t, s, query, allRows(query), options)
+	if !slices.Equal(got, want[:3]) || stats.DocumentsRefined != stats.Candidates-countEmpty(documents) {
+		t.Errorf("hits %v with %+v, want %v", got, stats, want[:3])
+	}
+	// Of fewer refined documents come the best that coarse scores offer.
+	options.Refine = 0
+	coarse, _ := search(t, s, query, allRows(query), SearchOptions{K: 20, Plan: Exhaustive, Budget: 1})
+	options.Refine = 20
+	got, stats = search(t, s, query, allRows(query), options)
+	if stats.DocumentsRefined != 20 {
+		t.Errorf("%d documents refined, want 20", stats.DocumentsRefined)
+	}
+	var offered []Hit
+	for _, hit := range want {
+		if slices.ContainsFunc(coarse, func(c Hit) bool { return c.ID == hit.ID }) {
+			offered = append(offered, hit)
+		}
+	}
+	if !slices.Equal(got, offered[:3]) {
+		t.Errorf("hits %v, want %v", got, offered[:3])
+	}
+	// Without refinements nothing is refined.
+	if _, stats := search(t, plain, query, allRows(query), options); stats.DocumentsRefined != 0 {
+		t.Errorf("%d documents refined without refinements", stats.DocumentsRefined)
+	}
+}
+
+func countEmpty(documents []Document) (n int) {
+	for _, d := range documents {
+		if d.Tokens.Vectors.Rows == 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// TestSelectLargest and the order of keys, against sorting.
+func TestSelectLargest(t *testing.T) {
+	rng := rand.New(rand.NewPCG(15, 15))
+	scores := []float32{0, float32(math.Copysign(0, -1)), 1, -1, 1.5, -1.5, math.MaxFloat32, -math.MaxFloat32, 1e-45}
+	for _, n := range []int{0, 1, 2, 3, 50, 300} {
+		for _, size := range []int{0, 1, 2, 7, 64, 300} {
+			var keys []uint64
+			var documents []uint32
+			of := make([]float32, n)
+			for document := range uint32(n) {
+				of[document] = scores[rng.IntN(len(scores))]
+				keys = append(keys, key(of[document], document))
+				documents = append(documents, document)
+			}
+			slices.SortStableFunc(documents, func(a, b uint32) int { return cmp.Compare(of[b], of[a]) })
+			selectLargest(keys, size)
+			first := keys[:min(size, n)]
+			slices.SortFunc(first, func(a, b uint64) int { return cmp.Compare(b, a) })
+			for i, key := range first {
+				if documentOf(key) != documents[i] || scoreOf(key) != of[documents[i]] {
+					t.Errorf("%d of %d: document %d with %v at %d, want %d with %v",
+						size, n, documentOf(key), scoreOf(key), i, documents[i], of[documents[i]])
+				}
+			}
 		}
 	}
 }

@@ -30,6 +30,8 @@ import (
 //	tokens    one entry per token id, ascending: gap to the id before (uv),
 //	          number of vectors with this id (uv),
 //	          number of documents (uv)
+//	refined   optional: one u32 per document: where its refinement ends; one
+//	          refinement per document, see package codec
 //	text      optional, see text.go
 //
 // End offsets instead of lengths give random access with one look-up; a list
@@ -37,7 +39,8 @@ import (
 const (
 	metaVersion     = 1
 	offsetsVersion  = 1
-	payloadsVersion = 1
+	payloadsVersion = 2 // 1 named a cell for every vector
+	refinedVersion  = 1
 	idsVersion      = 1
 	postingsVersion = 1
 	tokensVersion   = 1
@@ -61,6 +64,8 @@ type segmentBuilder struct {
 
 	payloads []byte
 	ends     []uint32
+	refined  []byte // refinements
+	refEnds  []uint32
 	ids      []string
 	idBytes  int
 	vectors  uint64
@@ -86,27 +91,33 @@ type coded struct {
 	document Document
 	payload  []byte
 	cells    []uint32
+	refined  []byte // nil when refinements are not stored
 }
 
-// size returns what a segment is measured by: the bytes of its payloads, ids
-// or compressed texts, whichever are more.
+// size returns what a segment is measured by: the bytes of its payloads,
+// refinements, ids or compressed texts, whichever are more.
 func (b *segmentBuilder) size() int {
-	size := max(len(b.payloads), b.idBytes)
+	size := max(len(b.payloads), len(b.refined), b.idBytes)
 	if b.text != nil {
 		size = max(size, len(b.text.blocks))
 	}
 	return size
 }
 
-// fits tells whether another payload of that size can be addressed.
-func (b *segmentBuilder) fits(payload int) bool {
-	return uint64(len(b.payloads))+uint64(payload) <= maxSegmentBytes && uint64(len(b.ids)) < math.MaxUint32
+// fits tells whether another document can be addressed.
+func (b *segmentBuilder) fits(c coded) bool {
+	return uint64(len(b.payloads))+uint64(len(c.payload)) <= maxSegmentBytes &&
+		uint64(len(b.refined))+uint64(len(c.refined)) <= maxSegmentBytes && uint64(len(b.ids)) < math.MaxUint32
 }
 
 func (b *segmentBuilder) add(c coded) {
 	number := uint32(len(b.ids))
 	b.payloads = append(b.payloads, c.payload...)
 	b.ends = append(b.ends, uint32(len(b.payloads)))
+	if c.refined != nil {
+		b.refined = append(b.refined, c.refined...)
+		b.refEnds = append(b.refEnds, uint32(len(b.refined)))
+	}
 	b.ids = append(b.ids, c.document.ID)
 	b.idBytes += len(c.document.ID)
 	b.vectors += uint64(c.document.Tokens.Vectors.Rows)
@@ -143,6 +154,9 @@ func (b *segmentBuilder) write(path string) error {
 	w.add("meta", metaVersion, meta)
 	w.add("offsets", offsetsVersion, appendUint32s(nil, b.ends))
 	w.add("payloads", payloadsVersion, b.payloads)
+	if b.refEnds != nil {
+		w.add("refined", refinedVersion, appendUint32s(nil, b.refEnds), b.refined)
+	}
 	w.add("ids", idsVersion, b.encodeIDs())
 	w.add("postings", postingsVersion, b.encodePostings())
 	w.add("tokens", tokensVersion, b.encodeTokens())
@@ -209,6 +223,8 @@ type segment struct {
 
 	ends     []byte
 	payloads []byte
+	refEnds  []byte // nil when refinements are not stored
+	refined  []byte
 	idEnds   []byte
 	idOrder  []byte
 	ids      []byte
@@ -272,11 +288,19 @@ func (s *segment) load(cells int) error {
 		return s.file.corrupt("postings", "%d bytes for %d cells", len(postings), cells)
 	}
 	s.listEnds, s.lists = postings[:4*cells], postings[4*cells:]
-	for _, known := range s.file.sections {
-		if known.name == "text" {
-			if s.text, err = s.file.view("text", textVersion); err != nil {
-				return err
-			}
+	if s.file.has("refined") {
+		refined, err := s.file.view("refined", refinedVersion)
+		if err != nil {
+			return err
+		}
+		if uint64(len(refined)) < 4*n {
+			return s.file.corrupt("refined", "%d bytes for %d documents", len(refined), n)
+		}
+		s.refEnds, s.refined = refined[:4*n], refined[4*n:]
+	}
+	if s.file.has("text") {
+		if s.text, err = s.file.view("text", textVersion); err != nil {
+			return err
 		}
 	}
 	tokens, err := s.file.checked("tokens", tokensVersion)
@@ -324,6 +348,18 @@ func (s *segment) payload(document uint32) ([]byte, error) {
 		return nil, s.file.corrupt("offsets", "document %d has no place", document)
 	}
 	return payload, nil
+}
+
+// refinement returns a document's refinement, nil when none are stored.
+func (s *segment) refinement(document uint32) ([]byte, error) {
+	if s.refEnds == nil {
+		return nil, nil
+	}
+	refinement, ok := slice(s.refined, s.refEnds, document)
+	if !ok {
+		return nil, s.file.corrupt("refined", "document %d has no place", document)
+	}
+	return refinement, nil
 }
 
 func (s *segment) id(document uint32) (string, error) {
@@ -425,6 +461,10 @@ func (s *segment) verify(codebook *codec.Codebook) error {
 			break
 		}
 		vectors += uint64(rows)
+		if err := s.verifyRefinement(codebook, document, rows); err != nil {
+			faults = append(faults, err)
+			break
+		}
 	}
 	if len(faults) == 0 && vectors != s.vectors {
 		faults = append(faults, s.file.corrupt("payloads", "%d vectors, meta says %d", vectors, s.vectors))
@@ -442,6 +482,21 @@ func (s *segment) verify(codebook *codec.Codebook) error {
 		faults = append(faults, s.verifyText())
 	}
 	return errors.Join(faults...)
+}
+
+func (s *segment) verifyRefinement(codebook *codec.Codebook, document uint32, rows int) error {
+	refinement, err := s.refinement(document)
+	if err != nil || refinement == nil {
+		return err
+	}
+	refined, err := codebook.CheckRefinement(refinement)
+	if err != nil {
+		return s.file.fault("refined", fmt.Errorf("document %d: %w", document, err))
+	}
+	if refined != rows {
+		return s.file.corrupt("refined", "document %d: %d vectors, its payload has %d", document, refined, rows)
+	}
+	return nil
 }
 
 func (s *segment) verifyIDs() error {

@@ -219,6 +219,27 @@ func (s *Snapshot) Payload(document uint32) ([]byte, error) {
 	return p.payload(local)
 }
 
+// Refinement returns a document's refinement as stored, a view into the file,
+// or nil when the index has none.
+func (s *Snapshot) Refinement(document uint32) ([]byte, error) {
+	p, local, err := s.part(document)
+	if err != nil {
+		return nil, err
+	}
+	return p.refinement(local)
+}
+
+// ClearDeleted clears the bits of deleted documents in a bitmap of document
+// numbers: bit i%64 of word i/64 is that of document i.
+func (s *Snapshot) ClearDeleted(bitmap []uint64) {
+	for _, p := range s.parts {
+		for deleted := p.deleted.Iterator(); deleted.HasNext(); {
+			document := p.base + deleted.Next()
+			bitmap[document/64] &^= 1 << (document % 64)
+		}
+	}
+}
+
 // ID returns a document's external id.
 func (s *Snapshot) ID(document uint32) (string, error) {
 	p, local, err := s.part(document)

@@ -14,8 +14,9 @@ type Source interface {
 	// Vectors is the number of stored vectors, those of deleted documents
 	// included.
 	Vectors() int64
-	// Live tells whether a document is there to be found.
-	Live(document uint32) bool
+	// ClearDeleted clears the bits of deleted documents in a bitmap of document
+	// numbers: bit i%64 of word i/64 is that of document i.
+	ClearDeleted(bitmap []uint64)
 	// PostingCount is the length of a cell's posting list, deleted documents
 	// included.
 	PostingCount(cell uint32) int
@@ -24,6 +25,9 @@ type Source interface {
 	AppendPostings(dst []uint32, cell uint32) ([]uint32, error)
 	// Payload returns a document's payload, valid as long as the view.
 	Payload(document uint32) ([]byte, error)
+	// Refinement returns a document's refinement, valid as long as the view, or
+	// nil where none is stored.
+	Refinement(document uint32) ([]byte, error)
 	// ID returns a document's external id.
 	ID(document uint32) (string, error)
 }

@@ -410,7 +410,13 @@ func (w *Writer) code(ctx context.Context, documents []Document) error {
 				if err != nil {
 					return fmt.Errorf("document %q: %w", d.ID, err)
 				}
-				batch[i] = coded{d, payload, cells}
+				batch[i] = coded{document: d, payload: payload, cells: cells}
+				if !w.manifest.Options.Refine {
+					continue
+				}
+				if batch[i].refined, err = w.codebook.EncodeRefinement(nil, d.Tokens.Vectors); err != nil {
+					return fmt.Errorf("document %q: %w", d.ID, err)
+				}
 			}
 			return nil
 		})
@@ -419,7 +425,7 @@ func (w *Writer) code(ctx context.Context, documents []Document) error {
 		return err
 	}
 	for _, c := range batch {
-		if w.builder != nil && (w.builder.size() >= w.manifest.Options.SegmentBytes || !w.builder.fits(len(c.payload))) {
+		if w.builder != nil && (w.builder.size() >= w.manifest.Options.SegmentBytes || !w.builder.fits(c)) {
 			if err := w.flush(); err != nil {
 				return err
 			}

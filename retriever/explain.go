@@ -94,7 +94,9 @@ func (r *Retriever) match(e *Explanation, document uint32, vectors simd.Matrix) 
 		return err
 	}
 	scorer := r.snapshot.Codebook().NewScorer()
-	scorer.Reset(simd.PackQuery(vectors))
+	if err := scorer.Reset(simd.PackQuery(vectors), nil, nil); err != nil {
+		return err
+	}
 	best, match := make([]float32, vectors.Rows), make([]int32, vectors.Rows)
 	if err := scorer.Maxima(payload, best, match); err != nil {
 		return fmt.Errorf("%w: payload of document %q: %w", index.ErrCorrupt, e.ID, err)

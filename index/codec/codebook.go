@@ -20,13 +20,19 @@ type Codebook struct {
 	centroids     []int8 // cells x dim
 	centroidScale []float32
 	floats        simd.Matrix
-	half          []float32 // half the squared length of each centroid
-	rankWeight    []float32 // 1 / sqrt(length of the centroid), for Scorer.RankScore
+	half          []float32       // half the squared length of each centroid
+	table         *simd.CellTable // the same for the kernels
 
 	// cellScale is the root mean square of the residual components of each
-	// cell; codes describe residuals divided by it. Residual kinds only.
+	// cell; codes describe residuals divided by it. In a cell without codes it
+	// is what gives the centroid the mean length of the cell's vectors.
+	// Residual kinds only, like what follows.
 	cellScale []float32
+	uncoded   []byte // bitmap of the cells without codes
+	anyCodes  bool   // some cell has codes
+	anyBare   bool   // some cell has none
 	levels    levels
+	factors   factors
 
 	// The cells of ids[i] are first[i] to first[i+1]-1; cells from the last
 	// first on belong to no id.
@@ -52,6 +58,11 @@ func (c *Codebook) Cells() int { return c.floats.Rows }
 // changed.
 func (c *Codebook) Centroid(cell int) []float32 { return c.floats.Row(cell) }
 
+// coded tells whether the vectors of a cell have codes.
+func (c *Codebook) coded(cell uint32) bool {
+	return !c.anyBare || c.uncoded[cell/8]>>(cell%8)&1 == 0
+}
+
 // Checksum identifies the codebook: the CRC-64 (ECMA) of its marshalled form.
 func (c *Codebook) Checksum() uint64 { return c.checksum }
 
@@ -69,10 +80,10 @@ type Section struct {
 func (c *Codebook) Sections() []Section {
 	return []Section{
 		{"header", headerBytes},
-		{"codes", len(c.levels.cuts)*4 + len(c.levels.weights)},
+		{"codes", len(c.levels.cuts)*4 + len(c.levels.weights) + factorBytes*min(len(c.levels.weights), 1)},
 		{"centroids", len(c.centroids)},
 		{"centroid scales", len(c.centroidScale) * 4},
-		{"residual scales", len(c.cellScale) * 4},
+		{"residual scales", len(c.cellScale)*4 + len(c.uncoded)},
 		{"token ids", len(c.ids)*4 + len(c.first)*4},
 		{"coarse cells", len(c.coarse.floats.Data)*4 + len(c.coarse.first)*4 + len(c.coarse.order)*4},
 		{"checksum", checksumBytes},
@@ -91,9 +102,12 @@ func (c *Codebook) Sections() []Section {
 //	weight scale, float32              4
 //	cuts, float32                      4 * (2^bits - 1)     residual kinds
 //	weights, int8                      2^bits               residual kinds
+//	smallest factor, float32           4                    residual kinds
+//	ratio of factors, float32          4                    residual kinds
 //	centroids, int8                    cells * dim
 //	centroid scales, float32           4 * cells
 //	residual scales, float32           4 * cells            residual kinds
+//	cells without codes, bitmap        (cells + 7) / 8      residual kinds
 //	token ids, ascending               4 * ids
 //	first cell of each id, and end     4 * (ids + 1)
 //	coarse centroids, float32          4 * groups * dim
@@ -103,10 +117,11 @@ func (c *Codebook) Sections() []Section {
 const (
 	magic         = "PARECODE"
 	headerBytes   = 28
+	factorBytes   = 8
 	checksumBytes = 8
 
-	// Version 1 is the first one.
-	codebookVersion = 1
+	// Version 1 had no factors and no cells without codes.
+	codebookVersion = 2
 )
 
 var crcTable = crc64.MakeTable(crc64.ECMA)
@@ -123,9 +138,13 @@ func (c *Codebook) seal() {
 	b = le.AppendUint32(b, math.Float32bits(c.levels.scale))
 	b = appendFloats(b, c.levels.cuts)
 	b = appendInt8s(b, c.levels.weights)
+	if c.kind.bits() > 0 {
+		b = appendFloats(b, []float32{c.factors.low, c.factors.ratio})
+	}
 	b = appendInt8s(b, c.centroids)
 	b = appendFloats(b, c.centroidScale)
 	b = appendFloats(b, c.cellScale)
+	b = append(b, c.uncoded...)
 	b = appendUints(b, c.ids)
 	b = appendUints(b, c.first)
 	b = appendFloats(b, c.coarse.floats.Data)
@@ -133,6 +152,7 @@ func (c *Codebook) seal() {
 	b = appendUints(b, c.coarse.order)
 	c.checksum = crc64.Checksum(b, crcTable)
 	c.data = le.AppendUint64(b, c.checksum)
+	c.prepare()
 }
 
 // Load reads a codebook from its bytes, which must not change afterwards. The
@@ -166,11 +186,13 @@ func Load(data []byte) (*Codebook, error) {
 	if bits > 0 {
 		c.levels.cuts = d.floats(1<<bits - 1)
 		c.levels.weights = d.int8s(1 << bits)
+		c.factors = newFactors(d.float(), d.float())
 	}
 	c.centroids = d.int8s(cells * c.dim)
 	c.centroidScale = d.floats(cells)
 	if bits > 0 {
 		c.cellScale = d.floats(cells)
+		c.uncoded = d.take((cells + 7) / 8)
 	}
 	c.ids = d.uints(ids)
 	c.first = d.uints(ids + 1)
@@ -186,6 +208,7 @@ func Load(data []byte) (*Codebook, error) {
 		return nil, err
 	}
 	c.expand()
+	c.prepare()
 	return c, nil
 }
 
@@ -228,8 +251,10 @@ func (c *Codebook) checkFields() error {
 		return corrupt("weight scale")
 	case !moderate(c.levels.cuts) || !slices.IsSorted(c.levels.cuts):
 		return corrupt("cuts")
-	case slices.Contains(c.levels.weights, math.MinInt8):
+	case !c.weightsFit():
 		return corrupt("weights")
+	case c.kind.bits() > 0 && !c.factors.valid():
+		return corrupt("factors")
 	case slices.Contains(c.centroids, math.MinInt8):
 		return corrupt("centroids")
 	case !scales(c.centroidScale):
@@ -248,6 +273,13 @@ func (c *Codebook) checkFields() error {
 	return nil
 }
 
+// weightsFit reports whether the weights are as small as training makes them,
+// which kernels rely on.
+func (c *Codebook) weightsFit() bool {
+	limit := weightLimit(c.kind.bits())
+	return !slices.ContainsFunc(c.levels.weights, func(w int8) bool { return int(w) > limit || int(w) < -limit })
+}
+
 // expand makes the float centroids.
 func (c *Codebook) expand() {
 	c.floats = simd.NewMatrix(len(c.centroidScale), c.dim)
@@ -259,12 +291,20 @@ func (c *Codebook) expand() {
 	}
 	c.half = halfSquares(c.floats)
 	c.coarse.half = halfSquares(c.coarse.floats)
-	c.rankWeight = make([]float32, len(c.half))
-	for cell, half := range c.half {
-		if half > 0 {
-			c.rankWeight[cell] = float32(math.Pow(2*float64(half), -0.25))
+}
+
+// prepare makes what scoring needs, once all fields are set.
+func (c *Codebook) prepare() {
+	c.table = simd.NewCellTable(c.dim, c.centroids, c.centroidScale, c.cellScale)
+	cells := uint32(c.Cells())
+	c.anyBare, c.anyCodes = len(c.uncoded) > 0, false
+	bare := uint32(0)
+	for cell := range cells {
+		if c.anyBare && !c.coded(cell) {
+			bare++
 		}
 	}
+	c.anyBare, c.anyCodes = bare > 0, c.kind.bits() > 0 && bare < cells
 }
 
 // ascending reports whether each value is larger than the one before.

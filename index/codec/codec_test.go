@@ -88,9 +88,6 @@ func TestErrorFallsWithBits(t *testing.T) {
 		last := 1.0 // unit vectors against nothing at all
 		for _, kind := range Kinds {
 			c, data := build(t, m, ids, kind, 100)
-			if len(data) != c.PayloadBytes(100) {
-				t.Errorf("%v, %d dimensions: %d bytes, want %d", kind, dim, len(data), c.PayloadBytes(100))
-			}
 			got, err := c.Decode(data)
 			if err != nil {
 				t.Fatal(err)
@@ -110,10 +107,14 @@ func TestErrorFallsWithBits(t *testing.T) {
 // TestPayloadBytes pins the sizes that the documentation promises.
 func TestPayloadBytes(t *testing.T) {
 	m, ids := tokens(1, 300, 128, 5)
-	for kind, perVector := range map[Kind]int{Residual1: 20, Residual2: 36, Residual4: 68, Int8: 132, Float32: 512} {
+	for kind, perVector := range map[Kind]int{Residual1: 18, Residual2: 34, Residual4: 66, Int8: 132, Float32: 512} {
 		c := train(t, m, ids, kind)
-		if got := c.PayloadBytes(100); got != 8+100*perVector {
-			t.Errorf("%v: %d bytes for 100 vectors, want 8 + 100 * %d", kind, got, perVector)
+		data, cells, err := c.Encode(nil, m.Slice(0, 100), ids[:100])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := 7 + 2*len(cells) + 100*perVector; len(data) != want {
+			t.Errorf("%v: %d bytes for 100 vectors in %d cells, want %d", kind, len(data), len(cells), want)
 		}
 	}
 }
@@ -133,8 +134,8 @@ func TestDecodedLength(t *testing.T) {
 		}
 		for i := range got.Rows {
 			length := math.Sqrt(float64(simd.Dot(got.Row(i), got.Row(i))))
-			// A half has 11 bits: relative error up to 2^-12.
-			if want := float64(1 + i); math.Abs(length-want) > want/2048 {
+			// The nearest factor is off by half a ratio at most.
+			if want := float64(1 + i); math.Abs(length-want) > want*(float64(c.factors.ratio)-1)/1.9 {
 				t.Errorf("%v: vector %d has length %g, want %g", kind, i, length, want)
 			}
 		}
@@ -147,7 +148,11 @@ func TestPlanesNest(t *testing.T) {
 	planes := make(map[Kind][]byte)
 	for _, kind := range []Kind{Residual1, Residual2, Residual4} {
 		c, data := build(t, m, ids, kind, rows)
-		planes[kind] = data[c.PayloadBytes(0)+rows*4:]
+		p, err := c.parse(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		planes[kind] = p.body
 	}
 	one, two := planes[Residual1], planes[Residual2]
 	if !bytes.Equal(one, two[:len(one)]) {
@@ -356,35 +361,26 @@ func TestEncodeReturnsDistinctCells(t *testing.T) {
 		if want = slices.Compact(want); !slices.Equal(cells, want) {
 			t.Errorf("%v: cells %v, want %v", kind, cells, want)
 		}
-		if kind.bits() == 0 {
-			continue
-		}
 		if got, err := c.DocumentCells(data[len(prefix):]); err != nil || !slices.Equal(got, want) {
 			t.Errorf("%v: cells of the payload %v (%v), want %v", kind, got, err, want)
 		}
 	}
 }
 
-// TestFactorsAreChecked: a factor of int8 payloads and of residual ones is
-// neither negative nor infinite nor NaN, for then scores would be nonsense.
-func TestFactorsAreChecked(t *testing.T) {
+// TestScalesAreChecked: a scale of int8 payloads is neither negative nor
+// infinite nor NaN, for then scores would be nonsense.
+func TestScalesAreChecked(t *testing.T) {
 	m, ids := tokens(27, 300, 8, 5)
-	for _, kind := range []Kind{Residual2, Int8} {
-		c := train(t, m, ids, kind)
-		data := encode(t, c, m.Slice(0, 1), ids[:1])
-		p, err := c.parse(data)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for half, single := range map[uint16]float32{0xbc00: -1, 0x7c00: float32(math.Inf(1)), 0x7e00: float32(math.NaN())} {
-			if kind == Int8 {
-				binary.LittleEndian.PutUint32(p.factors, math.Float32bits(single))
-			} else {
-				binary.LittleEndian.PutUint16(p.factors, half)
-			}
-			if _, err := c.Check(data); !errors.Is(err, ErrCorrupt) {
-				t.Errorf("%v: factor %v: %v", kind, single, err)
-			}
+	c := train(t, m, ids, Int8)
+	data := encode(t, c, m.Slice(0, 1), ids[:1])
+	p, err := c.parse(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range []float64{-1, math.Inf(1), math.NaN()} {
+		binary.LittleEndian.PutUint32(p.factors, math.Float32bits(float32(bad)))
+		if _, err := c.Check(data); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("scale %v: %v", bad, err)
 		}
 	}
 }
@@ -494,44 +490,97 @@ func TestKindNames(t *testing.T) {
 	}
 }
 
-func TestFloat16(t *testing.T) {
-	last := float32(-1)
-	for h := range uint16(0x7c00) {
-		x, ok := fromFloat16(h)
-		if !ok || x <= last {
-			t.Fatalf("%04x: %g (%v) after %g", h, x, ok, last)
+// TestFactors compares the code of a factor with a plain loop over the table.
+func TestFactors(t *testing.T) {
+	for _, sample := range [][]float64{{1}, {0.93, 1.2}, {0, 0.01, 50}, {1e-9, 1}, nil, {0}} {
+		f := trainFactors(sample)
+		if !f.valid() || f.table[0] != 0 {
+			t.Errorf("%v: low %v, ratio %v", sample, f.low, f.ratio)
 		}
-		if back := float16(x); back != h {
-			t.Fatalf("%04x is %g, which is %04x", h, x, back)
-		}
-		if h > 0 { // the middle rounds to even, beside it to the nearest
-			mid := last + (x-last)/2
-			if got := float16(mid); got%2 != 0 {
-				t.Fatalf("middle %g rounds to %04x", mid, got)
+		for _, x := range append([]float64{0.011, 0.5, 0.95, 1, 1.19, 2, 49}, sample...) {
+			nearest := 1
+			for code := 2; code < 256; code++ {
+				if math.Abs(math.Log(float64(f.table[code])/x)) < math.Abs(math.Log(float64(f.table[nearest])/x)) {
+					nearest = code
+				}
 			}
-			if got := float16(math.Nextafter32(mid, 0)); got != h-1 {
-				t.Fatalf("below %g rounds to %04x, want %04x", mid, got, h-1)
+			if x < float64(f.low)/2 {
+				nearest = 0
 			}
-			if got := float16(math.Nextafter32(mid, x)); got != h {
-				t.Fatalf("above %g rounds to %04x, want %04x", mid, got, h)
+			if got := int(f.code(x)); got != nearest {
+				t.Errorf("%v: factor %v has code %d (%v), want %d (%v)", sample, x, got, f.table[got], nearest, f.table[nearest])
 			}
 		}
-		last = x
 	}
-	for _, h := range []uint16{0x7c00, 0x7e00, 0x8000, 0xffff} {
-		if _, ok := fromFloat16(h); ok {
-			t.Errorf("%04x is accepted", h)
+}
+
+// TestUncodedShare: the rarest ids lose their codes, up to the share asked
+// for, and their vectors become the centroid with the vectors' mean length.
+func TestUncodedShare(t *testing.T) {
+	m, ids := tokens(28, 4000, 24, 40)
+	frequency := make(map[uint32]int)
+	for _, id := range ids {
+		frequency[id]++
+	}
+	for _, withIDs := range []bool{true, false} {
+		ids := ids
+		if !withIDs {
+			ids = nil
 		}
-	}
-	for _, x := range []float32{1e6, float32(math.Inf(1)), float32(math.NaN())} {
-		if got := float16(x); got != 0x7bff {
-			t.Errorf("%g is %04x, want the largest half", x, got)
+		size := 1 << 30
+		for _, share := range []float64{0, 0.3, 0.6, 1} {
+			opts := DefaultOptions()
+			opts.Kind, opts.UncodedShare, opts.Cells = Residual1, share, 60
+			c, err := Train(t.Context(), m, ids, opts, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			data := encode(t, c, m, ids)
+			if len(data) >= size {
+				t.Errorf("ids %v, share %v: %d bytes, not fewer than %d", withIDs, share, len(data), size)
+			}
+			size = len(data)
+			p, err := c.parse(data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := 1 - float64(p.coded)/float64(p.rows); got > share || got < share-0.15 {
+				t.Errorf("ids %v: %.2f of the vectors have no codes, want %v", withIDs, got, share)
+			}
+			cells, err := c.rowCells(&p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if withIDs {
+				rarest, most := 1<<30, 0 // coded, not coded
+				for i, cell := range cells {
+					if n := frequency[ids[i]]; c.coded(cell) {
+						rarest = min(rarest, n)
+					} else {
+						most = max(most, n)
+					}
+				}
+				if most > rarest {
+					t.Errorf("share %v: an id of %d vectors has no codes, one of %d has", share, most, rarest)
+				}
+			}
+			back, err := c.Decode(data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, cell := range cells {
+				if c.coded(cell) {
+					continue
+				}
+				// All vectors have length 1, so the direction is all there is.
+				centroid := c.Centroid(int(cell))
+				length := math.Sqrt(float64(simd.Dot(centroid, centroid)))
+				for d, x := range back.Row(i) {
+					if want := float64(centroid[d]) / length; math.Abs(float64(x)-want) > 1e-5 {
+						t.Fatalf("vector %d, column %d: %v, want %v", i, d, x, want)
+					}
+				}
+			}
 		}
-	}
-	if x, _ := fromFloat16(0x3c00); x != 1 {
-		t.Errorf("3c00 is %g, want 1", x)
-	}
-	if x, _ := fromFloat16(0x3555); math.Abs(float64(x)-1.0/3) > 1e-4 {
-		t.Errorf("3555 is %g, want a third", x)
 	}
 }

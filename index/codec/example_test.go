@@ -32,14 +32,16 @@ func Example() {
 	fmt.Printf("%d bytes, %d cells\n", len(payload), len(cells))
 
 	scorer := book.NewScorer()
-	scorer.Reset(simd.PackQuery(corners(2)))
-	score, err := scorer.Score(payload, nil)
+	if err := scorer.Reset(simd.PackQuery(corners(2)), nil, nil); err != nil {
+		log.Fatal(err)
+	}
+	score, _, err := scorer.Score(payload, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
 	fmt.Printf("MaxSim %.2f\n", score)
 	// Output:
-	// 26 bytes, 3 cells
+	// 25 bytes, 3 cells
 	// MaxSim 2.00
 }
 
@@ -60,7 +62,9 @@ func ExampleScorer_Maxima() {
 	query := simd.NewMatrix(2, 8)
 	query.Row(0)[4], query.Row(1)[2] = 1, 0.5
 	scorer := book.NewScorer()
-	scorer.Reset(simd.PackQuery(query))
+	if err := scorer.Reset(simd.PackQuery(query), nil, nil); err != nil {
+		log.Fatal(err)
+	}
 	best, token := make([]float32, 2), make([]int32, 2)
 	if err := scorer.Maxima(payload, best, token); err != nil {
 		log.Fatal(err)
@@ -104,7 +108,9 @@ func ExampleScorer_RankScore() {
 		log.Fatal(err)
 	}
 	scorer := book.NewScorer()
-	scorer.Reset(simd.PackQuery(corners(3)))
+	if err := scorer.Reset(simd.PackQuery(corners(3)), nil, nil); err != nil {
+		log.Fatal(err)
+	}
 	for vectors := range 4 {
 		payload, _, err := book.Encode(nil, corners(vectors), nil)
 		if err != nil {
@@ -114,11 +120,11 @@ func ExampleScorer_RankScore() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		fmt.Printf("%d of the query's 3 vectors: %.2f\n", vectors, score)
+		fmt.Printf("%d of the query's 3 vectors: %d\n", vectors, score)
 	}
 	// Output:
-	// 0 of the query's 3 vectors: 0.00
-	// 1 of the query's 3 vectors: 1.00
-	// 2 of the query's 3 vectors: 2.00
-	// 3 of the query's 3 vectors: 3.00
+	// 0 of the query's 3 vectors: 0
+	// 1 of the query's 3 vectors: 255
+	// 2 of the query's 3 vectors: 510
+	// 3 of the query's 3 vectors: 765
 }

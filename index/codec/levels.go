@@ -26,6 +26,14 @@ const (
 	largestWeight4Bit = 63
 )
 
+// weightLimit returns the largest weight at so many bits.
+func weightLimit(bits int) int {
+	if bits == 4 {
+		return largestWeight4Bit
+	}
+	return largestWeight
+}
+
 // trainLevels learns the codes of so many bits from residual components, which
 // it sorts. Without any it assumes a normal distribution.
 func trainLevels(sample []float32, bits int) levels {
@@ -56,10 +64,7 @@ func trainLevels(sample []float32, bits int) levels {
 	}
 	halve(0, len(sample), bits, 0)
 
-	limit := float64(largestWeight)
-	if bits == 4 {
-		limit = largestWeight4Bit
-	}
+	limit := float64(weightLimit(bits))
 	var largest float64
 	for _, m := range means {
 		largest = max(largest, math.Abs(m))

@@ -17,14 +17,16 @@ var (
 // Kind is how a vector is stored. The numbers are part of the file formats.
 type Kind uint8
 
-// The kinds of payload, with bytes per vector of dim dimensions; cell ids take
-// 2 bytes up to 65,536 cells, else 3.
+// The kinds of payload, with bytes per vector of dim dimensions, to which every
+// document adds some 7 bytes and 2 for each distinct cell of its vectors (3
+// above 65,536 cells).
 const (
-	// Residual1 stores a cell, a factor and 1 bit per dimension: 4 + dim/8.
+	// Residual1 stores a place among the cells, a factor and 1 bit per
+	// dimension: 2 + dim/8.
 	Residual1 Kind = 1
-	// Residual2 stores 2 bits per dimension: 4 + dim/4. It is the default.
+	// Residual2 stores 2 bits per dimension: 2 + dim/4. It is the default.
 	Residual2 Kind = 2
-	// Residual4 stores 4 bits per dimension: 4 + dim/2.
+	// Residual4 stores 4 bits per dimension: 2 + dim/2.
 	Residual4 Kind = 4
 	// Int8 stores a scale and 8 bits per dimension: 4 + dim.
 	Int8 Kind = 8
@@ -84,8 +86,8 @@ func (k Kind) valid() bool {
 	return false
 }
 
-// StoresCells tells whether payloads of the kind name their vectors' cells.
-func (k Kind) StoresCells() bool { return k.bits() > 0 }
+// Residual tells whether vectors are stored as residuals to their cells.
+func (k Kind) Residual() bool { return k.bits() > 0 }
 
 // bits returns the bits per dimension of a residual kind, 0 for the others.
 func (k Kind) bits() int {
@@ -121,6 +123,13 @@ type Options struct {
 	// Total is the number of vectors in the collection the sample stands for,
 	// 0 if the sample is all of it. Cells are chosen for this number.
 	Total int `json:"total"`
+
+	// UncodedShare is the share of the vectors, those of the rarest token ids,
+	// that residual kinds store as their cell alone, without codes: a rare
+	// word's cell is nearly the word itself, and the bits are better spent on
+	// frequent words, which mean something else in every text. A codebook
+	// trained without ids takes the smallest cells for rare words.
+	UncodedShare float64 `json:"uncoded_share,omitempty"`
 
 	// Iterations is the number of k-means rounds.
 	Iterations int `json:"iterations"`
@@ -158,6 +167,7 @@ func (o Options) Validate() error {
 	bad(o.Cells >= 0 && o.Cells <= MaxCells, "cells %d, want 0 to %d", o.Cells, MaxCells)
 	bad(o.VectorsPerCell >= 1, "vectors per cell %d, want at least 1", o.VectorsPerCell)
 	bad(o.MinCellVectors >= 1, "vectors for a cell of its own %d, want at least 1", o.MinCellVectors)
+	bad(o.UncodedShare >= 0 && o.UncodedShare <= 1, "uncoded share %v, want 0 to 1", o.UncodedShare)
 	bad(o.Total >= 0, "total %d, want at least 0", o.Total)
 	bad(o.Iterations >= 1, "iterations %d, want at least 1", o.Iterations)
 	bad(o.MaxSample >= 1, "largest sample %d, want at least 1", o.MaxSample)

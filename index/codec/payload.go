@@ -9,20 +9,24 @@ import (
 	"github.com/pare-search/pare/simd"
 )
 
-// A document's payload, little-endian, nothing aligned:
+// A document's payload, little-endian, nothing aligned ("uv" is an unsigned
+// varint):
 //
 //	format version          1
 //	kind                    1
 //	codebook                2   low 16 bits of its checksum
-//	rows                    4   number of vectors
+//	rows                    uv  number of vectors
+//	coded rows              uv  those in cells with codes; all but for residual kinds
+//	distinct cells          uv
+//	cells, ascending        2 * distinct, or 3 * distinct above 65,536 cells
 //
 // then, for the residual kinds,
 //
-//	cells                   2 * rows, or 3 * rows above 65,536 cells
-//	factors, float16        2 * rows
-//	plane 0                 dim/8 * rows
-//	plane 1                 dim/8 * rows    residual2 and residual4
-//	planes 2-3              dim/4 * rows    residual4
+//	places                  1 * rows, 2 above 256 distinct cells, 3 above 65,536
+//	factors                 1 * coded rows
+//	plane 0                 dim/8 * coded rows
+//	plane 1                 dim/8 * coded rows    residual2 and residual4
+//	planes 2-3              dim/4 * coded rows    residual4
 //
 // for int8
 //
@@ -33,21 +37,32 @@ import (
 //
 //	values                  4 * dim * rows
 //
+// Each document names a cell once: documents repeat their words, so this takes
+// a quarter less than a cell for every vector, and centroid interaction reads
+// nothing but these names. A vector's place is that of its cell among them.
 // Planes run from coarse to fine, so the bytes that matter most come first;
 // package simd defines their bits. A residual vector is
 //
 //	factor * (centroid + residual scale of the cell * weight scale * weights)
 //
-// where the factor gives it the length of the vector it stands for.
+// where the factor gives it the length of the vector it stands for: entry 0 of
+// the codebook's table is 0, the others are spread evenly on a logarithmic
+// scale. In a cell without codes a vector is the centroid, at the mean length
+// of the cell's vectors.
+//
+// A refinement is a payload of kind int8 without cells, whatever the kind of
+// the codebook.
 const (
-	payloadHeader  = 8
-	payloadVersion = 1 // version 1 is the first one
+	payloadFixed   = 4 // bytes before the varints
+	payloadVersion = 2 // 1 named a cell for every vector
 )
 
 // payload is a parsed payload: views into its bytes.
 type payload struct {
 	rows    int
+	coded   int // rows with factors and planes
 	cells   []byte
+	places  []byte
 	factors []byte
 	body    []byte // planes or values
 }
@@ -60,84 +75,157 @@ func (c *Codebook) cellBytes() int {
 	return 3
 }
 
-// rowBytes returns how many bytes of cells, factors and values a vector takes.
-func (c *Codebook) rowBytes() (cell, factor, body int) {
-	switch c.kind {
-	case Int8:
-		return 0, 4, c.dim
-	case Float32:
-		return 0, 0, 4 * c.dim
+// placeBytes returns the width of a place among so many cells.
+func placeBytes(distinct int) int {
+	switch {
+	case distinct <= 1<<8:
+		return 1
+	case distinct <= 1<<16:
+		return 2
 	}
-	return c.cellBytes(), 2, simd.PlaneBytes(1, c.dim, c.kind.bits())
+	return 3
 }
 
-// PayloadBytes returns the size of the payload of so many vectors.
-func (c *Codebook) PayloadBytes(rows int) int {
-	cell, factor, body := c.rowBytes()
-	return payloadHeader + rows*(cell+factor+body)
+// layout returns the sizes of a payload's parts but the header.
+func (c *Codebook) layout(kind Kind, rows, coded, distinct int64) (cells, places, factors, body int64) {
+	cells = distinct * int64(c.cellBytes())
+	switch kind {
+	case Int8:
+		return cells, 0, 4 * rows, rows * int64(c.dim)
+	case Float32:
+		return cells, 0, 0, 4 * rows * int64(c.dim)
+	}
+	return cells, rows * int64(placeBytes(int(distinct))), coded, coded * int64(c.dim/8*kind.bits())
 }
 
 // parse checks the header and the sizes of a payload. It reads nothing else.
-func (c *Codebook) parse(data []byte) (payload, error) {
-	if len(data) < payloadHeader {
+func (c *Codebook) parse(data []byte) (payload, error) { return c.parseKind(data, c.kind) }
+
+func (c *Codebook) parseKind(data []byte, kind Kind) (payload, error) {
+	if len(data) < payloadFixed {
 		return payload{}, fmt.Errorf("%w: payload header: %d bytes", ErrCorrupt, len(data))
 	}
 	if data[0] != payloadVersion {
 		return payload{}, fmt.Errorf("%w: payload format %d, want %d", ErrVersion, data[0], payloadVersion)
 	}
-	if Kind(data[1]) != c.kind {
-		return payload{}, fmt.Errorf("%w: payload kind %v, the codebook's is %v", ErrCorrupt, Kind(data[1]), c.kind)
+	if Kind(data[1]) != kind {
+		return payload{}, fmt.Errorf("%w: payload kind %v, want %v", ErrCorrupt, Kind(data[1]), kind)
 	}
 	if tag := binary.LittleEndian.Uint16(data[2:]); tag != uint16(c.checksum) {
 		return payload{}, fmt.Errorf("%w: payload is of codebook %04x, not %04x", ErrCorrupt, tag, uint16(c.checksum))
 	}
-	rows := int64(binary.LittleEndian.Uint32(data[4:]))
-	cell, factor, body := c.rowBytes()
-	if int64(len(data)-payloadHeader) != rows*int64(cell+factor+body) {
-		return payload{}, fmt.Errorf("%w: payload rows: %d rows in %d bytes", ErrCorrupt, rows, len(data))
+	rest := data[payloadFixed:]
+	rows, rest, ok := readCount(rest)
+	coded, rest, okCoded := readCount(rest)
+	distinct, rest, okDistinct := readCount(rest)
+	if !ok || !okCoded || !okDistinct {
+		return payload{}, fmt.Errorf("%w: payload header: %d bytes", ErrCorrupt, len(data))
 	}
-	n := int(rows)
-	rest := data[payloadHeader:]
-	return payload{
-		rows:    n,
-		cells:   rest[:n*cell],
-		factors: rest[n*cell : n*(cell+factor)],
-		body:    rest[n*(cell+factor):],
-	}, nil
+	if coded > rows || distinct > rows || kind.bits() == 0 && coded != rows {
+		return payload{}, fmt.Errorf("%w: payload header: %d rows, %d of them coded, in %d cells", ErrCorrupt, rows, coded, distinct)
+	}
+	cells, places, factors, body := c.layout(kind, rows, coded, distinct)
+	if int64(len(rest)) != cells+places+factors+body {
+		return payload{}, fmt.Errorf("%w: payload rows: %d rows in %d cells in %d bytes", ErrCorrupt, rows, distinct, len(data))
+	}
+	p := payload{rows: int(rows), coded: int(coded)}
+	p.cells, rest = rest[:cells], rest[cells:]
+	p.places, rest = rest[:places], rest[places:]
+	p.factors, p.body = rest[:factors], rest[factors:]
+	return p, nil
 }
 
-// cellAt returns the cell of a row of a residual payload, whatever it says.
-func (p *payload) cellAt(row int) uint32 {
-	if len(p.cells) == 2*p.rows {
-		return uint32(binary.LittleEndian.Uint16(p.cells[2*row:]))
+// readCount reads a varint of at most 32 bits.
+func readCount(data []byte) (count int64, rest []byte, ok bool) {
+	if len(data) > 0 && data[0] < 0x80 {
+		return int64(data[0]), data[1:], true
 	}
-	return uint32(binary.LittleEndian.Uint16(p.cells[3*row:])) | uint32(p.cells[3*row+2])<<16
+	v, n := binary.Uvarint(data)
+	if n <= 0 || v > math.MaxUint32 || data[n-1] == 0 {
+		return 0, nil, false
+	}
+	return int64(v), data[n:], true
 }
 
-// cell returns the cell of a row of a residual payload.
-func (c *Codebook) cell(p *payload, row int) (uint32, error) {
-	cell := p.cellAt(row)
-	if int(cell) >= c.Cells() {
-		return 0, fmt.Errorf("%w: payload row %d: cell %d of %d", ErrCorrupt, row, cell, c.Cells())
+// appendCells appends the payload's cells to dst. They must be ascending and
+// exist, which makes them distinct.
+func (c *Codebook) appendCells(dst []uint32, p *payload) ([]uint32, error) {
+	all, last := uint32(c.Cells()), int64(-1)
+	width := c.cellBytes()
+	for at := 0; at < len(p.cells); at += width {
+		cell := uint32(binary.LittleEndian.Uint16(p.cells[at:]))
+		if width == 3 {
+			cell |= uint32(p.cells[at+2]) << 16
+		}
+		if cell >= all || int64(cell) <= last {
+			return dst, fmt.Errorf("%w: payload cell %d: cell %d of %d after %d", ErrCorrupt, at/width, cell, all, last)
+		}
+		last = int64(cell)
+		dst = append(dst, cell)
 	}
-	return cell, nil
+	return dst, nil
 }
 
-// factor returns the factor or scale of a row.
-func (c *Codebook) factor(p *payload, row int) (float32, error) {
-	var f float32
-	ok := true
-	switch {
-	case c.kind == Float32:
-		return 1, nil
-	case c.kind == Int8:
-		f = math.Float32frombits(binary.LittleEndian.Uint32(p.factors[4*row:]))
-		ok = f >= 0 && f-f == 0
-	default:
-		f, ok = fromFloat16(binary.LittleEndian.Uint16(p.factors[2*row:]))
+// placeAt returns the place of a row's cell, whatever it says.
+func (p *payload) placeAt(row int) int {
+	switch len(p.places) {
+	case p.rows:
+		return int(p.places[row])
+	case 2 * p.rows:
+		return int(binary.LittleEndian.Uint16(p.places[2*row:]))
 	}
-	if !ok {
-		return 0, fmt.Errorf("%w: payload row %d: factor is negative or not finite", ErrCorrupt, row)
+	return int(binary.LittleEndian.Uint16(p.places[3*row:])) | int(p.places[3*row+2])<<16
+}
+
+// setPlace stores the place of a row's cell.
+func (p *payload) setPlace(row, place int) {
+	width := len(p.places) / p.rows
+	for i := range width {
+		p.places[width*row+i] = byte(place >> (8 * i))
+	}
+}
+
+// appendRowCells appends the cell of every row of a residual payload to dst,
+// given its distinct cells.
+func (p *payload) appendRowCells(dst, distinct []uint32) ([]uint32, error) {
+	for row := range p.rows {
+		place := p.placeAt(row)
+		if place >= len(distinct) {
+			return dst, fmt.Errorf("%w: payload row %d: place %d of %d cells", ErrCorrupt, row, place, len(distinct))
+		}
+		dst = append(dst, distinct[place])
+	}
+	return dst, nil
+}
+
+// rowCells returns the cell of every row of a residual payload and checks that
+// as many of them have codes as the header says.
+func (c *Codebook) rowCells(p *payload) ([]uint32, error) {
+	distinct, err := c.appendCells(nil, p)
+	if err != nil {
+		return nil, err
+	}
+	cells, err := p.appendRowCells(nil, distinct)
+	if err != nil {
+		return nil, err
+	}
+	coded := 0
+	for _, cell := range cells {
+		if c.coded(cell) {
+			coded++
+		}
+	}
+	if coded != p.coded {
+		return nil, fmt.Errorf("%w: payload header: %d rows coded, %d lie in cells with codes", ErrCorrupt, p.coded, coded)
+	}
+	return cells, nil
+}
+
+// scaleOf returns the scale of a row of an int8 payload.
+func (p *payload) scaleOf(row int) (float32, error) {
+	f := math.Float32frombits(binary.LittleEndian.Uint32(p.factors[4*row:]))
+	if !(f >= 0 && f-f == 0) {
+		return 0, fmt.Errorf("%w: payload row %d: scale is negative or not finite", ErrCorrupt, row)
 	}
 	return f, nil
 }
@@ -164,61 +252,119 @@ func (c *Codebook) floatRow(dst []float32, p *payload, row int) error {
 // The same vectors give the same bytes. It is safe for concurrent use. The
 // error wraps ErrShape or simd.ErrNotFinite.
 func (c *Codebook) Encode(dst []byte, vectors simd.Matrix, ids []uint32) (payload []byte, cells []uint32, err error) {
-	if vectors.Rows > 0 && vectors.Dim != c.dim {
-		return dst, nil, fmt.Errorf("%w: %d dimensions, the codebook has %d", ErrShape, vectors.Dim, c.dim)
+	if err := c.checkDocument(vectors, ids); err != nil {
+		return dst, nil, err
 	}
-	if ids != nil && len(ids) != vectors.Rows {
-		return dst, nil, fmt.Errorf("%w: %d token ids for %d vectors", ErrShape, len(ids), vectors.Rows)
-	}
-	if err := checkVectors(vectors); err != nil {
-		return dst, nil, fmt.Errorf("encode: %w", err)
-	}
-	n := vectors.Rows
-	start := len(dst)
-	dst = append(dst, make([]byte, c.PayloadBytes(n))...)
-	out := dst[start:]
-	out[0], out[1] = payloadVersion, byte(c.kind)
-	binary.LittleEndian.PutUint16(out[2:], uint16(c.checksum))
-	binary.LittleEndian.PutUint32(out[4:], uint32(n))
-	p, err := c.parse(out)
-	if err != nil {
-		return dst[:start], nil, err
-	}
-
-	cells = make([]uint32, n)
-	for row := range n {
-		v := vectors.Row(row)
-		cells[row] = c.cellOf(v, idOf(ids, row), ids != nil)
-		switch c.kind {
-		case Int8:
-			c.putInt8(&p, row, v)
-		case Float32:
-			for d, x := range v {
-				binary.LittleEndian.PutUint32(p.body[4*(row*c.dim+d):], math.Float32bits(x))
-			}
-		default:
-			c.putResidual(&p, row, v, cells[row])
+	rowCells := make([]uint32, vectors.Rows)
+	coded := 0
+	for row := range rowCells {
+		rowCells[row] = c.cellOf(vectors.Row(row), idOf(ids, row), ids != nil)
+		if c.coded(rowCells[row]) {
+			coded++
 		}
 	}
+	cells = slices.Clone(rowCells)
 	slices.Sort(cells)
-	return dst, slices.Compact(cells), nil
+	cells = slices.Compact(cells)
+
+	dst, p := c.start(dst, c.kind, vectors.Rows, coded, len(cells))
+	width := c.cellBytes()
+	for i, cell := range cells {
+		for b := range width {
+			p.cells[width*i+b] = byte(cell >> (8 * b))
+		}
+	}
+	switch c.kind {
+	case Int8:
+		c.putInt8(&p, vectors)
+	case Float32:
+		for i, x := range vectors.Data {
+			binary.LittleEndian.PutUint32(p.body[4*i:], math.Float32bits(x))
+		}
+	default:
+		at := 0
+		for row, cell := range rowCells {
+			place, _ := slices.BinarySearch(cells, cell)
+			p.setPlace(row, place)
+			if c.coded(cell) {
+				c.putResidual(&p, at, vectors.Row(row), cell)
+				at++
+			}
+		}
+	}
+	return dst, cells, nil
 }
 
-func (c *Codebook) putInt8(p *payload, row int, v []float32) {
+// EncodeRefinement appends the document's refinement to dst: its vectors as
+// int8 with a scale each, by which Scorer.Refine scores again what Score finds
+// good. It is safe for concurrent use. The error wraps ErrShape or
+// simd.ErrNotFinite.
+func (c *Codebook) EncodeRefinement(dst []byte, vectors simd.Matrix) ([]byte, error) {
+	if err := c.checkDocument(vectors, nil); err != nil {
+		return dst, err
+	}
+	dst, p := c.start(dst, Int8, vectors.Rows, vectors.Rows, 0)
+	c.putInt8(&p, vectors)
+	return dst, nil
+}
+
+func (c *Codebook) checkDocument(vectors simd.Matrix, ids []uint32) error {
+	if vectors.Rows > 0 && vectors.Dim != c.dim {
+		return fmt.Errorf("%w: %d dimensions, the codebook has %d", ErrShape, vectors.Dim, c.dim)
+	}
+	if ids != nil && len(ids) != vectors.Rows {
+		return fmt.Errorf("%w: %d token ids for %d vectors", ErrShape, len(ids), vectors.Rows)
+	}
+	if vectors.Rows > math.MaxInt32 {
+		return fmt.Errorf("%w: %d vectors in one document", ErrShape, vectors.Rows)
+	}
+	if err := checkVectors(vectors); err != nil {
+		return fmt.Errorf("encode: %w", err)
+	}
+	return nil
+}
+
+// start appends a payload with a header and room for the rest.
+func (c *Codebook) start(dst []byte, kind Kind, rows, coded, distinct int) ([]byte, payload) {
+	dst = append(dst, payloadVersion, byte(kind))
+	dst = binary.LittleEndian.AppendUint16(dst, uint16(c.checksum))
+	dst = binary.AppendUvarint(dst, uint64(rows))
+	dst = binary.AppendUvarint(dst, uint64(coded))
+	dst = binary.AppendUvarint(dst, uint64(distinct))
+	cells, places, factors, body := c.layout(kind, int64(rows), int64(coded), int64(distinct))
+	at := len(dst)
+	dst = append(dst, make([]byte, cells+places+factors+body)...)
+	rest := dst[at:]
+	p := payload{rows: rows, coded: coded}
+	p.cells, rest = rest[:cells], rest[cells:]
+	p.places, rest = rest[:places], rest[places:]
+	p.factors, p.body = rest[:factors], rest[factors:]
+	return dst, p
+}
+
+func (c *Codebook) putInt8(p *payload, vectors simd.Matrix) {
 	var codes [simd.MaxDim]int8
-	scale := simd.QuantizeInt8(codes[:c.dim], v)
-	binary.LittleEndian.PutUint32(p.factors[4*row:], math.Float32bits(scale))
-	for d, x := range codes[:c.dim] {
-		p.body[row*c.dim+d] = byte(x)
+	for row := range vectors.Rows {
+		scale := simd.QuantizeInt8(codes[:c.dim], vectors.Row(row))
+		binary.LittleEndian.PutUint32(p.factors[4*row:], math.Float32bits(scale))
+		for d, x := range codes[:c.dim] {
+			p.body[row*c.dim+d] = byte(x)
+		}
 	}
 }
 
-func (c *Codebook) putResidual(p *payload, row int, v []float32, cell uint32) {
-	p.cells[len(p.cells)/p.rows*row] = byte(cell)
-	p.cells[len(p.cells)/p.rows*row+1] = byte(cell >> 8)
-	if len(p.cells) == 3*p.rows {
-		p.cells[3*row+2] = byte(cell >> 16)
+// putResidual stores the factor and the code of coded row number at.
+func (c *Codebook) putResidual(p *payload, at int, v []float32, cell uint32) {
+	var codes [simd.MaxDim]uint8
+	p.factors[at] = c.factors.code(c.codeResidual(codes[:c.dim], v, cell))
+	for d, code := range codes[:c.dim] {
+		simd.SetCode(p.body, p.coded, c.dim, c.kind.bits(), at, d, code)
 	}
+}
+
+// codeResidual writes the codes of a vector and returns the factor that gives
+// what they stand for the length of the vector.
+func (c *Codebook) codeResidual(codes []uint8, v []float32, cell uint32) (factor float64) {
 	centroid := c.Centroid(int(cell))
 	var inverse float32
 	if scale := c.cellScale[cell]; scale > 0 {
@@ -228,16 +374,15 @@ func (c *Codebook) putResidual(p *payload, row int, v []float32, cell uint32) {
 	var length, rebuilt float64
 	for d, x := range v {
 		code := c.levels.code((x - centroid[d]) * inverse)
-		simd.SetCode(p.body, p.rows, c.dim, c.kind.bits(), row, d, code)
+		codes[d] = code
 		r := float64(centroid[d] + float32(step*float32(c.levels.weights[code])))
 		length += float64(x) * float64(x)
 		rebuilt += r * r
 	}
-	factor := float32(1)
-	if rebuilt > 0 {
-		factor = float32(math.Sqrt(length / rebuilt))
+	if rebuilt == 0 {
+		return 1
 	}
-	binary.LittleEndian.PutUint16(p.factors[2*row:], float16(factor))
+	return math.Sqrt(length / rebuilt)
 }
 
 // Check validates a payload of untrusted origin completely and returns its
@@ -247,21 +392,43 @@ func (c *Codebook) Check(data []byte) (rows int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	var values [simd.MaxDim]float32
-	for row := range p.rows {
-		if c.kind.bits() > 0 {
-			_, err = c.cell(&p, row)
-		} else if c.kind == Float32 {
+	if _, err := c.appendCells(nil, &p); err != nil {
+		return 0, err
+	}
+	switch c.kind {
+	case Int8:
+		err = p.checkScales()
+	case Float32:
+		var values [simd.MaxDim]float32
+		for row := 0; row < p.rows && err == nil; row++ {
 			err = c.floatRow(values[:c.dim], &p, row)
 		}
-		if err != nil {
-			return 0, err
-		}
-		if _, err := c.factor(&p, row); err != nil {
-			return 0, err
+	default:
+		_, err = c.rowCells(&p)
+	}
+	return p.rows, err
+}
+
+// CheckRefinement validates a refinement of untrusted origin completely and
+// returns its number of vectors. The error wraps ErrCorrupt or ErrVersion.
+func (c *Codebook) CheckRefinement(data []byte) (rows int, err error) {
+	p, err := c.parseKind(data, Int8)
+	if err != nil {
+		return 0, err
+	}
+	if len(p.cells) > 0 {
+		return 0, fmt.Errorf("%w: refinement with cells", ErrCorrupt)
+	}
+	return p.rows, p.checkScales()
+}
+
+func (p *payload) checkScales() error {
+	for row := range p.rows {
+		if _, err := p.scaleOf(row); err != nil {
+			return err
 		}
 	}
-	return p.rows, nil
+	return nil
 }
 
 // Rows returns the number of vectors of a payload; it checks the sizes only.
@@ -271,31 +438,12 @@ func (c *Codebook) Rows(data []byte) (int, error) {
 }
 
 // DocumentCells returns the distinct cells of a payload's vectors, ascending.
-// For the int8 and float32 kinds, which do not store cells, it finds each
-// vector's nearest cell among all.
 func (c *Codebook) DocumentCells(data []byte) ([]uint32, error) {
 	p, err := c.parse(data)
 	if err != nil {
 		return nil, err
 	}
-	cells := make([]uint32, p.rows)
-	if c.kind.bits() > 0 {
-		for row := range cells {
-			if cells[row], err = c.cell(&p, row); err != nil {
-				return nil, err
-			}
-		}
-	} else {
-		vectors, err := c.Decode(data)
-		if err != nil {
-			return nil, err
-		}
-		for row := range cells {
-			cells[row] = c.cellOf(vectors.Row(row), 0, false)
-		}
-	}
-	slices.Sort(cells)
-	return slices.Compact(cells), nil
+	return c.appendCells(make([]uint32, 0, len(p.cells)/2), &p)
 }
 
 // Decode returns the vectors a payload stands for.
@@ -305,37 +453,56 @@ func (c *Codebook) Decode(data []byte) (simd.Matrix, error) {
 		return simd.Matrix{}, err
 	}
 	out := simd.NewMatrix(p.rows, c.dim)
-	for row := range p.rows {
-		if err := c.decodeRow(out.Row(row), &p, row); err != nil {
-			return simd.Matrix{}, err
+	switch c.kind {
+	case Int8:
+		err = c.decodeInt8(out, &p)
+	case Float32:
+		for row := 0; row < p.rows && err == nil; row++ {
+			err = c.floatRow(out.Row(row), &p, row)
 		}
+	default:
+		err = c.decodeResidual(out, &p)
+	}
+	if err != nil {
+		return simd.Matrix{}, err
 	}
 	return out, nil
 }
 
-func (c *Codebook) decodeRow(dst []float32, p *payload, row int) error {
-	if c.kind == Float32 {
-		return c.floatRow(dst, p, row)
-	}
-	factor, err := c.factor(p, row)
-	if err != nil {
-		return err
-	}
-	if c.kind == Int8 {
-		for d := range dst {
-			dst[d] = factor * float32(int8(p.body[row*c.dim+d]))
+func (c *Codebook) decodeInt8(out simd.Matrix, p *payload) error {
+	for row := range p.rows {
+		scale, err := p.scaleOf(row)
+		if err != nil {
+			return err
 		}
-		return nil
+		for d := range out.Row(row) {
+			out.Row(row)[d] = scale * float32(int8(p.body[row*c.dim+d]))
+		}
 	}
-	cell, err := c.cell(p, row)
+	return nil
+}
+
+func (c *Codebook) decodeResidual(out simd.Matrix, p *payload) error {
+	cells, err := c.rowCells(p)
 	if err != nil {
 		return err
 	}
-	centroid := c.Centroid(int(cell))
-	step := c.cellScale[cell] * c.levels.scale
-	for d := range dst {
-		code := simd.Code(p.body, p.rows, c.dim, c.kind.bits(), row, d)
-		dst[d] = factor * (centroid[d] + float32(step*float32(c.levels.weights[code])))
+	at := 0
+	for row, cell := range cells {
+		dst, centroid := out.Row(row), c.Centroid(int(cell))
+		if !c.coded(cell) {
+			for d, x := range centroid {
+				dst[d] = c.cellScale[cell] * x
+			}
+			continue
+		}
+		factor := c.factors.table[p.factors[at]]
+		step := c.cellScale[cell] * c.levels.scale
+		for d := range dst {
+			code := simd.Code(p.body, p.coded, c.dim, c.kind.bits(), at, d)
+			dst[d] = factor * (centroid[d] + float32(step*float32(c.levels.weights[code])))
+		}
+		at++
 	}
 	return nil
 }

@@ -14,23 +14,29 @@ import (
 )
 
 // plainMaxima computes what the Scorer's documentation says, with a plain
-// integer loop in place of the kernels.
+// integer loop in place of the kernels. The similarities of cells are those of
+// simd.CellRows, which has tests of its own.
 func plainMaxima(t *testing.T, c *Codebook, q *simd.Query, data []byte) (best []float32, arg []int32) {
 	t.Helper()
 	p, err := c.parse(data)
 	if err != nil {
 		t.Fatal(err)
 	}
+	var cells []uint32
+	if c.kind.Residual() {
+		if cells, err = c.rowCells(&p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var cellRows simd.CellRows
+	cellRows.Scan(q, nil, c.table)
 	best, arg = make([]float32, q.Rows), make([]int32, q.Rows)
 	simd.Reset(best)
 	for row := range q.Rows {
 		arg[row] = -1
 		codes, rowScale := q.Codes(row)
+		at := 0 // the next coded row
 		for token := range p.rows {
-			factor, err := c.factor(&p, token)
-			if err != nil {
-				t.Fatal(err)
-			}
 			var score float32
 			var sum int64
 			switch c.kind {
@@ -41,24 +47,31 @@ func plainMaxima(t *testing.T, c *Codebook, q *simd.Query, data []byte) (best []
 				}
 				score = pairDot(q.Float().Row(row), v)
 			case Int8:
-				for d, x := range codes {
-					sum += int64(x) * int64(int8(p.body[token*c.dim+d]))
-				}
-				inner := rowScale * float32(sum)
-				score = factor * inner
-			default:
-				cell, err := c.cell(&p, token)
+				scale, err := p.scaleOf(token)
 				if err != nil {
 					t.Fatal(err)
 				}
 				for d, x := range codes {
-					sum += int64(x) * int64(c.levels.weights[simd.Code(p.body, p.rows, c.dim, c.kind.bits(), token, d)])
+					sum += int64(x) * int64(int8(p.body[token*c.dim+d]))
+				}
+				inner := rowScale * float32(sum)
+				score = scale * inner
+			default:
+				cell := cells[token]
+				similarity := cellRows.Unit() * float32(cellRows.Value(cell, row))
+				if !c.coded(cell) {
+					score = c.cellScale[cell] * similarity
+					break
+				}
+				for d, x := range codes {
+					sum += int64(x) * int64(c.levels.weights[simd.Code(p.body, p.coded, c.dim, c.kind.bits(), at, d)])
 				}
 				step := rowScale * c.levels.scale
 				step *= c.cellScale[cell]
 				inner := float32(step * float32(sum))
-				outer := float32(pairDot(q.Float().Row(row), c.Centroid(int(cell))) + inner)
-				score = factor * outer
+				outer := float32(similarity + inner)
+				score = c.factors.table[p.factors[at]] * outer
+				at++
 			}
 			if score > best[row] {
 				best[row], arg[row] = score, int32(token)
@@ -85,7 +98,7 @@ func TestScorerIsExact(t *testing.T) {
 			s := c.NewScorer()
 			for _, rows := range []int{1, 3, 5, 64} { // the scorer is reused
 				q := simd.PackQuery(m.Slice(100, 100+rows))
-				s.Reset(q)
+				reset(t, s, q, nil, nil)
 				name := fmt.Sprint(kind, " ", dim, " dimensions, ", rows, " rows")
 				checkScorer(t, name, c, s, q, data)
 				checkScorer(t, name+", no vectors", c, s, q, encode(t, c, simd.Matrix{}, nil))
@@ -97,6 +110,7 @@ func TestScorerIsExact(t *testing.T) {
 func checkScorer(t *testing.T, name string, c *Codebook, s *Scorer, q *simd.Query, data []byte) {
 	t.Helper()
 	want, wantArg := plainMaxima(t, c, q, data)
+	reset(t, s, q, nil, nil)
 	best, arg := make([]float32, q.Rows), make([]int32, q.Rows)
 	if err := s.Maxima(data, best, arg); err != nil {
 		t.Fatal(err)
@@ -105,10 +119,6 @@ func checkScorer(t *testing.T, name string, c *Codebook, s *Scorer, q *simd.Quer
 		t.Fatalf("%s: maxima %v at %v, want %v at %v", name, best, arg, want, wantArg)
 	}
 	for _, rows := range [][]int{nil, {q.Rows - 1}, {0, q.Rows / 2}, {}} {
-		got, err := s.Score(data, rows)
-		if err != nil {
-			t.Fatal(err)
-		}
 		chosen := want
 		if rows != nil {
 			chosen = nil
@@ -116,9 +126,27 @@ func checkScorer(t *testing.T, name string, c *Codebook, s *Scorer, q *simd.Quer
 				chosen = append(chosen, want[row])
 			}
 		}
-		if got != simd.Sum(chosen) {
-			t.Fatalf("%s, rows %v: score %v, want %v", name, rows, got, simd.Sum(chosen))
+		for _, compared := range [][]int{nil, rows} {
+			reset(t, s, q, compared, rows)
+			got, vectors, err := s.Score(data, data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			stored, err := c.Rows(data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got != simd.Sum(chosen) || vectors != stored {
+				t.Fatalf("%s, rows %v of %v: score %v of %d vectors, want %v of %d", name, rows, compared, got, vectors, simd.Sum(chosen), stored)
+			}
 		}
+	}
+}
+
+func reset(t testing.TB, s *Scorer, q *simd.Query, rows, summed []int) {
+	t.Helper()
+	if err := s.Reset(q, rows, summed); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -135,7 +163,7 @@ func TestScorerAgreesWithDecode(t *testing.T) {
 		}
 		q := simd.PackQuery(m.Slice(500, 532))
 		s := c.NewScorer()
-		s.Reset(q)
+		reset(t, s, q, nil, nil)
 		best, arg := make([]float32, q.Rows), make([]int32, q.Rows)
 		if err := s.Maxima(data, best, arg); err != nil {
 			t.Fatal(err)
@@ -162,29 +190,34 @@ func TestScorerAgreesWithDecode(t *testing.T) {
 	}
 }
 
-func TestCellSimilarities(t *testing.T) {
+// TestRefine compares with the int8 payload of the same vectors, which says the
+// same in another place.
+func TestRefine(t *testing.T) {
 	m, ids := tokens(13, 500, 24, 10)
-	c, data := build(t, m, ids, Residual2, 50)
 	q := simd.PackQuery(m.Slice(100, 108))
-	plain, probed := c.NewScorer(), c.NewScorer()
-	plain.Reset(q)
-	probed.Reset(q)
-	probed.ScanCells([]int{5, 2, 2, 7})
-	for _, row := range []int{5, 0, 7, 2, 5} {
-		for cell, got := range probed.CellSimilarities(row) {
-			if want := pairDot(q.Float().Row(row), c.Centroid(cell)); got != want {
-				t.Fatalf("row %d, cell %d: %v, want %v", row, cell, got, want)
+	c := train(t, m, ids, Int8)
+	s := c.NewScorer()
+	for _, n := range []int{0, 1, 50} {
+		reset(t, s, q, nil, []int{1, 3, 4})
+		want, _, err := s.Score(encode(t, c, m.Slice(0, n), nil), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, kind := range Kinds {
+			c := train(t, m, ids, kind)
+			refinement, err := c.EncodeRefinement(nil, m.Slice(0, n))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if rows, err := c.CheckRefinement(refinement); rows != n || err != nil {
+				t.Errorf("%v: %d vectors, %v", kind, rows, err)
+			}
+			s := c.NewScorer()
+			reset(t, s, q, nil, []int{1, 3, 4})
+			if got, err := s.Refine(refinement, nil); got != want || err != nil {
+				t.Errorf("%v, %d vectors: %v (%v), want %v", kind, n, got, err, want)
 			}
 		}
-	}
-	a, errA := plain.Score(data, nil)
-	b, errB := probed.Score(data, nil)
-	if a != b || errA != nil || errB != nil {
-		t.Errorf("score %v (%v), after probing %v (%v)", a, errA, b, errB)
-	}
-	probed.Reset(simd.PackQuery(m.Slice(200, 203)))
-	if got, want := probed.CellSimilarities(0)[0], pairDot(m.Row(200), c.Centroid(0)); got != want {
-		t.Errorf("after Reset: %v, want %v", got, want)
 	}
 }
 
@@ -192,23 +225,31 @@ func TestScorerRefuses(t *testing.T) {
 	m, ids := tokens(14, 200, 16, 5)
 	c, data := build(t, m, ids, Residual2, 10)
 	s := c.NewScorer()
-	if _, err := s.Score(data, nil); !errors.Is(err, ErrShape) {
-		t.Errorf("without a query: %v", err)
+	refused := func(what string) {
+		t.Helper()
+		if _, _, err := s.Score(data, nil); !errors.Is(err, ErrShape) {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
-	s.Reset(simd.PackQuery(simd.NewMatrix(2, 24)))
-	if _, err := s.Score(data, nil); !errors.Is(err, ErrShape) {
-		t.Errorf("with 24 dimensions: %v", err)
+	refused("without a query")
+	if err := s.Reset(simd.PackQuery(simd.NewMatrix(2, 24)), nil, nil); !errors.Is(err, ErrShape) {
+		t.Errorf("24 dimensions: %v", err)
 	}
-	s.Reset(simd.PackQuery(m.Slice(0, 2)))
+	refused("with 24 dimensions")
+	q := simd.PackQuery(m.Slice(0, 2))
 	for _, rows := range [][]int{{2}, {-1}} {
-		if _, err := s.Score(data, rows); !errors.Is(err, ErrShape) {
+		if err := s.Reset(q, rows, nil); !errors.Is(err, ErrShape) {
 			t.Errorf("rows %v: %v", rows, err)
 		}
 	}
+	if err := s.Reset(q, []int{0}, []int{1}); !errors.Is(err, ErrShape) {
+		t.Errorf("a row in the score that is not compared: %v", err)
+	}
+	reset(t, s, q, nil, nil)
 	if err := s.Maxima(data, make([]float32, 3), nil); !errors.Is(err, ErrShape) {
 		t.Errorf("three maxima of two rows: %v", err)
 	}
-	if _, err := s.Score(data, nil); err != nil {
+	if _, _, err := s.Score(data, nil); err != nil {
 		t.Errorf("after errors: %v", err)
 	}
 }
@@ -221,17 +262,24 @@ func TestScorerDoesNotAllocate(t *testing.T) {
 		queries := []*simd.Query{simd.PackQuery(m.Slice(100, 132)), simd.PackQuery(m.Slice(200, 220))}
 		some := []int{1, 2, 7}
 		i := 0
-		allocs := testing.AllocsPerRun(20, func() {
-			s.Reset(queries[i%2])
-			i++
-			s.CellSimilarities(3)
+		run := func() {
 			for _, rows := range [][]int{nil, some} {
-				if _, err := s.Score(data, rows); err != nil {
+				if err := s.Reset(queries[i%2], rows, rows); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := s.RankScore(data, nil); err != nil {
+					t.Fatal(err)
+				}
+				if _, _, err := s.Score(data, nil); err != nil {
 					t.Fatal(err)
 				}
 			}
-		})
-		if allocs > 0 {
+			i++
+		}
+		run()
+		run()
+		run()
+		if allocs := testing.AllocsPerRun(20, run); allocs > 0 {
 			t.Errorf("%v: %g allocations per query", kind, allocs)
 		}
 	}
@@ -242,21 +290,22 @@ func TestScorerDoesNotAllocate(t *testing.T) {
 func checkDamaged(t *testing.T, c *Codebook, s *Scorer, data []byte) {
 	t.Helper()
 	_, checked := c.Check(data)
-	_, scored := s.Score(data, nil)
+	_, _, scored := s.Score(data, nil)
 	_, decoded := c.Decode(data)
 	_, cells := c.DocumentCells(data)
-	var ranked error
-	if c.Kind().StoresCells() {
-		ranker := c.NewScorer() // so that s goes on making lines cell by cell
-		ranker.Reset(s.query)
-		_, ranked = ranker.RankScore(data, nil)
+	_, ranked := s.RankScore(data, nil)
+	_, refined := s.Refine(data, nil)
+	_, checkedRefinement := c.CheckRefinement(data)
+	if checkedRefinement == nil && refined != nil {
+		t.Fatalf("refinement checked, but not scored: %v", refined)
 	}
 	for _, err := range []error{checked, scored, decoded, cells, ranked} {
 		if err != nil && (checked == nil || !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrVersion)) {
 			t.Fatalf("check %v, score %v, decode %v, cells %v, rank score %v", checked, scored, decoded, cells, ranked)
 		}
 	}
-	if (checked == nil) != (scored == nil && decoded == nil) {
+	// Other kinds are scored and decoded without their cells.
+	if c.Kind().Residual() && (checked == nil) != (scored == nil && decoded == nil) {
 		t.Fatalf("check %v, but score %v, decode %v", checked, scored, decoded)
 	}
 }
@@ -266,7 +315,7 @@ func TestDamagedPayloads(t *testing.T) {
 	for _, kind := range Kinds {
 		c, data := build(t, m, ids, kind, 3)
 		s := c.NewScorer()
-		s.Reset(simd.PackQuery(m.Slice(50, 54)))
+		reset(t, s, simd.PackQuery(m.Slice(50, 54)), nil, nil)
 		for n := range data {
 			if _, err := c.Check(data[:n]); !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrVersion) {
 				t.Fatalf("%v: first %d bytes: %v", kind, n, err)
@@ -278,7 +327,7 @@ func TestDamagedPayloads(t *testing.T) {
 			damaged := slices.Clone(data)
 			damaged[bit/8] ^= 1 << (bit % 8)
 			checkDamaged(t, c, s, damaged)
-			if bit < 64 {
+			if bit < 8*7 {
 				if _, err := c.Check(damaged); err == nil {
 					t.Errorf("%v: header bit %d flipped, nobody noticed", kind, bit)
 				}
@@ -293,7 +342,7 @@ func FuzzPayload(f *testing.F) {
 	for _, kind := range Kinds {
 		c, data := build(f, m, ids, kind, 3)
 		books[kind], scorers[kind] = c, c.NewScorer()
-		scorers[kind].Reset(simd.PackQuery(m.Slice(50, 54)))
+		reset(f, scorers[kind], simd.PackQuery(m.Slice(50, 54)), nil, nil)
 		f.Add(uint8(kind), data)
 	}
 	f.Fuzz(func(t *testing.T, kind uint8, data []byte) {
@@ -367,8 +416,8 @@ func checkLoaded(t *testing.T, data []byte) {
 	}
 	encode(t, c, m, nil)
 	s := c.NewScorer()
-	s.Reset(simd.PackQuery(m))
-	if _, err := s.Score(payload, nil); err != nil {
+	reset(t, s, simd.PackQuery(m), nil, nil)
+	if _, _, err := s.Score(payload, nil); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -424,33 +473,13 @@ func BenchmarkScore(b *testing.B) {
 			}
 			rng := rand.New(rand.NewPCG(1, 1))
 			s := c.NewScorer()
-			s.Reset(simd.PackQuery(m.Slice(0, rows)))
+			reset(b, s, simd.PackQuery(m.Slice(0, rows)), nil, nil)
 			for b.Loop() {
-				if _, err := s.Score(docs[rng.IntN(len(docs))], nil); err != nil {
+				if _, _, err := s.Score(docs[rng.IntN(len(docs))], docs[rng.IntN(len(docs))]); err != nil {
 					b.Fatal(err)
 				}
 			}
 			b.ReportMetric(float64(rows*length)*float64(b.N)/b.Elapsed().Seconds()/1e6, "Mpair/s")
-		})
-	}
-}
-
-func BenchmarkScanCells(b *testing.B) {
-	const cells, dim = 1 << 14, 128
-	m, _ := tokens(25, cells, dim, 1)
-	c := &Codebook{dim: dim, floats: m}
-	for _, rows := range []int{1, 8, 32} {
-		b.Run(fmt.Sprintf("rows=%d", rows), func(b *testing.B) {
-			q, all := simd.PackQuery(m.Slice(0, rows)), make([]int, rows)
-			for i := range all {
-				all[i] = i
-			}
-			s := c.NewScorer()
-			for b.Loop() {
-				s.Reset(q)
-				s.ScanCells(all)
-			}
-			b.ReportMetric(float64(rows*cells)*float64(b.N)/b.Elapsed().Seconds()/1e6, "Mpair/s")
 		})
 	}
 }

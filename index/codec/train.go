@@ -1,6 +1,7 @@
 package codec
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -41,7 +42,7 @@ func Train(ctx context.Context, vectors simd.Matrix, ids []uint32, opts Options,
 		return nil, err
 	}
 	if c.kind.bits() > 0 {
-		if err := c.trainResiduals(ctx, vectors, rows, ids, report); err != nil {
+		if err := c.trainResiduals(ctx, vectors, rows, ids, opts.UncodedShare, report); err != nil {
 			return nil, err
 		}
 	}
@@ -165,8 +166,9 @@ func (c *Codebook) trainCoarse(clusters *clustering) error {
 	return nil
 }
 
-// trainResiduals finds each cell's residual scale and the levels of the codes.
-func (c *Codebook) trainResiduals(ctx context.Context, vectors simd.Matrix, rows []int32, ids []uint32, report func(int)) error {
+// trainResiduals finds each cell's residual scale, the cells without codes, the
+// levels of the codes and the factors.
+func (c *Codebook) trainResiduals(ctx context.Context, vectors simd.Matrix, rows []int32, ids []uint32, uncoded float64, report func(int)) error {
 	cells := make([]uint32, len(rows))
 	squares := make([]float64, len(rows)) // of each residual
 	sizes := make([]float64, len(rows))   // squared length of each vector
@@ -213,19 +215,102 @@ func (c *Codebook) trainResiduals(ctx context.Context, vectors simd.Matrix, rows
 		square := max((sums[cell]+prior*mean)/(counts[cell]+prior), floor*size/n)
 		c.cellScale[cell] = float32(math.Sqrt(square / float64(c.dim)))
 	}
+	c.chooseUncoded(counts, uncoded)
+	if c.anyBare {
+		c.lengthenBare(cells, counts, sizes)
+	}
 	c.levels = trainLevels(c.scaledResiduals(vectors, rows, cells), c.kind.bits())
+	c.factors = trainFactors(c.sampleFactors(vectors, rows, cells))
 	return nil
 }
 
+// chooseUncoded takes the codes from the cells of the rarest token ids, with
+// all vectors of no id that has cells first, until they hold the given share
+// of the vectors. A codebook without ids goes by the vectors of each cell.
+func (c *Codebook) chooseUncoded(counts []float64, share float64) {
+	c.uncoded = make([]byte, (c.Cells()+7)/8)
+	if share <= 0 {
+		return
+	}
+	var bands [][2]uint32 // first cell and end
+	for i := range c.ids {
+		bands = append(bands, [2]uint32{c.first[i], c.first[i+1]})
+	}
+	rest := [2]uint32{c.first[len(c.ids)], uint32(c.Cells())}
+	if len(c.ids) == 0 {
+		for cell := rest[0]; cell < rest[1]; cell++ {
+			bands = append(bands, [2]uint32{cell, cell + 1})
+		}
+	}
+	size := func(band [2]uint32) (n float64) {
+		for _, count := range counts[band[0]:band[1]] {
+			n += count
+		}
+		return n
+	}
+	slices.SortStableFunc(bands, func(a, b [2]uint32) int { return cmp.Compare(size(a), size(b)) })
+	if len(c.ids) > 0 {
+		bands = slices.Insert(bands, 0, rest)
+	}
+	var all, bare float64
+	for _, count := range counts {
+		all += count
+	}
+	for _, band := range bands {
+		bare += size(band)
+		if bare > share*all {
+			break
+		}
+		for cell := band[0]; cell < band[1]; cell++ {
+			c.uncoded[cell/8] |= 1 << (cell % 8)
+			c.anyBare = true
+		}
+	}
+}
+
+// lengthenBare sets the scale of cells without codes.
+func (c *Codebook) lengthenBare(cells []uint32, counts, sizes []float64) {
+	lengths := make([]float64, c.Cells())
+	for i, cell := range cells {
+		lengths[cell] += math.Sqrt(sizes[i])
+	}
+	for cell := range c.cellScale {
+		if c.coded(uint32(cell)) {
+			continue
+		}
+		c.cellScale[cell] = 1
+		if length := math.Sqrt(2 * float64(c.half[cell])); length > 0 && counts[cell] > 0 {
+			c.cellScale[cell] = float32(lengths[cell] / counts[cell] / length)
+		}
+	}
+}
+
+// sampleFactors returns the factors of evenly spaced vectors.
+func (c *Codebook) sampleFactors(vectors simd.Matrix, rows []int32, cells []uint32) []float64 {
+	n := min(len(rows), max(sampleComponents/c.dim, 1))
+	var out []float64
+	var codes [simd.MaxDim]uint8
+	for i := range n {
+		at := int(int64(i) * int64(len(rows)) / int64(n))
+		if cell := cells[at]; c.coded(cell) {
+			out = append(out, c.codeResidual(codes[:c.dim], vectors.Row(int(rows[at])), cell))
+		}
+	}
+	return out
+}
+
+// sampleComponents is how many components of vectors the codes and factors are
+// learned from.
+const sampleComponents = 1 << 19
+
 // scaledResiduals returns residual components of evenly spaced vectors.
 func (c *Codebook) scaledResiduals(vectors simd.Matrix, rows []int32, cells []uint32) []float32 {
-	const components = 1 << 19
-	n := min(len(rows), max(components/c.dim, 1))
+	n := min(len(rows), max(sampleComponents/c.dim, 1))
 	var out []float32
 	for i := range n {
 		at := int(int64(i) * int64(len(rows)) / int64(n))
 		scale := c.cellScale[cells[at]]
-		if scale == 0 {
+		if scale == 0 || !c.coded(cells[at]) {
 			continue
 		}
 		centroid := c.Centroid(int(cells[at]))

@@ -1,0 +1,191 @@
+package index
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+)
+
+// checkEvery is how many documents go by between two looks at the context: a
+// millisecond's work.
+const checkEvery = 256
+
+// score scores the candidates: keys then holds those with vectors.
+func (s *Searcher) score(ctx context.Context, scoring int) error {
+	s.keys = s.keys[:0]
+	var next []byte
+	for i, document := range s.documents {
+		if i%checkEvery == 0 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+		}
+		payload, err := next, error(nil)
+		if i == 0 {
+			payload, err = s.source.Payload(document)
+		}
+		if err != nil {
+			return err
+		}
+		next = nil
+		if i+1 < len(s.documents) {
+			if next, err = s.source.Payload(s.documents[i+1]); err != nil {
+				return err
+			}
+		}
+		score, vectors, err := s.scorer.Score(payload, next)
+		if err != nil {
+			return s.fault("payload", document, err)
+		}
+		s.stats.DocumentsScored++
+		s.stats.TokenPairs += int64(scoring) * int64(vectors)
+		s.stats.Bytes += int64(len(payload))
+		if vectors > 0 {
+			s.keys = append(s.keys, key(score, document))
+		}
+	}
+	return nil
+}
+
+// refine scores the n best again and forgets the others.
+func (s *Searcher) refine(ctx context.Context, n int) error {
+	n = min(n, len(s.keys))
+	best, err := s.refinements(n)
+	if err != nil || best == nil {
+		return err
+	}
+	for i, refinement := range best {
+		if i%checkEvery == 0 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+		}
+		var next []byte
+		if i+1 < n {
+			next = best[i+1]
+		}
+		document := documentOf(s.keys[i])
+		score, err := s.scorer.Refine(refinement, next)
+		if err != nil {
+			return s.fault("refinement", document, err)
+		}
+		s.keys[i] = key(score, document)
+		s.stats.DocumentsRefined++
+	}
+	s.keys = s.keys[:n]
+	return nil
+}
+
+// refinements brings the n best to the front of keys and returns their
+// refinements, nil if one has none: scores of two kinds do not compare.
+func (s *Searcher) refinements(n int) ([][]byte, error) {
+	selectLargest(s.keys, n)
+	s.views = s.views[:0]
+	for _, key := range s.keys[:n] {
+		refinement, err := s.source.Refinement(documentOf(key))
+		if err != nil || refinement == nil {
+			return nil, err
+		}
+		s.views = append(s.views, refinement)
+	}
+	return s.views, nil
+}
+
+// hits returns the k best documents, best first, equal scores by descending
+// id.
+func (s *Searcher) hits(k int) ([]Hit, error) {
+	n := min(k, len(s.keys))
+	if n == 0 {
+		return nil, nil
+	}
+	selectLargest(s.keys, n)
+	worst := slices.Min(s.keys[:n])
+	// Documents that score like the worst may have greater ids.
+	for i := n; i < len(s.keys); i++ {
+		if s.keys[i]>>32 == worst>>32 {
+			s.keys[n], s.keys[i] = s.keys[i], s.keys[n]
+			n++
+		}
+	}
+	hits := make([]Hit, n)
+	for i, key := range s.keys[:n] {
+		document := documentOf(key)
+		id, err := s.source.ID(document)
+		if err != nil {
+			return nil, err
+		}
+		hits[i] = Hit{document, id, scoreOf(key)}
+	}
+	slices.SortFunc(hits, compareHits)
+	return hits[:min(k, n):min(k, n)], nil
+}
+
+// fault says which document an error of package codec is about.
+func (s *Searcher) fault(what string, document uint32, err error) error {
+	id, idErr := s.source.ID(document)
+	if idErr != nil {
+		return errors.Join(fmt.Errorf("%w: %s of document number %d: %w", faultKind(err), what, document, err), idErr)
+	}
+	return fmt.Errorf("%w: %s of document %q: %w", faultKind(err), what, id, err)
+}
+
+// compareHits orders hits best first: by score, equal scores by descending
+// id, as trec_eval does.
+func compareHits(a, b Hit) int {
+	return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(b.ID, a.ID))
+}
+
+// key is larger the better a document is: by score, equal scores by ascending
+// number. No two documents have the same.
+func key(score float32, document uint32) uint64 {
+	// The bits of floats are ordered like integers once negative ones are
+	// turned round. Adding zero makes -0 and 0 the same.
+	bits := math.Float32bits(score + 0)
+	if bits>>31 == 1 {
+		bits = ^bits
+	} else {
+		bits |= 1 << 31
+	}
+	return uint64(bits)<<32 | uint64(^document)
+}
+
+func documentOf(key uint64) uint32 { return ^uint32(key) }
+
+func scoreOf(key uint64) float32 {
+	bits := uint32(key >> 32)
+	if bits>>31 == 1 {
+		return math.Float32frombits(bits &^ (1 << 31))
+	}
+	return math.Float32frombits(^bits)
+}
+
+// selectLargest moves the n largest keys, which must all differ, to the front,
+// in no order (Hoare's quickselect, the median of three as pivot).
+func selectLargest(keys []uint64, n int) {
+	lo, hi := 0, len(keys)
+	for n > lo && n < hi {
+		a, b, c := keys[lo], keys[lo+(hi-lo)/2], keys[hi-1]
+		pivot := max(min(a, b), min(max(a, b), c))
+		larger, i := lo, lo
+		for ; i < hi; i++ {
+			if keys[i] > pivot {
+				keys[i], keys[larger] = keys[larger], keys[i]
+				larger++
+			}
+		}
+		switch {
+		case larger > n:
+			hi = larger
+		case larger == n:
+			return
+		default:
+			// Of the rest the pivot is the largest.
+			at := larger + slices.Index(keys[larger:hi], pivot)
+			keys[at], keys[larger] = keys[larger], keys[at]
+			lo = larger + 1
+		}
+	}
+}
