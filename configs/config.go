@@ -42,7 +42,11 @@ type Encoder struct {
 
 // Codec is the section codec of Config.
 type Codec struct {
-	Kind           string `mapstructure:"kind" doc:"stored form of a vector: float32, int8, residual4, residual2 or residual1"`
+	Kind   string `mapstructure:"kind" doc:"stored form of a vector: float32, int8, residual4, residual2 or residual1"`
+	Refine bool   `mapstructure:"refine" doc:"store 8 more bits per dimension, by which the best documents are scored again"`
+
+	Uncoded float64 `mapstructure:"uncoded" doc:"share of the vectors, those of the rarest tokens, that are stored as their cell alone, 0 to 1"`
+
 	VectorsPerCell int    `mapstructure:"vectors_per_cell" doc:"mean number of vectors in a cell, which sets the number of cells"`
 	Cells          int    `mapstructure:"cells" doc:"number of cells; 0 derives it from vectors_per_cell"`
 	Seed           uint64 `mapstructure:"seed" doc:"seed of the sample and the k-means that place the cells"`
@@ -56,15 +60,16 @@ type Index struct {
 
 // Search is the section search of Config.
 type Search struct {
-	K         int    `mapstructure:"k" doc:"number of documents returned"`
-	Prune     string `mapstructure:"prune" doc:"which query tokens look for candidates: strategy:number, or all"`
-	Plan      string `mapstructure:"plan" doc:"how candidates are found: auto, exhaustive (score every document) or probe (look into cells)"`
-	Neighbors int    `mapstructure:"neighbors" doc:"document tokens that each probing query token looks at (k' of the literature)"`
+	K     int    `mapstructure:"k" doc:"number of documents returned"`
+	Prune string `mapstructure:"prune" doc:"which query tokens look for candidates: strategy:number, or all"`
+	Plan  string `mapstructure:"plan" doc:"how candidates are found: auto, exhaustive (score every document), interaction (rank every document by its cells) or probe (look into cells)"`
 
-	Budget      int     `mapstructure:"budget" doc:"document tokens that all probing query tokens look at together, spent where they promise most; 0 for neighbors each"`
+	Budget      int     `mapstructure:"budget" doc:"document tokens that all probing query tokens look at together, spent where they promise most"`
 	MarginShare float64 `mapstructure:"margin_share" doc:"with a budget: how much a cell must stand out among a token's cells, 0 to 1"`
+	Neighbors   int     `mapstructure:"neighbors" doc:"document tokens that each probing query token looks at (k' of the literature), in place of the budget; 0 for the budget"`
 
-	Depth int `mapstructure:"depth" doc:"candidates that are scored, the best by the cells of their tokens; 0 for all"`
+	Depth  int `mapstructure:"depth" doc:"candidates that are scored, the best by the cells of their tokens; 0 chooses 256 or 4 k"`
+	Refine int `mapstructure:"refine" doc:"documents that are scored again by their refinements, where the index has them; 0 for none"`
 }
 
 // Eval is the section eval of Config.
@@ -83,10 +88,10 @@ func Default() Config {
 		Encoder: Encoder{Kind: Corpus, Language: "english", Dim: 128, SplitCode: true, Seed: 1},
 		Codec:   Codec{Kind: "residual2", VectorsPerCell: 128, Seed: 1},
 		Index:   Index{StoreText: true, SegmentMB: 64},
-		Search:  Search{K: 10, Prune: "icf:4", Plan: "auto", Neighbors: 1000, MarginShare: 0.5},
+		Search:  Search{K: 10, Prune: "all", Plan: "auto", Budget: 4000, MarginShare: 0.5, Refine: 32},
 		Eval: Eval{
 			Measures: []string{"RR@10", "nDCG@10", "R@100"},
-			Prune:    []string{"icf:2", "icf:4", "first:4", "random:4"},
+			Prune:    []string{"all", "icf:2", "icf:4", "first:4", "random:4"},
 			Margin:   0.02,
 			Seed:     1,
 			FileMB:   2048,
@@ -135,14 +140,16 @@ func (c Config) Validate() error {
 	atLeast("encoder.document_length", c.Encoder.DocumentLength, 0)
 	oneOf("codec.kind", c.Codec.Kind, codecKinds()...)
 	atLeast("codec.vectors_per_cell", c.Codec.VectorsPerCell, 1)
+	check(c.Codec.Uncoded >= 0 && c.Codec.Uncoded <= 1, "codec.uncoded", "want a share from 0 to 1, got %v", c.Codec.Uncoded)
 	between("codec.cells", c.Codec.Cells, 0, codec.MaxCells)
 	between("index.segment_mb", c.Index.SegmentMB, 1, 2047)
 	atLeast("search.k", c.Search.K, 1)
 	pruners("search.prune", c.Search.Prune)
-	oneOf("search.plan", c.Search.Plan, index.Auto.String(), index.Exhaustive.String(), index.Probe.String())
-	atLeast("search.neighbors", c.Search.Neighbors, 1)
-	atLeast("search.budget", c.Search.Budget, 0)
+	oneOf("search.plan", c.Search.Plan, index.Auto.String(), index.Exhaustive.String(), index.Interaction.String(), index.Probe.String())
+	atLeast("search.budget", c.Search.Budget, 1)
+	atLeast("search.neighbors", c.Search.Neighbors, 0)
 	atLeast("search.depth", c.Search.Depth, 0)
+	atLeast("search.refine", c.Search.Refine, 0)
 	check(c.Search.MarginShare >= 0 && c.Search.MarginShare <= 1, "search.margin_share", "want a share from 0 to 1, got %v", c.Search.MarginShare)
 	check(len(c.Eval.Measures) > 0, "eval.measures", "want at least one")
 	_, err := eval.ParseMeasures(c.Eval.Measures...)

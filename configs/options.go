@@ -55,7 +55,9 @@ func (c Config) BuildOptions() (retriever.BuildOptions, error) {
 	options.Index.Dim = c.Encoder.Dim
 	options.Index.StoreText = c.Index.StoreText
 	options.Index.SegmentBytes = c.Index.SegmentMB << 20
+	options.Index.Refine = c.Codec.Refine
 	options.Index.Codec.Kind = kind
+	options.Index.Codec.UncodedShare = c.Codec.Uncoded
 	options.Index.Codec.Cells = c.Codec.Cells
 	options.Index.Codec.VectorsPerCell = c.Codec.VectorsPerCell
 	options.Index.Codec.Seed = c.Codec.Seed
@@ -81,5 +83,6 @@ func (c Config) SearchOptions() (retriever.Options, error) {
 	options.Search.Budget = c.Search.Budget
 	options.Search.MarginShare = c.Search.MarginShare
 	options.Search.Depth = c.Search.Depth
+	options.Search.Refine = c.Search.Refine
 	return options, options.Validate()
 }

@@ -48,7 +48,7 @@ func TestDepthAgainstPlainLoop(t *testing.T) {
 						options.K, options.Depth = 1, depth
 						hits, stats := search(t, s, query, selection, options)
 
-						depth := max(depth, 2*options.K)
+						depth := max(depth, options.K)
 						candidates := candidatesOf(s, query, selection, options)
 						slices.SortFunc(candidates, func(a, b uint32) int {
 							return cmp.Or(cmp.Compare(ranks[b], ranks[a]), cmp.Compare(a, b))
@@ -75,7 +75,7 @@ func TestDepthAgainstPlainLoop(t *testing.T) {
 // candidatesOf returns the candidates of a search.
 func candidatesOf(s *Snapshot, query *simd.Query, selection querypruner.Selection, options SearchOptions) []uint32 {
 	searcher := NewSearcher(s)
-	options.Depth = 0
+	options.Depth = AllCandidates
 	if _, _, err := searcher.Search(context.Background(), query, selection, options); err != nil {
 		panic(err)
 	}
@@ -93,10 +93,10 @@ func TestDepthOfEquals(t *testing.T) {
 	s := open(t, build(t, smallOptions(8, codec.Residual1), documents))
 	query := simd.PackQuery(randomTokens(rng, 2, 8, true).Vectors)
 	for _, plan := range []Plan{Probe, Interaction} {
-		hits, _ := search(t, s, query, allRows(query), SearchOptions{K: 5, Plan: plan, Neighbors: 100, Depth: 10})
+		hits, _ := search(t, s, query, allRows(query), SearchOptions{K: 5, Plan: plan, Neighbors: 100, Depth: 5})
 		for _, hit := range hits {
-			if hit.Document >= 10 {
-				t.Errorf("%s: document %d was scored, want the first ten", plan, hit.Document)
+			if hit.Document >= 5 {
+				t.Errorf("%s: document %d was scored, want the first five", plan, hit.Document)
 			}
 		}
 		if len(hits) != 5 {

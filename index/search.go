@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -72,10 +73,10 @@ type SearchOptions struct {
 	// embedding pruning literature, where every kept row fetches its k' nearest
 	// document vectors.
 	Neighbors int
-	// Depth, if above zero, is how many candidates are scored, or 2 K if that is
-	// more: those that rank first by the cells of their vectors
-	// (codec.Scorer.RankScore), equals by ascending number. The plan Exhaustive
-	// scores all.
+	// Depth is how many candidates are scored, or K if that is more: those that
+	// rank first by the cells of their vectors (codec.Scorer.RankScore), equals
+	// by ascending number. 0 chooses 256, or 4 K if that is more; AllCandidates
+	// leaves none out. The plan Exhaustive scores all.
 	Depth int
 	// Refine is how many of the best documents are scored again by their
 	// refinements, or K if that is more, where the index stores refinements; hits
@@ -88,10 +89,13 @@ type SearchOptions struct {
 	Times bool
 }
 
+// AllCandidates is a depth that no collection has.
+const AllCandidates = math.MaxInt
+
 // DefaultSearchOptions returns ten hits from the 256 best of some thousands of
 // candidates, the plan chosen by cost.
 func DefaultSearchOptions() SearchOptions {
-	return SearchOptions{K: 10, Budget: 4000, MarginShare: 0.5, Depth: 256, Refine: 32}
+	return SearchOptions{K: 10, Budget: 4000, MarginShare: 0.5, Refine: 32}
 }
 
 // ExhaustiveSearch returns the options of the search that all others are
@@ -127,12 +131,13 @@ func (o SearchOptions) Validate() error {
 	return errors.Join(faults...)
 }
 
-// depth returns how many candidates are scored, 0 for all.
+// depth returns how many candidates are scored.
 func (o SearchOptions) depth() int {
+	const fewest, perHit = 256, 4
 	if o.Depth == 0 {
-		return 0
+		return max(fewest, perHit*o.K)
 	}
-	return max(o.Depth, 2*o.K)
+	return max(o.Depth, o.K)
 }
 
 // Hit is a document found.
@@ -247,7 +252,7 @@ func (s *Searcher) run(ctx context.Context, rows []int, selection querypruner.Se
 		s.everything(options.Filter)
 	}
 	s.lap(&s.stats.ProbeTime, options)
-	if depth := options.depth(); depth > 0 && s.stats.Plan != Exhaustive && len(s.documents) > depth {
+	if depth := options.depth(); s.stats.Plan != Exhaustive && len(s.documents) > depth {
 		if err := s.rank(ctx, depth); err != nil {
 			return nil, err
 		}
@@ -360,7 +365,7 @@ func (s *Searcher) plan(rows, probing int, options SearchOptions) Plan {
 	}
 	scored := func(candidates float64) float64 {
 		depth := float64(options.depth())
-		if depth == 0 || candidates <= depth {
+		if candidates <= depth {
 			return score * candidates
 		}
 		return rank*candidates + score*depth
@@ -370,7 +375,7 @@ func (s *Searcher) plan(rows, probing int, options SearchOptions) Plan {
 	switch {
 	case exhaustive <= faithful*min(interaction, probe):
 		return Exhaustive
-	case interaction <= faithful*probe && options.Depth > 0:
+	case interaction <= faithful*probe:
 		return Interaction
 	}
 	return Probe

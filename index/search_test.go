@@ -165,7 +165,7 @@ func testSearch(t *testing.T, dim int, withIDs bool, kind codec.Kind) {
 		if all, _ := search(t, s, query, all, wide); !slices.Equal(all, hits) {
 			t.Error("ranking every document finds other hits than scoring it")
 		}
-		wide.Plan, wide.Depth = Probe, 0
+		wide.Plan = Probe
 		checkStats(t, s, postings, query, all, wide, probeStats)
 
 		// Segments make no difference to what is found.
@@ -454,12 +454,13 @@ func TestPlan(t *testing.T) {
 		want            Plan
 	}{
 		{documents: 100, rows: 32, options: DefaultSearchOptions(), want: Exhaustive},
-		{documents: 100, rows: 4, options: SearchOptions{K: 10, Neighbors: 10, Depth: 20}, want: Probe},
+		{documents: 100, rows: 4, options: SearchOptions{K: 10, Neighbors: 1, Depth: 20}, want: Probe},
 		{documents: 5000, rows: 32, options: DefaultSearchOptions(), want: Interaction},
 		{documents: 6000, rows: 32, options: SearchOptions{K: 10, Budget: 100}, want: Probe},
+		{documents: 6000, rows: 32, options: SearchOptions{K: 10, Budget: 100, Depth: AllCandidates}, want: Probe},
 		{documents: 1_000_000, rows: 32, options: DefaultSearchOptions(), want: Probe},
-		{documents: 1_000_000, rows: 32, options: SearchOptions{K: 10, Budget: 1 << 30}, want: Exhaustive},
-		{documents: 1_000_000, rows: 32, options: SearchOptions{K: 10, Neighbors: 1_000_000}, want: Exhaustive},
+		{documents: 1_000_000, rows: 32, options: SearchOptions{K: 10, Budget: 1 << 30}, want: Interaction},
+		{documents: 1_000_000, rows: 32, options: SearchOptions{K: 10, Neighbors: 1_000_000, Depth: AllCandidates}, want: Exhaustive},
 		{documents: 1_000_000, rows: 32, options: SearchOptions{K: 10, Budget: 4000, Depth: 256, Filter: few}, want: Exhaustive},
 	} {
 		searcher := NewSearcher(sized{codebook: codebook, documents: test.documents})

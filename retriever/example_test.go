@@ -10,6 +10,7 @@ import (
 
 	"github.com/pare-search/pare/encoder"
 	"github.com/pare-search/pare/index"
+	"github.com/pare-search/pare/querypruner"
 	"github.com/pare-search/pare/retriever"
 )
 
@@ -119,7 +120,7 @@ func ExampleRetriever_Explain() {
 	defer r.Close()
 
 	options := retriever.DefaultOptions()
-	options.Pruner.Keep.Count = 2
+	options.Pruner = querypruner.Pruner{Strategy: querypruner.ICF, Keep: querypruner.Keep{Count: 2}}
 	e, err := r.Explain(ctx, "prune in winter, cut to a bud", "pruning", options)
 	check(err)
 	for _, row := range e.Rows {

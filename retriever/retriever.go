@@ -40,14 +40,9 @@ type Options struct {
 	Search index.SearchOptions
 }
 
-// DefaultOptions lets the four rarest query tokens look for candidates and
-// returns ten hits.
-func DefaultOptions() Options {
-	return Options{
-		Pruner: querypruner.Pruner{Strategy: querypruner.ICF, Keep: querypruner.Keep{Count: 4}},
-		Search: index.DefaultSearchOptions(),
-	}
-}
+// DefaultOptions lets all query tokens look for candidates, within a common
+// budget, and returns ten hits.
+func DefaultOptions() Options { return Options{Search: index.DefaultSearchOptions()} }
 
 // Validate reports every option that makes no sense.
 func (o Options) Validate() error {

@@ -14,6 +14,7 @@ import (
 	"github.com/pare-search/pare/encoder"
 	"github.com/pare-search/pare/index"
 	"github.com/pare-search/pare/index/codec"
+	"github.com/pare-search/pare/querypruner"
 	"github.com/pare-search/pare/retriever"
 	"github.com/pare-search/pare/simd"
 )
@@ -127,14 +128,18 @@ func reachable(t *testing.T, s *index.Snapshot, query simd.Matrix, rows []int, n
 	t.Helper()
 	ids := map[string]bool{}
 	scorer := s.Codebook().NewScorer()
-	scorer.Reset(simd.PackQuery(query))
+	if err := scorer.Reset(simd.PackQuery(query), nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	similarities := scorer.Scan()
 	for _, row := range rows {
-		similarity := scorer.CellSimilarities(row)
-		cells := make([]uint32, len(similarity))
+		cells := make([]uint32, s.Codebook().Cells())
 		for cell := range cells {
 			cells[cell] = uint32(cell)
 		}
-		slices.SortStableFunc(cells, func(a, b uint32) int { return cmp.Compare(similarity[b], similarity[a]) })
+		slices.SortStableFunc(cells, func(a, b uint32) int {
+			return cmp.Compare(similarities.Value(b, row), similarities.Value(a, row))
+		})
 		read := 0
 		for _, cell := range cells {
 			if read >= neighbors {
@@ -258,8 +263,8 @@ func TestErrors(t *testing.T) {
 		t.Errorf("searched 24 dimensions in 16: error %v, want encoder.ErrInvalid", err)
 	}
 	bad := search
-	bad.Search.Neighbors, bad.Pruner.Keep.Count = 0, 0
-	if err := bad.Validate(); err == nil || !strings.Contains(err.Error(), "neighbors") || !strings.Contains(err.Error(), "icf") {
+	bad.Search.Neighbors, bad.Pruner = -1, querypruner.Pruner{Strategy: querypruner.ICF}
+	if err := bad.Validate(); err == nil || !strings.Contains(err.Error(), "neighbors") || !strings.Contains(err.Error(), "keep") {
 		t.Errorf("error %v, want both faults", err)
 	}
 	if _, err := r.Search(ctx, "plum", bad); err == nil {

@@ -130,13 +130,16 @@ func newSearchStats(s retriever.Stats) searchStats {
 		Postings:        s.Postings,
 		Candidates:      s.Candidates,
 		DocumentsScored: s.DocumentsScored,
+		Refined:         s.DocumentsRefined,
 		TokenPairs:      s.TokenPairs,
 		Bytes:           s.Bytes,
 		EncodeMS:        milliseconds(s.EncodeTime),
 		PruneMS:         milliseconds(s.PruneTime),
+		ScanMS:          milliseconds(s.ScanTime),
 		ProbeMS:         milliseconds(s.ProbeTime),
 		RankMS:          milliseconds(s.RankTime),
 		ScoreMS:         milliseconds(s.ScoreTime),
+		RefineMS:        milliseconds(s.RefineTime),
 	}
 }
 
@@ -145,9 +148,9 @@ func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Mi
 // statsText puts the work into words, in the order in which it was done.
 func (s *search) statsText(a answer) string {
 	work := a.Stats
-	return fmt.Sprintf(`query %s, plan %s: %d of %d rows kept, %d cells probed, %d postings, %d of %d documents scored, %d token pairs, %s of codes
-encode %.3f ms, prune %.3f ms, probe %.3f ms, rank %.3f ms, score %.3f ms`,
-		printable(a.ID), work.Plan, work.RowsKept, work.Rows, work.CellsProbed, work.Postings,
-		work.DocumentsScored, s.retriever.Snapshot().LiveDocuments(), work.TokenPairs, byteSize(work.Bytes),
-		work.EncodeMS, work.PruneMS, work.ProbeMS, work.RankMS, work.ScoreMS)
+	return fmt.Sprintf(`query %s, plan %s: %d of %d rows kept, %d cells probed, %d postings, %d candidates, %d of %d documents scored, %d refined, %d token pairs, %s of codes
+encode %.3f ms, prune %.3f ms, scan %.3f ms, probe %.3f ms, rank %.3f ms, score %.3f ms, refine %.3f ms`,
+		printable(a.ID), work.Plan, work.RowsKept, work.Rows, work.CellsProbed, work.Postings, work.Candidates,
+		work.DocumentsScored, s.retriever.Snapshot().LiveDocuments(), work.Refined, work.TokenPairs, byteSize(work.Bytes),
+		work.EncodeMS, work.PruneMS, work.ScanMS, work.ProbeMS, work.RankMS, work.ScoreMS, work.RefineMS)
 }

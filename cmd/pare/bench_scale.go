@@ -148,6 +148,7 @@ func (r *scaleReport) searchTable() table {
 		{name: "setting"},
 		{"R@10", true},
 		{"p50 ms", true},
+		{"scan", true},
 		{"probe", true},
 		{"rank", true},
 		{"score", true},
@@ -168,8 +169,8 @@ func (r *scaleReport) searchTable() table {
 			t.rows = append(t.rows, []string{
 				strconv.Itoa(s.Passages), way.name, way.Setting, recall,
 				fmt.Sprintf("%.3f", way.P50),
-				fmt.Sprintf("%.3f", way.Stages.Probe), fmt.Sprintf("%.3f", way.Stages.Rank), fmt.Sprintf("%.3f", way.Stages.Score),
-				fmt.Sprintf("%.3f", way.Model.Probe+way.Model.Rank+way.Model.Score),
+				fmt.Sprintf("%.3f", way.Stages.Scan), fmt.Sprintf("%.3f", way.Stages.Probe), fmt.Sprintf("%.3f", way.Stages.Rank), fmt.Sprintf("%.3f", way.Stages.Score),
+				fmt.Sprintf("%.3f", way.Model.Scan+way.Model.Probe+way.Model.Rank+way.Model.Score),
 				fmt.Sprintf("%.0f", way.Work.Postings), fmt.Sprintf("%.0f", way.Work.Candidates),
 				fmt.Sprintf("%.2f", s.Unpruned.P50/way.P50),
 			})

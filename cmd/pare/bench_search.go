@@ -58,7 +58,7 @@ the 95th percentile of its queries, of which it answers one at a time. Encoding 
 part of a search.
 
 --grid names the settings; each is a list of names with values, of which all combinations
-are measured: plan, k, neighbors, budget, depth, margin, prune. An index that does not
+are measured: plan, k, neighbors, budget, depth, refine, margin, prune. An index that does not
 exist at --index is built there, without --index in a temporary folder.`,
 		Example: `  pare bench search --embeddings vectors --index vectors.idx
   pare bench search --embeddings vectors --grid "budget=2000,4000 depth=128,256" --grid plan=exhaustive
@@ -75,6 +75,8 @@ exist at --index is built there, without --index in a temporary folder.`,
 	flags.IntVar(&b.options.Threads, "threads", b.options.Threads, "compare the queries per second of so many threads with those of one")
 	flags.DurationVar(&b.options.ThreadTime, "time", b.options.ThreadTime, "`time` for each of the six measurements of --threads")
 	flags.StringVar(&kind, "codec", kind, "build the index with this `codec`")
+	flags.BoolVar(&b.shape.Refine, "refinements", false, "build the index with 8 bits more per dimension, for the best documents")
+	flags.Float64Var(&b.shape.Codec.UncodedShare, "uncoded", 0, "store this `share` of the vectors, of the rarest tokens, as their cell alone")
 	flags.IntVar(&b.shape.TrainingVectors, "training-vectors", 1<<20, "train the codebook on so many vectors")
 	format := addFormat(flags, "table", "json", "md")
 	required(c, "embeddings")
@@ -269,9 +271,11 @@ func (r *searchBenchmarkReport) settingsTable() table {
 		{name: "setting"},
 		{"p50 ms", true},
 		{"p95 ms", true},
+		{"scan", true},
 		{"probe", true},
 		{"rank", true},
 		{"score", true},
+		{"refine", true},
 		{"R@10", true},
 		{"R@100", true},
 		{"nDCG@10", true},
@@ -282,7 +286,8 @@ func (r *searchBenchmarkReport) settingsTable() table {
 		t.rows = append(t.rows, []string{
 			s.Setting,
 			fmt.Sprintf("%.3f", s.P50), fmt.Sprintf("%.3f", s.P95),
-			fmt.Sprintf("%.3f", s.Stages.Probe), fmt.Sprintf("%.3f", s.Stages.Rank), fmt.Sprintf("%.3f", s.Stages.Score),
+			fmt.Sprintf("%.3f", s.Stages.Scan), fmt.Sprintf("%.3f", s.Stages.Probe), fmt.Sprintf("%.3f", s.Stages.Rank),
+			fmt.Sprintf("%.3f", s.Stages.Score), fmt.Sprintf("%.3f", s.Stages.Refine),
 			fmt.Sprintf("%.3f", s.Recall10), fmt.Sprintf("%.3f", s.Recall100),
 			dashUnless(r.ExactNDCG10 > 0, fmt.Sprintf("%.4f", s.NDCG10)),
 			fmt.Sprintf("%.0f", s.Work.Candidates), fmt.Sprintf("%.0f", s.Work.Scored),

@@ -160,7 +160,7 @@ func (d *demo) build(ctx context.Context, target string) error {
 	d.options = retriever.DefaultOptions()
 	d.options.Search.Plan = index.Probe
 	d.options.Search.Times = true
-	d.options.Search.Neighbors = demoNeighbors(len(d.documents))
+	d.options.Search.Budget = demoBudget(len(d.documents))
 	return nil
 }
 
@@ -223,10 +223,10 @@ func (d *demo) show(ctx context.Context, query string) error {
 	for _, r := range []struct {
 		name    string
 		results retriever.Results
-	}{{"unpruned", full}, {d.options.Pruner.String(), pruned}} {
+	}{{"unpruned", full}, {"pruned", pruned}} {
 		s := r.results.Stats
 		fmt.Fprintf(d.stdout, "  %-9s %5d documents scored in %5.2f ms", r.name, s.DocumentsScored,
-			(s.PruneTime+s.ProbeTime+s.RankTime+s.ScoreTime).Seconds()*1000)
+			(s.PruneTime+s.ScanTime+s.ProbeTime+s.RankTime+s.ScoreTime+s.RefineTime).Seconds()*1000)
 		if r.name != "unpruned" {
 			fmt.Fprintf(d.stdout, "; %d of the unpruned first %d", common(full.Hits, pruned.Hits), len(full.Hits))
 		}
@@ -254,13 +254,30 @@ func common(a, b []index.Hit) int {
 	return count
 }
 
-// demoNeighbors is the number of postings that a row reads: a fiftieth of the
-// documents. The default suits larger collections; in a small one any pruning
-// would find everything with it, and there would be nothing to see.
-func demoNeighbors(documents int) int { return max(100, documents/50) }
+// demoBudget is the number of postings that all rows read together: a tenth of
+// the documents. The default suits larger collections; in a small one any
+// pruning would find everything with it, and there would be nothing to see.
+func demoBudget(documents int) int { return max(200, documents/10) }
+
+// demoNeighbors is the number of postings that a row reads where each reads for
+// itself: as many as its share would be, if five were kept.
+func demoNeighbors(documents int) int { return demoBudget(documents) / 5 }
 
 // demoPruners are the prunings that the demo compares.
-var demoPruners = []string{"all", "icf:1", "icf:2", "icf:3", "icf:4", "icf:6", "first:3", "random:3"}
+var demoPruners = []string{"icf:1", "icf:2", "icf:3", "icf:4", "icf:6", "first:3", "random:3"}
+
+// systems returns what the demo compares, the baseline first.
+func (d *demo) systems(bm25 *sweep.BM25, pruners []querypruner.Pruner) []sweep.System {
+	budgeted := sweep.Pruned(d.retriever, d.options.Pruner, d.options)
+	systems := []sweep.System{sweep.Unpruned("unpruned", d.retriever), budgeted}
+	options := d.options
+	options.Search.Neighbors = demoNeighbors(len(d.documents))
+	for _, p := range pruners {
+		systems = append(systems, sweep.Pruned(d.retriever, p, options))
+	}
+	baseline := bm25.System("BM25")
+	return append(systems, baseline, sweep.Hybrid("BM25 + "+budgeted.Name, baseline, budgeted))
+}
 
 // measure compares the systems on the known-item queries.
 func (d *demo) measure(ctx context.Context) (err error) {
@@ -282,8 +299,9 @@ func (d *demo) measure(ctx context.Context) (err error) {
 	for i, query := range d.collection.Queries {
 		queries[i] = sweep.Query(query)
 	}
+	systems := d.systems(bm25, pruners)
 	bar := d.progress(d.stderr, "measuring", "queries", int64(len(queries)))
-	report, err := sweep.Run(ctx, sweep.Standard(d.retriever, bm25, pruners, d.options), queries, d.collection.Qrels, sweep.Options{
+	report, err := sweep.Run(ctx, systems, queries, d.collection.Qrels, sweep.Options{
 		Measures: measures,
 		Depth:    100,
 		Stats:    stats.DefaultOptions(),
@@ -299,20 +317,20 @@ func (d *demo) measure(ctx context.Context) (err error) {
 		return err
 	}
 	fmt.Fprintf(d.stdout, "\n%s\n", sweepLegend(report))
-	fmt.Fprintln(d.stdout, demoConclusion(report, d.model != "", asciiOnly()))
+	fmt.Fprintln(d.stdout, demoConclusion(report, append(demoPruners, systems[1].Name), d.model != "", asciiOnly()))
 	return nil
 }
 
 // demoConclusion says in words what the table shows: the cheapest pruning that
 // is as good as none, where it is not, and which system leads in what.
-func demoConclusion(r *sweep.Report, neural, ascii bool) string {
+func demoConclusion(r *sweep.Report, pruned []string, neural, ascii bool) string {
 	var b strings.Builder
-	unpruned, cheapest := &r.Systems[0], r.Cheapest(demoPruners...)
+	unpruned, cheapest := &r.Systems[0], r.Cheapest(pruned...)
 	if cheapest == nil {
 		b.WriteString("\nNo pruning could be shown to be as good as none on these queries.")
 	} else {
-		fmt.Fprintf(&b, "\n%s scores %.0f %% fewer documents than the unpruned search and is %s in %s.",
-			cheapest.Name, 100*(1-cheapest.Stats.DocumentsScored/unpruned.Stats.DocumentsScored),
+		fmt.Fprintf(&b, "\n%s looks at %.0f %% fewer documents than the unpruned search and is %s in %s.",
+			cheapest.Name, 100*(1-cheapest.Stats.Candidates/unpruned.Stats.Candidates),
 			verdictText(*cheapest.Verdict, ascii), r.Headline)
 		for _, measure := range r.Measures {
 			if c := cheapest.Comparisons[measure]; c.Verdict == stats.Worse {

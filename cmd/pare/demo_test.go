@@ -17,11 +17,11 @@ func demoReport() *sweep.Report {
 		Measures: []string{"RR@10", "R@100"},
 		Systems: []sweep.SystemReport{
 			{
-				Name: "unpruned", Baseline: true, Stats: &sweep.Cost{DocumentsScored: 1000},
+				Name: "unpruned", Baseline: true, Stats: &sweep.Cost{Candidates: 1000},
 				Measures: map[string]float64{"RR@10": 0.5, "R@100": 0.9},
 			},
 			{
-				Name: "icf:2", Stats: &sweep.Cost{DocumentsScored: 250}, Verdict: &verdict,
+				Name: "icf:2", Stats: &sweep.Cost{Candidates: 250}, Verdict: &verdict,
 				Measures:     map[string]float64{"RR@10": 0.5, "R@100": 0.7},
 				PEquivalence: value(0.01), PDifference: value(1),
 				Comparisons: map[string]stats.Comparison{
@@ -30,7 +30,7 @@ func demoReport() *sweep.Report {
 				},
 			},
 			{
-				Name: "BM25 + icf:4", Stats: &sweep.Cost{DocumentsScored: 10}, Verdict: &verdict,
+				Name: "BM25 + icf:4", Stats: &sweep.Cost{Candidates: 10}, Verdict: &verdict,
 				Measures:     map[string]float64{"RR@10": 0.6, "R@100": 0.8},
 				PEquivalence: value(0.001), PDifference: value(1),
 			},
@@ -40,9 +40,9 @@ func demoReport() *sweep.Report {
 
 func TestDemoConclusion(t *testing.T) {
 	report := demoReport()
-	text := demoConclusion(report, false, true)
+	text := demoConclusion(report, demoPruners, false, true)
 	for _, want := range []string{
-		"icf:2 scores 75 % fewer documents than the unpruned search and is = equivalent in RR@10.",
+		"icf:2 looks at 75 % fewer documents than the unpruned search and is = equivalent in RR@10.",
 		"It is v worse in R@100: 0.700, where the unpruned search has 0.900.",
 		"Best RR@10: BM25 + icf:4 with 0.600.",
 		"Best R@100: unpruned with 0.900.",
@@ -52,7 +52,7 @@ func TestDemoConclusion(t *testing.T) {
 		}
 	}
 	*report.Systems[1].PEquivalence = 0.06
-	if text := demoConclusion(report, false, true); !strings.Contains(text, "No pruning could be shown") {
+	if text := demoConclusion(report, demoPruners, false, true); !strings.Contains(text, "No pruning could be shown") {
 		t.Errorf("after adjusting nothing is shown, but:%s", text)
 	}
 }

@@ -92,6 +92,7 @@ json are adjusted for the number of systems (Holm).`,
 	configs.Flag(flags, "search.budget", "budget", "")
 	configs.Flag(flags, "search.margin_share", "margin-share", "")
 	configs.Flag(flags, "search.depth", "rank-depth", "")
+	configs.Flag(flags, "search.refine", "refine", "")
 	e.format = addFormat(flags, "table", "tsv", "json", "md")
 	c.RunE = func(c *cobra.Command, runs []string) error {
 		if err := e.checkFlags(c, runs); err != nil {

@@ -80,6 +80,8 @@ with vectors: see --embeddings of "pare search" and "pare eval".`,
 	configs.Flag(flags, "encoder.dim", "dim", "")
 	configs.Flag(flags, "encoder.quantize", "quantize", "")
 	configs.Flag(flags, "codec.kind", "codec", "")
+	configs.Flag(flags, "codec.refine", "refinements", "")
+	configs.Flag(flags, "codec.uncoded", "uncoded", "")
 	configs.Flag(flags, "codec.cells", "cells", "")
 	configs.FlagOff(flags, "index.store_text", "no-text", "do not keep the texts: no snippets, no highlights")
 	format := addFormat(flags, "table", "tsv", "json", "md")

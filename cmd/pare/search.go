@@ -70,6 +70,7 @@ them, and "-" stands for all.
 	configs.Flag(flags, "search.budget", "budget", "")
 	configs.Flag(flags, "search.margin_share", "margin-share", "")
 	configs.Flag(flags, "search.depth", "rank-depth", "")
+	configs.Flag(flags, "search.refine", "refine", "")
 	configs.Flag(flags, "encoder.kind", "encoder", "")
 	flags.Lookup("encoder").Usage = "the `folder` of the model that the index was made with, where it is not where it was"
 	flags.StringVar(&s.embeddings, "embeddings", "", "ask the encoded queries in this `folder`")
@@ -218,6 +219,7 @@ func (s *search) tag() string {
 		Budget    int
 		Margin    float64
 		Depth     int
+		Refine    int
 		K         int
 	}{
 		snapshot.Options(),
@@ -228,6 +230,7 @@ func (s *search) tag() string {
 		s.options.Search.Budget,
 		s.options.Search.MarginShare,
 		s.options.Search.Depth,
+		s.options.Search.Refine,
 		s.options.Search.K,
 	})
 	if err != nil {
@@ -279,13 +282,16 @@ type searchStats struct {
 	Postings        int     `json:"postings"`
 	Candidates      int     `json:"candidates"`
 	DocumentsScored int     `json:"documents_scored"`
+	Refined         int     `json:"documents_refined"`
 	TokenPairs      int64   `json:"token_pairs"`
 	Bytes           int64   `json:"bytes"`
 	EncodeMS        float64 `json:"encode_ms,omitempty"`
 	PruneMS         float64 `json:"prune_ms,omitempty"`
+	ScanMS          float64 `json:"scan_ms,omitempty"`
 	ProbeMS         float64 `json:"probe_ms,omitempty"`
 	RankMS          float64 `json:"rank_ms,omitempty"`
 	ScoreMS         float64 `json:"score_ms,omitempty"`
+	RefineMS        float64 `json:"refine_ms,omitempty"`
 }
 
 // answer puts together what was found.

@@ -25,7 +25,7 @@ func sweepTable(r *sweep.Report, ascii bool) table {
 	)
 	searched := r.Systems[0].Stats != nil
 	if searched {
-		t.columns = append(t.columns, column{"docs scored", true}, column{"p50 ms", true})
+		t.columns = append(t.columns, column{"candidates", true}, column{"docs scored", true}, column{"p50 ms", true})
 	}
 	if ascii {
 		t.columns[len(r.Measures)+1].name = "diff " + r.Headline
@@ -47,11 +47,11 @@ func sweepTable(r *sweep.Report, ascii bool) table {
 		}
 		row = append(row, fmt.Sprintf("%.2f", s.Overlap10))
 		if searched {
-			scored := "-"
+			found, scored := "-", "-"
 			if s.Stats.DocumentsScored > 0 {
-				scored = fmt.Sprintf("%.0f", s.Stats.DocumentsScored)
+				found, scored = fmt.Sprintf("%.0f", s.Stats.Candidates), fmt.Sprintf("%.0f", s.Stats.DocumentsScored)
 			}
-			row = append(row, scored, fmt.Sprintf("%.2f", s.Stats.P50))
+			row = append(row, found, scored, fmt.Sprintf("%.2f", s.Stats.P50))
 		}
 		t.rows = append(t.rows, row)
 	}

@@ -36,6 +36,7 @@ var parameters = []parameter{
 	{"neighbors", func(o *index.SearchOptions) *int { return &o.Neighbors }},
 	{"budget", func(o *index.SearchOptions) *int { return &o.Budget }},
 	{"depth", func(o *index.SearchOptions) *int { return &o.Depth }},
+	{"refine", func(o *index.SearchOptions) *int { return &o.Refine }},
 }
 
 // String writes the setting as ParseGrid reads it.
@@ -91,7 +92,7 @@ func (s *Setting) set(name, value string) (err error) {
 //
 // and returns all combinations, the last name's values changing fastest; what is
 // not named is that of DefaultSetting. Names are plan, k, neighbors, budget,
-// depth (fields of index.SearchOptions), margin (MarginShare) and prune (see
+// depth, refine (fields of index.SearchOptions), margin (MarginShare) and prune (see
 // querypruner.Parse). Errors wrap ErrInvalid.
 func ParseGrid(text string) ([]Setting, error) {
 	settings := []Setting{DefaultSetting()}

@@ -2,20 +2,17 @@ package searchbench
 
 import "math"
 
-// unitCost is what a unit of each stage's work took, in milliseconds: finding
-// candidates by pairs of a query row and a cell, and by posting; ranking by
-// vector of a candidate; scoring by pair of a row and a vector.
-type unitCost struct{ probe, rank, score float64 }
-
-// units returns how much of each stage's work a search did. The two kinds of
-// work of the first stage are counted in one: comparing 16 bytes or reading a
-// posting take about as long as each other.
-func units(p Probed, size Size) unitCost {
+// units returns how much of each stage's work a search did: pairs of a query
+// row and a cell, for scanning as for choosing cells to probe, to which postings
+// are added; vectors of candidates; pairs of a row and a vector.
+func units(p Probed, size Size) Stages {
 	vectors := float64(size.Vectors) / float64(size.Passages)
-	return unitCost{
-		probe: float64(size.Cells)*p.Work.Rows + p.Work.Postings,
-		rank:  p.Work.Candidates * vectors,
-		score: p.Work.TokenPairs,
+	pairs := float64(size.Cells) * p.Work.Rows
+	return Stages{
+		Scan:  pairs,
+		Probe: pairs + p.Work.Postings,
+		Rank:  p.Work.Candidates * vectors,
+		Score: p.Work.TokenPairs,
 	}
 }
 
@@ -32,9 +29,10 @@ func (r *ScaleReport) compare() {
 			p := of(&r.Sizes[i])
 			work := units(*p, r.Sizes[i])
 			p.Model = Stages{
-				Probe: first.Stages.Probe * ratio(work.probe, base.probe),
-				Rank:  first.Stages.Rank * ratio(work.rank, base.rank),
-				Score: first.Stages.Score * ratio(work.score, base.score),
+				Scan:  first.Stages.Scan * ratio(work.Scan, base.Scan),
+				Probe: first.Stages.Probe * ratio(work.Probe, base.Probe),
+				Rank:  first.Stages.Rank * ratio(work.Rank, base.Rank),
+				Score: first.Stages.Score * ratio(work.Score, base.Score),
 			}
 		}
 	}
@@ -64,7 +62,7 @@ func (r *ScaleReport) project(passages, vectorsPerCell int) Projection {
 	}
 	p.FlatCells = p.Vectors / int64(vectorsPerCell)
 	work := units(last.Budgeted, last)
-	perPair := last.Budgeted.Stages.Probe / max(work.probe, 1)
+	perPair := (last.Budgeted.Stages.Scan + last.Budgeted.Stages.Probe) / max(work.Probe, 1)
 	rows := last.Budgeted.Work.Rows
 	p.FlatScan = perPair * rows * float64(p.FlatCells)
 	// All means, then the cells of some groups: both are sqrt(cells) long.

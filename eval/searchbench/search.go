@@ -77,9 +77,11 @@ type Result struct {
 
 // Stages are the times of the stages of a search, in milliseconds.
 type Stages struct {
-	Probe float64 `json:"probe"`
-	Rank  float64 `json:"rank"`
-	Score float64 `json:"score"`
+	Scan   float64 `json:"scan"`
+	Probe  float64 `json:"probe"`
+	Rank   float64 `json:"rank"`
+	Score  float64 `json:"score"`
+	Refine float64 `json:"refine"`
 }
 
 // Work is what a search had to do.
@@ -244,6 +246,8 @@ func (t trial) result(truth eval.Run, qrels eval.Qrels) Result {
 	slices.Sort(perQuery)
 	r.P50, r.P95 = perQuery[len(perQuery)/2], perQuery[len(perQuery)*95/100]
 	for _, s := range t.stats {
+		r.Stages.Scan += milliseconds(s.ScanTime) / n
+		r.Stages.Refine += milliseconds(s.RefineTime) / n
 		r.Stages.Probe += milliseconds(s.ProbeTime) / n
 		r.Stages.Rank += milliseconds(s.RankTime) / n
 		r.Stages.Score += milliseconds(s.ScoreTime) / n

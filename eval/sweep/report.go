@@ -72,8 +72,8 @@ type IndexSize struct {
 // alpha is the level of all tests.
 const alpha = 0.05
 
-// Cheapest returns the system that scores the fewest documents of those with
-// the given names that are as good as the baseline, or nil when there is none.
+// Cheapest returns the system that has the fewest candidates of those with the
+// given names that are as good as the baseline, or nil when there is none.
 // As good is what is shown to be equivalent or better in the headline measure
 // after adjusting for the number of systems: the one that is picked must not
 // owe it to the number of tries.
@@ -85,7 +85,7 @@ func (r *Report) Cheapest(names ...string) *SystemReport {
 			continue
 		}
 		asGood := *s.PEquivalence < alpha || *s.PDifference < alpha && s.Delta[r.Headline] > 0
-		if asGood && (cheapest == nil || s.Stats.DocumentsScored < cheapest.Stats.DocumentsScored) {
+		if asGood && (cheapest == nil || s.Stats.Candidates < cheapest.Stats.Candidates) {
 			cheapest = s
 		}
 	}

@@ -183,12 +183,12 @@ func TestCheapest(t *testing.T) {
 	value := func(x float64) *float64 { return &x }
 	system := func(name string, scored, equivalence, difference, delta float64) sweep.SystemReport {
 		return sweep.SystemReport{
-			Name: name, Stats: &sweep.Cost{DocumentsScored: scored}, Delta: map[string]float64{"RR": delta},
+			Name: name, Stats: &sweep.Cost{Candidates: scored}, Delta: map[string]float64{"RR": delta},
 			PEquivalence: value(equivalence), PDifference: value(difference),
 		}
 	}
 	r := sweep.Report{Headline: "RR", Systems: []sweep.SystemReport{
-		{Name: "full", Baseline: true, Stats: &sweep.Cost{DocumentsScored: 1}},
+		{Name: "full", Baseline: true, Stats: &sweep.Cost{Candidates: 1}},
 		system("equivalent", 50, 0.01, 0.9, -0.001),
 		system("better", 40, 1, 0.01, 0.1),
 		system("worse", 10, 1, 0.01, -0.1),
@@ -347,14 +347,14 @@ func TestStandardSystems(t *testing.T) {
 		if len(results) == 0 || results[0].ID != "0" || len(results) > 2 {
 			t.Errorf("%s answers %v", s.Name, results)
 		}
-		if pruned := strings.Contains(s.Name, "icf"); pruned != (work.CellsProbed > 0) {
+		if pruned := strings.Contains(s.Name, ":"); pruned != (work.CellsProbed > 0) {
 			t.Errorf("%s probed %d cells", s.Name, work.CellsProbed)
 		}
 		if s.Name == "unpruned" && work.DocumentsScored != len(texts) {
 			t.Errorf("%s scored %d documents, want all %d", s.Name, work.DocumentsScored, len(texts))
 		}
 	}
-	if want := []string{"unpruned", "icf:1", "BM25", "BM25 + icf:4"}; !slices.Equal(names, want) {
+	if want := []string{"unpruned", "icf:1", "BM25", "BM25 + budget:4000"}; !slices.Equal(names, want) {
 		t.Errorf("systems %q, want %q", names, want)
 	}
 	if got := len(sweep.Standard(r, nil, nil, retriever.Options{Search: index.DefaultSearchOptions()})); got != 1 {

@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/pare-search/pare/eval"
 	"github.com/pare-search/pare/index"
@@ -30,7 +31,7 @@ type System struct {
 func Unpruned(name string, r *retriever.Retriever) System {
 	options := retriever.DefaultOptions()
 	options.Pruner = querypruner.Pruner{}
-	options.Search.Plan = index.Exhaustive
+	options.Search = index.ExhaustiveSearch(options.Search.K)
 	return Pare(name, r, options)
 }
 
@@ -108,27 +109,42 @@ func toHits(results []eval.Result) fusion.List {
 	return hits
 }
 
+// rowNeighbors is how many postings a kept row reads where options do not say:
+// the k' of Tonellotto and Macdonald (CIKM 2021).
+const rowNeighbors = 1000
+
+// Pruned returns the system that probes with the rows that a pruner keeps. A
+// pruner that chooses rows gives each of them as many postings to read, as the
+// literature has it; the pruner that keeps all lets the rows share a budget.
+// Where options leave the plan open, it probes: on a small collection the
+// automatic plan would score every document whatever the pruner.
+func Pruned(r *retriever.Retriever, p querypruner.Pruner, options retriever.Options) System {
+	options.Pruner = p
+	if options.Search.Plan == index.Auto {
+		options.Search.Plan = index.Probe
+	}
+	name := p.String()
+	if name != (querypruner.Pruner{}).String() && options.Search.Neighbors == 0 {
+		options.Search.Neighbors = rowNeighbors
+	}
+	if options.Search.Neighbors == 0 {
+		name = fmt.Sprintf("budget:%d", options.Search.Budget)
+	}
+	return Pare(name, r, options)
+}
+
 // Standard returns the systems that a study of query pruning compares: the
 // unpruned exhaustive search, which is the baseline, the same index searched
 // with each pruner, BM25, and the hybrid of BM25 and the search with options.
-// Where options leave the plan open, the hybrid probes as the other pruned
-// searches do: on a small collection the automatic plan would score every
-// document whatever the pruner. Without a BM25 index the last two are left out.
+// Without a BM25 index the last two are left out.
 func Standard(r *retriever.Retriever, bm25 *BM25, pruners []querypruner.Pruner, options retriever.Options) []System {
 	systems := []System{Unpruned("unpruned", r)}
 	for _, p := range pruners {
-		options := options
-		options.Pruner = p
-		options.Search.Plan = index.Probe
-		systems = append(systems, Pare(p.String(), r, options))
+		systems = append(systems, Pruned(r, p, options))
 	}
 	if bm25 == nil {
 		return systems
 	}
-	if options.Search.Plan == index.Auto {
-		options.Search.Plan = index.Probe
-	}
-	baseline := bm25.System("BM25")
-	hybrid := Hybrid("BM25 + "+options.Pruner.String(), baseline, Pare("", r, options))
-	return append(systems, baseline, hybrid)
+	baseline, pruned := bm25.System("BM25"), Pruned(r, options.Pruner, options)
+	return append(systems, baseline, Hybrid("BM25 + "+pruned.Name, baseline, pruned))
 }
