@@ -179,6 +179,7 @@ type Searcher struct {
 	stats    Stats
 	last     time.Time // when the last stage ended
 
+	rows      []int    // of the query that are compared
 	found     []uint64 // bitmap of document numbers
 	documents []uint32 // candidates
 	keys      []uint64 // of documents, by score
@@ -223,12 +224,9 @@ func (s *Searcher) Search(ctx context.Context, query *simd.Query, selection quer
 		}
 		return nil, s.stats, nil
 	}
-	rows := compared(selection)
+	rows := s.compared(query.Rows, selection)
 	if err := s.scorer.Reset(query, rows, selection.Score); err != nil {
 		return nil, Stats{}, err
-	}
-	if rows == nil {
-		rows = all(query.Rows)
 	}
 	if s.stats.Plan == Auto {
 		s.stats.Plan = s.plan(len(rows), probing, options)
@@ -283,23 +281,19 @@ func (s *Searcher) lap(stage *time.Duration, options SearchOptions) {
 	}
 }
 
-// compared returns the rows that probe or score, ascending; nil means all.
-func compared(selection querypruner.Selection) []int {
+// compared returns the rows that probe or score, ascending.
+func (s *Searcher) compared(rows int, selection querypruner.Selection) []int {
+	s.rows = s.rows[:0]
 	if selection.Probe == nil || selection.Score == nil {
-		return nil
+		for row := range rows {
+			s.rows = append(s.rows, row)
+		}
+		return s.rows
 	}
-	rows := slices.Concat(selection.Probe, selection.Score)
-	slices.Sort(rows)
-	return slices.Compact(rows)
-}
-
-// all returns the numbers below n.
-func all(n int) []int {
-	rows := make([]int, n)
-	for i := range rows {
-		rows[i] = i
-	}
-	return rows
+	s.rows = append(append(s.rows, selection.Probe...), selection.Score...)
+	slices.Sort(s.rows)
+	s.rows = slices.Compact(s.rows)
+	return s.rows
 }
 
 func (s *Searcher) check(query *simd.Query, selection querypruner.Selection, options SearchOptions) error {

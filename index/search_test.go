@@ -580,3 +580,30 @@ func TestSelectLargest(t *testing.T) {
 		}
 	}
 }
+
+// TestSearchDoesNotAllocate: a warm searcher needs no memory but for its
+// results: the hits, and their ids' strings.
+func TestSearchDoesNotAllocate(t *testing.T) {
+	rng := rand.New(rand.NewPCG(8, 8))
+	shape := smallOptions(24, codec.Residual2)
+	shape.Refine = true
+	s := open(t, build(t, shape, randomDocuments(rng, 300, 24, true)))
+	query := simd.PackQuery(randomTokens(rng, 9, 24, true).Vectors)
+	selection := querypruner.Selection{Probe: []int{1, 4, 7}}
+	searcher := NewSearcher(s)
+	for _, plan := range []Plan{Exhaustive, Interaction, Probe} {
+		for _, neighbors := range []int{0, 20} {
+			options := SearchOptions{K: 5, Plan: plan, Budget: 200, Neighbors: neighbors, Depth: 20, Refine: 10}
+			run := func() {
+				hits, _, err := searcher.Search(context.Background(), query, selection, options)
+				if err != nil || len(hits) != 5 {
+					t.Fatal(len(hits), err)
+				}
+			}
+			run()
+			if allocs := testing.AllocsPerRun(20, run); allocs > 1+5 {
+				t.Errorf("%v, %d neighbors: %g allocations for 5 hits", plan, neighbors, allocs)
+			}
+		}
+	}
+}

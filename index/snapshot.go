@@ -33,6 +33,7 @@ type Snapshot struct {
 	documents int
 	live      int
 	vectors   int64
+	deleted   []uint64 // bitmap of document numbers, nil when there are none
 
 	close sync.Once
 }
@@ -96,7 +97,22 @@ func (s *Snapshot) load() error {
 		s.live += int(p.segment.documents) - int(entry.Deleted)
 		s.vectors += int64(p.vectors)
 	}
+	s.gatherDeleted()
 	return nil
+}
+
+// gatherDeleted sets the bits of deleted documents.
+func (s *Snapshot) gatherDeleted() {
+	if s.live == s.documents {
+		return
+	}
+	s.deleted = zeroed(nil, s.documents)
+	for _, p := range s.parts {
+		for local := p.deleted.Iterator(); local.HasNext(); {
+			document := p.base + local.Next()
+			s.deleted[document/64] |= 1 << (document % 64)
+		}
+	}
 }
 
 func (m *manifest) openPart(dir string, entry segmentEntry, codebook *codec.Codebook) (part, error) {
@@ -232,11 +248,8 @@ func (s *Snapshot) Refinement(document uint32) ([]byte, error) {
 // ClearDeleted clears the bits of deleted documents in a bitmap of document
 // numbers: bit i%64 of word i/64 is that of document i.
 func (s *Snapshot) ClearDeleted(bitmap []uint64) {
-	for _, p := range s.parts {
-		for deleted := p.deleted.Iterator(); deleted.HasNext(); {
-			document := p.base + deleted.Next()
-			bitmap[document/64] &^= 1 << (document % 64)
-		}
+	for i, deleted := range s.deleted {
+		bitmap[i] &^= deleted
 	}
 }
 
