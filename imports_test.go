@@ -49,7 +49,7 @@ var allowed = []room{
 	{"eval/report", []string{"eval", "eval/stats"}},
 	{"eval/precomputed", []string{"eval/dataset", "simd", "encoder", "index/...", "retriever"}},
 	{"eval/sweep", []string{"eval/...", "simd", "encoder/...", "querypruner", "index/...", "retriever/..."}},
-	{"eval/searchbench", []string{"eval/...", "simd/...", "encoder/...", "querypruner", "index/..."}},
+	{"eval/searchbench", []string{"eval/...", "simd/...", "encoder/...", "querypruner", "index/...", "retriever"}},
 
 	{"configs", []string{"encoder/...", "querypruner", "index/...", "retriever/...", "eval/..."}},
 	{"cmd/pare", []string{"simd/...", "encoder/...", "querypruner", "index/...", "retriever/...", "eval/...", "configs"}},

@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/pare-search/pare/eval/dataset"
+	"github.com/pare-search/pare/eval/precomputed"
 	"github.com/pare-search/pare/eval/searchbench"
 	"github.com/pare-search/pare/index/codec"
 	"github.com/pare-search/pare/simd"
@@ -92,7 +92,7 @@ checked before. A million passages of a hundred tokens take some 4 GB at 2 bits.
 }
 
 func (a *app) benchScale(ctx context.Context, embeddings, folder string, options searchbench.ScaleOptions) (report *scaleReport, err error) {
-	opened, err := dataset.OpenEmbeddings(embeddings)
+	opened, err := precomputed.Open(embeddings)
 	if err != nil {
 		return nil, err
 	}

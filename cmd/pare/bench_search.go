@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/pare-search/pare/eval/dataset"
+	"github.com/pare-search/pare/eval/precomputed"
 	"github.com/pare-search/pare/eval/searchbench"
 	"github.com/pare-search/pare/index"
 	"github.com/pare-search/pare/index/codec"
@@ -70,7 +70,7 @@ exist at --index is built there, without --index in a temporary folder.`,
 	flags.StringVar(&b.index, "index", "", "search the index in this `folder`, built if it does not exist")
 	flags.StringVar(&b.exact, "exact", "", "keep the exact ranking in this `file` (default: in the folder of the embeddings)")
 	flags.StringVar(&b.level, "level", simd.Level(), "`instructions` to use: "+strings.Join(simd.Levels(), ", "))
-	flags.StringArrayVar(&b.grids, "grid", []string{searchbench.DefaultGrid}, "`settings` to measure; may be repeated")
+	flags.StringArrayVar(&b.grids, "grid", searchbench.DefaultGrids, "`settings` to measure; may be repeated")
 	flags.IntVar(&b.options.Repeats, "repeat", b.options.Repeats, "times to ask each query")
 	flags.IntVar(&b.options.Threads, "threads", b.options.Threads, "compare the queries per second of so many threads with those of one")
 	flags.DurationVar(&b.options.ThreadTime, "time", b.options.ThreadTime, "`time` for each of the six measurements of --threads")
@@ -122,19 +122,14 @@ func (b *searchBenchmark) check(kind string) (err error) {
 	if b.shape.Codec.Kind, err = codec.ParseKind(kind); err != nil {
 		return err
 	}
-	b.options.Settings = nil
-	for _, grid := range b.grids {
-		settings, err := searchbench.ParseGrid(grid)
-		if err != nil {
-			return err
-		}
-		b.options.Settings = append(b.options.Settings, settings...)
+	if b.options.Settings, err = searchbench.ParseGrids(b.grids); err != nil {
+		return err
 	}
 	return errors.Join(b.options.Validate(), b.shape.Validate())
 }
 
 func (b *searchBenchmark) measure(ctx context.Context) (report *searchBenchmarkReport, err error) {
-	embeddings, err := dataset.OpenEmbeddings(b.embeddings)
+	embeddings, err := precomputed.Open(b.embeddings)
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +147,7 @@ func (b *searchBenchmark) measure(ctx context.Context) (report *searchBenchmarkR
 	}
 	defer func() { err = errors.Join(err, remove()) }()
 	if index.CheckEmpty(folder) == nil {
-		built, err := searchbench.Build(ctx, folder, embeddings, b.shape, stages.report)
+		built, err := searchbench.Build(ctx, folder, precomputed.Documents(embeddings, nil), b.shape, stages.report)
 		if err != nil {
 			return nil, err
 		}

@@ -9,11 +9,14 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/pare-search/pare/eval"
 	"github.com/pare-search/pare/eval/dataset"
+	"github.com/pare-search/pare/eval/precomputed"
+	"github.com/pare-search/pare/index"
 	"github.com/pare-search/pare/simd"
 )
 
@@ -31,18 +34,18 @@ func Exact(ctx context.Context, e *dataset.Embeddings, queries []Query, k int, p
 		best[i].k = k
 		packed[i] = simd.PackQuery(q.Tokens.Vectors)
 	}
-	var batch []dataset.Embedded
+	var batch []index.Document
 	done := 0
 	flush := func() error {
-		scores, err := scoreAll(ctx, packed, batch, e.Dim)
+		scores, err := scoreAll(ctx, packed, batch)
 		if err != nil {
 			return err
 		}
 		for i := range queries {
-			for j, text := range batch {
+			for j, document := range batch {
 				// A document without tokens matches nothing.
-				if len(text.Vectors) > 0 {
-					best[i].add(eval.Result{ID: text.ID, Score: float64(scores[i][j])})
+				if document.Tokens.Vectors.Rows > 0 {
+					best[i].add(eval.Result{ID: document.ID, Score: float64(scores[i][j])})
 				}
 			}
 		}
@@ -52,11 +55,11 @@ func Exact(ctx context.Context, e *dataset.Embeddings, queries []Query, k int, p
 		batch = batch[:0]
 		return nil
 	}
-	for text, err := range e.Documents.All() {
+	for document, err := range precomputed.Documents(e, nil).All {
 		if err != nil {
 			return eval.Run{}, err
 		}
-		if batch = append(batch, text); len(batch) == batchDocuments {
+		if batch = append(batch, document); len(batch) == batchDocuments {
 			if err := flush(); err != nil {
 				return eval.Run{}, err
 			}
@@ -72,14 +75,15 @@ func Exact(ctx context.Context, e *dataset.Embeddings, queries []Query, k int, p
 	return run, nil
 }
 
-// batchDocuments is how many documents are read, scored or added at a time.
+// batchDocuments is how many documents are read or made at a time.
 const batchDocuments = 256
 
-// scoreAll returns the MaxSim of each query with each text: scores[query][text].
-func scoreAll(ctx context.Context, queries []*simd.Query, texts []dataset.Embedded, dim int) ([][]float32, error) {
+// scoreAll returns the MaxSim of each query with each document:
+// scores[query][document].
+func scoreAll(ctx context.Context, queries []*simd.Query, documents []index.Document) ([][]float32, error) {
 	scores := make([][]float32, len(queries))
 	for i := range scores {
-		scores[i] = make([]float32, len(texts))
+		scores[i] = make([]float32, len(documents))
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	workers := runtime.GOMAXPROCS(0)
@@ -87,18 +91,14 @@ func scoreAll(ctx context.Context, queries []*simd.Query, texts []dataset.Embedd
 		group.Go(func() error {
 			var best []float32
 			// A document stays in the cache while all queries look at it.
-			for j := worker; j < len(texts); j += workers {
+			for j := worker; j < len(documents); j += workers {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				tokens, err := tokensOf(texts[j], dim)
-				if err != nil {
-					return fmt.Errorf("document %q: %w", texts[j].ID, err)
-				}
 				for i, query := range queries {
-					best = append(best[:0], make([]float32, query.Rows)...)
+					best = slices.Grow(best[:0], query.Rows)[:query.Rows]
 					simd.Reset(best)
-					query.MaxSim(tokens.Vectors, best)
+					query.MaxSim(documents[j].Tokens.Vectors, best)
 					scores[i][j] = simd.Sum(best)
 				}
 			}

@@ -17,8 +17,8 @@ func ExampleParseGrid() {
 		fmt.Println(s)
 	}
 	// Output:
-	// budget=1000 depth=128
-	// budget=1000 depth=256
-	// budget=2000 depth=128
-	// budget=2000 depth=256
+	// budget=1000 depth=128 refine=32
+	// budget=1000 depth=256 refine=32
+	// budget=2000 depth=128 refine=32
+	// budget=2000 depth=256 refine=32
 }

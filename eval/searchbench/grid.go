@@ -25,29 +25,45 @@ func DefaultSetting() Setting {
 	return Setting{Options: options}
 }
 
-// parameter is a number of a Setting by its name in grids.
+// parameter is a number of a Setting by its name in grids. It matters where it
+// decides about the work.
 type parameter struct {
-	name  string
-	field func(*index.SearchOptions) *int
+	name    string
+	field   func(*index.SearchOptions) *int
+	matters func(index.SearchOptions) bool
 }
 
 var parameters = []parameter{
-	{"k", func(o *index.SearchOptions) *int { return &o.K }},
-	{"neighbors", func(o *index.SearchOptions) *int { return &o.Neighbors }},
-	{"budget", func(o *index.SearchOptions) *int { return &o.Budget }},
-	{"depth", func(o *index.SearchOptions) *int { return &o.Depth }},
-	{"refine", func(o *index.SearchOptions) *int { return &o.Refine }},
+	{"k", func(o *index.SearchOptions) *int { return &o.K }, never},
+	{"neighbors", func(o *index.SearchOptions) *int { return &o.Neighbors }, never},
+	{
+		"budget", func(o *index.SearchOptions) *int { return &o.Budget },
+		func(o index.SearchOptions) bool {
+			return o.Neighbors == 0 && (o.Plan == index.Probe || o.Plan == index.Auto)
+		},
+	},
+	{
+		"depth", func(o *index.SearchOptions) *int { return &o.Depth },
+		func(o index.SearchOptions) bool { return o.Plan != index.Exhaustive },
+	},
+	{
+		"refine", func(o *index.SearchOptions) *int { return &o.Refine },
+		func(index.SearchOptions) bool { return true },
+	},
 }
 
-// String writes the setting as ParseGrid reads it.
+func never(index.SearchOptions) bool { return false }
+
+// String writes the setting as ParseGrid reads it: what decides about the work
+// of its plan, and what else is not as in DefaultSetting.
 func (s Setting) String() string {
 	fallback := DefaultSetting()
-	words := []string{}
+	var words []string
 	if s.Options.Plan != fallback.Options.Plan {
 		words = append(words, "plan="+s.Options.Plan.String())
 	}
 	for _, p := range parameters {
-		if value := *p.field(&s.Options); value != *p.field(&fallback.Options) {
+		if value := *p.field(&s.Options); p.matters(s.Options) || value != *p.field(&fallback.Options) {
 			words = append(words, p.name+"="+strconv.Itoa(value))
 		}
 	}
@@ -56,9 +72,6 @@ func (s Setting) String() string {
 	}
 	if pruner := s.Pruner.String(); pruner != fallback.Pruner.String() {
 		words = append(words, "prune="+pruner)
-	}
-	if len(words) == 0 {
-		return "default"
 	}
 	return strings.Join(words, " ")
 }
@@ -123,5 +136,23 @@ func ParseGrid(text string) ([]Setting, error) {
 	return settings, nil
 }
 
-// DefaultGrid is wide enough to show where each level of recall begins.
-const DefaultGrid = "budget=500,1000,2000,4000,8000,16000,32000 depth=128,256,512,1024"
+// DefaultGrids are wide enough to show where each level of recall begins, with
+// a budget, by centroid interaction of all documents, and unpruned.
+var DefaultGrids = []string{
+	"budget=500,1000,2000,3000,4000,6000,8000,16000 depth=200,300,512,1024",
+	"plan=interaction depth=200,300,512,1024",
+	"neighbors=50,100,200,400 depth=300,1024",
+}
+
+// ParseGrids joins the settings of several grids.
+func ParseGrids(grids []string) ([]Setting, error) {
+	var settings []Setting
+	for _, grid := range grids {
+		some, err := ParseGrid(grid)
+		if err != nil {
+			return nil, err
+		}
+		settings = append(settings, some...)
+	}
+	return settings, nil
+}

@@ -45,14 +45,21 @@ func TestParseGridErrors(t *testing.T) {
 	}
 }
 
-func TestDefaultGrid(t *testing.T) {
-	settings, err := searchbench.ParseGrid(searchbench.DefaultGrid)
+func TestDefaultGrids(t *testing.T) {
+	settings, err := searchbench.ParseGrids(searchbench.DefaultGrids)
 	must(t, err)
-	if len(settings) < 2 {
-		t.Errorf("%d settings", len(settings))
+	names := make(map[string]bool)
+	for _, s := range settings {
+		names[s.String()] = true
+	}
+	if len(settings) < 2 || len(names) != len(settings) {
+		t.Errorf("%d names for %d settings", len(names), len(settings))
 	}
 	must(t, searchbench.DefaultOptions().Validate())
-	if s, err := searchbench.ParseGrid(""); err != nil || len(s) != 1 || s[0].String() != "default" {
+	if _, err := searchbench.ParseGrids([]string{"", "depth=x"}); !errors.Is(err, searchbench.ErrInvalid) {
+		t.Errorf("a wrong grid among others: error %v", err)
+	}
+	if s, err := searchbench.ParseGrid(""); err != nil || len(s) != 1 {
 		t.Errorf("the empty grid is %v, error %v", s, err)
 	}
 }

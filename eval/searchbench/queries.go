@@ -1,13 +1,14 @@
 package searchbench
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
 	"github.com/pare-search/pare/encoder"
 	"github.com/pare-search/pare/eval"
 	"github.com/pare-search/pare/eval/dataset"
-	"github.com/pare-search/pare/simd"
+	"github.com/pare-search/pare/eval/precomputed"
 )
 
 // ErrInvalid reports embeddings, settings or options that nothing can be
@@ -23,35 +24,24 @@ type Query struct {
 // Queries reads the queries of a folder of embeddings into memory. Queries
 // without tokens are left out: no search finds anything for them.
 func Queries(e *dataset.Embeddings) ([]Query, error) {
-	if e.Queries == nil {
-		return nil, fmt.Errorf("%w: %s has no queries.npy", ErrInvalid, e.Path)
+	all, err := precomputed.ReadQueries(e)
+	if err != nil {
+		return nil, err
 	}
 	var queries []Query
-	for text, err := range e.Queries.All() {
+	for _, id := range all.IDs {
+		tokens, err := all.EncodeQuery(context.Background(), id)
 		if err != nil {
 			return nil, err
 		}
-		tokens, err := tokensOf(text, e.Dim)
-		if err != nil {
-			return nil, fmt.Errorf("query %q: %w", text.ID, err)
-		}
 		if tokens.Vectors.Rows > 0 {
-			queries = append(queries, Query{text.ID, tokens})
+			queries = append(queries, Query{id, tokens})
 		}
 	}
 	if len(queries) == 0 {
 		return nil, fmt.Errorf("%w: %s: there is no query with tokens", ErrInvalid, e.Path)
 	}
 	return queries, nil
-}
-
-// tokensOf returns an embedded text as tokens, checked.
-func tokensOf(text dataset.Embedded, dim int) (encoder.Tokens, error) {
-	tokens := encoder.Tokens{
-		IDs:     text.TokenIDs,
-		Vectors: simd.Matrix{Rows: len(text.Vectors) / dim, Dim: dim, Data: text.Vectors},
-	}
-	return tokens, tokens.Validate(dim)
 }
 
 // judgementsOf returns the judgements of the queries that are asked.

@@ -187,19 +187,18 @@ func Scale(ctx context.Context, dir string, e *dataset.Embeddings, o ScaleOption
 // measureSize builds a collection, measures it and removes it.
 func measureSize(ctx context.Context, dir string, source *synthesizer, passages int, queries []Query, o ScaleOptions) (size Size, err error) {
 	documents := source.documents(passages)
-	if err := checkSpace(filepath.Dir(dir), documents.vectors, source.dim, o.Index); err != nil {
+	if err := checkSpace(filepath.Dir(dir), documents.Vectors, source.dim, o.Index); err != nil {
 		return size, err
 	}
 	options := o.Index
-	options.Dim = source.dim
 	options.Codec.Cells = min(options.Codec.Cells, o.MaxCells)
-	if documents.vectors/options.Codec.VectorsPerCell > o.MaxCells {
+	if documents.Vectors/options.Codec.VectorsPerCell > o.MaxCells {
 		options.Codec.Cells = o.MaxCells
 	}
 	stage := func(name string, done, total int) {
 		o.Progress(fmt.Sprintf("%d passages: %s", passages, name), done, total)
 	}
-	if size.Built, err = documents.build(ctx, dir, options, stage); err != nil {
+	if size.Built, err = Build(ctx, dir, documents, options, stage); err != nil {
 		return size, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()

@@ -30,9 +30,9 @@ type Options struct {
 	Progress func(done, total int)
 }
 
-// DefaultOptions measures DefaultGrid three times.
+// DefaultOptions measures DefaultGrids three times.
 func DefaultOptions() Options {
-	settings, err := ParseGrid(DefaultGrid)
+	settings, err := ParseGrids(DefaultGrids)
 	if err != nil {
 		panic(err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/pare-search/pare/eval"
 	"github.com/pare-search/pare/eval/dataset"
+	"github.com/pare-search/pare/eval/precomputed"
 	"github.com/pare-search/pare/eval/searchbench"
 	"github.com/pare-search/pare/index"
 	"github.com/pare-search/pare/index/codec"
@@ -116,7 +117,7 @@ func build(t testing.TB, e *dataset.Embeddings, kind codec.Kind) *index.Snapshot
 	dir := filepath.Join(t.TempDir(), "index")
 	options := index.DefaultOptions(e.Dim)
 	options.Codec.Kind = kind
-	built, err := searchbench.Build(t.Context(), dir, e, options, nil)
+	built, err := searchbench.Build(t.Context(), dir, precomputed.Documents(e, nil), options, nil)
 	must(t, err)
 	if built.Seconds <= 0 || built.TrainSeconds > built.Seconds {
 		t.Errorf("built in %+v", built)
@@ -204,7 +205,7 @@ func TestBuildLeavesNothing(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "index")
 	ctx, cancel := context.WithCancel(t.Context())
 	options := index.DefaultOptions(e.Dim)
-	_, err := searchbench.Build(ctx, dir, e, options, func(stage string, _, _ int) {
+	_, err := searchbench.Build(ctx, dir, precomputed.Documents(e, nil), options, func(stage string, _, _ int) {
 		if stage == "indexing" {
 			cancel()
 		}
@@ -212,15 +213,15 @@ func TestBuildLeavesNothing(t *testing.T) {
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
-	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the folder is still there: %v", err)
+	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
+		t.Errorf("%v is left", entries)
 	}
 }
 
 func TestNoQueries(t *testing.T) {
 	e := openEmbeddings(t)
 	e.Queries = nil
-	if _, err := searchbench.Queries(e); !errors.Is(err, searchbench.ErrInvalid) {
+	if _, err := searchbench.Queries(e); !errors.Is(err, dataset.ErrLayout) {
 		t.Errorf("error %v", err)
 	}
 }

@@ -9,7 +9,9 @@ import (
 
 	"github.com/pare-search/pare/encoder"
 	"github.com/pare-search/pare/eval/dataset"
+	"github.com/pare-search/pare/eval/precomputed"
 	"github.com/pare-search/pare/index"
+	"github.com/pare-search/pare/retriever"
 	"github.com/pare-search/pare/simd"
 )
 
@@ -20,7 +22,7 @@ import (
 //
 // Document i is always the same, whatever is made before it.
 type synthesizer struct {
-	texts  []dataset.Embedded
+	texts  []encoder.Tokens
 	dim    int
 	noise  float32
 	normal []float32 // a supply of normal random numbers
@@ -40,21 +42,18 @@ func newSynthesizer(e *dataset.Embeddings, limit int, noise float64, seed uint64
 	}
 	share := float64(limit) / float64(max(e.Documents.Tokens, 1))
 	rows := 0
-	for text, err := range e.Documents.All() {
+	for document, err := range precomputed.Documents(e, nil).All {
 		if err != nil {
 			return nil, err
 		}
-		n := len(text.Vectors) / e.Dim
+		n := document.Tokens.Vectors.Rows
 		if n == 0 || random.Float64() >= share {
 			continue
-		}
-		if _, err := tokensOf(text, e.Dim); err != nil {
-			return nil, err
 		}
 		if rows += n; rows > limit {
 			break
 		}
-		s.texts = append(s.texts, text)
+		s.texts = append(s.texts, document.Tokens)
 	}
 	return s, nil
 }
@@ -62,31 +61,31 @@ func newSynthesizer(e *dataset.Embeddings, limit int, noise float64, seed uint64
 // length returns the number of vectors of document i, without making it.
 func (s *synthesizer) length(i int) int {
 	_, first, _ := s.parents(i)
-	return len(first.Vectors) / s.dim
+	return first.Vectors.Rows
 }
 
 // parents returns the two documents that document i is made of, and the random
 // numbers to make it with.
-func (s *synthesizer) parents(i int) (random *rand.Rand, first, second dataset.Embedded) {
+func (s *synthesizer) parents(i int) (random *rand.Rand, first, second encoder.Tokens) {
 	random = rand.New(rand.NewPCG(s.seed, uint64(i)+1))
 	return random, s.texts[random.IntN(len(s.texts))], s.texts[random.IntN(len(s.texts))]
 }
 
 func (s *synthesizer) document(i int) index.Document {
 	random, first, second := s.parents(i)
-	tokens := encoder.Tokens{Vectors: simd.NewMatrix(len(first.Vectors)/s.dim, s.dim)}
-	if first.TokenIDs != nil {
+	tokens := encoder.Tokens{Vectors: simd.NewMatrix(first.Vectors.Rows, s.dim)}
+	if first.IDs != nil {
 		tokens.IDs = make([]uint32, tokens.Vectors.Rows)
 	}
 	for row := range tokens.Vectors.Rows {
 		from, at := first, row
 		if random.IntN(2) == 1 {
-			from, at = second, random.IntN(len(second.Vectors)/s.dim)
+			from, at = second, random.IntN(second.Vectors.Rows)
 		}
 		if tokens.IDs != nil {
-			tokens.IDs[row] = from.TokenIDs[at]
+			tokens.IDs[row] = from.IDs[at]
 		}
-		s.move(tokens.Vectors.Row(row), from.Vectors[at*s.dim:(at+1)*s.dim], random.IntN(normals))
+		s.move(tokens.Vectors.Row(row), from.Vectors.Row(at), random.IntN(normals))
 	}
 	return index.Document{ID: strconv.Itoa(i), Tokens: tokens}
 }
@@ -108,15 +107,14 @@ func (s *synthesizer) move(dst, vector []float32, at int) {
 }
 
 // documents are the first count documents.
-func (s *synthesizer) documents(count int) documents {
-	d := documents{count: count}
+func (s *synthesizer) documents(count int) retriever.Embeddings {
+	d := retriever.Embeddings{Dim: s.dim, Documents: count}
 	for i := range count {
-		d.vectors += s.length(i)
+		d.Vectors += s.length(i)
 	}
-	d.all = func(yield func(index.Document, error) bool) {
-		batch := make([]index.Document, batchDocuments)
-		for first := 0; first < count; first += len(batch) {
-			batch = batch[:min(len(batch), count-first)]
+	d.All = func(yield func(index.Document, error) bool) {
+		for first := 0; first < count; first += batchDocuments {
+			batch := make([]index.Document, min(batchDocuments, count-first))
 			s.fill(batch, first)
 			for _, document := range batch {
 				if !yield(document, nil) {
