@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/pare-search/pare/encoder/corpus"
+	"github.com/pare-search/pare/encoder/remote"
 	"github.com/pare-search/pare/eval"
 	"github.com/pare-search/pare/index"
 	"github.com/pare-search/pare/index/codec"
@@ -17,6 +18,7 @@ import (
 // such as "search.k"; the doc tags are what users read.
 type Config struct {
 	Encoder Encoder `mapstructure:"encoder" doc:"How texts become token vectors."`
+	Service Service `mapstructure:"service" doc:"The service that encodes, if the encoder is its address. Its key comes from the environment: PARE_API_KEY."`
 	Codec   Codec   `mapstructure:"codec" doc:"How token vectors become bytes."`
 	Index   Index   `mapstructure:"index" doc:"What the index stores."`
 	Search  Search  `mapstructure:"search" doc:"How a query finds documents."`
@@ -29,15 +31,23 @@ const Corpus = "corpus"
 
 // Encoder is the section encoder of Config.
 type Encoder struct {
-	Kind      string `mapstructure:"kind" doc:"encoder: corpus (trained on the collection itself) or the folder of a BERT model"`
+	Kind      string `mapstructure:"kind" doc:"encoder: corpus (trained on the collection itself), the folder of a BERT model, or the address of a service"`
 	Language  string `mapstructure:"language" doc:"language of stems and stop words; empty for neither"`
-	Dim       int    `mapstructure:"dim" doc:"dimensions of a token vector: a multiple of 8, at most 1024"`
+	Dim       int    `mapstructure:"dim" doc:"dimensions of a token vector: a multiple of 8, at most 1024; most services have a width of their own"`
 	SplitCode bool   `mapstructure:"split_code" doc:"split camelCase and snake_case identifiers into words"`
 	Seed      uint64 `mapstructure:"seed" doc:"seed of the training"`
 
 	QueryLength    int  `mapstructure:"query_length" doc:"word pieces at which a model cuts a query; 0 for the model's own"`
 	DocumentLength int  `mapstructure:"document_length" doc:"word pieces at which a model cuts a document; 0 for the model's own"`
 	Quantize       bool `mapstructure:"quantize" doc:"compute a model with weights of 8 bits: faster, a little less exact"`
+}
+
+// Service is the section service of Config.
+type Service struct {
+	Format         string `mapstructure:"format" doc:"what the service speaks: next-plaid, jina, vllm or pylate"`
+	Model          string `mapstructure:"model" doc:"model that the service is asked for; next-plaid has one only"`
+	QueryPrefix    string `mapstructure:"query_prefix" doc:"put before every query, for vllm"`
+	DocumentPrefix string `mapstructure:"document_prefix" doc:"put before every document, for vllm"`
 }
 
 // Codec is the section codec of Config.
@@ -86,6 +96,7 @@ type Eval struct {
 func Default() Config {
 	return Config{
 		Encoder: Encoder{Kind: Corpus, Language: "english", Dim: 128, SplitCode: true, Seed: 1},
+		Service: Service{Format: string(remote.NextPlaid)},
 		Codec:   Codec{Kind: "residual2", VectorsPerCell: 128, Seed: 1},
 		Index:   Index{StoreText: true, SegmentMB: 64},
 		Search:  Search{K: 10, Prune: "all", Plan: "auto", Budget: 4000, MarginShare: 0.5, Refine: 32},
@@ -130,12 +141,13 @@ func (c Config) Validate() error {
 		}
 	}
 
-	check(c.Encoder.Kind != "", "encoder.kind", "want %s or the folder of a model", Corpus)
+	check(c.Encoder.Kind != "", "encoder.kind", "want %s, the folder of a model or the address of a service", Corpus)
 	if c.Encoder.Language != "" {
 		oneOf("encoder.language", c.Encoder.Language, corpus.Languages()...)
 	}
 	check(c.Encoder.Dim >= 8 && c.Encoder.Dim <= 1024 && c.Encoder.Dim%8 == 0,
 		"encoder.dim", "want a multiple of 8 from 8 to 1024, got %d", c.Encoder.Dim)
+	oneOf("service.format", c.Service.Format, serviceFormats()...)
 	atLeast("encoder.query_length", c.Encoder.QueryLength, 0)
 	atLeast("encoder.document_length", c.Encoder.DocumentLength, 0)
 	oneOf("codec.kind", c.Codec.Kind, codecKinds()...)
@@ -160,6 +172,15 @@ func (c Config) Validate() error {
 	atLeast("eval.workers", c.Eval.Workers, 0)
 	between("eval.file_mb", c.Eval.FileMB, 1, 1<<30)
 	return errors.Join(faults...)
+}
+
+// serviceFormats returns the names that service.format may have.
+func serviceFormats() []string {
+	var names []string
+	for _, format := range remote.Formats() {
+		names = append(names, string(format))
+	}
+	return names
 }
 
 // codecKinds returns the names that codec.kind may have.

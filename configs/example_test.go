@@ -40,9 +40,9 @@ func ExampleKeys() {
 		fmt.Printf("%s (%s): %s; default %v\n", k.Name, k.Env(), k.Doc, k.Default)
 	}
 	// Output:
-	// encoder.kind (PARE_ENCODER_KIND): encoder: corpus (trained on the collection itself) or the folder of a BERT model; default corpus
+	// encoder.kind (PARE_ENCODER_KIND): encoder: corpus (trained on the collection itself), the folder of a BERT model, or the address of a service; default corpus
 	// encoder.language (PARE_ENCODER_LANGUAGE): language of stems and stop words; empty for neither; default english
-	// encoder.dim (PARE_ENCODER_DIM): dimensions of a token vector: a multiple of 8, at most 1024; default 128
+	// encoder.dim (PARE_ENCODER_DIM): dimensions of a token vector: a multiple of 8, at most 1024; most services have a width of their own; default 128
 }
 
 func ExampleConfig_SearchOptions() {

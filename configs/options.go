@@ -1,8 +1,11 @@
 package configs
 
 import (
+	"strings"
+
 	"github.com/pare-search/pare/encoder/bert"
 	"github.com/pare-search/pare/encoder/corpus"
+	"github.com/pare-search/pare/encoder/remote"
 	"github.com/pare-search/pare/eval/dataset"
 	"github.com/pare-search/pare/index"
 	"github.com/pare-search/pare/index/codec"
@@ -21,7 +24,7 @@ func (c Config) CorpusOptions() corpus.Options {
 }
 
 // Model returns the folder of the model that encodes, "" for the default
-// encoder, and how it is used.
+// encoder and for services, and how it is used.
 func (c Config) Model() (dir string, options bert.Options) {
 	options = bert.DefaultOptions()
 	options.Dim = c.Encoder.Dim
@@ -29,10 +32,29 @@ func (c Config) Model() (dir string, options bert.Options) {
 	options.DocumentLength = c.Encoder.DocumentLength
 	options.Int8 = c.Encoder.Quantize
 	options.Seed = c.Encoder.Seed
-	if c.Encoder.Kind != Corpus {
+	if _, isService := c.RemoteService(); c.Encoder.Kind != Corpus && !isService {
 		dir = c.Encoder.Kind
 	}
 	return dir, options
+}
+
+// RemoteService returns the service that encodes; found is false when none does.
+// Its width is 0, to be asked for, unless it can be chosen.
+func (c Config) RemoteService() (service remote.Service, found bool) {
+	if !strings.HasPrefix(c.Encoder.Kind, "http://") && !strings.HasPrefix(c.Encoder.Kind, "https://") {
+		return service, false
+	}
+	service = remote.Service{
+		Format:         remote.Format(c.Service.Format),
+		URL:            c.Encoder.Kind,
+		Model:          c.Service.Model,
+		QueryPrefix:    c.Service.QueryPrefix,
+		DocumentPrefix: c.Service.DocumentPrefix,
+	}
+	if service.Format == remote.Jina {
+		service.Dim = c.Encoder.Dim
+	}
+	return service, true
 }
 
 // Limits returns the limits of the files that are read for an evaluation.

@@ -1,12 +1,14 @@
 package configs_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/pare-search/pare/configs"
 	"github.com/pare-search/pare/encoder/bert"
+	"github.com/pare-search/pare/encoder/remote"
 	"github.com/pare-search/pare/eval/dataset"
 	"github.com/pare-search/pare/index"
 	"github.com/pare-search/pare/index/codec"
@@ -125,5 +127,35 @@ func TestFlagOff(t *testing.T) {
 		if origin := loaded.Origin("index.store_text"); args != "" && origin != "flag --no-text" {
 			t.Errorf("%q: origin %q", args, origin)
 		}
+	}
+}
+
+// TestRemoteService tells a service's address from folders.
+func TestRemoteService(t *testing.T) {
+	c := configs.Default()
+	for _, kind := range []string{"corpus", "models/small", "httpd", "org/http"} {
+		c.Encoder.Kind = kind
+		if service, found := c.RemoteService(); found {
+			t.Errorf("%s is the service %+v", kind, service)
+		}
+	}
+	c.Encoder.Kind = "https://api.jina.ai"
+	c.Service = configs.Service{Format: "jina", Model: "jina-colbert-v2"}
+	want := remote.Service{Format: remote.Jina, URL: "https://api.jina.ai", Model: "jina-colbert-v2", Dim: 128}
+	if service, found := c.RemoteService(); !found || service != want {
+		t.Errorf("%+v, %t, want %+v", service, found, want)
+	}
+	if dir, _ := c.Model(); dir != "" {
+		t.Errorf("the service is the folder %q", dir)
+	}
+	c.Encoder.Kind = "http://localhost:8000"
+	c.Service = configs.Service{Format: "vllm", Model: "m", QueryPrefix: "[Q] ", DocumentPrefix: "[D] "}
+	want = remote.Service{Format: remote.VLLM, URL: "http://localhost:8000", Model: "m", QueryPrefix: "[Q] ", DocumentPrefix: "[D] "}
+	if service, found := c.RemoteService(); !found || service != want {
+		t.Errorf("%+v, %t, want %+v", service, found, want)
+	}
+	c.Service.Format = "smoke signals"
+	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), `service.format: bad value: want jina, next-plaid, pylate, vllm, got "smoke signals"`) {
+		t.Errorf("error %v, want the format refused", err)
 	}
 }

@@ -139,11 +139,12 @@ func (d *demo) build(ctx context.Context, target string) error {
 	bars := d.stages(d.stderr)
 	config := configs.Default()
 	config.Encoder.Kind = cmp.Or(d.model, config.Encoder.Kind)
-	options, err := withModel(retriever.DefaultBuildOptions(), config, bars.count)
-	if err != nil {
+	options := retriever.DefaultBuildOptions()
+	options.Progress = bars.report
+	var err error
+	if options.Encoder, err = openEncoder(ctx, config, bars.count); err != nil {
 		return err
 	}
-	options.Progress = bars.report
 	err = retriever.Build(ctx, target, retriever.Documents(d.documents...), options)
 	bars.done()
 	if err != nil {

@@ -1,15 +1,17 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 
 	"github.com/pare-search/pare/configs"
 	"github.com/pare-search/pare/encoder"
 	"github.com/pare-search/pare/encoder/bert"
 	"github.com/pare-search/pare/encoder/hub"
-	"github.com/pare-search/pare/retriever"
+	"github.com/pare-search/pare/encoder/remote"
 )
 
 // openModel opens the model that the settings name; it returns nil when they
@@ -36,14 +38,35 @@ func modelDir(config configs.Config) string {
 	return name
 }
 
-// withModel opens the model that the settings name, if any, for building an
-// index.
-func withModel(options retriever.BuildOptions, config configs.Config, count func(tokens int)) (retriever.BuildOptions, error) {
-	model, err := openModel(config, count)
-	if model != nil && err == nil {
-		options.Encoder = model
+// apiKey is the key of a service that encodes. It is no setting, so that nothing
+// prints or stores it.
+func apiKey() string { return os.Getenv("PARE_API_KEY") }
+
+// openService makes the client of the service that the settings name; it returns
+// nil when they name none.
+func openService(ctx context.Context, config configs.Config) (*remote.Encoder, error) {
+	service, found := config.RemoteService()
+	if !found {
+		return nil, nil
 	}
-	return options, err
+	options := remote.DefaultOptions()
+	options.Key = apiKey()
+	client, err := remote.New(ctx, service, options)
+	return client, serviceError(err)
+}
+
+// openEncoder opens the model or the service that the settings name; it returns
+// nil when they name the default encoder. count is that of openModel.
+func openEncoder(ctx context.Context, config configs.Config, count func(tokens int)) (encoder.Encoder, error) {
+	client, err := openService(ctx, config)
+	if client != nil || err != nil {
+		return client, err
+	}
+	model, err := openModel(config, count)
+	if model == nil || err != nil {
+		return nil, err
+	}
+	return model, nil
 }
 
 // encoderError adds to an error about a model that encodes what to do about it.
@@ -55,6 +78,18 @@ func encoderError(err error) error {
 		return withHint(err, "BERT models of sentence-transformers, PyLate and ColBERT can be used")
 	case errors.Is(err, fs.ErrNotExist):
 		return withHint(fmt.Errorf("--encoder: %w", err), `want "corpus" or a model: a folder with config.json, tokenizer.json and model.safetensors, or one that "pare model get" got`)
+	default:
+		return err
+	}
+}
+
+// serviceError adds to an error of a service that encodes what to do about it.
+func serviceError(err error) error {
+	switch {
+	case errors.Is(err, remote.ErrStatus):
+		return withHint(err, "PARE_API_KEY holds the service's key, if it wants one; --service says what it speaks, --service-model which model it is asked for")
+	case errors.Is(err, remote.ErrAnswer):
+		return withHint(err, "--service says what the service speaks")
 	default:
 		return err
 	}

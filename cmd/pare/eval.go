@@ -79,7 +79,9 @@ json are adjusted for the number of systems (Holm).`,
 	flags.StringVar(&e.qrels, "qrels", "", "judgements for the given runs, a `file` of TREC or BEIR")
 	flags.StringSliceVar(&e.codecs, "codec", nil, "build indexes with these codecs (default: codec.kind)")
 	configs.Flag(flags, "encoder.kind", "encoder", "")
+	configs.Flag(flags, "encoder.dim", "dim", "")
 	configs.Flag(flags, "encoder.quantize", "quantize", "")
+	addService(flags)
 	flags.StringVar(&e.run, "run", "", "write each system's results to this `file` in TREC format, its name put before the extension")
 	flags.BoolVar(&e.perQuery, "per-query", false, "print the values of every query")
 	flags.StringVar(&e.gate, "gate", "", "fail with exit code 3 unless this `system` is equivalent to the baseline or better")
@@ -378,13 +380,9 @@ func (e *evaluation) retrievers(ctx context.Context, documents []retriever.Docum
 	}
 	bars := e.stages(e.stderr)
 	defer bars.done()
-	model, err := openModel(e.config, bars.count)
+	enc, err := openEncoder(ctx, e.config, bars.count) // nil for the default encoder
 	if err != nil {
 		return nil, nil, err
-	}
-	var enc encoder.Encoder // for all indexes but one of the default encoder
-	if model != nil {
-		enc = model
 	}
 	return e.buildEach(func(dir string, options retriever.BuildOptions) (*retriever.Retriever, error) {
 		options.Encoder, options.Progress = enc, bars.report
@@ -394,7 +392,7 @@ func (e *evaluation) retrievers(ctx context.Context, documents []retriever.Docum
 			return nil, err
 		}
 		r, err := openBuilt(dir, enc)
-		if err == nil && model != nil {
+		if err == nil && enc != nil {
 			enc = r.Encoder() // which has learnt what the others need
 		}
 		return r, err
@@ -435,10 +433,10 @@ func (e *evaluation) buildEach(build func(dir string, options retriever.BuildOpt
 	return retrievers, codecs, nil
 }
 
-// openBuilt opens an index with the encoder that made it, if that needed to learn
-// nothing, else with the one that is stored.
+// openBuilt opens an index with the encoder that made it, unless the one that is
+// stored has learnt more.
 func openBuilt(dir string, enc encoder.Encoder) (*retriever.Retriever, error) {
-	if model, ok := enc.(*bert.Encoder); !ok || model.NeedsProjection() {
+	if model, isModel := enc.(*bert.Encoder); enc == nil || isModel && model.NeedsProjection() {
 		return retriever.Open(dir)
 	}
 	snapshot, err := index.Open(dir)

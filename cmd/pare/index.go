@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/pare-search/pare/configs"
 	"github.com/pare-search/pare/eval/dataset"
@@ -57,7 +58,10 @@ complete; an interrupted or failed build leaves nothing there.
 
 With --encoder FOLDER a BERT model encodes instead of an encoder trained on the
 collection: a folder of sentence-transformers, PyLate or ColBERT, with its weights in
-model.safetensors. The index keeps its place and a hash, not the model.
+model.safetensors. The index keeps its place and a hash, not the model. The model may
+also be the ORG/NAME of one that "pare model get" got, or a service: --encoder is its
+address then, --service what it speaks, and PARE_API_KEY its key. The index keeps the
+address, never the key.
 
 With --embeddings nothing is encoded: the folder holds token vectors in flat NumPy files,
 docs.npy (float32 or float16, one row per token) and docs_lens.npy (tokens of each
@@ -67,6 +71,7 @@ with vectors: see --embeddings of "pare search" and "pare eval".`,
 		Example: `  pare index --collection cranfield --out cranfield.idx
   pare index --collection cranfield --out cranfield.idx --encoder models/all-MiniLM-L6-v2
   pare index --collection notes.jsonl --out notes.idx --language german --codec residual4
+  pare index --collection notes.jsonl --out notes.idx --encoder https://api.jina.ai --service jina --service-model jina-colbert-v2
   pare index --embeddings vectors --out vectors.idx`,
 		Args: noArgs,
 	}
@@ -79,6 +84,7 @@ with vectors: see --embeddings of "pare search" and "pare eval".`,
 	configs.Flag(flags, "encoder.language", "language", "")
 	configs.Flag(flags, "encoder.dim", "dim", "")
 	configs.Flag(flags, "encoder.quantize", "quantize", "")
+	addService(flags)
 	configs.Flag(flags, "codec.kind", "codec", "")
 	configs.Flag(flags, "codec.refine", "refinements", "")
 	configs.Flag(flags, "codec.uncoded", "uncoded", "")
@@ -108,6 +114,12 @@ with vectors: see --embeddings of "pare search" and "pare eval".`,
 	return c
 }
 
+// addService adds the flags of a service that encodes.
+func addService(flags *pflag.FlagSet) {
+	configs.Flag(flags, "service.format", "service", "")
+	configs.Flag(flags, "service.model", "service-model", "")
+}
+
 // checkFlags refuses flags that do not go together.
 func (in *indexing) checkFlags(c *cobra.Command) error {
 	if in.embeddings == "" && in.collection == "" {
@@ -118,7 +130,7 @@ func (in *indexing) checkFlags(c *cobra.Command) error {
 
 // checkEncoding refuses settings of an encoder where vectors are given.
 func (a *app) checkEncoding(c *cobra.Command, embeddings string) error {
-	for _, name := range []string{"encoder", "language", "dim", "quantize"} {
+	for _, name := range []string{"encoder", "language", "dim", "quantize", "service", "service-model"} {
 		if embeddings != "" && c.Flags().Changed(name) {
 			return usage(fmt.Errorf("--%s does not go with --embeddings, which are encoded already", name), "")
 		}
@@ -199,8 +211,12 @@ func (in *indexing) builder(bars *stages, textBytes *int64) (func(ctx context.Co
 	}
 	options := in.options
 	if in.embeddings == "" {
-		options, err := withModel(options, in.config, bars.count)
-		return func(ctx context.Context, dir string) error { return retriever.Build(ctx, dir, documents, options) }, err
+		return func(ctx context.Context, dir string) (err error) {
+			if options.Encoder, err = openEncoder(ctx, in.config, bars.count); err != nil {
+				return err
+			}
+			return serviceError(retriever.Build(ctx, dir, documents, options))
+		}, nil
 	}
 	embeddings, err := precomputed.Open(in.embeddings)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/pare-search/pare/configs"
 	"github.com/pare-search/pare/encoder/bert"
 	"github.com/pare-search/pare/encoder/corpus"
+	"github.com/pare-search/pare/encoder/remote"
 	"github.com/pare-search/pare/index"
 	"github.com/pare-search/pare/index/codec"
 	"github.com/pare-search/pare/retriever"
@@ -47,7 +48,7 @@ func openRetriever(dir string, config configs.Config) (*retriever.Retriever, err
 	if err := folderExists(dir); err != nil {
 		return nil, err
 	}
-	var options retriever.OpenOptions
+	options := retriever.OpenOptions{Key: apiKey()}
 	options.Model.Dir = modelDir(config)
 	r, err := retriever.OpenWith(dir, options)
 	if errors.Is(err, retriever.ErrNoEncoder) {
@@ -87,9 +88,11 @@ func indexError(dir string, err error) error {
 		return withHint(err, "another process is changing the index; try again when it has ended")
 	case is(bert.ErrOtherModel):
 		return encoderError(err)
-	case is(index.ErrVersion, codec.ErrVersion, corpus.ErrVersion, bert.ErrVersion):
+	case is(remote.ErrStatus, remote.ErrAnswer):
+		return serviceError(err)
+	case is(index.ErrVersion, codec.ErrVersion, corpus.ErrVersion, bert.ErrVersion, remote.ErrVersion):
 		return withHint(err, "another version of pare made the index; build it again or use that version")
-	case is(index.ErrCorrupt, codec.ErrCorrupt, corpus.ErrCorrupt, bert.ErrCorrupt):
+	case is(index.ErrCorrupt, codec.ErrCorrupt, corpus.ErrCorrupt, bert.ErrCorrupt, remote.ErrCorrupt):
 		return withHint(err, fmt.Sprintf(`"pare verify --index %s" lists all damage, "pare index --force" builds the index again`, dir))
 	default:
 		return err

@@ -39,6 +39,7 @@ was made for sentences the vectors keep their own width.`,
 	configs.Flag(flags, "encoder.kind", "encoder", "")
 	configs.Flag(flags, "encoder.language", "language", "")
 	configs.Flag(flags, "encoder.dim", "dim", "")
+	addService(flags)
 	format := addFormat(flags, "table", "tsv", "json", "md")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		loaded, err := a.settings(c)
@@ -98,6 +99,9 @@ func rerank(ctx context.Context, query string, texts []string, config configs.Co
 
 // rerankEncoder opens the model of the settings or trains an encoder on texts.
 func rerankEncoder(ctx context.Context, texts []string, config configs.Config) (encoder.Encoder, error) {
+	if client, err := openService(ctx, config); client != nil || err != nil {
+		return client, err
+	}
 	if dir := modelDir(config); dir != "" {
 		_, options := config.Model()
 		options.Dim = 0

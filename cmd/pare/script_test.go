@@ -33,7 +33,10 @@ func TestMain(m *testing.M) {
 //	lock idx                    hold the lock of an index until the script ends
 //	isempty folder              fail unless the folder is empty
 //	hub folder                  serve its folders NAME as models org/NAME of a hub at $HUB
+//	service                     encode as a PyLate server does, at $SERVICE, for the key "secret"
 //	embeddings folder           make a small folder of token embeddings
+//
+// $MODELS is the folder of small models of package encoder/bert.
 //
 // UPDATE_SCRIPTS=1 rewrites the files that "cmp" compares with.
 func TestScripts(t *testing.T) {
@@ -42,8 +45,13 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
+		Setup: func(env *testscript.Env) error {
+			models, err := filepath.Abs("../../encoder/bert/testdata/models")
+			env.Setenv("MODELS", models)
+			return err
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "flip": flip, "lock": lock, "isempty": isEmpty, "hub": serveHub, "embeddings": writeEmbeddings,
+			"exits": exits, "flip": flip, "lock": lock, "isempty": isEmpty, "hub": serveHub, "service": serveService, "embeddings": writeEmbeddings,
 		},
 	})
 }
@@ -128,6 +136,39 @@ func serveHub(ts *testscript.TestScript, neg bool, args []string) {
 	server := httptest.NewServer(mux)
 	ts.Defer(server.Close)
 	ts.Setenv("HUB", server.URL)
+}
+
+// serveService makes a vector of the letters of every word.
+func serveService(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: service")
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var request struct{ Input []string }
+		switch {
+		case r.Header.Get("Authorization") != "Bearer secret":
+			http.Error(w, "who are you?", http.StatusUnauthorized)
+			return
+		case r.URL.Path != "/v1/embeddings" || json.NewDecoder(r.Body).Decode(&request) != nil:
+			http.NotFound(w, r)
+			return
+		}
+		data := []any{}
+		for _, text := range request.Input {
+			vectors := [][]float32{}
+			for word := range strings.FieldsSeq(strings.ToLower(text)) {
+				vector := make([]float32, 32)
+				for _, letter := range word {
+					vector[letter%32]++
+				}
+				vectors = append(vectors, vector)
+			}
+			data = append(data, map[string]any{"object": "embedding", "embedding": vectors})
+		}
+		json.NewEncoder(w).Encode(map[string]any{"data": data})
+	}))
+	ts.Defer(server.Close)
+	ts.Setenv("SERVICE", server.URL)
 }
 
 func isEmpty(ts *testscript.TestScript, neg bool, args []string) {
