@@ -319,6 +319,9 @@ func (s *search) answer(ctx context.Context, q query, found retriever.Results) (
 			return a, err
 		}
 		described.Rank = i + 1
+		for row := range described.Explanation {
+			described.Explanation[row].Token = a.Tokens[row].Token
+		}
 		a.Hits = append(a.Hits, described)
 	}
 	return a, nil

@@ -27,7 +27,7 @@
 //
 // Judgements (ReadQrels, WriteQrels), TREC runs (ReadRun, WriteRun), arrays of
 // NumPy (OpenNPY and the functions below it) and folders of token embeddings
-// (OpenEmbeddings).
+// (OpenEmbeddings, NewDocumentWriter, NewQueryWriter).
 //
 // # Rules for all text files
 //

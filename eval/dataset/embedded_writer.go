@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -86,7 +87,7 @@ func (w *EmbeddedWriter) Add(e Embedded) error {
 
 // Close completes the files: it writes the shape, and lengths, token ids if all
 // texts had some, and ids to files of their own. Only the first call does
-// something.
+// something. Integers are Int32, token ids Int64 when one needs it.
 func (w *EmbeddedWriter) Close() error {
 	if w.done {
 		return nil
@@ -106,7 +107,11 @@ func (w *EmbeddedWriter) Close() error {
 	base := filepath.Join(w.dir, w.name)
 	err = WriteNPYInts(base+"_lens.npy", Int32, w.lengths)
 	if err == nil && !w.withoutIDs {
-		err = WriteNPYInts(base+"_tokids.npy", Int32, w.tokens)
+		width := Int32
+		if slices.ContainsFunc(w.tokens, func(id int64) bool { return id > math.MaxInt32 }) {
+			width = Int64
+		}
+		err = WriteNPYInts(base+"_tokids.npy", width, w.tokens)
 	}
 	if err != nil {
 		return err

@@ -16,7 +16,7 @@ import (
 func TestEmbeddedWriter(t *testing.T) {
 	dir := t.TempDir()
 	texts := []dataset.Embedded{
-		{ID: "a", TokenIDs: []uint32{7, 1 << 30}, Vectors: []float32{1, 2, 3, 4, 5, 6}},
+		{ID: "a", TokenIDs: []uint32{7, 1 << 31}, Vectors: []float32{1, 2, 3, 4, 5, 6}},
 		{ID: "none"},
 		{ID: "b c", TokenIDs: []uint32{9}, Vectors: []float32{-1, 0, 0.5}},
 	}

@@ -1,0 +1,277 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pare-search/pare/configs"
+	"github.com/pare-search/pare/encoder"
+	"github.com/pare-search/pare/encoder/bert"
+	"github.com/pare-search/pare/encoder/corpus"
+	"github.com/pare-search/pare/eval/dataset"
+	"github.com/pare-search/pare/retriever"
+)
+
+// encoded is what "pare encode" prints.
+type encoded struct {
+	Path         string `json:"path"`
+	Documents    int    `json:"documents"`
+	Vectors      int    `json:"vectors"`
+	Queries      int    `json:"queries"`
+	QueryVectors int    `json:"query_vectors"`
+	Dimensions   int    `json:"dimensions"`
+}
+
+func (a *app) encodeCommand() *cobra.Command {
+	var collection, out string
+	c := &cobra.Command{
+		Use:   "encode --collection PATH --out FOLDER",
+		Short: "Turn a collection into token vectors in .npy files",
+		Long: `Encode the documents and queries of a collection and write their vectors, for other
+programs or for "pare index --embeddings":
+
+  docs.npy          float32 [tokens, dim], document after document
+  docs_lens.npy     int32 [documents], tokens of each
+  docs_tokids.npy   int32 [tokens], ids in the encoder's vocabulary; int64 where they are large
+  doc_ids.txt       one id per line
+  queries.npy …     the same for queries
+  qrels.tsv         the judgements
+  projection.npy    float32 [width of the model, dim], if one was learnt
+
+The folder appears at --out when it is complete.`,
+		Example: `  pare encode --collection cranfield --encoder models/all-MiniLM-L6-v2 --out cranfield.emb`,
+		Args:    noArgs,
+	}
+	flags := c.Flags()
+	flags.StringVar(&collection, "collection", "", "encode this `path`: a folder or a file of documents")
+	flags.StringVar(&out, "out", "", "put the files into this new `folder`")
+	configs.Flag(flags, "encoder.kind", "encoder", "")
+	configs.Flag(flags, "encoder.language", "language", "")
+	configs.Flag(flags, "encoder.dim", "dim", "")
+	configs.Flag(flags, "encoder.quantize", "quantize", "")
+	format := addFormat(flags, "table", "tsv", "json", "md")
+	required(c, "collection", "out")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		loaded, err := a.settings(c)
+		if err != nil {
+			return err
+		}
+		result, err := a.encode(c.Context(), c.ErrOrStderr(), collection, out, loaded.Config)
+		if err != nil {
+			return err
+		}
+		return emit(c.OutOrStdout(), format.value, result.table(), result)
+	}
+	return c
+}
+
+func (e encoded) table() table {
+	return table{
+		columns: []column{{name: "path"}, {"documents", true}, {"vectors", true}, {"queries", true}, {"query_vectors", true}, {"dimensions", true}},
+		rows: [][]string{{
+			e.Path, strconv.Itoa(e.Documents), strconv.Itoa(e.Vectors), strconv.Itoa(e.Queries), strconv.Itoa(e.QueryVectors), strconv.Itoa(e.Dimensions),
+		}},
+	}
+}
+
+// encode writes the vectors of a collection in a folder beside out and moves it
+// there when it is complete.
+func (a *app) encode(ctx context.Context, stderr io.Writer, path, out string, config configs.Config) (result encoded, err error) {
+	if entries, err := os.ReadDir(out); err == nil && len(entries) > 0 {
+		return result, withHint(fmt.Errorf("--out: %s is not empty", out), "give --out a new folder")
+	}
+	collection, err := dataset.OpenWith(path, dataset.Options{Limits: config.Limits()})
+	if err != nil {
+		return result, err
+	}
+	out = filepath.Clean(out)
+	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
+		return result, err
+	}
+	site, err := os.MkdirTemp(filepath.Dir(out), "."+filepath.Base(out)+".encoding-*")
+	if err != nil {
+		return result, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(site)) }()
+	fresh := filepath.Join(site, "embeddings")
+	if err := os.Mkdir(fresh, 0o755); err != nil {
+		return result, err
+	}
+	start := time.Now()
+	bars := a.stages(stderr)
+	defer bars.done()
+	enc, err := collectionEncoder(ctx, collection, config, bars)
+	if err != nil {
+		return result, err
+	}
+	result = encoded{Path: out, Dimensions: enc.Dim()}
+	if err := result.write(ctx, fresh, collection, enc, bars); err != nil {
+		return result, err
+	}
+	bars.done()
+	if err := os.Remove(out); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return result, err
+	}
+	if err := os.Rename(fresh, out); err != nil {
+		return result, err
+	}
+	a.note(stderr, "%d documents, %d token vectors; %d queries, %d vectors", result.Documents, result.Vectors, result.Queries, result.QueryVectors)
+	a.note(stderr, "%.1f seconds", time.Since(start).Seconds())
+	return result, nil
+}
+
+// collectionEncoder opens the model of the settings, with a projection learnt on
+// the collection if it needs one, or trains the default encoder on it.
+func collectionEncoder(ctx context.Context, collection *dataset.Collection, config configs.Config, bars *stages) (encoder.Encoder, error) {
+	var bytes int64
+	all := func(yield func(string, error) bool) {
+		for document, err := range texts(collection, &bytes) {
+			if !yield(document.Text, err) {
+				return
+			}
+		}
+	}
+	model, err := openModel(config, bars.count)
+	switch {
+	case err != nil:
+		return nil, err
+	case model == nil:
+		return corpus.Train(ctx, all, config.CorpusOptions(), func(stage string, done, total int) {
+			if stage != "read" {
+				bars.report(retriever.TrainingEncoder, done, total)
+			}
+		})
+	case !model.NeedsProjection():
+		return model, nil
+	}
+	return model.Learn(ctx, all, func(done, total int) { bars.report(retriever.LearningVectors, done, total) })
+}
+
+// write writes all files.
+func (e *encoded) write(ctx context.Context, dir string, collection *dataset.Collection, enc encoder.Encoder, bars *stages) error {
+	documents, err := dataset.NewDocumentWriter(dir, enc.Dim())
+	if err != nil {
+		return err
+	}
+	err = e.writeDocuments(ctx, documents, collection, enc, bars)
+	if err := errors.Join(err, documents.Close()); err != nil {
+		return err
+	}
+	if len(collection.Queries) > 0 {
+		queries, err := dataset.NewQueryWriter(dir, enc.Dim())
+		if err != nil {
+			return err
+		}
+		err = e.writeQueries(ctx, queries, collection.Queries, enc)
+		if err := errors.Join(err, queries.Close()); err != nil {
+			return err
+		}
+	}
+	if len(collection.Qrels) > 0 {
+		if err := dataset.WriteQrelsFile(filepath.Join(dir, "qrels.tsv"), collection.Qrels, dataset.BEIRQrels); err != nil {
+			return err
+		}
+	}
+	return writeProjection(filepath.Join(dir, "projection.npy"), enc)
+}
+
+// encodeBatch and encodeBytes are how many documents are encoded together, and
+// the size of text at which fewer are.
+const (
+	encodeBatch = 256
+	encodeBytes = 1 << 20
+)
+
+func (e *encoded) writeDocuments(ctx context.Context, w *dataset.EmbeddedWriter, collection *dataset.Collection, enc encoder.Encoder, bars *stages) error {
+	var bytes int64
+	for batch, err := range batches(texts(collection, &bytes)) {
+		if err != nil {
+			return err
+		}
+		bodies := make([]string, len(batch))
+		for i, document := range batch {
+			bodies[i] = document.Text
+		}
+		tokens, err := enc.EncodeDocuments(ctx, bodies)
+		if err != nil {
+			return err
+		}
+		for i, t := range tokens {
+			if err := w.Add(dataset.Embedded{ID: batch[i].ID, TokenIDs: t.IDs, Vectors: t.Vectors.Data}); err != nil {
+				return err
+			}
+			e.Vectors += t.Vectors.Rows
+		}
+		e.Documents += len(batch)
+		bars.report(encodingStage, e.Documents, 0)
+	}
+	return nil
+}
+
+// encodingStage is shown like the stages of building an index.
+const encodingStage retriever.Stage = "encoding"
+
+// batches groups documents.
+func batches(documents iter.Seq2[retriever.Document, error]) iter.Seq2[[]retriever.Document, error] {
+	return func(yield func([]retriever.Document, error) bool) {
+		var batch []retriever.Document
+		size := 0
+		for document, err := range documents {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			batch = append(batch, document)
+			if size += len(document.Text); len(batch) < encodeBatch && size < encodeBytes {
+				continue
+			}
+			if !yield(batch, nil) {
+				return
+			}
+			batch, size = nil, 0
+		}
+		if len(batch) > 0 {
+			yield(batch, nil)
+		}
+	}
+}
+
+func (e *encoded) writeQueries(ctx context.Context, w *dataset.EmbeddedWriter, queries []dataset.Query, enc encoder.Encoder) error {
+	for _, query := range queries {
+		t, err := enc.EncodeQuery(ctx, query.Text)
+		if err != nil {
+			return err
+		}
+		if err := w.Add(dataset.Embedded{ID: query.ID, TokenIDs: t.IDs, Vectors: t.Vectors.Data}); err != nil {
+			return err
+		}
+		e.Queries++
+		e.QueryVectors += t.Vectors.Rows
+	}
+	return nil
+}
+
+// writeProjection writes a learnt projection, the model's width first.
+func writeProjection(path string, enc encoder.Encoder) error {
+	model, ok := enc.(*bert.Encoder)
+	if !ok || model.Projection().Rows == 0 {
+		return nil
+	}
+	p := model.Projection()
+	values := make([]float32, 0, len(p.Data))
+	for column := range p.Dim {
+		for row := range p.Rows {
+			values = append(values, p.Row(row)[column])
+		}
+	}
+	return dataset.WriteNPYFloats(path, dataset.Float32, values, p.Dim, p.Rows)
+}
