@@ -255,7 +255,8 @@ def table(v, work, pare):
     exact = v.quality([v.exact[q] for q in v.query_ids])["ndcg_at_10"]
     for path in pare:
         report = json.load(open(path))
-        name = f"pare {report['index']['codec']} {report['machine']['level']}"
+        refined = any(part["name"] == "refined" for part in report["index"]["parts"])
+        name = f"pare {report['index']['codec']}{' + refinements' if refined else ''}, {report['machine']['level']}"
         rows[name] = {r["setting"]: r for r in report["settings"]}
         fact = builds.setdefault(name, {})
         fact.update(bytes_per_token=report["index"]["bytes_per_token"], search_mb=report.get("peak_bytes", 0) / 2**20)

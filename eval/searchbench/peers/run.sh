@@ -27,15 +27,22 @@ case $engines in
 *next-plaid*) CARGO_TARGET_DIR="$work/target" cargo build --quiet --release --manifest-path next-plaid/Cargo.toml ;;
 esac
 
-# Pare, with each of the machine's levels; the first run keeps the exact ranking.
+# Pare with each of the machine's levels, and with codes that are all it keeps. The
+# first run keeps the exact ranking. Building may use all processors.
 reports=""
-for level in avx512 avx2; do
-    "$work/pare" bench kernels --time 1ms --level $level >/dev/null 2>&1 || continue
-    # Building may use all processors.
-    [ -d "$work/pare-$level" ] || "$work/pare" bench search --embeddings "$vectors" --index "$work/pare-$level" --level $level --grid depth=100 --repeat 1 --format json >"$work/built-$level.json"
-    $one "$work/pare" bench search --embeddings "$vectors" --index "$work/pare-$level" --level $level --repeat "$repeat" --format json >"$work/pare-$level.json"
-    reports="$reports $work/built-$level.json $work/pare-$level.json"
-done
+measure_pare() { # NAME LEVEL FLAGS-FOR-BUILDING...
+    name=$1 level=$2
+    shift 2
+    "$work/pare" bench kernels --time 1ms --level "$level" >/dev/null 2>&1 || return 0
+    index="$work/$name.idx"
+    [ -d "$index" ] || "$work/pare" bench search --embeddings "$vectors" --index "$index" --level "$level" "$@" --grid depth=200 --repeat 1 --format json >"$work/$name-built.json"
+    $one "$work/pare" bench search --embeddings "$vectors" --index "$index" --level "$level" --repeat "$repeat" --format json >"$work/$name.json"
+    reports="$reports $work/$name-built.json $work/$name.json"
+}
+measure_pare pare-avx512 avx512 --refinements
+measure_pare pare-avx2 avx2 --refinements
+measure_pare pare-2bit avx512
+measure_pare pare-4bit avx512 --codec residual4
 
 # The others.
 for engine in $engines; do
