@@ -7,17 +7,67 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
+
+	"github.com/pare-search/pare/index/codec"
 )
 
 // checkEvery is how many documents go by between two looks at the context: a
 // millisecond's work.
 const checkEvery = 256
 
-// score scores the candidates: keys then holds those with vectors.
-func (s *Searcher) score(ctx context.Context, scoring int) error {
-	s.keys = s.keys[:0]
+// worker ranks and scores some of the documents of a search.
+type worker struct {
+	scorer         *codec.Scorer
+	vectors, bytes int64 // scored
+	err            error
+}
+
+// stage is what a worker does with a run of the candidates. Method expressions
+// take up no memory, as closures would.
+type stage func(s *Searcher, ctx context.Context, w *worker, lo, hi int) error
+
+// share cuts the candidates into a run for each worker and waits for all.
+func (s *Searcher) share(ctx context.Context, workers int, do stage) error {
+	if len(s.workers) == 0 {
+		s.workers = append(s.workers, worker{scorer: s.scorer})
+	}
+	workers = min(workers, len(s.documents)/checkEvery)
+	if workers <= 1 {
+		return do(s, ctx, &s.workers[0], 0, len(s.documents))
+	}
+	for len(s.workers) < workers {
+		s.workers = append(s.workers, worker{scorer: s.codebook.NewScorer()})
+	}
+	return s.runTogether(ctx, s.workers[:workers], do)
+}
+
+func (s *Searcher) runTogether(ctx context.Context, workers []worker, do stage) error {
+	n := len(s.documents)
+	for i := range workers[1:] {
+		if err := workers[i+1].scorer.ResetAs(s.scorer); err != nil {
+			return err
+		}
+	}
+	var group sync.WaitGroup
+	for i := range workers {
+		w := &workers[i]
+		group.Go(func() { w.err = do(s, ctx, w, i*n/len(workers), (i+1)*n/len(workers)) })
+	}
+	group.Wait()
+	for _, w := range workers {
+		if w.err != nil {
+			return w.err
+		}
+	}
+	return nil
+}
+
+// payloads calls do with the payload of each of some documents and that of the
+// document after it.
+func (s *Searcher) payloads(ctx context.Context, documents []uint32, do func(i int, payload, next []byte) error) error {
 	var next []byte
-	for i, document := range s.documents {
+	for i, document := range documents {
 		if i%checkEvery == 0 {
 			if err := ctx.Err(); err != nil {
 				return err
@@ -25,29 +75,51 @@ func (s *Searcher) score(ctx context.Context, scoring int) error {
 		}
 		payload, err := next, error(nil)
 		if i == 0 {
-			payload, err = s.source.Payload(document)
-		}
-		if err != nil {
-			return err
-		}
-		next = nil
-		if i+1 < len(s.documents) {
-			if next, err = s.source.Payload(s.documents[i+1]); err != nil {
+			if payload, err = s.source.Payload(document); err != nil {
 				return err
 			}
 		}
-		score, vectors, err := s.scorer.Score(payload, next)
-		if err != nil {
-			return s.fault("payload", document, err)
+		if next = nil; i+1 < len(documents) {
+			if next, err = s.source.Payload(documents[i+1]); err != nil {
+				return err
+			}
 		}
-		s.stats.DocumentsScored++
-		s.stats.TokenPairs += int64(scoring) * int64(vectors)
-		s.stats.Bytes += int64(len(payload))
-		if vectors > 0 {
-			s.keys = append(s.keys, key(score, document))
+		if err := do(i, payload, next); err != nil {
+			return s.fault("payload", document, err)
 		}
 	}
 	return nil
+}
+
+// score scores the candidates: keys then holds those with vectors. scoring is
+// the number of rows that make up a score.
+func (s *Searcher) score(ctx context.Context, scoring, workers int) error {
+	s.keys = slices.Grow(s.keys[:0], len(s.documents))[:len(s.documents)]
+	for i := range s.workers {
+		s.workers[i].vectors, s.workers[i].bytes = 0, 0
+	}
+	if err := s.share(ctx, workers, (*Searcher).scoreRun); err != nil {
+		return err
+	}
+	s.keys = slices.DeleteFunc(s.keys, func(key uint64) bool { return key == 0 })
+	s.stats.DocumentsScored = len(s.documents)
+	for _, w := range s.workers {
+		s.stats.TokenPairs += w.vectors * int64(scoring)
+		s.stats.Bytes += w.bytes
+	}
+	return nil
+}
+
+func (s *Searcher) scoreRun(ctx context.Context, w *worker, lo, hi int) error {
+	return s.payloads(ctx, s.documents[lo:hi], func(i int, payload, next []byte) error {
+		score, vectors, err := w.scorer.Score(payload, next)
+		w.vectors += int64(vectors)
+		w.bytes += int64(len(payload))
+		if s.keys[lo+i] = 0; vectors > 0 {
+			s.keys[lo+i] = key(score, s.documents[lo+i])
+		}
+		return err
+	})
 }
 
 // refine scores the n best again and forgets the others.
@@ -139,7 +211,7 @@ func compareHits(a, b Hit) int {
 }
 
 // key is larger the better a document is: by score, equal scores by ascending
-// number. No two documents have the same.
+// number. No two documents have the same, and none has 0.
 func key(score float32, document uint32) uint64 {
 	// The bits of floats are ordered like integers once negative ones are
 	// turned round. Adding zero makes -0 and 0 the same.

@@ -85,6 +85,10 @@ type SearchOptions struct {
 	// Filter, if not nil, holds the numbers of the documents that may be found.
 	// It is not changed.
 	Filter *roaring.Bitmap
+	// Workers is how many goroutines rank and score the candidates of this
+	// search; 0 is one. Where many searches run at the same time, one each is
+	// best.
+	Workers int
 	// Times measures the stages.
 	Times bool
 }
@@ -124,6 +128,9 @@ func (o SearchOptions) Validate() error {
 	}
 	if o.Refine < 0 {
 		faults = append(faults, fmt.Errorf("%w: %d documents to refine", ErrInvalid, o.Refine))
+	}
+	if o.Workers < 0 {
+		faults = append(faults, fmt.Errorf("%w: %d workers", ErrInvalid, o.Workers))
 	}
 	if !(o.MarginShare >= 0 && o.MarginShare <= 1) {
 		faults = append(faults, fmt.Errorf("%w: margin share %v, want 0 to 1", ErrInvalid, o.MarginShare))
@@ -184,6 +191,7 @@ type Searcher struct {
 	documents []uint32 // candidates
 	keys      []uint64 // of documents, by score
 	views     [][]byte // refinements
+	workers   []worker
 
 	// Of probing. Columns are the rows compared.
 	columns []int   // those that probe
@@ -251,7 +259,7 @@ func (s *Searcher) run(ctx context.Context, rows []int, selection querypruner.Se
 	}
 	s.lap(&s.stats.ProbeTime, options)
 	if depth := options.depth(); s.stats.Plan != Exhaustive && len(s.documents) > depth {
-		if err := s.rank(ctx, depth); err != nil {
+		if err := s.rank(ctx, depth, options.Workers); err != nil {
 			return nil, err
 		}
 	}
@@ -260,7 +268,7 @@ func (s *Searcher) run(ctx context.Context, rows []int, selection querypruner.Se
 	if selection.Score != nil {
 		scoring = len(selection.Score)
 	}
-	if err := s.score(ctx, scoring); err != nil {
+	if err := s.score(ctx, scoring, options.Workers); err != nil {
 		return nil, err
 	}
 	s.lap(&s.stats.ScoreTime, options)

@@ -395,7 +395,7 @@ func TestSearchRefuses(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := (SearchOptions{K: -1, Plan: 9, Budget: -1, Neighbors: -1, MarginShare: 2, Depth: -1, Refine: -1}).Validate(); len(unjoin(err)) != 7 {
+	if err := (SearchOptions{K: -1, Plan: 9, Budget: -1, Neighbors: -1, MarginShare: 2, Depth: -1, Refine: -1, Workers: -1}).Validate(); len(unjoin(err)) != 8 {
 		t.Errorf("Validate reports %v", err)
 	}
 
@@ -575,6 +575,29 @@ func TestSelectLargest(t *testing.T) {
 				if documentOf(key) != documents[i] || scoreOf(key) != of[documents[i]] {
 					t.Errorf("%d of %d: document %d with %v at %d, want %d with %v",
 						size, n, documentOf(key), scoreOf(key), i, documents[i], of[documents[i]])
+				}
+			}
+		}
+	}
+}
+
+// Several workers find what one finds, with the same statistics.
+func TestWorkers(t *testing.T) {
+	rng := rand.New(rand.NewPCG(9, 9))
+	s := open(t, build(t, smallOptions(8, codec.Residual2), randomDocuments(rng, 3000, 8, true)))
+	query := simd.PackQuery(randomTokens(rng, 5, 8, true).Vectors)
+	one, several := NewSearcher(s), NewSearcher(s)
+	for _, selection := range []querypruner.Selection{{}, {Probe: []int{1, 3}, Score: []int{3}}} {
+		for _, plan := range []Plan{Exhaustive, Interaction, Probe} {
+			for workers := range 5 {
+				options := SearchOptions{K: 50, Plan: plan, Budget: 5000, Depth: 1500}
+				want, wantStats, err := one.Search(t.Context(), query, selection, options)
+				check(t, err)
+				options.Workers = workers
+				got, stats, err := several.Search(t.Context(), query, selection, options)
+				check(t, err)
+				if !slices.Equal(got, want) || stats != wantStats {
+					t.Errorf("%v, %d workers: %v, %+v; want %v, %+v", plan, workers, got, stats, want, wantStats)
 				}
 			}
 		}

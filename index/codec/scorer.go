@@ -37,10 +37,10 @@ type Scorer struct {
 	floats  simd.FloatQuery
 	codes   simd.CodeQuery
 	int8s   simd.Int8Query
-	cells   simd.CellRows
-	scanned bool
-	refines bool      // int8s is packed
-	scales  []float32 // of packed rows, times the weight scale for residual kinds; zeros up to the stride
+	own     simd.CellRows
+	cells   *simd.CellRows // in use; nil until somebody needs it
+	refines bool           // int8s is packed
+	scales  []float32      // of packed rows, times the weight scale for residual kinds; zeros up to the stride
 
 	// Of one document.
 	distinct  []uint32
@@ -61,7 +61,7 @@ func (c *Codebook) NewScorer() *Scorer { return &Scorer{book: c} }
 // rows. The error wraps ErrShape: the query must have the codebook's
 // dimensions and the rows.
 func (s *Scorer) Reset(q *simd.Query, rows, summed []int) error {
-	s.query, s.scanned, s.refines = nil, false, false
+	s.query, s.cells, s.refines = nil, nil, false
 	if q.Dim != s.book.dim {
 		return fmt.Errorf("%w: a query of %d dimensions, the codebook has %d", ErrShape, q.Dim, s.book.dim)
 	}
@@ -115,11 +115,32 @@ func (s *Scorer) packInt8() {
 // Scan compares the query with all cells, unless that is done, and returns the
 // similarities, valid until Reset. Score and RankScore do it when they need it.
 func (s *Scorer) Scan() *simd.CellRows {
-	if !s.scanned {
-		s.cells.Scan(s.query, s.rows, s.book.table)
-		s.scanned = true
+	if s.cells == nil {
+		s.own.Scan(s.query, s.rows, s.book.table)
+		s.cells = &s.own
 	}
-	return &s.cells
+	return s.cells
+}
+
+// ResetAs starts the query of another scorer of the same codebook, which must
+// have scanned the cells and not be reset before the last use of this one.
+// Both then serve one goroutine each.
+func (s *Scorer) ResetAs(other *Scorer) error {
+	if other.query == nil || other.book != s.book {
+		return fmt.Errorf("%w: the other scorer has no query for this codebook", ErrShape)
+	}
+	var summed []int
+	if !other.sumAll {
+		summed = make([]int, len(other.summed))
+		for i, j := range other.summed {
+			summed[i] = other.rows[j]
+		}
+	}
+	if err := s.Reset(other.query, other.rows, summed); err != nil {
+		return err
+	}
+	s.cells = other.cells
+	return nil
 }
 
 // Score returns MaxSim: the sum over the rows that make up a score of their
