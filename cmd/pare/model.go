@@ -75,10 +75,10 @@ func (a *app) getModel(c *cobra.Command, name string, options hub.Options) (hub.
 	shown := int64(-1)
 	options.Progress = func(done, total int64) {
 		if shown < 0 {
-			bar, shown = a.progress(c.ErrOrStderr(), "downloading", "kB", total/1000), 0
+			bar, shown = a.progress(c.ErrOrStderr(), "downloading", "bytes", total), 0
 		}
-		bar.add(int(done/1000 - shown))
-		shown = done / 1000
+		bar.add(int(done - shown))
+		shown = done
 	}
 	defer func() { bar.done() }()
 	return hub.Get(c.Context(), name, options)

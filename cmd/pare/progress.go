@@ -31,6 +31,7 @@ func newProgress(w io.Writer, doing, units string, total int64) progress {
 		progressbar.OptionSetDescription(doing),
 		progressbar.OptionSetItsString(units),
 		progressbar.OptionShowIts(),
+		progressbar.OptionShowBytes(units == "bytes"), // in kB, MB or GB
 		progressbar.OptionShowCount(),
 		progressbar.OptionSetPredictTime(true),
 		progressbar.OptionSetWidth(30),

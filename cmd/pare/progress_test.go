@@ -45,6 +45,17 @@ func TestProgressShowsCountAndUnits(t *testing.T) {
 	}
 }
 
+func TestProgressShowsBytes(t *testing.T) {
+	var b bytes.Buffer
+	p := newProgress(&b, "downloading", "bytes", 90_000_000)
+	time.Sleep(110 * time.Millisecond) // a bar is not drawn more often
+	p.add(45_000_000)
+	p.done()
+	if got := b.String(); !strings.Contains(got, "/90 MB") {
+		t.Errorf("bar shows %q", got)
+	}
+}
+
 // A bar of unknown length must be still once it is done: nothing may write over
 // the bars and results that follow.
 func TestProgressOfUnknownLengthStops(t *testing.T) {

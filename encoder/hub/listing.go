@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/url"
@@ -49,70 +50,89 @@ func (c *client) list(ctx context.Context, name string) (Model, error) {
 	if err != nil {
 		return Model{}, err
 	}
+	commit, files, err := parseListing(data)
+	if err != nil {
+		return Model{}, fmt.Errorf("%w (%s)", err, address)
+	}
+	return Model{Name: name, Source: c.base, Revision: c.options.Revision, Commit: commit, Files: files}, nil
+}
+
+// sibling is a file in a hub's answer.
+type sibling struct {
+	Name   string `json:"rfilename"`
+	Size   *int64 `json:"size"`
+	BlobID string `json:"blobId"`
+	LFS    *struct {
+		SHA256 string `json:"sha256"`
+		Size   int64  `json:"size"`
+	} `json:"lfs"` // of a large file
+}
+
+// parseListing returns the commit and the files that are wanted of a hub's
+// answer, which it refuses as a whole for one bad name.
+func parseListing(data []byte) (commit string, files []File, err error) {
 	var listing struct {
-		SHA      string `json:"sha"`
-		Siblings []struct {
-			Name   string `json:"rfilename"`
-			Size   *int64 `json:"size"`
-			BlobID string `json:"blobId"`
-			LFS    *struct {
-				SHA256 string `json:"sha256"`
-				Size   int64  `json:"size"`
-			} `json:"lfs"`
-		} `json:"siblings"`
+		SHA      string    `json:"sha"`
+		Siblings []sibling `json:"siblings"`
 	}
 	if err := json.Unmarshal(data, &listing); err != nil {
-		return Model{}, fmt.Errorf("%w: %s: %w", ErrListing, address, err)
-	}
-	fault := func(format string, args ...any) (Model, error) {
-		return Model{}, fmt.Errorf("%w: %s: %w", ErrListing, address, fmt.Errorf(format, args...))
+		return "", nil, fmt.Errorf("%w: %w", ErrListing, err)
 	}
 	if !commitPattern.MatchString(listing.SHA) {
-		return fault("sha is %.60q, want a commit", listing.SHA)
+		return "", nil, fmt.Errorf("%w: sha is %.60q, want a commit", ErrListing, listing.SHA)
 	}
-	m := Model{Name: name, Source: c.base, Revision: c.options.Revision, Commit: listing.SHA}
-	seen := map[string]bool{}
+	seen := map[string]bool{} // in lower case, as some file systems see them
 	var weights []string
 	for _, s := range listing.Siblings {
 		if !safe(s.Name) {
-			return Model{}, fmt.Errorf("%w: %s lists %.100q; nothing was downloaded", ErrUnsafe, address, s.Name)
+			return "", nil, fmt.Errorf("%w: %.100q; nothing was downloaded", ErrUnsafe, s.Name)
 		}
-		if strings.HasPrefix(path.Ext(s.Name), ".bin") || path.Ext(s.Name) == ".onnx" || path.Ext(s.Name) == ".safetensors" {
+		if slices.Contains([]string{".bin", ".onnx", ".safetensors"}, path.Ext(s.Name)) {
 			weights = append(weights, s.Name)
 		}
 		if !wanted(s.Name) {
 			continue
 		}
-		f := File{Path: s.Name, Blob: s.BlobID}
-		switch {
-		case s.LFS != nil:
-			// The blob is only a pointer to the content then.
-			f.Size, f.SHA256, f.Blob = s.LFS.Size, s.LFS.SHA256, ""
-		case s.Size != nil:
-			f.Size = *s.Size
-		default:
-			return fault("%s has no size", s.Name)
+		f, err := s.file()
+		if err != nil {
+			return "", nil, fmt.Errorf("%w: %s %w", ErrListing, s.Name, err)
 		}
-		switch lower := strings.ToLower(f.Path); {
-		case seen[lower]:
-			return fault("%s is listed twice", s.Name)
-		case f.Size < 0:
-			return fault("%s has a size of %d", s.Name, f.Size)
-		case s.LFS != nil && !sha256Pattern.MatchString(f.SHA256):
-			return fault("%s has the checksum %.80q, want a SHA-256", s.Name, f.SHA256)
-		case s.LFS == nil && !commitPattern.MatchString(f.Blob):
-			return fault("%s has the blob id %.60q, want a SHA-1", s.Name, f.Blob)
-		default:
-			seen[lower] = true
+		lower := strings.ToLower(s.Name)
+		if seen[lower] {
+			return "", nil, fmt.Errorf("%w: %s is listed twice", ErrListing, s.Name)
 		}
-		m.Files = append(m.Files, f)
+		seen[lower] = true
+		files = append(files, f)
 	}
 	for _, must := range []string{"config.json", "model.safetensors"} {
 		if !seen[must] {
-			return Model{}, fmt.Errorf("%w: %s has no %s; its weights are %.300q", ErrNoModel, name, must, weights)
+			return "", nil, fmt.Errorf("%w: it has no %s; its weights are %.300q", ErrNoModel, must, weights)
 		}
 	}
-	return m, nil
+	return listing.SHA, files, nil
+}
+
+// file checks what the hub says of a file.
+func (s sibling) file() (File, error) {
+	f := File{Path: s.Name}
+	switch {
+	case s.LFS != nil: // whose blob is only a pointer to the content
+		f.Size, f.SHA256 = s.LFS.Size, s.LFS.SHA256
+		if !sha256Pattern.MatchString(f.SHA256) {
+			return f, fmt.Errorf("has the checksum %.80q, want a SHA-256", f.SHA256)
+		}
+	case s.Size != nil:
+		f.Size, f.Blob = *s.Size, s.BlobID
+		if !commitPattern.MatchString(f.Blob) {
+			return f, fmt.Errorf("has the blob id %.60q, want a SHA-1", f.Blob)
+		}
+	default:
+		return f, errors.New("has no size")
+	}
+	if f.Size < 0 {
+		return f, fmt.Errorf("has a size of %d", f.Size)
+	}
+	return f, nil
 }
 
 // safe tells whether a name stays in the folder on every system.

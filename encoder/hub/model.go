@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -117,13 +118,13 @@ func List() ([]Model, error) {
 		return nil, err
 	}
 	// Never a dot in front, which is what begins the name of a download.
-	folders, err := filepath.Glob(filepath.Join(escapeGlob(cache), "[^.]*", "[^.]*"))
+	records, err := fs.Glob(os.DirFS(cache), "[^.]*/[^.]*/"+recordName)
 	if err != nil {
 		return nil, err
 	}
 	var models []Model
-	for _, folder := range folders {
-		m, err := readRecord(folder)
+	for _, record := range records {
+		m, err := readRecord(filepath.Join(cache, filepath.FromSlash(path.Dir(record))))
 		if errors.Is(err, fs.ErrPermission) {
 			return nil, err
 		}
@@ -132,12 +133,4 @@ func List() ([]Model, error) {
 		}
 	}
 	return models, nil
-}
-
-// escapeGlob makes a pattern that matches a path itself.
-func escapeGlob(path string) string {
-	if os.PathSeparator == '\\' {
-		return path // there is no escaping, and no such names
-	}
-	return regexp.MustCompile(`[*?\[\\]`).ReplaceAllString(path, `\$0`)
 }
