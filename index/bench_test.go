@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/pare-search/pare/index/codec"
 	"github.com/pare-search/pare/querypruner"
@@ -20,28 +21,38 @@ func benchmarkDocuments(n int) []Document {
 	return documents
 }
 
+// BenchmarkSearch reports the time of each stage beside that of a search.
 func BenchmarkSearch(b *testing.B) {
 	documents := benchmarkDocuments(1000)
 	rng := rand.New(rand.NewPCG(1, 15))
 	query := simd.PackQuery(randomTokens(rng, 32, 64, true).Vectors)
-	for _, kind := range []codec.Kind{codec.Residual2, codec.Float32} {
+	for _, kind := range []codec.Kind{codec.Residual1, codec.Residual2, codec.Residual4, codec.Int8, codec.Float32} {
 		options := DefaultOptions(64)
-		options.Codec.Kind = kind
+		options.Codec.Kind, options.Refine = kind, true
 		s := open(b, build(b, options, documents))
-		for _, plan := range []Plan{Exhaustive, Probe} {
+		for _, plan := range []Plan{Exhaustive, Interaction, Probe} {
 			b.Run(fmt.Sprintf("%v/%v", kind, plan), func(b *testing.B) {
 				searcher := NewSearcher(s)
-				selection := querypruner.Selection{Probe: []int{0, 8, 16, 24}}
-				search := SearchOptions{K: 10, Plan: plan, Neighbors: 100}
-				var work Stats
+				search := SearchOptions{K: 10, Plan: plan, Budget: 800, MarginShare: 0.5, Depth: 128, Refine: 32, Times: true}
+				var sum Stats
 				for b.Loop() {
-					_, stats, err := searcher.Search(b.Context(), query, selection, search)
+					_, stats, err := searcher.Search(b.Context(), query, querypruner.Selection{}, search)
 					check(b, err)
-					work.DocumentsScored += stats.DocumentsScored
-					work.TokenPairs += stats.TokenPairs
+					sum.DocumentsScored += stats.DocumentsScored
+					sum.TokenPairs += stats.TokenPairs
+					sum.ScanTime += stats.ScanTime
+					sum.ProbeTime += stats.ProbeTime
+					sum.RankTime += stats.RankTime
+					sum.ScoreTime += stats.ScoreTime
+					sum.RefineTime += stats.RefineTime
 				}
-				b.ReportMetric(float64(work.DocumentsScored)/b.Elapsed().Seconds(), "docs/s")
-				b.ReportMetric(float64(work.TokenPairs)/1e6/b.Elapsed().Seconds(), "Mpair/s")
+				for name, stage := range map[string]time.Duration{
+					"scan": sum.ScanTime, "probe": sum.ProbeTime, "rank": sum.RankTime, "score": sum.ScoreTime, "refine": sum.RefineTime,
+				} {
+					b.ReportMetric(float64(stage.Microseconds())/float64(b.N), name+"-us/op")
+				}
+				b.ReportMetric(float64(sum.DocumentsScored)/b.Elapsed().Seconds(), "docs/s")
+				b.ReportMetric(float64(sum.TokenPairs)/1e6/b.Elapsed().Seconds(), "Mpair/s")
 			})
 		}
 	}
