@@ -58,6 +58,7 @@ The folder appears at --out when it is complete.`,
 	configs.Flag(flags, "encoder.language", "language", "")
 	configs.Flag(flags, "encoder.dim", "dim", "")
 	configs.Flag(flags, "encoder.quantize", "quantize", "")
+	addService(flags)
 	format := addFormat(flags, "table", "tsv", "json", "md")
 	required(c, "collection", "out")
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -67,7 +68,7 @@ The folder appears at --out when it is complete.`,
 		}
 		result, err := a.encode(c.Context(), c.ErrOrStderr(), collection, out, loaded.Config)
 		if err != nil {
-			return err
+			return serviceError(err)
 		}
 		return emit(c.OutOrStdout(), format.value, result.table(), result)
 	}
@@ -129,7 +130,7 @@ func (a *app) encode(ctx context.Context, stderr io.Writer, path, out string, co
 	return result, nil
 }
 
-// collectionEncoder opens the model of the settings, with a projection learnt on
+// collectionEncoder opens the service or the model of the settings, with a projection learnt on
 // the collection if it needs one, or trains the default encoder on it.
 func collectionEncoder(ctx context.Context, collection *dataset.Collection, config configs.Config, bars *stages) (encoder.Encoder, error) {
 	var bytes int64
@@ -140,20 +141,24 @@ func collectionEncoder(ctx context.Context, collection *dataset.Collection, conf
 			}
 		}
 	}
-	model, err := openModel(config, bars.count)
-	switch {
-	case err != nil:
+	if client, err := openService(ctx, config); client != nil || err != nil {
+		return client, err
+	}
+	enc, err := openEncoder(ctx, config, bars.count)
+	if err != nil {
 		return nil, err
-	case model == nil:
+	}
+	if enc == nil {
 		return corpus.Train(ctx, all, config.CorpusOptions(), func(stage string, done, total int) {
 			if stage != "read" {
 				bars.report(retriever.TrainingEncoder, done, total)
 			}
 		})
-	case !model.NeedsProjection():
-		return model, nil
 	}
-	return model.Learn(ctx, all, func(done, total int) { bars.report(retriever.LearningVectors, done, total) })
+	if model, ok := enc.(*bert.Encoder); ok && model.NeedsProjection() {
+		return model.Learn(ctx, all, func(done, total int) { bars.report(retriever.LearningVectors, done, total) })
+	}
+	return enc, nil
 }
 
 // write writes all files.
