@@ -6,11 +6,26 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"github.com/spf13/cobra"
+
 	"github.com/pare-search/pare/eval/dataset"
 	"github.com/pare-search/pare/eval/precomputed"
 	"github.com/pare-search/pare/eval/sweep"
 	"github.com/pare-search/pare/retriever"
 )
+
+// encodingFlags say what encodes and how, which given queries have no need of.
+var encodingFlags = []string{"encoder", "quantize", "service", "service-model"}
+
+// givenAlready refuses flags about encoding where vectors are given.
+func givenAlready(c *cobra.Command, flags ...string) error {
+	for _, name := range flags {
+		if c.Flags().Changed(name) {
+			return usage(fmt.Errorf("--%s does not go with --embeddings, which are encoded already", name), "")
+		}
+	}
+	return nil
+}
 
 // readQueryVectors reads the encoded queries of a folder of embeddings.
 func readQueryVectors(dir string) (*dataset.Embeddings, *precomputed.Queries, error) {

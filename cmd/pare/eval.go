@@ -140,7 +140,12 @@ func (e *evaluation) checkFlags(c *cobra.Command, runs []string) error {
 	case given("run") && (e.run == "" || os.IsPathSeparator(e.run[len(e.run)-1])):
 		return usage(fmt.Errorf("--run %q: want the name of a file", e.run), "")
 	}
-	return errors.Join(e.checkEncoding(c, e.embeddings), firstTwice("--codec", e.codecs))
+	if e.embeddings != "" {
+		if err := givenAlready(c, encodingFlags...); err != nil {
+			return err
+		}
+	}
+	return firstTwice("--codec", e.codecs)
 }
 
 // firstTwice refuses a list that names something twice.

@@ -15,6 +15,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/pare-search/pare/configs"
+	"github.com/pare-search/pare/encoder"
+	"github.com/pare-search/pare/encoder/bert"
 	"github.com/pare-search/pare/eval/dataset"
 	"github.com/pare-search/pare/eval/precomputed"
 	"github.com/pare-search/pare/index"
@@ -67,7 +69,8 @@ With --embeddings nothing is encoded: the folder holds token vectors in flat Num
 docs.npy (float32 or float16, one row per token) and docs_lens.npy (tokens of each
 document), and if there are any docs_tokids.npy (token ids) and doc_ids.txt (one per
 line). --collection then adds the texts, in the order of the ids. Such an index is asked
-with vectors: see --embeddings of "pare search" and "pare eval".`,
+with vectors: see --embeddings of "pare search" and "pare eval". With --encoder, which
+must name what made the vectors, it is asked with words as well.`,
 		Example: `  pare index --collection cranfield --out cranfield.idx
   pare index --collection cranfield --out cranfield.idx --encoder models/all-MiniLM-L6-v2
   pare index --collection notes.jsonl --out notes.idx --language german --codec residual4
@@ -125,17 +128,10 @@ func (in *indexing) checkFlags(c *cobra.Command) error {
 	if in.embeddings == "" && in.collection == "" {
 		return usage(errors.New("nothing to index"), "give --collection PATH or --embeddings FOLDER")
 	}
-	return in.checkEncoding(c, in.embeddings)
-}
-
-// checkEncoding refuses settings of an encoder where vectors are given.
-func (a *app) checkEncoding(c *cobra.Command, embeddings string) error {
-	for _, name := range []string{"encoder", "language", "dim", "quantize", "service", "service-model"} {
-		if embeddings != "" && c.Flags().Changed(name) {
-			return usage(fmt.Errorf("--%s does not go with --embeddings, which are encoded already", name), "")
-		}
+	if in.embeddings == "" {
+		return nil
 	}
-	return nil
+	return givenAlready(c, "dim", "language")
 }
 
 func (b built) table() table {
@@ -224,9 +220,24 @@ func (in *indexing) builder(bars *stages, textBytes *int64) (func(ctx context.Co
 	}
 	options.Index.StoreText = options.Index.StoreText && documents != nil
 	encoded := precomputed.Documents(embeddings, documents)
-	return func(ctx context.Context, dir string) error {
+	return func(ctx context.Context, dir string) (err error) {
+		if options.Encoder, err = in.encoderOf(ctx, embeddings); err != nil {
+			return err
+		}
 		return retriever.BuildEmbeddings(ctx, dir, encoded, options)
 	}, nil
+}
+
+// encoderOf opens the encoder that made the vectors, if the settings name one.
+func (in *indexing) encoderOf(ctx context.Context, embeddings *dataset.Embeddings) (encoder.Encoder, error) {
+	config := in.config
+	config.Encoder.Dim = embeddings.Dim
+	enc, err := openEncoder(ctx, config, nil)
+	if model, ok := enc.(*bert.Encoder); ok && err == nil && model.NeedsProjection() {
+		return nil, usage(fmt.Errorf("--encoder %s: the model learns a projection from texts, and the one that made the vectors cannot be had back", config.Encoder.Kind),
+			"leave out --embeddings to encode the texts, or --encoder to ask with vectors only")
+	}
+	return enc, err
 }
 
 // texts yields the documents of a collection as they are indexed. After each

@@ -97,8 +97,10 @@ them, and "-" stands for all.
 		case s.explain && s.embeddings != "":
 			return usage(errors.New("--explain does not go with --embeddings: vectors have no words"), "")
 		}
-		if err := s.checkEncoding(c, s.embeddings); err != nil {
-			return err
+		if s.embeddings != "" {
+			if err := givenAlready(c, encodingFlags...); err != nil {
+				return err
+			}
 		}
 		s.options.Search.Times = s.stats
 		s.stdout, s.stderr = c.OutOrStdout(), c.ErrOrStderr()
