@@ -146,6 +146,7 @@ type builder struct {
 	count, bytes int        // documents and their text
 	pilot        []Document // a reservoir sample
 	encoder      encoder.Encoder
+	memo         *memo // of the encoder
 	codebook     *codec.Codebook
 }
 
@@ -175,6 +176,7 @@ func (b *builder) prepareEncoder(ctx context.Context) error {
 		return b.learnProjection(ctx, enc)
 	}
 	if b.encoder = b.options.Encoder; b.encoder != nil {
+		b.memo = newMemo(b.encoder, b.options.Index.TrainingVectors)
 		for _, err := range b.texts {
 			if err := cmp.Or(err, ctx.Err()); err != nil {
 				return err
@@ -198,14 +200,16 @@ func (b *builder) prepareEncoder(ctx context.Context) error {
 	if err := b.checkCount(); err != nil {
 		return err
 	}
-	b.encoder = trained
+	b.encoder, b.memo = trained, newMemo(trained, 0) // it is fast
 	return nil
 }
 
 // learnProjection learns what a model of sentence embeddings needs.
 func (b *builder) learnProjection(ctx context.Context, enc *bert.Encoder) error {
-	learnt, err := enc.Learn(ctx, b.texts, func(done, total int) {
-		b.options.Progress(LearningVectors, done, total)
+	b.memo = newMemo(nil, b.options.Index.TrainingVectors)
+	learnt, err := enc.Learn(ctx, b.texts, bert.LearnOptions{
+		Progress: func(done, total int) { b.options.Progress(LearningVectors, done, total) },
+		Keep:     b.memo.remember,
 	})
 	if err := b.checkCount(); err != nil && ctx.Err() == nil {
 		return err
@@ -213,7 +217,7 @@ func (b *builder) learnProjection(ctx context.Context, enc *bert.Encoder) error 
 	if err != nil {
 		return fmt.Errorf("learning the encoder's projection: %w", err)
 	}
-	b.encoder = learnt
+	b.encoder, b.memo.Encoder = learnt, learnt
 	return nil
 }
 
@@ -308,7 +312,7 @@ func (b *builder) encodeAll(ctx context.Context, documents iter.Seq2[Document, e
 	var texts []string
 	size := 0
 	flush := func() error {
-		tokens, err := encodeTexts(ctx, b.encoder, texts)
+		tokens, err := encodeTexts(ctx, b.memo, texts)
 		if err != nil {
 			return fmt.Errorf("documents %q to %q: %w", batch[0].ID, batch[len(batch)-1].ID, err)
 		}

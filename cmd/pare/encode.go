@@ -130,7 +130,7 @@ func (a *app) encode(ctx context.Context, stderr io.Writer, path, out string, co
 	return result, nil
 }
 
-// collectionEncoder opens the service or the model of the settings, with a projection learnt on
+// collectionEncoder opens the encoder of the settings, with a projection learnt on
 // the collection if it needs one, or trains the default encoder on it.
 func collectionEncoder(ctx context.Context, collection *dataset.Collection, config configs.Config, bars *stages) (encoder.Encoder, error) {
 	var bytes int64
@@ -140,9 +140,6 @@ func collectionEncoder(ctx context.Context, collection *dataset.Collection, conf
 				return
 			}
 		}
-	}
-	if client, err := openService(ctx, config); client != nil || err != nil {
-		return client, err
 	}
 	enc, err := openEncoder(ctx, config, bars.count)
 	if err != nil {
@@ -156,7 +153,9 @@ func collectionEncoder(ctx context.Context, collection *dataset.Collection, conf
 		})
 	}
 	if model, ok := enc.(*bert.Encoder); ok && model.NeedsProjection() {
-		return model.Learn(ctx, all, func(done, total int) { bars.report(retriever.LearningVectors, done, total) })
+		return model.Learn(ctx, all, bert.LearnOptions{Progress: func(done, total int) {
+			bars.report(retriever.LearningVectors, done, total)
+		}})
 	}
 	return enc, nil
 }

@@ -356,9 +356,16 @@ func (in sequence) kept(s *side, hidden simd.Matrix) simd.Matrix {
 
 // tokens makes a text's vectors out of its last hidden states.
 func (e *Encoder) tokens(s *side, in sequence, hidden simd.Matrix) encoder.Tokens {
-	vectors := in.kept(s, hidden)
+	states := in.kept(s, hidden)
 	if e.projects {
-		vectors.Normalize()
+		states.Normalize()
+	}
+	return e.finish(s, in, states)
+}
+
+// finish makes a text's vectors out of the states of the pieces that get one.
+func (e *Encoder) finish(s *side, in sequence, vectors simd.Matrix) encoder.Tokens {
+	if e.projects {
 		vectors = multiply(vectors, e.projection, e.dim)
 	}
 	for _, h := range e.heads {

@@ -66,7 +66,7 @@ func learnt(t testing.TB, dir string) *bert.Encoder {
 	t.Helper()
 	options := bert.DefaultOptions()
 	options.Dim = 16
-	enc, err := open(t, dir, options).Learn(t.Context(), each(sentences), nil)
+	enc, err := open(t, dir, options).Learn(t.Context(), each(sentences), bert.LearnOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,20 +138,20 @@ func TestLearnErrors(t *testing.T) {
 	if _, err := plain.MarshalBinary(); !errors.Is(err, bert.ErrModel) {
 		t.Errorf("saving before learning: error %v, want ErrModel", err)
 	}
-	if _, err := plain.Learn(t.Context(), each(nil), nil); !errors.Is(err, bert.ErrModel) {
+	if _, err := plain.Learn(t.Context(), each(nil), bert.LearnOptions{}); !errors.Is(err, bert.ErrModel) {
 		t.Errorf("nothing to learn from: error %v, want ErrModel", err)
 	}
 	failure := errors.New("cannot read")
 	broken := func(yield func(string, error) bool) { _ = yield("text", nil) && yield("", failure) }
-	if _, err := plain.Learn(t.Context(), broken, nil); !errors.Is(err, failure) {
+	if _, err := plain.Learn(t.Context(), broken, bert.LearnOptions{}); !errors.Is(err, failure) {
 		t.Errorf("a broken sequence: error %v, want its error", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := plain.Learn(ctx, each(sentences), nil); !errors.Is(err, context.Canceled) {
+	if _, err := plain.Learn(ctx, each(sentences), bert.LearnOptions{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: error %v", err)
 	}
-	if _, err := open(t, "testdata/models/pylate", bert.DefaultOptions()).Learn(t.Context(), each(sentences), nil); !errors.Is(err, bert.ErrModel) {
+	if _, err := open(t, "testdata/models/pylate", bert.DefaultOptions()).Learn(t.Context(), each(sentences), bert.LearnOptions{}); !errors.Is(err, bert.ErrModel) {
 		t.Errorf("a model with its own projection: error %v, want ErrModel", err)
 	}
 }
@@ -159,14 +159,28 @@ func TestLearnErrors(t *testing.T) {
 func TestLearnProgress(t *testing.T) {
 	plain := open(t, "testdata/models/plain", small32())
 	last, total := 0, 0
-	_, err := plain.Learn(t.Context(), each(slices.Repeat(sentences, 60)), func(done, of int) {
+	kept := map[string]encoder.Tokens{}
+	progress := func(done, of int) {
 		if done < last || done > of || total != 0 && of != total {
 			t.Errorf("%d of %d after %d of %d", done, of, last, total)
 		}
 		last, total = done, of
+	}
+	enc, err := plain.Learn(t.Context(), each(slices.Repeat(sentences, 60)), bert.LearnOptions{
+		Progress: progress,
+		Keep:     func(text string, tokens encoder.Tokens) { kept[text] = tokens },
 	})
 	if err != nil || last != total || last == 0 {
-		t.Errorf("ends at %d of %d, error %v", last, total, err)
+		t.Fatalf("ends at %d of %d, error %v", last, total, err)
+	}
+	if len(kept) != len(sentences) {
+		t.Errorf("%d texts were kept, want %d", len(kept), len(sentences))
+	}
+	for i, want := range encode(t, enc, sentences) {
+		got := kept[sentences[i]]
+		if !slices.Equal(got.IDs, want.IDs) || !slices.Equal(got.Spans, want.Spans) || !slices.Equal(got.Vectors.Data, want.Vectors.Data) {
+			t.Errorf("text %d was kept with other tokens than it is encoded to", i)
+		}
 	}
 }
 

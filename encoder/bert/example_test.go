@@ -52,7 +52,7 @@ func ExampleEncoder_Learn() {
 				return
 			}
 		}
-	}, nil)
+	}, bert.LearnOptions{})
 	if err != nil {
 		log.Fatal(err)
 	}

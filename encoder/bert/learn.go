@@ -7,11 +7,11 @@ import (
 	"iter"
 	"math"
 	"math/rand/v2"
-	"slices"
 	"sync"
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/pare-search/pare/encoder"
 	"github.com/pare-search/pare/simd"
 	"github.com/pare-search/pare/simd/gemm"
 )
@@ -22,6 +22,21 @@ const (
 	sampledBytes   = 8 << 10 // of a text, more than a document's length of pieces
 	sampledVectors = 200_000
 )
+
+// heldValues is how many values of hidden states Learn holds for
+// LearnOptions.Keep, 128 MiB of them.
+const heldValues = 1 << 25
+
+// LearnOptions say who is told what while a projection is learnt. Both
+// functions may be nil and are called by one goroutine at a time.
+type LearnOptions struct {
+	// Progress is told how many vectors there are of how many.
+	Progress func(done, total int)
+	// Keep is given texts and their tokens when the projection is known, as
+	// EncodeDocuments would return them, so that they need not be encoded
+	// again: as many of the texts as were held for it.
+	Keep func(text string, tokens encoder.Tokens)
+}
 
 // NeedsProjection reports whether the encoder must learn a projection before it
 // can encode. Models made for late interaction have their own.
@@ -34,9 +49,8 @@ func (e *Encoder) NeedsProjection() bool { return e.projects && e.projection == 
 // vectors are used.
 //
 // The sequence is read once. Errors are those of the sequence, of ctx, or wrap
-// ErrModel when there are no vectors. Progress, if not nil, is told how many of
-// the vectors there are, from one goroutine at a time.
-func (e *Encoder) Learn(ctx context.Context, texts iter.Seq2[string, error], progress func(done, total int)) (*Encoder, error) {
+// ErrModel when there are no vectors.
+func (e *Encoder) Learn(ctx context.Context, texts iter.Seq2[string, error], options LearnOptions) (*Encoder, error) {
 	if !e.projects {
 		return nil, fmt.Errorf("%w: a %s model of %d dimensions takes no projection", ErrModel, e.layout, e.dim)
 	}
@@ -46,14 +60,26 @@ func (e *Encoder) Learn(ctx context.Context, texts iter.Seq2[string, error], pro
 		return nil, err
 	}
 	moments := newMoments(e.config.Hidden)
-	if err := e.addVectors(ctx, sample, moments, progress); err != nil {
+	held, err := e.addVectors(ctx, sample, moments, options)
+	if err != nil {
 		return nil, err
 	}
 	projection, err := moments.projection(e.dim)
 	if err != nil {
 		return nil, err
 	}
-	return e.withProjection(projection), nil
+	learnt := e.withProjection(projection)
+	for _, h := range held {
+		options.Keep(h.text, learnt.finish(&e.document, h.sequence, h.states))
+	}
+	return learnt, nil
+}
+
+// heldText is a text that is held for LearnOptions.Keep.
+type heldText struct {
+	text     string
+	sequence sequence
+	states   simd.Matrix // of length 1, of the pieces that get a vector
 }
 
 // drawTexts draws texts evenly (reservoir sampling, Vitter 1985, algorithm R)
@@ -80,38 +106,43 @@ func drawTexts(ctx context.Context, texts iter.Seq2[string, error], random *rand
 // learnBatch is how many texts are encoded together.
 const learnBatch = 256
 
-// addVectors encodes texts until there are enough vectors.
-func (e *Encoder) addVectors(ctx context.Context, texts []string, m *moments, progress func(done, total int)) error {
+// addVectors encodes texts until there are enough vectors. It returns those that
+// are held.
+func (e *Encoder) addVectors(ctx context.Context, texts []string, m *moments, options LearnOptions) ([]heldText, error) {
 	total, left := 0, sampledVectors
-	inputs := make([]sequence, len(texts))
-	for i, text := range texts {
-		inputs[i] = e.sequence(&e.document, text)
-		total += inputs[i].vectors(&e.document)
+	sequences := e.sequences(&e.document, texts)
+	for _, s := range sequences {
+		total += s.vectors(&e.document)
 	}
 	total = min(total, sampledVectors)
-	for batch := range slices.Chunk(inputs, learnBatch) {
-		if left == 0 {
-			break
-		}
+	var held []heldText
+	room := heldValues
+	for first := 0; first < len(texts) && left > 0; first += learnBatch {
+		batch := sequences[first:min(first+learnBatch, len(texts))]
 		states := make([]simd.Matrix, len(batch))
 		err := e.forward(ctx, batch, func(i int, hidden simd.Matrix) {
 			states[i] = batch[i].kept(&e.document, hidden)
 			states[i].Normalize()
 		})
 		if err != nil {
-			return err
+			return nil, err
 		}
-		for _, s := range states {
+		for i, s := range states {
 			rows := min(s.Rows, left)
 			m.add(s.Slice(0, rows), e.workers)
 			left -= rows
+			text := texts[first+i]
+			if options.Keep != nil && len(s.Data) <= room && len(text) < sampledBytes { // not cut
+				room -= len(s.Data)
+				held = append(held, heldText{text, batch[i], s})
+			}
 		}
-		if progress != nil {
-			progress(min(sampledVectors-left, total), total)
+		if options.Progress != nil {
+			options.Progress(min(sampledVectors-left, total), total)
 		}
 	}
 	m.flush(e.workers)
-	return nil
+	return held, nil
 }
 
 // momentRows is how many rows are multiplied in float32 before the products are
