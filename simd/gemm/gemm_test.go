@@ -273,7 +273,7 @@ func checkInt8(t *testing.T, name string, packed *Int8Weights, q Bytes, rows int
 		for _, v := range w[c*inner:][:inner] {
 			largest = max(largest, math.Abs(float64(v)))
 		}
-		scale := largest / 64
+		scale := largest / 127
 		for i := range rows {
 			var sum int
 			for k, v := range w[c*inner:][:inner] {

@@ -2,10 +2,9 @@ package gemm
 
 import "math"
 
-// maxWeight is the largest size of a quantised weight. It is half of what a
-// byte holds so that two products with a byte fit 16 bits, which AVX2 needs:
-// all levels compute with the same integers.
-const maxWeight = 64
+// maxInt8 is what the largest size in a row of activations, and among an
+// output's weights, becomes.
+const maxInt8 = 127
 
 // Bytes is a row-major matrix quantised row by row: the value in column c of
 // row i is Scales[i] * (Data[i*Stride+c] - 128).
@@ -47,7 +46,7 @@ type Int8Weights struct {
 }
 
 // PackInt8 packs the weights w of columns outputs, each of inner inputs, as
-// [Pack] does, each output's rounded to its scale times -64..64.
+// [Pack] does, each output's rounded to its scale times -127..127.
 func PackInt8(w []float32, columns, inner int, bias []float32) *Int8Weights {
 	need("w", len(w), columns, inner, inner)
 	padded := RoundUp(columns)
@@ -68,7 +67,7 @@ func PackInt8(w []float32, columns, inner int, bias []float32) *Int8Weights {
 		if largest == 0 {
 			continue
 		}
-		scale := largest / maxWeight
+		scale := largest / maxInt8
 		p.scales[c] = float32(scale)
 		panel := p.panels[c/Panel*Panel*p.inner:]
 		for k, v := range row {
@@ -139,7 +138,7 @@ func quantizeGo(dst []byte, scale *float32, src []float32) {
 	for _, v := range src {
 		largest = max(largest, float32(math.Abs(float64(v))))
 	}
-	*scale = max(largest, tiniest) / 127
+	*scale = max(largest, tiniest) / maxInt8
 	inverse := 1 / *scale
 	for i, v := range src {
 		dst[i] = byte(128 + int32(math.RoundToEven(float64(v*inverse))))

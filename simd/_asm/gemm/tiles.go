@@ -158,9 +158,15 @@ func floatTile(l level) {
 	}, func(int) {})
 }
 
-// bytesTile multiplies unsigned bytes with signed ones of at most ±64, so that
-// the sum of two products fits 16 bits: both levels are exact. The panel holds
-// 4 values of every column side by side.
+// bytesTile multiplies unsigned bytes, which stand for 128 less, with signed
+// ones. The panel holds 4 values of every column side by side. Both levels are
+// exact:
+//
+//	AVX512  adds products with the unsigned bytes to what start gives, which
+//	        makes good for the 128
+//	AVX2    has an instruction that adds two such products in 16 bits, too few
+//	        for bytes over 128; so it multiplies the size of what a byte stands
+//	        for with the other value, which gets the byte's sign
 func bytesTile(l level) {
 	l.kernel("bytesTile", "dst *float32, stride int, a *byte, aStride, rows int, scales *float32, panel *int8, inner int, start *int32, columnScales, bias *float32",
 		"multiplies rows with a panel, scales and adds the bias.")
@@ -169,19 +175,9 @@ func bytesTile(l level) {
 	steps := load("inner")
 	SHRQ(U8(2), steps)
 	value := l.register()
-	var columns []VecVirtual
-	var ones, product VecVirtual
-	if l.wide {
-		columns = l.registers(t.parts)
-	} else {
-		ones, product = l.register(), l.register()
-		VPCMPEQW(ones, ones, ones)
-		VPSRLW(U8(15), ones, ones)
-	}
 	var scales GPVirtual
-	t.emit(steps, func() {
-		scales = load("scales")
-	}, func() {
+	begin := func() { scales = load("scales") }
+	start := func() {
 		start := load("start")
 		for i, s := range t.sums {
 			if i < t.parts {
@@ -190,23 +186,43 @@ func bytesTile(l level) {
 				VMOVAPS(t.sums[i%t.parts], s)
 			}
 		}
-	}, func(row, panel int) {
+	}
+	step := func(row, panel int) {
+		columns := l.registers(t.parts)
 		for j, c := range columns {
 			VMOVUPS(t.panelPart(j, panel), c)
 		}
 		for i := range t.rows {
 			VPBROADCASTD(t.row(i, row), value)
-			for j := range t.parts {
-				if sum := t.sums[i*t.parts+j]; l.wide {
-					VPDPBUSD(columns[j], value, sum)
-				} else {
-					VPMADDUBSW(t.panelPart(j, panel), value, product)
-					VPMADDWD(ones, product, product)
+			for j, c := range columns {
+				VPDPBUSD(c, value, t.sums[i*t.parts+j])
+			}
+		}
+	}
+	if !l.wide {
+		start = func() {
+			for _, s := range t.sums {
+				VPXOR(s, s, s)
+			}
+		}
+		size, product := l.register(), l.register()
+		step = func(row, panel int) {
+			for i := range t.rows {
+				VPBROADCASTD(t.row(i, row), value)
+				VPXOR(bits(0x80808080), value, value)
+				VPABSB(value, size)
+				for j := range t.parts {
+					sum := t.sums[i*t.parts+j]
+					VMOVDQU(t.panelPart(j, panel), product)
+					VPSIGNB(value, product, product)
+					VPMADDUBSW(product, size, product)
+					VPMADDWD(bits(0x00010001), product, product)
 					VPADDD(product, sum, sum)
 				}
 			}
 		}
-	}, func(i int) {
+	}
+	t.emit(steps, begin, start, step, func(i int) {
 		columnScales, bias := load("columnScales"), load("bias")
 		VBROADCASTSS(Mem{Base: scales}, value)
 		ADDQ(U8(4), scales)
