@@ -10,19 +10,19 @@ func floatDots(level, int, *float32, int, *float32, *float32, int, int) {}
 
 func floatMaxima(level, int, *float32, *float32, *float32, int, int) {}
 
-func maximaOf(int, *float32, *float32, int, *float32, *uint32, int) {}
-
 func bytesDots(level, int, *int32, int, *int8, *int32, *byte, int, int) {}
 
 func wordsDots(int, *int32, int, *int16, *int16, int, int) {}
 
-func decode(level, int, *byte, *byte, *byte, *byte, int, *[16]byte) {}
+func codeMaxima(int, int, *tileArgs) {}
+
+func decodePlanes(int, *tileArgs) {}
+
+func tileMaxima(int, int, *tileArgs) {}
 
 func unsign(*byte, *byte, int) {}
 
 func widen(*int16, *byte, int) {}
-
-func scoreMaxima(level, int, *float32, *int32, int, *int32, int, *float32, *float32) {}
 
 func floatPeak(level) PeakLoop { return PeakLoop{} }
 

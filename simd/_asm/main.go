@@ -18,10 +18,24 @@ func main() {
 	ConstraintExpr("!noasm")
 	constants()
 	floatKernels()
-	maximaOfKernels()
 	intKernels()
-	decodeKernels()
-	scoreKernels()
+	convertKernels()
+
+	for _, bits := range []int{1, 2, 4} {
+		for _, rows := range []int{16, 32} {
+			codeKernelRows512(bits, rows)
+		}
+		codeKernelTokens512(bits, 4)
+		codeKernelTokens512(bits, 8)
+	}
+	for _, bits := range []int{1, 2, 4} {
+		decodeKernel2(bits)
+	}
+	for _, rows := range []int{8, 16, 32} {
+		for _, sums := range []int{1, 2, 4, 32} {
+			tileKernel2(rows, sums)
+		}
+	}
 	peakKernels()
 	Generate()
 }
