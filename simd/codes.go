@@ -215,7 +215,7 @@ func (p *CodeQuery) Maxima(best []float32, doc CodedTokens, cells *CellRows) {
 	}
 	for t, cell := range doc.Cells {
 		at := min(int(cell), cells.table.Cells)
-		values, residual := cells.values[at*cells.stride:][:p.rows], cells.table.ResidualScale[at]
+		values, residual := cells.values[at*cells.stride:][:p.rows], cells.table.ResidualScale[:at+1][at]
 		factor, dots := doc.FactorTable[factors[t]], p.dots[t*stride:]
 		for j, b := range best {
 			// The conversions keep the compiler from fusing operations, which

@@ -141,21 +141,15 @@ func (p *codeTiles) reset(q *Query, rows []int, l level, f codeForm, weights []i
 	p.unit = 0
 	for j := range p.rows {
 		first := j / largestBlock * largestBlock
-		n := p.blockOf(p.rows - first)
-		pl := p.place(n, j-first)
+		n := tileRows(l, p.rows-first)
+		pl := placeOf(l, n, j-first, true)
 		codes, _ := q.Codes(rowOf(rows, j))
 		panel := p.query[first*chunks*chunkDims:]
-		size := chunkDims * n * pl.copies
 		var sum int32
 		for d, v := range codes {
 			sum += int32(v)
 			chunk, d := d/chunkDims, d%chunkDims
-			at := segmentAt(d%8, codeBits)*segmentDims + d/8
-			at = chunk*size + (at/pl.group*n+pl.slot)*pl.group*pl.copies + at%pl.group
-			for range pl.copies {
-				panel[at] = v
-				at += pl.group
-			}
+			pl.put(panel, n, chunk*chunkDims+segmentAt(d%8, codeBits)*segmentDims+d/8, v)
 		}
 		p.start[first+pl.lane] = f.least * sum
 		p.scale[first+pl.lane] = scale[j]
@@ -163,10 +157,10 @@ func (p *codeTiles) reset(q *Query, rows []int, l level, f codeForm, weights []i
 	p.resetTables(weights)
 }
 
-// blockOf returns the rows of the kernel that takes the next block when so many
-// are left.
-func (p *codeTiles) blockOf(rows int) int {
-	if rows <= 4 && p.level == levelAVX512 {
+// tileRows returns the rows of the kernel for bytes that takes the next block
+// when so many are left.
+func tileRows(l level, rows int) int {
+	if rows <= 4 && l == levelAVX512 {
 		return 4
 	}
 	return blockOf(rows)
@@ -177,27 +171,38 @@ func (p *codeTiles) blockOf(rows int) int {
 // copies side by side.
 type place struct{ lane, slot, group, copies int }
 
-// place returns the place of a row of a block of n.
+// placeOf returns the place of a row of a block of n.
 //
-// With AVX-512, the first half of the lanes has the even rows, so that both
-// halves of the dwords of a CellRows line are in place. The kernel for 16 rows,
-// with two registers of 8 rows each, adds up sums most easily when pairs of
-// lanes alternate between the registers. Those for 8 and 4 rows multiply every
-// row with four tokens at once.
-func (p *codeTiles) place(n, row int) place {
-	if p.level != levelAVX512 {
+// With AVX-512, the kernel for 16 rows, with two registers of 8 rows each, adds
+// up sums most easily when pairs of lanes alternate between the registers, and
+// those for 8 and 4 rows multiply every row with four tokens at once. If the
+// lanes are split, the first half of them has the even rows, so that both
+// halves of the dwords of a CellRows line are in place.
+func placeOf(l level, n, row int, split bool) place {
+	if l != levelAVX512 {
 		return place{row, row, 4, 1}
 	}
-	lane := row/2 + row%2*(n/2)
+	lane := row
+	if split && n > 4 {
+		lane = row/2 + row%2*(n/2)
+	}
 	switch n {
-	case 4:
-		return place{row, row, segmentDims, 4}
-	case 8:
+	case 4, 8:
 		return place{lane, row, segmentDims, 4}
 	case 16:
 		return place{lane, lane/2%2*8 + lane/4*2 + lane%2, 8, 1}
 	}
 	return place{lane, lane, 4, 1}
+}
+
+// put stores the value of the row at a place of its vector in the panel of a
+// block of n rows.
+func (p place) put(panel []int8, n, at int, v int8) {
+	at = (at/p.group*n+p.slot)*p.group*p.copies + at%p.group
+	for range p.copies {
+		panel[at] = v
+		at += p.group
+	}
 }
 
 // resetTables makes the tables of what the kernels find in a byte of codes.
@@ -230,7 +235,7 @@ func (p *codeTiles) maxima(best []float32, doc *CodedTokens, cells *CellRows) {
 		tokens: tokens, tables: &p.tables[0],
 		planes: &planes[0], planeBytes: tokens * segmentDims * chunks, chunkBytes: tokens * segmentDims, chunks: chunks,
 		cells: &doc.Cells[0], lastCell: cells.table.Cells, stride: 2 * cells.stride,
-		residual: &cells.table.ResidualScale[0],
+		residual: &cells.table.ResidualScale[:1][0],
 		factors:  &factors[0], factorTable: &doc.FactorTable[0],
 		multiplier: int(p.form.step),
 	}
@@ -250,7 +255,7 @@ func (p *codeTiles) maxima(best []float32, doc *CodedTokens, cells *CellRows) {
 		}
 		b.best = &best[first]
 		b.rowMask = 1<<min(largestBlock, p.rows-first) - 1
-		codeMaxima(p.bits, p.blockOf(p.rows-first), &b)
+		codeMaxima(p.bits, tileRows(p.level, p.rows-first), &b)
 	}
 }
 

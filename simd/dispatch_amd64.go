@@ -161,6 +161,99 @@ func tileMaxima(rows, sums int, a *tileArgs) {
 	}
 }
 
+// scanCells compares cells with a block of rows.
+func scanCells(l level, rows, sums int, a *scanArgs) {
+	if l == levelAVX512 {
+		switch rows {
+		case 4:
+			scan4AVX512(&a.blocks)
+		case 8:
+			scan8AVX512(&a.blocks)
+		case 16:
+			scan16AVX512(&a.blocks)
+		case 32:
+			scan32AVX512(&a.blocks)
+		}
+		return
+	}
+	switch 100*rows + sums {
+	case 800:
+		scan8Sums0AVX2(&a.blocks)
+	case 801:
+		scan8Sums1AVX2(&a.blocks)
+	case 802:
+		scan8Sums2AVX2(&a.blocks)
+	case 1600:
+		scan16Sums0AVX2(&a.blocks)
+	case 1601:
+		scan16Sums1AVX2(&a.blocks)
+	case 1602:
+		scan16Sums2AVX2(&a.blocks)
+	case 3200:
+		scan32Sums0AVX2(&a.blocks)
+	case 3201:
+		scan32Sums1AVX2(&a.blocks)
+	case 3202:
+		scan32Sums2AVX2(&a.blocks)
+	}
+}
+
+// blockMaxima writes the largest values of a block of rows in blocks of cells.
+func blockMaxima(rows int, dst, values *int16, stride, cells, blocks int) {
+	switch rows {
+	case 8:
+		blockMaxima8AVX2(dst, values, stride, cells, blocks)
+	case 16:
+		blockMaxima16AVX2(dst, values, stride, cells, blocks)
+	default:
+		blockMaxima32AVX2(dst, values, stride, cells, blocks)
+	}
+}
+
+// above finds the cells of which a value of the block of rows exceeds the row's
+// limit, and returns how many they are. It writes each one's number, from first
+// on, with a bit for every such row in the upper half; dst has room for one
+// more than there are cells.
+func above(rows int, dst *uint64, values, limits *int16, stride, first, cells int) int {
+	switch rows {
+	case 8:
+		return above8AVX2(dst, values, limits, stride, first, cells)
+	case 16:
+		return above16AVX2(dst, values, limits, stride, first, cells)
+	}
+	return above32AVX2(dst, values, limits, stride, first, cells)
+}
+
+// rankCells adds up the largest bytes of a block of rows among n > 0 cells.
+func rankCells(rows, width int, ids *byte, n int, bytes *byte, stride, lastCell int, next *byte) uint64 {
+	switch 10*rows + width {
+	case 82:
+		return rank8Width2AVX2(ids, n, bytes, stride, lastCell, next)
+	case 83:
+		return rank8Width3AVX2(ids, n, bytes, stride, lastCell, next)
+	case 162:
+		return rank16Width2AVX2(ids, n, bytes, stride, lastCell, next)
+	case 163:
+		return rank16Width3AVX2(ids, n, bytes, stride, lastCell, next)
+	case 322:
+		return rank32Width2AVX2(ids, n, bytes, stride, lastCell, next)
+	}
+	return rank32Width3AVX2(ids, n, bytes, stride, lastCell, next)
+}
+
+// cellMaxima raises the maxima of a block of rows to the weighted values of
+// n > 0 cells.
+func cellMaxima(rows int, best *float32, values *int16, stride int, cells *uint32, n, lastCell int, weights *float32) {
+	switch rows {
+	case 8:
+		cellMaxima8AVX2(best, values, stride, cells, n, lastCell, weights)
+	case 16:
+		cellMaxima16AVX2(best, values, stride, cells, n, lastCell, weights)
+	default:
+		cellMaxima32AVX2(best, values, stride, cells, n, lastCell, weights)
+	}
+}
+
 // peakSums is the number of independent sums of a peak loop.
 const peakSums = 12
 

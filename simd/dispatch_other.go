@@ -24,6 +24,16 @@ func unsign(*byte, *byte, int) {}
 
 func widen(*int16, *byte, int) {}
 
+func scanCells(level, int, int, *scanArgs) {}
+
+func blockMaxima(int, *int16, *int16, int, int, int) {}
+
+func above(int, *uint64, *int16, *int16, int, int, int) int { return 0 }
+
+func rankCells(int, int, *byte, int, *byte, int, int, *byte) uint64 { return 0 }
+
+func cellMaxima(int, *float32, *int16, int, *uint32, int, int, *float32) {}
+
 func floatPeak(level) PeakLoop { return PeakLoop{} }
 
 func int8Peak(level) PeakLoop { return PeakLoop{} }

@@ -189,6 +189,11 @@ func decode2AVX2(args *int)
 //go:noescape
 func decode4AVX2(args *int)
 
+// tile8Sums0AVX2 scores vectors with 8 rows.
+//
+//go:noescape
+func tile8Sums0AVX2(args *int)
+
 // tile8Sums1AVX2 scores vectors with 8 rows.
 //
 //go:noescape
@@ -208,6 +213,51 @@ func tile8Sums4AVX2(args *int)
 //
 //go:noescape
 func tile8Sums32AVX2(args *int)
+
+// scan8Sums0AVX2 compares 8 rows with cells.
+//
+//go:noescape
+func scan8Sums0AVX2(args *int)
+
+// scan8Sums1AVX2 compares 8 rows with cells.
+//
+//go:noescape
+func scan8Sums1AVX2(args *int)
+
+// scan8Sums2AVX2 compares 8 rows with cells.
+//
+//go:noescape
+func scan8Sums2AVX2(args *int)
+
+// blockMaxima8AVX2 writes the maxima of 8 rows in blocks of cells.
+//
+//go:noescape
+func blockMaxima8AVX2(dst *int16, values *int16, stride int, cells int, blocks int)
+
+// above8AVX2 writes the numbers of such cells, each with a bit for every row in its upper half.
+//
+//go:noescape
+func above8AVX2(dst *uint64, values *int16, limits *int16, stride int, first int, cells int) int
+
+// cellMaxima8AVX2 raises the maxima of 8 rows to the weighted values of n > 0 cells.
+//
+//go:noescape
+func cellMaxima8AVX2(best *float32, values *int16, stride int, cells *uint32, n int, lastCell int, weights *float32)
+
+// rank8Width2AVX2 adds up the largest bytes of 8 rows among n > 0 cells.
+//
+//go:noescape
+func rank8Width2AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
+
+// rank8Width3AVX2 adds up the largest bytes of 8 rows among n > 0 cells.
+//
+//go:noescape
+func rank8Width3AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
+
+// tile16Sums0AVX2 scores vectors with 16 rows.
+//
+//go:noescape
+func tile16Sums0AVX2(args *int)
 
 // tile16Sums1AVX2 scores vectors with 16 rows.
 //
@@ -229,6 +279,51 @@ func tile16Sums4AVX2(args *int)
 //go:noescape
 func tile16Sums32AVX2(args *int)
 
+// scan16Sums0AVX2 compares 16 rows with cells.
+//
+//go:noescape
+func scan16Sums0AVX2(args *int)
+
+// scan16Sums1AVX2 compares 16 rows with cells.
+//
+//go:noescape
+func scan16Sums1AVX2(args *int)
+
+// scan16Sums2AVX2 compares 16 rows with cells.
+//
+//go:noescape
+func scan16Sums2AVX2(args *int)
+
+// blockMaxima16AVX2 writes the maxima of 16 rows in blocks of cells.
+//
+//go:noescape
+func blockMaxima16AVX2(dst *int16, values *int16, stride int, cells int, blocks int)
+
+// above16AVX2 writes the numbers of such cells, each with a bit for every row in its upper half.
+//
+//go:noescape
+func above16AVX2(dst *uint64, values *int16, limits *int16, stride int, first int, cells int) int
+
+// cellMaxima16AVX2 raises the maxima of 16 rows to the weighted values of n > 0 cells.
+//
+//go:noescape
+func cellMaxima16AVX2(best *float32, values *int16, stride int, cells *uint32, n int, lastCell int, weights *float32)
+
+// rank16Width2AVX2 adds up the largest bytes of 16 rows among n > 0 cells.
+//
+//go:noescape
+func rank16Width2AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
+
+// rank16Width3AVX2 adds up the largest bytes of 16 rows among n > 0 cells.
+//
+//go:noescape
+func rank16Width3AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
+
+// tile32Sums0AVX2 scores vectors with 32 rows.
+//
+//go:noescape
+func tile32Sums0AVX2(args *int)
+
 // tile32Sums1AVX2 scores vectors with 32 rows.
 //
 //go:noescape
@@ -248,6 +343,66 @@ func tile32Sums4AVX2(args *int)
 //
 //go:noescape
 func tile32Sums32AVX2(args *int)
+
+// scan32Sums0AVX2 compares 32 rows with cells.
+//
+//go:noescape
+func scan32Sums0AVX2(args *int)
+
+// scan32Sums1AVX2 compares 32 rows with cells.
+//
+//go:noescape
+func scan32Sums1AVX2(args *int)
+
+// scan32Sums2AVX2 compares 32 rows with cells.
+//
+//go:noescape
+func scan32Sums2AVX2(args *int)
+
+// blockMaxima32AVX2 writes the maxima of 32 rows in blocks of cells.
+//
+//go:noescape
+func blockMaxima32AVX2(dst *int16, values *int16, stride int, cells int, blocks int)
+
+// above32AVX2 writes the numbers of such cells, each with a bit for every row in its upper half.
+//
+//go:noescape
+func above32AVX2(dst *uint64, values *int16, limits *int16, stride int, first int, cells int) int
+
+// cellMaxima32AVX2 raises the maxima of 32 rows to the weighted values of n > 0 cells.
+//
+//go:noescape
+func cellMaxima32AVX2(best *float32, values *int16, stride int, cells *uint32, n int, lastCell int, weights *float32)
+
+// rank32Width2AVX2 adds up the largest bytes of 32 rows among n > 0 cells.
+//
+//go:noescape
+func rank32Width2AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
+
+// rank32Width3AVX2 adds up the largest bytes of 32 rows among n > 0 cells.
+//
+//go:noescape
+func rank32Width3AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
+
+// scan4AVX512 compares 4 rows with cells.
+//
+//go:noescape
+func scan4AVX512(args *int)
+
+// scan8AVX512 compares 8 rows with cells.
+//
+//go:noescape
+func scan8AVX512(args *int)
+
+// scan16AVX512 compares 16 rows with cells.
+//
+//go:noescape
+func scan16AVX512(args *int)
+
+// scan32AVX512 compares 32 rows with cells.
+//
+//go:noescape
+func scan32AVX512(args *int)
 
 // peakFloatAVX2 measures VFMADD231PS, 8 products each: 12 times every turn.
 //

@@ -28,6 +28,38 @@ DATA quarterMasks<>+6(SB)/2, $0x0fff
 DATA quarterMasks<>+8(SB)/2, $0xffff
 GLOBL quarterMasks<>(SB), RODATA|NOPTR, $10
 
+DATA valueBounds<>+0(SB)/4, $(-32766.0)
+DATA valueBounds<>+4(SB)/4, $(32766.0)
+GLOBL valueBounds<>(SB), RODATA|NOPTR, $8
+
+DATA quarterNumbers<>+0(SB)/4, $0x00000000
+DATA quarterNumbers<>+4(SB)/4, $0x00000000
+DATA quarterNumbers<>+8(SB)/4, $0x00000000
+DATA quarterNumbers<>+12(SB)/4, $0x00000000
+DATA quarterNumbers<>+16(SB)/4, $0x00000001
+DATA quarterNumbers<>+20(SB)/4, $0x00000001
+DATA quarterNumbers<>+24(SB)/4, $0x00000001
+DATA quarterNumbers<>+28(SB)/4, $0x00000001
+DATA quarterNumbers<>+32(SB)/4, $0x00000002
+DATA quarterNumbers<>+36(SB)/4, $0x00000002
+DATA quarterNumbers<>+40(SB)/4, $0x00000002
+DATA quarterNumbers<>+44(SB)/4, $0x00000002
+DATA quarterNumbers<>+48(SB)/4, $0x00000003
+DATA quarterNumbers<>+52(SB)/4, $0x00000003
+DATA quarterNumbers<>+56(SB)/4, $0x00000003
+DATA quarterNumbers<>+60(SB)/4, $0x00000003
+GLOBL quarterNumbers<>(SB), RODATA|NOPTR, $64
+
+DATA packOrder<>+0(SB)/4, $0x00000000
+DATA packOrder<>+4(SB)/4, $0x00000004
+DATA packOrder<>+8(SB)/4, $0x00000001
+DATA packOrder<>+12(SB)/4, $0x00000005
+DATA packOrder<>+16(SB)/4, $0x00000002
+DATA packOrder<>+20(SB)/4, $0x00000006
+DATA packOrder<>+24(SB)/4, $0x00000003
+DATA packOrder<>+28(SB)/4, $0x00000007
+GLOBL packOrder<>(SB), RODATA|NOPTR, $32
+
 DATA infinity<>+0(SB)/4, $0xff800000
 GLOBL infinity<>(SB), RODATA|NOPTR, $4
 
@@ -16764,6 +16796,358 @@ same:
 	VZEROUPPER
 	RET
 
+// func tile8Sums0AVX2(args *int)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·tile8Sums0AVX2(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ 136(AX), BX
+	MOVQ 152(AX), SI
+	XORQ DX, DX
+
+tile:
+	MOVQ    16(AX), CX
+	VMOVDQU (CX), Y0
+	VMOVDQU (CX), Y1
+	VMOVDQU (CX), Y2
+	VMOVDQU (CX), Y3
+	VMOVDQU (CX), Y4
+	VMOVDQU (CX), Y5
+	VMOVDQU (CX), Y6
+	VMOVDQU (CX), Y7
+	MOVQ    BX, DI
+	MOVQ    8(AX), CX
+	MOVQ    72(AX), R9
+
+chunk:
+	MOVQ $0x00000008, R8
+
+turn:
+	VPBROADCASTD (DI), Y8
+	VPMADDWD     (CX), Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPBROADCASTD 16(DI), Y8
+	VPMADDWD     (CX), Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPBROADCASTD 32(DI), Y8
+	VPMADDWD     (CX), Y8, Y8
+	VPADDD       Y8, Y2, Y2
+	VPBROADCASTD 48(DI), Y8
+	VPMADDWD     (CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 64(DI), Y8
+	VPMADDWD     (CX), Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPBROADCASTD 80(DI), Y8
+	VPMADDWD     (CX), Y8, Y8
+	VPADDD       Y8, Y5, Y5
+	VPBROADCASTD 96(DI), Y8
+	VPMADDWD     (CX), Y8, Y8
+	VPADDD       Y8, Y6, Y6
+	VPBROADCASTD 112(DI), Y8
+	VPMADDWD     (CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPBROADCASTD 4(DI), Y8
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPBROADCASTD 20(DI), Y8
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPBROADCASTD 36(DI), Y8
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y2, Y2
+	VPBROADCASTD 52(DI), Y8
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 68(DI), Y8
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPBROADCASTD 84(DI), Y8
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y5, Y5
+	VPBROADCASTD 100(DI), Y8
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y6, Y6
+	VPBROADCASTD 116(DI), Y8
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPBROADCASTD 8(DI), Y8
+	VPMADDWD     64(CX), Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPBROADCASTD 24(DI), Y8
+	VPMADDWD     64(CX), Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPBROADCASTD 40(DI), Y8
+	VPMADDWD     64(CX), Y8, Y8
+	VPADDD       Y8, Y2, Y2
+	VPBROADCASTD 56(DI), Y8
+	VPMADDWD     64(CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 72(DI), Y8
+	VPMADDWD     64(CX), Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPBROADCASTD 88(DI), Y8
+	VPMADDWD     64(CX), Y8, Y8
+	VPADDD       Y8, Y5, Y5
+	VPBROADCASTD 104(DI), Y8
+	VPMADDWD     64(CX), Y8, Y8
+	VPADDD       Y8, Y6, Y6
+	VPBROADCASTD 120(DI), Y8
+	VPMADDWD     64(CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPBROADCASTD 12(DI), Y8
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPBROADCASTD 28(DI), Y8
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPBROADCASTD 44(DI), Y8
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y2, Y2
+	VPBROADCASTD 60(DI), Y8
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 76(DI), Y8
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPBROADCASTD 92(DI), Y8
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y5, Y5
+	VPBROADCASTD 108(DI), Y8
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y6, Y6
+	VPBROADCASTD 124(DI), Y8
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	PREFETCHT0   (SI)
+	ADDQ         168(AX), SI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, DI
+	DECQ         R8
+	JNE          turn
+	DECQ         R9
+	JNE          chunk
+	CMPQ         SI, 160(AX)
+	CMOVQHI      160(AX), SI
+	MOVQ         80(AX), CX
+	MOVL         (CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y8
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      (CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y9
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y8, Y8
+	VPMOVSXWD    (DI), Y10
+	VCVTDQ2PS    Y10, Y10
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y0, Y8, Y0
+	VADDPS       Y10, Y0, Y0
+	VMULPS       Y0, Y9, Y0
+	VMAXPS       (CX), Y0, Y0
+	VMOVUPS      Y0, (CX)
+	LEAQ         1(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         4(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      1(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y8
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y0
+	VPMOVSXWD    (DI), Y9
+	VCVTDQ2PS    Y9, Y9
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y1, Y0, Y1
+	VADDPS       Y9, Y1, Y1
+	VMULPS       Y1, Y8, Y1
+	VMAXPS       (CX), Y1, Y1
+	VMOVUPS      Y1, (CX)
+	LEAQ         2(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         8(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      2(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y0
+	VPMOVSXWD    (DI), Y8
+	VCVTDQ2PS    Y8, Y8
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y2, Y0, Y2
+	VADDPS       Y8, Y2, Y2
+	VMULPS       Y2, Y1, Y2
+	VMAXPS       (CX), Y2, Y2
+	VMOVUPS      Y2, (CX)
+	LEAQ         3(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         12(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      3(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y0
+	VPMOVSXWD    (DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y3, Y0, Y3
+	VADDPS       Y2, Y3, Y3
+	VMULPS       Y3, Y1, Y3
+	VMAXPS       (CX), Y3, Y3
+	VMOVUPS      Y3, (CX)
+	LEAQ         4(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         16(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      4(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y0
+	VPMOVSXWD    (DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y4, Y0, Y4
+	VADDPS       Y2, Y4, Y4
+	VMULPS       Y4, Y1, Y4
+	VMAXPS       (CX), Y4, Y4
+	VMOVUPS      Y4, (CX)
+	LEAQ         5(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         20(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      5(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y0
+	VPMOVSXWD    (DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y5, Y0, Y5
+	VADDPS       Y2, Y5, Y5
+	VMULPS       Y5, Y1, Y5
+	VMAXPS       (CX), Y5, Y5
+	VMOVUPS      Y5, (CX)
+	LEAQ         6(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         24(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      6(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y0
+	VPMOVSXWD    (DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y6, Y0, Y6
+	VADDPS       Y2, Y6, Y6
+	VMULPS       Y6, Y1, Y6
+	VMAXPS       (CX), Y6, Y6
+	VMOVUPS      Y6, (CX)
+	LEAQ         7(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         28(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      7(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y0
+	VPMOVSXWD    (DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y7, Y0, Y7
+	VADDPS       Y2, Y7, Y7
+	VMULPS       Y7, Y1, Y7
+	VMAXPS       (CX), Y7, Y7
+	VMOVUPS      Y7, (CX)
+	ADDQ         $0x08, DX
+	CMPQ         DX, (AX)
+	JGE          done
+	ADDQ         $0x80, BX
+	TESTQ        $0x00000007, DX
+	JNE          tile
+	MOVQ         72(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	JMP          tile
+
+done:
+	VZEROUPPER
+	RET
+
 // func tile8Sums1AVX2(args *int)
 // Requires: AVX, AVX2, CMOV, MMX+
 TEXT ·tile8Sums1AVX2(SB), NOSPLIT, $0-8
@@ -17888,6 +18272,7 @@ TEXT ·tile8Sums32AVX2(SB), NOSPLIT, $0-8
 	XORQ DX, DX
 
 tile:
+	MOVQ  16(AX), CX
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
@@ -18008,8 +18393,6 @@ turn:
 	JNE          turn
 	DECQ         R9
 	JNE          chunk
-	CMPQ         SI, 160(AX)
-	CMOVQHI      160(AX), SI
 	VPBROADCASTW 144(AX), Y8
 	MOVQ         16(AX), CX
 	VPMADDWD     Y8, Y0, Y0
@@ -18028,6 +18411,8 @@ turn:
 	VPADDD       (CX), Y6, Y6
 	VPMADDWD     Y8, Y7, Y7
 	VPADDD       (CX), Y7, Y7
+	CMPQ         SI, 160(AX)
+	CMOVQHI      160(AX), SI
 	MOVQ         80(AX), CX
 	MOVL         (CX)(DX*4), DI
 	CMPL         DI, 88(AX)
@@ -18237,6 +18622,1509 @@ turn:
 	CMPQ         DX, (AX)
 	JGE          done
 	ADDQ         $0x80, BX
+	TESTQ        $0x00000007, DX
+	JNE          tile
+	MOVQ         72(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	JMP          tile
+
+done:
+	VZEROUPPER
+	RET
+
+// func scan8Sums0AVX2(args *int)
+// Requires: AVX, AVX2
+TEXT ·scan8Sums0AVX2(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ 40(AX), BX
+	MOVQ 64(AX), SI
+	MOVQ 72(AX), DI
+	MOVQ 48(AX), R8
+	MOVQ 56(AX), R9
+
+block:
+	MOVQ $0x00000001, DX
+
+tile:
+	MOVQ    16(AX), CX
+	VMOVDQU (CX), Y0
+	VMOVDQU (CX), Y1
+	VMOVDQU (CX), Y2
+	VMOVDQU (CX), Y3
+	VMOVDQU (CX), Y4
+	VMOVDQU (CX), Y5
+	VMOVDQU (CX), Y6
+	VMOVDQU (CX), Y7
+	MOVQ    BX, R10
+	MOVQ    8(AX), CX
+	MOVQ    32(AX), R12
+
+chunk:
+	MOVQ $0x00000008, R11
+
+turn:
+	VPBROADCASTD (R10), Y8
+	VPMADDWD     (CX), Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPBROADCASTD 16(R10), Y8
+	VPMADDWD     (CX), Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPBROADCASTD 32(R10), Y8
+	VPMADDWD     (CX), Y8, Y8
+	VPADDD       Y8, Y2, Y2
+	VPBROADCASTD 48(R10), Y8
+	VPMADDWD     (CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 64(R10), Y8
+	VPMADDWD     (CX), Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPBROADCASTD 80(R10), Y8
+	VPMADDWD     (CX), Y8, Y8
+	VPADDD       Y8, Y5, Y5
+	VPBROADCASTD 96(R10), Y8
+	VPMADDWD     (CX), Y8, Y8
+	VPADDD       Y8, Y6, Y6
+	VPBROADCASTD 112(R10), Y8
+	VPMADDWD     (CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPBROADCASTD 4(R10), Y8
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPBROADCASTD 20(R10), Y8
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPBROADCASTD 36(R10), Y8
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y2, Y2
+	VPBROADCASTD 52(R10), Y8
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 68(R10), Y8
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPBROADCASTD 84(R10), Y8
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y5, Y5
+	VPBROADCASTD 100(R10), Y8
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y6, Y6
+	VPBROADCASTD 116(R10), Y8
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPBROADCASTD 8(R10), Y8
+	VPMADDWD     64(CX), Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPBROADCASTD 24(R10), Y8
+	VPMADDWD     64(CX), Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPBROADCASTD 40(R10), Y8
+	VPMADDWD     64(CX), Y8, Y8
+	VPADDD       Y8, Y2, Y2
+	VPBROADCASTD 56(R10), Y8
+	VPMADDWD     64(CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 72(R10), Y8
+	VPMADDWD     64(CX), Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPBROADCASTD 88(R10), Y8
+	VPMADDWD     64(CX), Y8, Y8
+	VPADDD       Y8, Y5, Y5
+	VPBROADCASTD 104(R10), Y8
+	VPMADDWD     64(CX), Y8, Y8
+	VPADDD       Y8, Y6, Y6
+	VPBROADCASTD 120(R10), Y8
+	VPMADDWD     64(CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPBROADCASTD 12(R10), Y8
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPBROADCASTD 28(R10), Y8
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPBROADCASTD 44(R10), Y8
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y2, Y2
+	VPBROADCASTD 60(R10), Y8
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 76(R10), Y8
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPBROADCASTD 92(R10), Y8
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y5, Y5
+	VPBROADCASTD 108(R10), Y8
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y6, Y6
+	VPBROADCASTD 124(R10), Y8
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, R10
+	DECQ         R11
+	JNE          turn
+	DECQ         R12
+	JNE          chunk
+	VBROADCASTSS valueBounds<>+0(SB), Y8
+	VBROADCASTSS valueBounds<>+4(SB), Y9
+	MOVQ         24(AX), R10
+	VBROADCASTSS (R8), Y10
+	VBROADCASTSS (R9), Y11
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y10, Y0, Y0
+	VMULPS       (R10), Y0, Y0
+	VMINPS       Y9, Y0, Y0
+	VMAXPS       Y8, Y0, Y0
+	VCVTPS2DQ    Y0, Y10
+	VMULPS       Y11, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VPACKSSDW    Y10, Y10, Y10
+	VPERMQ       $0xd8, Y10, Y10
+	VMOVDQU      X10, (SI)
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VPACKUSWB    Y0, Y0, Y0
+	VMOVSD       X0, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 4(R8), Y0
+	VBROADCASTSS 4(R9), Y10
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMULPS       (R10), Y1, Y1
+	VMINPS       Y9, Y1, Y1
+	VMAXPS       Y8, Y1, Y1
+	VCVTPS2DQ    Y1, Y0
+	VMULPS       Y10, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      X0, (SI)
+	VPACKSSDW    Y1, Y1, Y1
+	VPERMQ       $0xd8, Y1, Y1
+	VPACKUSWB    Y1, Y1, Y1
+	VMOVSD       X1, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 8(R8), Y0
+	VBROADCASTSS 8(R9), Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VMULPS       (R10), Y2, Y2
+	VMINPS       Y9, Y2, Y2
+	VMAXPS       Y8, Y2, Y2
+	VCVTPS2DQ    Y2, Y0
+	VMULPS       Y1, Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      X0, (SI)
+	VPACKSSDW    Y2, Y2, Y2
+	VPERMQ       $0xd8, Y2, Y2
+	VPACKUSWB    Y2, Y2, Y2
+	VMOVSD       X2, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 12(R8), Y0
+	VBROADCASTSS 12(R9), Y1
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMULPS       (R10), Y3, Y3
+	VMINPS       Y9, Y3, Y3
+	VMAXPS       Y8, Y3, Y3
+	VCVTPS2DQ    Y3, Y0
+	VMULPS       Y1, Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      X0, (SI)
+	VPACKSSDW    Y3, Y3, Y3
+	VPERMQ       $0xd8, Y3, Y3
+	VPACKUSWB    Y3, Y3, Y3
+	VMOVSD       X3, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 16(R8), Y0
+	VBROADCASTSS 16(R9), Y1
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y0, Y4, Y4
+	VMULPS       (R10), Y4, Y4
+	VMINPS       Y9, Y4, Y4
+	VMAXPS       Y8, Y4, Y4
+	VCVTPS2DQ    Y4, Y0
+	VMULPS       Y1, Y4, Y4
+	VCVTPS2DQ    Y4, Y4
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      X0, (SI)
+	VPACKSSDW    Y4, Y4, Y4
+	VPERMQ       $0xd8, Y4, Y4
+	VPACKUSWB    Y4, Y4, Y4
+	VMOVSD       X4, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 20(R8), Y0
+	VBROADCASTSS 20(R9), Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VMULPS       (R10), Y5, Y5
+	VMINPS       Y9, Y5, Y5
+	VMAXPS       Y8, Y5, Y5
+	VCVTPS2DQ    Y5, Y0
+	VMULPS       Y1, Y5, Y5
+	VCVTPS2DQ    Y5, Y5
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      X0, (SI)
+	VPACKSSDW    Y5, Y5, Y5
+	VPERMQ       $0xd8, Y5, Y5
+	VPACKUSWB    Y5, Y5, Y5
+	VMOVSD       X5, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 24(R8), Y0
+	VBROADCASTSS 24(R9), Y1
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VMULPS       (R10), Y6, Y6
+	VMINPS       Y9, Y6, Y6
+	VMAXPS       Y8, Y6, Y6
+	VCVTPS2DQ    Y6, Y0
+	VMULPS       Y1, Y6, Y6
+	VCVTPS2DQ    Y6, Y6
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      X0, (SI)
+	VPACKSSDW    Y6, Y6, Y6
+	VPERMQ       $0xd8, Y6, Y6
+	VPACKUSWB    Y6, Y6, Y6
+	VMOVSD       X6, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 28(R8), Y0
+	VBROADCASTSS 28(R9), Y1
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y0, Y7, Y7
+	VMULPS       (R10), Y7, Y7
+	VMINPS       Y9, Y7, Y7
+	VMAXPS       Y8, Y7, Y7
+	VCVTPS2DQ    Y7, Y0
+	VMULPS       Y1, Y7, Y7
+	VCVTPS2DQ    Y7, Y7
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      X0, (SI)
+	VPACKSSDW    Y7, Y7, Y7
+	VPERMQ       $0xd8, Y7, Y7
+	VPACKUSWB    Y7, Y7, Y7
+	VMOVSD       X7, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	ADDQ         $0x20, R8
+	ADDQ         $0x20, R9
+	ADDQ         $0x80, BX
+	DECQ         DX
+	JNE          tile
+	MOVQ         32(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	DECQ         (AX)
+	JNE          block
+	VZEROUPPER
+	RET
+
+// func scan8Sums1AVX2(args *int)
+// Requires: AVX, AVX2
+TEXT ·scan8Sums1AVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	VPBROADCASTW 88(AX), Y8
+	MOVQ         40(AX), BX
+	MOVQ         64(AX), SI
+	MOVQ         72(AX), DI
+	MOVQ         48(AX), R8
+	MOVQ         56(AX), R9
+
+block:
+	MOVQ $0x00000001, DX
+
+tile:
+	MOVQ    16(AX), CX
+	VMOVDQU (CX), Y0
+	VMOVDQU (CX), Y1
+	VMOVDQU (CX), Y2
+	VMOVDQU (CX), Y3
+	VMOVDQU (CX), Y4
+	VMOVDQU (CX), Y5
+	VMOVDQU (CX), Y6
+	VMOVDQU (CX), Y7
+	MOVQ    BX, R10
+	MOVQ    8(AX), CX
+	MOVQ    32(AX), R12
+
+chunk:
+	MOVQ $0x00000008, R11
+
+turn:
+	VPBROADCASTD (R10), Y9
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y0, Y0
+	VPBROADCASTD 16(R10), Y9
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPBROADCASTD 32(R10), Y9
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y2, Y2
+	VPBROADCASTD 48(R10), Y9
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 64(R10), Y9
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VPBROADCASTD 80(R10), Y9
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 96(R10), Y9
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y6, Y6
+	VPBROADCASTD 112(R10), Y9
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	VPBROADCASTD 4(R10), Y9
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y0, Y0
+	VPBROADCASTD 20(R10), Y9
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPBROADCASTD 36(R10), Y9
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y2, Y2
+	VPBROADCASTD 52(R10), Y9
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 68(R10), Y9
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VPBROADCASTD 84(R10), Y9
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 100(R10), Y9
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y6, Y6
+	VPBROADCASTD 116(R10), Y9
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	VPBROADCASTD 8(R10), Y9
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y0, Y0
+	VPBROADCASTD 24(R10), Y9
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPBROADCASTD 40(R10), Y9
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y2, Y2
+	VPBROADCASTD 56(R10), Y9
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 72(R10), Y9
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VPBROADCASTD 88(R10), Y9
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 104(R10), Y9
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y6, Y6
+	VPBROADCASTD 120(R10), Y9
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	VPBROADCASTD 12(R10), Y9
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y0, Y0
+	VPBROADCASTD 28(R10), Y9
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPBROADCASTD 44(R10), Y9
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y2, Y2
+	VPBROADCASTD 60(R10), Y9
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 76(R10), Y9
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VPBROADCASTD 92(R10), Y9
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 108(R10), Y9
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y6, Y6
+	VPBROADCASTD 124(R10), Y9
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, R10
+	DECQ         R11
+	JNE          turn
+	DECQ         R12
+	JNE          chunk
+	VBROADCASTSS valueBounds<>+0(SB), Y9
+	VBROADCASTSS valueBounds<>+4(SB), Y10
+	MOVQ         24(AX), R10
+	VBROADCASTSS (R8), Y11
+	VBROADCASTSS (R9), Y12
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y11, Y0, Y0
+	VMULPS       (R10), Y0, Y0
+	VMINPS       Y10, Y0, Y0
+	VMAXPS       Y9, Y0, Y0
+	VCVTPS2DQ    Y0, Y11
+	VMULPS       Y12, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VPACKSSDW    Y11, Y11, Y11
+	VPERMQ       $0xd8, Y11, Y11
+	VMOVDQU      X11, (SI)
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VPACKUSWB    Y0, Y0, Y0
+	VMOVSD       X0, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 4(R8), Y0
+	VBROADCASTSS 4(R9), Y11
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMULPS       (R10), Y1, Y1
+	VMINPS       Y10, Y1, Y1
+	VMAXPS       Y9, Y1, Y1
+	VCVTPS2DQ    Y1, Y0
+	VMULPS       Y11, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      X0, (SI)
+	VPACKSSDW    Y1, Y1, Y1
+	VPERMQ       $0xd8, Y1, Y1
+	VPACKUSWB    Y1, Y1, Y1
+	VMOVSD       X1, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 8(R8), Y0
+	VBROADCASTSS 8(R9), Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VMULPS       (R10), Y2, Y2
+	VMINPS       Y10, Y2, Y2
+	VMAXPS       Y9, Y2, Y2
+	VCVTPS2DQ    Y2, Y0
+	VMULPS       Y1, Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      X0, (SI)
+	VPACKSSDW    Y2, Y2, Y2
+	VPERMQ       $0xd8, Y2, Y2
+	VPACKUSWB    Y2, Y2, Y2
+	VMOVSD       X2, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 12(R8), Y0
+	VBROADCASTSS 12(R9), Y1
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMULPS       (R10), Y3, Y3
+	VMINPS       Y10, Y3, Y3
+	VMAXPS       Y9, Y3, Y3
+	VCVTPS2DQ    Y3, Y0
+	VMULPS       Y1, Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      X0, (SI)
+	VPACKSSDW    Y3, Y3, Y3
+	VPERMQ       $0xd8, Y3, Y3
+	VPACKUSWB    Y3, Y3, Y3
+	VMOVSD       X3, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 16(R8), Y0
+	VBROADCASTSS 16(R9), Y1
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y0, Y4, Y4
+	VMULPS       (R10), Y4, Y4
+	VMINPS       Y10, Y4, Y4
+	VMAXPS       Y9, Y4, Y4
+	VCVTPS2DQ    Y4, Y0
+	VMULPS       Y1, Y4, Y4
+	VCVTPS2DQ    Y4, Y4
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      X0, (SI)
+	VPACKSSDW    Y4, Y4, Y4
+	VPERMQ       $0xd8, Y4, Y4
+	VPACKUSWB    Y4, Y4, Y4
+	VMOVSD       X4, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 20(R8), Y0
+	VBROADCASTSS 20(R9), Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VMULPS       (R10), Y5, Y5
+	VMINPS       Y10, Y5, Y5
+	VMAXPS       Y9, Y5, Y5
+	VCVTPS2DQ    Y5, Y0
+	VMULPS       Y1, Y5, Y5
+	VCVTPS2DQ    Y5, Y5
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      X0, (SI)
+	VPACKSSDW    Y5, Y5, Y5
+	VPERMQ       $0xd8, Y5, Y5
+	VPACKUSWB    Y5, Y5, Y5
+	VMOVSD       X5, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 24(R8), Y0
+	VBROADCASTSS 24(R9), Y1
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VMULPS       (R10), Y6, Y6
+	VMINPS       Y10, Y6, Y6
+	VMAXPS       Y9, Y6, Y6
+	VCVTPS2DQ    Y6, Y0
+	VMULPS       Y1, Y6, Y6
+	VCVTPS2DQ    Y6, Y6
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      X0, (SI)
+	VPACKSSDW    Y6, Y6, Y6
+	VPERMQ       $0xd8, Y6, Y6
+	VPACKUSWB    Y6, Y6, Y6
+	VMOVSD       X6, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 28(R8), Y0
+	VBROADCASTSS 28(R9), Y1
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y0, Y7, Y7
+	VMULPS       (R10), Y7, Y7
+	VMINPS       Y10, Y7, Y7
+	VMAXPS       Y9, Y7, Y7
+	VCVTPS2DQ    Y7, Y0
+	VMULPS       Y1, Y7, Y7
+	VCVTPS2DQ    Y7, Y7
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      X0, (SI)
+	VPACKSSDW    Y7, Y7, Y7
+	VPERMQ       $0xd8, Y7, Y7
+	VPACKUSWB    Y7, Y7, Y7
+	VMOVSD       X7, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	ADDQ         $0x20, R8
+	ADDQ         $0x20, R9
+	ADDQ         $0x80, BX
+	DECQ         DX
+	JNE          tile
+	MOVQ         32(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	DECQ         (AX)
+	JNE          block
+	VZEROUPPER
+	RET
+
+// func scan8Sums2AVX2(args *int)
+// Requires: AVX, AVX2
+TEXT ·scan8Sums2AVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	VPBROADCASTW 88(AX), Y8
+	MOVQ         40(AX), BX
+	MOVQ         64(AX), SI
+	MOVQ         72(AX), DI
+	MOVQ         48(AX), R8
+	MOVQ         56(AX), R9
+
+block:
+	MOVQ $0x00000001, DX
+
+tile:
+	MOVQ    16(AX), CX
+	VMOVDQU (CX), Y0
+	VMOVDQU (CX), Y1
+	VMOVDQU (CX), Y2
+	VMOVDQU (CX), Y3
+	VMOVDQU (CX), Y4
+	VMOVDQU (CX), Y5
+	VMOVDQU (CX), Y6
+	VMOVDQU (CX), Y7
+	MOVQ    BX, R10
+	MOVQ    8(AX), CX
+	MOVQ    32(AX), R12
+
+chunk:
+	MOVQ $0x00000008, R11
+
+turn:
+	VPBROADCASTD (R10), Y9
+	VPBROADCASTD 4(R10), Y10
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDUBSW   32(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y0, Y0
+	VPBROADCASTD 16(R10), Y9
+	VPBROADCASTD 20(R10), Y10
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDUBSW   32(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPBROADCASTD 32(R10), Y9
+	VPBROADCASTD 36(R10), Y10
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDUBSW   32(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y2, Y2
+	VPBROADCASTD 48(R10), Y9
+	VPBROADCASTD 52(R10), Y10
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDUBSW   32(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 64(R10), Y9
+	VPBROADCASTD 68(R10), Y10
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDUBSW   32(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VPBROADCASTD 80(R10), Y9
+	VPBROADCASTD 84(R10), Y10
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDUBSW   32(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 96(R10), Y9
+	VPBROADCASTD 100(R10), Y10
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDUBSW   32(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y6, Y6
+	VPBROADCASTD 112(R10), Y9
+	VPBROADCASTD 116(R10), Y10
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDUBSW   32(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	VPBROADCASTD 8(R10), Y9
+	VPBROADCASTD 12(R10), Y10
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDUBSW   96(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y0, Y0
+	VPBROADCASTD 24(R10), Y9
+	VPBROADCASTD 28(R10), Y10
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDUBSW   96(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPBROADCASTD 40(R10), Y9
+	VPBROADCASTD 44(R10), Y10
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDUBSW   96(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y2, Y2
+	VPBROADCASTD 56(R10), Y9
+	VPBROADCASTD 60(R10), Y10
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDUBSW   96(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 72(R10), Y9
+	VPBROADCASTD 76(R10), Y10
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDUBSW   96(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VPBROADCASTD 88(R10), Y9
+	VPBROADCASTD 92(R10), Y10
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDUBSW   96(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 104(R10), Y9
+	VPBROADCASTD 108(R10), Y10
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDUBSW   96(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y6, Y6
+	VPBROADCASTD 120(R10), Y9
+	VPBROADCASTD 124(R10), Y10
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDUBSW   96(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, R10
+	DECQ         R11
+	JNE          turn
+	DECQ         R12
+	JNE          chunk
+	VBROADCASTSS valueBounds<>+0(SB), Y9
+	VBROADCASTSS valueBounds<>+4(SB), Y10
+	MOVQ         24(AX), R10
+	VBROADCASTSS (R8), Y11
+	VBROADCASTSS (R9), Y12
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y11, Y0, Y0
+	VMULPS       (R10), Y0, Y0
+	VMINPS       Y10, Y0, Y0
+	VMAXPS       Y9, Y0, Y0
+	VCVTPS2DQ    Y0, Y11
+	VMULPS       Y12, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VPACKSSDW    Y11, Y11, Y11
+	VPERMQ       $0xd8, Y11, Y11
+	VMOVDQU      X11, (SI)
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VPACKUSWB    Y0, Y0, Y0
+	VMOVSD       X0, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 4(R8), Y0
+	VBROADCASTSS 4(R9), Y11
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMULPS       (R10), Y1, Y1
+	VMINPS       Y10, Y1, Y1
+	VMAXPS       Y9, Y1, Y1
+	VCVTPS2DQ    Y1, Y0
+	VMULPS       Y11, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      X0, (SI)
+	VPACKSSDW    Y1, Y1, Y1
+	VPERMQ       $0xd8, Y1, Y1
+	VPACKUSWB    Y1, Y1, Y1
+	VMOVSD       X1, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 8(R8), Y0
+	VBROADCASTSS 8(R9), Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VMULPS       (R10), Y2, Y2
+	VMINPS       Y10, Y2, Y2
+	VMAXPS       Y9, Y2, Y2
+	VCVTPS2DQ    Y2, Y0
+	VMULPS       Y1, Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      X0, (SI)
+	VPACKSSDW    Y2, Y2, Y2
+	VPERMQ       $0xd8, Y2, Y2
+	VPACKUSWB    Y2, Y2, Y2
+	VMOVSD       X2, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 12(R8), Y0
+	VBROADCASTSS 12(R9), Y1
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMULPS       (R10), Y3, Y3
+	VMINPS       Y10, Y3, Y3
+	VMAXPS       Y9, Y3, Y3
+	VCVTPS2DQ    Y3, Y0
+	VMULPS       Y1, Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      X0, (SI)
+	VPACKSSDW    Y3, Y3, Y3
+	VPERMQ       $0xd8, Y3, Y3
+	VPACKUSWB    Y3, Y3, Y3
+	VMOVSD       X3, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 16(R8), Y0
+	VBROADCASTSS 16(R9), Y1
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y0, Y4, Y4
+	VMULPS       (R10), Y4, Y4
+	VMINPS       Y10, Y4, Y4
+	VMAXPS       Y9, Y4, Y4
+	VCVTPS2DQ    Y4, Y0
+	VMULPS       Y1, Y4, Y4
+	VCVTPS2DQ    Y4, Y4
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      X0, (SI)
+	VPACKSSDW    Y4, Y4, Y4
+	VPERMQ       $0xd8, Y4, Y4
+	VPACKUSWB    Y4, Y4, Y4
+	VMOVSD       X4, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 20(R8), Y0
+	VBROADCASTSS 20(R9), Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VMULPS       (R10), Y5, Y5
+	VMINPS       Y10, Y5, Y5
+	VMAXPS       Y9, Y5, Y5
+	VCVTPS2DQ    Y5, Y0
+	VMULPS       Y1, Y5, Y5
+	VCVTPS2DQ    Y5, Y5
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      X0, (SI)
+	VPACKSSDW    Y5, Y5, Y5
+	VPERMQ       $0xd8, Y5, Y5
+	VPACKUSWB    Y5, Y5, Y5
+	VMOVSD       X5, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 24(R8), Y0
+	VBROADCASTSS 24(R9), Y1
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VMULPS       (R10), Y6, Y6
+	VMINPS       Y10, Y6, Y6
+	VMAXPS       Y9, Y6, Y6
+	VCVTPS2DQ    Y6, Y0
+	VMULPS       Y1, Y6, Y6
+	VCVTPS2DQ    Y6, Y6
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      X0, (SI)
+	VPACKSSDW    Y6, Y6, Y6
+	VPERMQ       $0xd8, Y6, Y6
+	VPACKUSWB    Y6, Y6, Y6
+	VMOVSD       X6, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 28(R8), Y0
+	VBROADCASTSS 28(R9), Y1
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y0, Y7, Y7
+	VMULPS       (R10), Y7, Y7
+	VMINPS       Y10, Y7, Y7
+	VMAXPS       Y9, Y7, Y7
+	VCVTPS2DQ    Y7, Y0
+	VMULPS       Y1, Y7, Y7
+	VCVTPS2DQ    Y7, Y7
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      X0, (SI)
+	VPACKSSDW    Y7, Y7, Y7
+	VPERMQ       $0xd8, Y7, Y7
+	VPACKUSWB    Y7, Y7, Y7
+	VMOVSD       X7, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	ADDQ         $0x20, R8
+	ADDQ         $0x20, R9
+	ADDQ         $0x80, BX
+	DECQ         DX
+	JNE          tile
+	MOVQ         32(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	DECQ         (AX)
+	JNE          block
+	VZEROUPPER
+	RET
+
+// func blockMaxima8AVX2(dst *int16, values *int16, stride int, cells int, blocks int)
+// Requires: AVX
+TEXT ·blockMaxima8AVX2(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ values+8(FP), CX
+	MOVQ stride+16(FP), DX
+	SHLQ $0x01, DX
+	MOVQ blocks+32(FP), BX
+
+block:
+	VMOVDQU (CX), X0
+	MOVQ    cells+24(FP), SI
+
+cell:
+	VPMAXSW (CX), X0, X0
+	ADDQ    DX, CX
+	DECQ    SI
+	JNE     cell
+	VMOVDQU X0, (AX)
+	ADDQ    DX, AX
+	DECQ    BX
+	JNE     block
+	VZEROUPPER
+	RET
+
+// func above8AVX2(dst *uint64, values *int16, limits *int16, stride int, first int, cells int) int
+// Requires: AVX
+TEXT ·above8AVX2(SB), NOSPLIT, $0-56
+	MOVQ    dst+0(FP), AX
+	MOVQ    AX, CX
+	MOVQ    values+8(FP), DX
+	MOVQ    limits+16(FP), R8
+	MOVQ    stride+24(FP), BX
+	SHLQ    $0x01, BX
+	MOVQ    first+32(FP), SI
+	MOVQ    cells+40(FP), DI
+	VMOVDQU (R8), X0
+
+cell:
+	VMOVDQU   (DX), X1
+	VPCMPGTW  X0, X1, X1
+	VPXOR     X2, X2, X2
+	VPACKSSWB X2, X1, X1
+	VPMOVMSKB X1, R8
+	XORQ      R9, R9
+	TESTL     R8, R8
+	SETNE     R9
+	SHLQ      $0x20, R8
+	ORQ       SI, R8
+	MOVQ      R8, (AX)
+	LEAQ      (AX)(R9*8), AX
+	ADDQ      BX, DX
+	INCQ      SI
+	DECQ      DI
+	JNE       cell
+	SUBQ      CX, AX
+	SHRQ      $0x03, AX
+	MOVQ      AX, ret+48(FP)
+	VZEROUPPER
+	RET
+
+// func cellMaxima8AVX2(best *float32, values *int16, stride int, cells *uint32, n int, lastCell int, weights *float32)
+// Requires: AVX, AVX2
+TEXT ·cellMaxima8AVX2(SB), NOSPLIT, $0-56
+	MOVQ    best+0(FP), AX
+	MOVQ    values+8(FP), CX
+	MOVQ    stride+16(FP), DX
+	SHLQ    $0x01, DX
+	MOVQ    cells+24(FP), BX
+	MOVQ    n+32(FP), SI
+	MOVQ    lastCell+40(FP), DI
+	MOVQ    weights+48(FP), R8
+	VMOVUPS (AX), Y0
+
+cell:
+	MOVL         (BX), R9
+	CMPL         R9, DI
+	JAE          past
+	VBROADCASTSS (R8)(R9*4), Y1
+
+weighted:
+	IMULQ     DX, R9
+	ADDQ      CX, R9
+	VPMOVSXWD (R9), Y2
+	VCVTDQ2PS Y2, Y2
+	VMULPS    Y2, Y1, Y2
+	VMAXPS    Y0, Y2, Y0
+	ADDQ      $0x04, BX
+	DECQ      SI
+	JNE       cell
+	VMOVUPS   Y0, (AX)
+	VZEROUPPER
+	RET
+
+past:
+	MOVQ   DI, R9
+	VXORPS Y1, Y1, Y1
+	JMP    weighted
+
+// func rank8Width2AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·rank8Width2AVX2(SB), NOSPLIT, $0-56
+	MOVQ       ids+0(FP), AX
+	MOVQ       n+8(FP), CX
+	MOVQ       bytes+16(FP), DX
+	MOVQ       stride+24(FP), BX
+	MOVQ       lastCell+32(FP), SI
+	MOVQ       next+40(FP), DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
+	PREFETCHT0 192(DI)
+	VPXOR      Y0, Y0, Y0
+	VPXOR      Y1, Y1, Y1
+	VPXOR      Y2, Y2, Y2
+	VPXOR      Y3, Y3, Y3
+	SUBQ       $0x04, CX
+	JLE        rest
+
+four:
+	MOVWLZX (AX), DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VMOVQ   (DX)(DI*1), X4
+	VPMAXUB X4, X0, X0
+	MOVWLZX 2(AX), DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VMOVQ   (DX)(DI*1), X4
+	VPMAXUB X4, X1, X1
+	MOVWLZX 4(AX), DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VMOVQ   (DX)(DI*1), X4
+	VPMAXUB X4, X2, X2
+	MOVWLZX 6(AX), DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VMOVQ   (DX)(DI*1), X4
+	VPMAXUB X4, X3, X3
+	ADDQ    $0x08, AX
+	SUBQ    $0x04, CX
+	JG      four
+
+rest:
+	ADDQ $0x04, CX
+
+one:
+	MOVWLZX      (AX), DI
+	CMPL         DI, SI
+	CMOVLHI      SI, DI
+	IMULQ        BX, DI
+	VMOVQ        (DX)(DI*1), X4
+	VPMAXUB      X4, X0, X0
+	ADDQ         $0x02, AX
+	DECQ         CX
+	JNE          one
+	VPMAXUB      Y1, Y0, Y0
+	VPMAXUB      Y3, Y2, Y2
+	VPMAXUB      Y2, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPSADBW      Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPADDQ       X1, X0, X0
+	VPSHUFD      $0xee, X0, X1
+	VPADDQ       X1, X0, X0
+	VMOVQ        X0, AX
+	MOVQ         AX, ret+48(FP)
+	VZEROUPPER
+	RET
+
+// func rank8Width3AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·rank8Width3AVX2(SB), NOSPLIT, $0-56
+	MOVQ       ids+0(FP), AX
+	MOVQ       n+8(FP), CX
+	MOVQ       bytes+16(FP), DX
+	MOVQ       stride+24(FP), BX
+	MOVQ       lastCell+32(FP), SI
+	MOVQ       next+40(FP), DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
+	PREFETCHT0 192(DI)
+	VPXOR      Y0, Y0, Y0
+	VPXOR      Y1, Y1, Y1
+	VPXOR      Y2, Y2, Y2
+	VPXOR      Y3, Y3, Y3
+	SUBQ       $0x04, CX
+	JLE        rest
+
+four:
+	MOVL    (AX), DI
+	ANDL    $0x00ffffff, DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VMOVQ   (DX)(DI*1), X4
+	VPMAXUB X4, X0, X0
+	MOVL    3(AX), DI
+	ANDL    $0x00ffffff, DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VMOVQ   (DX)(DI*1), X4
+	VPMAXUB X4, X1, X1
+	MOVL    6(AX), DI
+	ANDL    $0x00ffffff, DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VMOVQ   (DX)(DI*1), X4
+	VPMAXUB X4, X2, X2
+	MOVL    9(AX), DI
+	ANDL    $0x00ffffff, DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VMOVQ   (DX)(DI*1), X4
+	VPMAXUB X4, X3, X3
+	ADDQ    $0x0c, AX
+	SUBQ    $0x04, CX
+	JG      four
+
+rest:
+	ADDQ $0x04, CX
+
+one:
+	MOVWLZX      (AX), DI
+	MOVBLZX      2(AX), R8
+	SHLL         $0x10, R8
+	ORL          R8, DI
+	CMPL         DI, SI
+	CMOVLHI      SI, DI
+	IMULQ        BX, DI
+	VMOVQ        (DX)(DI*1), X4
+	VPMAXUB      X4, X0, X0
+	ADDQ         $0x03, AX
+	DECQ         CX
+	JNE          one
+	VPMAXUB      Y1, Y0, Y0
+	VPMAXUB      Y3, Y2, Y2
+	VPMAXUB      Y2, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPSADBW      Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPADDQ       X1, X0, X0
+	VPSHUFD      $0xee, X0, X1
+	VPADDQ       X1, X0, X0
+	VMOVQ        X0, AX
+	MOVQ         AX, ret+48(FP)
+	VZEROUPPER
+	RET
+
+// func tile16Sums0AVX2(args *int)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·tile16Sums0AVX2(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ 136(AX), BX
+	MOVQ 152(AX), SI
+	XORQ DX, DX
+
+tile:
+	MOVQ    16(AX), CX
+	VMOVDQU (CX), Y0
+	VMOVDQU 32(CX), Y1
+	VMOVDQU (CX), Y2
+	VMOVDQU 32(CX), Y3
+	VMOVDQU (CX), Y4
+	VMOVDQU 32(CX), Y5
+	VMOVDQU (CX), Y6
+	VMOVDQU 32(CX), Y7
+	MOVQ    BX, DI
+	MOVQ    8(AX), CX
+	MOVQ    72(AX), R9
+
+chunk:
+	MOVQ $0x00000008, R8
+
+turn:
+	VPBROADCASTD (DI), Y8
+	VPMADDWD     (CX), Y8, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPBROADCASTD 16(DI), Y8
+	VPMADDWD     (CX), Y8, Y9
+	VPADDD       Y9, Y2, Y2
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 32(DI), Y8
+	VPMADDWD     (CX), Y8, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y5, Y5
+	VPBROADCASTD 48(DI), Y8
+	VPMADDWD     (CX), Y8, Y9
+	VPADDD       Y9, Y6, Y6
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPBROADCASTD 4(DI), Y8
+	VPMADDWD     64(CX), Y8, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPBROADCASTD 20(DI), Y8
+	VPMADDWD     64(CX), Y8, Y9
+	VPADDD       Y9, Y2, Y2
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 36(DI), Y8
+	VPMADDWD     64(CX), Y8, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y5, Y5
+	VPBROADCASTD 52(DI), Y8
+	VPMADDWD     64(CX), Y8, Y9
+	VPADDD       Y9, Y6, Y6
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPBROADCASTD 8(DI), Y8
+	VPMADDWD     128(CX), Y8, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     160(CX), Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPBROADCASTD 24(DI), Y8
+	VPMADDWD     128(CX), Y8, Y9
+	VPADDD       Y9, Y2, Y2
+	VPMADDWD     160(CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 40(DI), Y8
+	VPMADDWD     128(CX), Y8, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     160(CX), Y8, Y8
+	VPADDD       Y8, Y5, Y5
+	VPBROADCASTD 56(DI), Y8
+	VPMADDWD     128(CX), Y8, Y9
+	VPADDD       Y9, Y6, Y6
+	VPMADDWD     160(CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPBROADCASTD 12(DI), Y8
+	VPMADDWD     192(CX), Y8, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     224(CX), Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPBROADCASTD 28(DI), Y8
+	VPMADDWD     192(CX), Y8, Y9
+	VPADDD       Y9, Y2, Y2
+	VPMADDWD     224(CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 44(DI), Y8
+	VPMADDWD     192(CX), Y8, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     224(CX), Y8, Y8
+	VPADDD       Y8, Y5, Y5
+	VPBROADCASTD 60(DI), Y8
+	VPMADDWD     192(CX), Y8, Y9
+	VPADDD       Y9, Y6, Y6
+	VPMADDWD     224(CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	PREFETCHT0   (SI)
+	ADDQ         168(AX), SI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000080, DI
+	DECQ         R8
+	JNE          turn
+	DECQ         R9
+	JNE          chunk
+	CMPQ         SI, 160(AX)
+	CMOVQHI      160(AX), SI
+	MOVQ         80(AX), CX
+	MOVL         (CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y8
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      (CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y9
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y8, Y10
+	VPMOVSXWD    (DI), Y11
+	VCVTDQ2PS    Y11, Y11
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y0, Y10, Y0
+	VADDPS       Y11, Y0, Y0
+	VMULPS       Y0, Y9, Y0
+	VMAXPS       (CX), Y0, Y0
+	VMOVUPS      Y0, (CX)
+	VMULPS       32(R8), Y8, Y0
+	VPMOVSXWD    16(DI), Y8
+	VCVTDQ2PS    Y8, Y8
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y1, Y0, Y1
+	VADDPS       Y8, Y1, Y1
+	VMULPS       Y1, Y9, Y1
+	VMAXPS       32(CX), Y1, Y1
+	VMOVUPS      Y1, 32(CX)
+	LEAQ         1(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         4(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      1(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y8
+	VPMOVSXWD    (DI), Y9
+	VCVTDQ2PS    Y9, Y9
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y2, Y8, Y2
+	VADDPS       Y9, Y2, Y2
+	VMULPS       Y2, Y1, Y2
+	VMAXPS       (CX), Y2, Y2
+	VMOVUPS      Y2, (CX)
+	VMULPS       32(R8), Y0, Y0
+	VPMOVSXWD    16(DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y3, Y0, Y3
+	VADDPS       Y2, Y3, Y3
+	VMULPS       Y3, Y1, Y3
+	VMAXPS       32(CX), Y3, Y3
+	VMOVUPS      Y3, 32(CX)
+	LEAQ         2(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         8(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      2(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y2
+	VPMOVSXWD    (DI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y4, Y2, Y4
+	VADDPS       Y3, Y4, Y4
+	VMULPS       Y4, Y1, Y4
+	VMAXPS       (CX), Y4, Y4
+	VMOVUPS      Y4, (CX)
+	VMULPS       32(R8), Y0, Y0
+	VPMOVSXWD    16(DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y5, Y0, Y5
+	VADDPS       Y2, Y5, Y5
+	VMULPS       Y5, Y1, Y5
+	VMAXPS       32(CX), Y5, Y5
+	VMOVUPS      Y5, 32(CX)
+	LEAQ         3(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         12(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      3(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y2
+	VPMOVSXWD    (DI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y6, Y2, Y6
+	VADDPS       Y3, Y6, Y6
+	VMULPS       Y6, Y1, Y6
+	VMAXPS       (CX), Y6, Y6
+	VMOVUPS      Y6, (CX)
+	VMULPS       32(R8), Y0, Y0
+	VPMOVSXWD    16(DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y7, Y0, Y7
+	VADDPS       Y2, Y7, Y7
+	VMULPS       Y7, Y1, Y7
+	VMAXPS       32(CX), Y7, Y7
+	VMOVUPS      Y7, 32(CX)
+	ADDQ         $0x04, DX
+	CMPQ         DX, (AX)
+	JGE          done
+	ADDQ         $0x40, BX
 	TESTQ        $0x00000007, DX
 	JNE          tile
 	MOVQ         72(AX), CX
@@ -19120,6 +21008,7 @@ TEXT ·tile16Sums32AVX2(SB), NOSPLIT, $0-8
 	XORQ DX, DX
 
 tile:
+	MOVQ  16(AX), CX
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
@@ -19224,8 +21113,6 @@ turn:
 	JNE          turn
 	DECQ         R9
 	JNE          chunk
-	CMPQ         SI, 160(AX)
-	CMOVQHI      160(AX), SI
 	VPBROADCASTW 144(AX), Y8
 	MOVQ         16(AX), CX
 	VPMADDWD     Y8, Y0, Y0
@@ -19244,6 +21131,8 @@ turn:
 	VPADDD       (CX), Y6, Y6
 	VPMADDWD     Y8, Y7, Y7
 	VPADDD       32(CX), Y7, Y7
+	CMPQ         SI, 160(AX)
+	CMOVQHI      160(AX), SI
 	MOVQ         80(AX), CX
 	MOVL         (CX)(DX*4), DI
 	CMPL         DI, 88(AX)
@@ -19385,6 +21274,1283 @@ turn:
 	CMPQ         DX, (AX)
 	JGE          done
 	ADDQ         $0x40, BX
+	TESTQ        $0x00000007, DX
+	JNE          tile
+	MOVQ         72(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	JMP          tile
+
+done:
+	VZEROUPPER
+	RET
+
+// func scan16Sums0AVX2(args *int)
+// Requires: AVX, AVX2
+TEXT ·scan16Sums0AVX2(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ 40(AX), BX
+	MOVQ 64(AX), SI
+	MOVQ 72(AX), DI
+	MOVQ 48(AX), R8
+	MOVQ 56(AX), R9
+
+block:
+	MOVQ $0x00000002, DX
+
+tile:
+	MOVQ    16(AX), CX
+	VMOVDQU (CX), Y0
+	VMOVDQU 32(CX), Y1
+	VMOVDQU (CX), Y2
+	VMOVDQU 32(CX), Y3
+	VMOVDQU (CX), Y4
+	VMOVDQU 32(CX), Y5
+	VMOVDQU (CX), Y6
+	VMOVDQU 32(CX), Y7
+	MOVQ    BX, R10
+	MOVQ    8(AX), CX
+	MOVQ    32(AX), R12
+
+chunk:
+	MOVQ $0x00000008, R11
+
+turn:
+	VPBROADCASTD (R10), Y8
+	VPMADDWD     (CX), Y8, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPBROADCASTD 16(R10), Y8
+	VPMADDWD     (CX), Y8, Y9
+	VPADDD       Y9, Y2, Y2
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 32(R10), Y8
+	VPMADDWD     (CX), Y8, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y5, Y5
+	VPBROADCASTD 48(R10), Y8
+	VPMADDWD     (CX), Y8, Y9
+	VPADDD       Y9, Y6, Y6
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPBROADCASTD 4(R10), Y8
+	VPMADDWD     64(CX), Y8, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPBROADCASTD 20(R10), Y8
+	VPMADDWD     64(CX), Y8, Y9
+	VPADDD       Y9, Y2, Y2
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 36(R10), Y8
+	VPMADDWD     64(CX), Y8, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y5, Y5
+	VPBROADCASTD 52(R10), Y8
+	VPMADDWD     64(CX), Y8, Y9
+	VPADDD       Y9, Y6, Y6
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPBROADCASTD 8(R10), Y8
+	VPMADDWD     128(CX), Y8, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     160(CX), Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPBROADCASTD 24(R10), Y8
+	VPMADDWD     128(CX), Y8, Y9
+	VPADDD       Y9, Y2, Y2
+	VPMADDWD     160(CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 40(R10), Y8
+	VPMADDWD     128(CX), Y8, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     160(CX), Y8, Y8
+	VPADDD       Y8, Y5, Y5
+	VPBROADCASTD 56(R10), Y8
+	VPMADDWD     128(CX), Y8, Y9
+	VPADDD       Y9, Y6, Y6
+	VPMADDWD     160(CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPBROADCASTD 12(R10), Y8
+	VPMADDWD     192(CX), Y8, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     224(CX), Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPBROADCASTD 28(R10), Y8
+	VPMADDWD     192(CX), Y8, Y9
+	VPADDD       Y9, Y2, Y2
+	VPMADDWD     224(CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 44(R10), Y8
+	VPMADDWD     192(CX), Y8, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     224(CX), Y8, Y8
+	VPADDD       Y8, Y5, Y5
+	VPBROADCASTD 60(R10), Y8
+	VPMADDWD     192(CX), Y8, Y9
+	VPADDD       Y9, Y6, Y6
+	VPMADDWD     224(CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000080, R10
+	DECQ         R11
+	JNE          turn
+	DECQ         R12
+	JNE          chunk
+	VBROADCASTSS valueBounds<>+0(SB), Y8
+	VBROADCASTSS valueBounds<>+4(SB), Y9
+	MOVQ         24(AX), R10
+	VBROADCASTSS (R8), Y10
+	VBROADCASTSS (R9), Y11
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y10, Y0, Y0
+	VMULPS       (R10), Y0, Y0
+	VMINPS       Y9, Y0, Y0
+	VMAXPS       Y8, Y0, Y0
+	VCVTPS2DQ    Y0, Y12
+	VMULPS       Y11, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y10, Y1, Y1
+	VMULPS       32(R10), Y1, Y1
+	VMINPS       Y9, Y1, Y1
+	VMAXPS       Y8, Y1, Y1
+	VCVTPS2DQ    Y1, Y10
+	VPACKSSDW    Y10, Y12, Y12
+	VMULPS       Y11, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPERMQ       $0xd8, Y12, Y12
+	VMOVDQU      Y12, (SI)
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKUSWB    Y0, Y0, Y0
+	VPERMQ       $0x08, Y0, Y0
+	VPSHUFD      $0xd8, X0, X0
+	VMOVDQU      X0, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 4(R8), Y0
+	VBROADCASTSS 4(R9), Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VMULPS       (R10), Y2, Y2
+	VMINPS       Y9, Y2, Y2
+	VMAXPS       Y8, Y2, Y2
+	VCVTPS2DQ    Y2, Y10
+	VMULPS       Y1, Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMULPS       32(R10), Y3, Y3
+	VMINPS       Y9, Y3, Y3
+	VMAXPS       Y8, Y3, Y3
+	VCVTPS2DQ    Y3, Y0
+	VPACKSSDW    Y0, Y10, Y10
+	VMULPS       Y1, Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VPERMQ       $0xd8, Y10, Y10
+	VMOVDQU      Y10, (SI)
+	VPACKSSDW    Y3, Y2, Y2
+	VPACKUSWB    Y2, Y2, Y2
+	VPERMQ       $0x08, Y2, Y2
+	VPSHUFD      $0xd8, X2, X2
+	VMOVDQU      X2, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 8(R8), Y0
+	VBROADCASTSS 8(R9), Y1
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y0, Y4, Y4
+	VMULPS       (R10), Y4, Y4
+	VMINPS       Y9, Y4, Y4
+	VMAXPS       Y8, Y4, Y4
+	VCVTPS2DQ    Y4, Y2
+	VMULPS       Y1, Y4, Y4
+	VCVTPS2DQ    Y4, Y4
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VMULPS       32(R10), Y5, Y5
+	VMINPS       Y9, Y5, Y5
+	VMAXPS       Y8, Y5, Y5
+	VCVTPS2DQ    Y5, Y0
+	VPACKSSDW    Y0, Y2, Y2
+	VMULPS       Y1, Y5, Y5
+	VCVTPS2DQ    Y5, Y5
+	VPERMQ       $0xd8, Y2, Y2
+	VMOVDQU      Y2, (SI)
+	VPACKSSDW    Y5, Y4, Y4
+	VPACKUSWB    Y4, Y4, Y4
+	VPERMQ       $0x08, Y4, Y4
+	VPSHUFD      $0xd8, X4, X4
+	VMOVDQU      X4, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 12(R8), Y0
+	VBROADCASTSS 12(R9), Y1
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VMULPS       (R10), Y6, Y6
+	VMINPS       Y9, Y6, Y6
+	VMAXPS       Y8, Y6, Y6
+	VCVTPS2DQ    Y6, Y2
+	VMULPS       Y1, Y6, Y6
+	VCVTPS2DQ    Y6, Y6
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y0, Y7, Y7
+	VMULPS       32(R10), Y7, Y7
+	VMINPS       Y9, Y7, Y7
+	VMAXPS       Y8, Y7, Y7
+	VCVTPS2DQ    Y7, Y0
+	VPACKSSDW    Y0, Y2, Y2
+	VMULPS       Y1, Y7, Y7
+	VCVTPS2DQ    Y7, Y7
+	VPERMQ       $0xd8, Y2, Y2
+	VMOVDQU      Y2, (SI)
+	VPACKSSDW    Y7, Y6, Y6
+	VPACKUSWB    Y6, Y6, Y6
+	VPERMQ       $0x08, Y6, Y6
+	VPSHUFD      $0xd8, X6, X6
+	VMOVDQU      X6, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	ADDQ         $0x40, BX
+	DECQ         DX
+	JNE          tile
+	MOVQ         32(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	DECQ         (AX)
+	JNE          block
+	VZEROUPPER
+	RET
+
+// func scan16Sums1AVX2(args *int)
+// Requires: AVX, AVX2
+TEXT ·scan16Sums1AVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	VPBROADCASTW 88(AX), Y8
+	MOVQ         40(AX), BX
+	MOVQ         64(AX), SI
+	MOVQ         72(AX), DI
+	MOVQ         48(AX), R8
+	MOVQ         56(AX), R9
+
+block:
+	MOVQ $0x00000002, DX
+
+tile:
+	MOVQ    16(AX), CX
+	VMOVDQU (CX), Y0
+	VMOVDQU 32(CX), Y1
+	VMOVDQU (CX), Y2
+	VMOVDQU 32(CX), Y3
+	VMOVDQU (CX), Y4
+	VMOVDQU 32(CX), Y5
+	VMOVDQU (CX), Y6
+	VMOVDQU 32(CX), Y7
+	MOVQ    BX, R10
+	MOVQ    8(AX), CX
+	MOVQ    32(AX), R12
+
+chunk:
+	MOVQ $0x00000008, R11
+
+turn:
+	VPBROADCASTD (R10), Y9
+	VPMADDUBSW   (CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y0, Y0
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPBROADCASTD 16(R10), Y9
+	VPMADDUBSW   (CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y2, Y2
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 32(R10), Y9
+	VPMADDUBSW   (CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y4, Y4
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 48(R10), Y9
+	VPMADDUBSW   (CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y6, Y6
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	VPBROADCASTD 4(R10), Y9
+	VPMADDUBSW   64(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y0, Y0
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPBROADCASTD 20(R10), Y9
+	VPMADDUBSW   64(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y2, Y2
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 36(R10), Y9
+	VPMADDUBSW   64(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y4, Y4
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 52(R10), Y9
+	VPMADDUBSW   64(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y6, Y6
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	VPBROADCASTD 8(R10), Y9
+	VPMADDUBSW   128(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y0, Y0
+	VPMADDUBSW   160(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPBROADCASTD 24(R10), Y9
+	VPMADDUBSW   128(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y2, Y2
+	VPMADDUBSW   160(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 40(R10), Y9
+	VPMADDUBSW   128(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y4, Y4
+	VPMADDUBSW   160(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 56(R10), Y9
+	VPMADDUBSW   128(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y6, Y6
+	VPMADDUBSW   160(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	VPBROADCASTD 12(R10), Y9
+	VPMADDUBSW   192(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y0, Y0
+	VPMADDUBSW   224(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPBROADCASTD 28(R10), Y9
+	VPMADDUBSW   192(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y2, Y2
+	VPMADDUBSW   224(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 44(R10), Y9
+	VPMADDUBSW   192(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y4, Y4
+	VPMADDUBSW   224(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 60(R10), Y9
+	VPMADDUBSW   192(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y6, Y6
+	VPMADDUBSW   224(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000080, R10
+	DECQ         R11
+	JNE          turn
+	DECQ         R12
+	JNE          chunk
+	VBROADCASTSS valueBounds<>+0(SB), Y9
+	VBROADCASTSS valueBounds<>+4(SB), Y10
+	MOVQ         24(AX), R10
+	VBROADCASTSS (R8), Y11
+	VBROADCASTSS (R9), Y12
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y11, Y0, Y0
+	VMULPS       (R10), Y0, Y0
+	VMINPS       Y10, Y0, Y0
+	VMAXPS       Y9, Y0, Y0
+	VCVTPS2DQ    Y0, Y13
+	VMULPS       Y12, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y11, Y1, Y1
+	VMULPS       32(R10), Y1, Y1
+	VMINPS       Y10, Y1, Y1
+	VMAXPS       Y9, Y1, Y1
+	VCVTPS2DQ    Y1, Y11
+	VPACKSSDW    Y11, Y13, Y13
+	VMULPS       Y12, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPERMQ       $0xd8, Y13, Y13
+	VMOVDQU      Y13, (SI)
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKUSWB    Y0, Y0, Y0
+	VPERMQ       $0x08, Y0, Y0
+	VPSHUFD      $0xd8, X0, X0
+	VMOVDQU      X0, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 4(R8), Y0
+	VBROADCASTSS 4(R9), Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VMULPS       (R10), Y2, Y2
+	VMINPS       Y10, Y2, Y2
+	VMAXPS       Y9, Y2, Y2
+	VCVTPS2DQ    Y2, Y11
+	VMULPS       Y1, Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMULPS       32(R10), Y3, Y3
+	VMINPS       Y10, Y3, Y3
+	VMAXPS       Y9, Y3, Y3
+	VCVTPS2DQ    Y3, Y0
+	VPACKSSDW    Y0, Y11, Y11
+	VMULPS       Y1, Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VPERMQ       $0xd8, Y11, Y11
+	VMOVDQU      Y11, (SI)
+	VPACKSSDW    Y3, Y2, Y2
+	VPACKUSWB    Y2, Y2, Y2
+	VPERMQ       $0x08, Y2, Y2
+	VPSHUFD      $0xd8, X2, X2
+	VMOVDQU      X2, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 8(R8), Y0
+	VBROADCASTSS 8(R9), Y1
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y0, Y4, Y4
+	VMULPS       (R10), Y4, Y4
+	VMINPS       Y10, Y4, Y4
+	VMAXPS       Y9, Y4, Y4
+	VCVTPS2DQ    Y4, Y2
+	VMULPS       Y1, Y4, Y4
+	VCVTPS2DQ    Y4, Y4
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VMULPS       32(R10), Y5, Y5
+	VMINPS       Y10, Y5, Y5
+	VMAXPS       Y9, Y5, Y5
+	VCVTPS2DQ    Y5, Y0
+	VPACKSSDW    Y0, Y2, Y2
+	VMULPS       Y1, Y5, Y5
+	VCVTPS2DQ    Y5, Y5
+	VPERMQ       $0xd8, Y2, Y2
+	VMOVDQU      Y2, (SI)
+	VPACKSSDW    Y5, Y4, Y4
+	VPACKUSWB    Y4, Y4, Y4
+	VPERMQ       $0x08, Y4, Y4
+	VPSHUFD      $0xd8, X4, X4
+	VMOVDQU      X4, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 12(R8), Y0
+	VBROADCASTSS 12(R9), Y1
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VMULPS       (R10), Y6, Y6
+	VMINPS       Y10, Y6, Y6
+	VMAXPS       Y9, Y6, Y6
+	VCVTPS2DQ    Y6, Y2
+	VMULPS       Y1, Y6, Y6
+	VCVTPS2DQ    Y6, Y6
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y0, Y7, Y7
+	VMULPS       32(R10), Y7, Y7
+	VMINPS       Y10, Y7, Y7
+	VMAXPS       Y9, Y7, Y7
+	VCVTPS2DQ    Y7, Y0
+	VPACKSSDW    Y0, Y2, Y2
+	VMULPS       Y1, Y7, Y7
+	VCVTPS2DQ    Y7, Y7
+	VPERMQ       $0xd8, Y2, Y2
+	VMOVDQU      Y2, (SI)
+	VPACKSSDW    Y7, Y6, Y6
+	VPACKUSWB    Y6, Y6, Y6
+	VPERMQ       $0x08, Y6, Y6
+	VPSHUFD      $0xd8, X6, X6
+	VMOVDQU      X6, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	ADDQ         $0x40, BX
+	DECQ         DX
+	JNE          tile
+	MOVQ         32(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	DECQ         (AX)
+	JNE          block
+	VZEROUPPER
+	RET
+
+// func scan16Sums2AVX2(args *int)
+// Requires: AVX, AVX2
+TEXT ·scan16Sums2AVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	VPBROADCASTW 88(AX), Y8
+	MOVQ         40(AX), BX
+	MOVQ         64(AX), SI
+	MOVQ         72(AX), DI
+	MOVQ         48(AX), R8
+	MOVQ         56(AX), R9
+
+block:
+	MOVQ $0x00000002, DX
+
+tile:
+	MOVQ    16(AX), CX
+	VMOVDQU (CX), Y0
+	VMOVDQU 32(CX), Y1
+	VMOVDQU (CX), Y2
+	VMOVDQU 32(CX), Y3
+	VMOVDQU (CX), Y4
+	VMOVDQU 32(CX), Y5
+	VMOVDQU (CX), Y6
+	VMOVDQU 32(CX), Y7
+	MOVQ    BX, R10
+	MOVQ    8(AX), CX
+	MOVQ    32(AX), R12
+
+chunk:
+	MOVQ $0x00000008, R11
+
+turn:
+	VPBROADCASTD (R10), Y9
+	VPBROADCASTD 4(R10), Y10
+	VPMADDUBSW   (CX), Y9, Y11
+	VPMADDUBSW   64(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y0, Y0
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDUBSW   96(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPBROADCASTD 16(R10), Y9
+	VPBROADCASTD 20(R10), Y10
+	VPMADDUBSW   (CX), Y9, Y11
+	VPMADDUBSW   64(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y2, Y2
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDUBSW   96(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 32(R10), Y9
+	VPBROADCASTD 36(R10), Y10
+	VPMADDUBSW   (CX), Y9, Y11
+	VPMADDUBSW   64(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y4, Y4
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDUBSW   96(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 48(R10), Y9
+	VPBROADCASTD 52(R10), Y10
+	VPMADDUBSW   (CX), Y9, Y11
+	VPMADDUBSW   64(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y6, Y6
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDUBSW   96(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	VPBROADCASTD 8(R10), Y9
+	VPBROADCASTD 12(R10), Y10
+	VPMADDUBSW   128(CX), Y9, Y11
+	VPMADDUBSW   192(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y0, Y0
+	VPMADDUBSW   160(CX), Y9, Y9
+	VPMADDUBSW   224(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPBROADCASTD 24(R10), Y9
+	VPBROADCASTD 28(R10), Y10
+	VPMADDUBSW   128(CX), Y9, Y11
+	VPMADDUBSW   192(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y2, Y2
+	VPMADDUBSW   160(CX), Y9, Y9
+	VPMADDUBSW   224(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 40(R10), Y9
+	VPBROADCASTD 44(R10), Y10
+	VPMADDUBSW   128(CX), Y9, Y11
+	VPMADDUBSW   192(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y4, Y4
+	VPMADDUBSW   160(CX), Y9, Y9
+	VPMADDUBSW   224(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 56(R10), Y9
+	VPBROADCASTD 60(R10), Y10
+	VPMADDUBSW   128(CX), Y9, Y11
+	VPMADDUBSW   192(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y6, Y6
+	VPMADDUBSW   160(CX), Y9, Y9
+	VPMADDUBSW   224(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000080, R10
+	DECQ         R11
+	JNE          turn
+	DECQ         R12
+	JNE          chunk
+	VBROADCASTSS valueBounds<>+0(SB), Y9
+	VBROADCASTSS valueBounds<>+4(SB), Y10
+	MOVQ         24(AX), R10
+	VBROADCASTSS (R8), Y11
+	VBROADCASTSS (R9), Y12
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y11, Y0, Y0
+	VMULPS       (R10), Y0, Y0
+	VMINPS       Y10, Y0, Y0
+	VMAXPS       Y9, Y0, Y0
+	VCVTPS2DQ    Y0, Y13
+	VMULPS       Y12, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y11, Y1, Y1
+	VMULPS       32(R10), Y1, Y1
+	VMINPS       Y10, Y1, Y1
+	VMAXPS       Y9, Y1, Y1
+	VCVTPS2DQ    Y1, Y11
+	VPACKSSDW    Y11, Y13, Y13
+	VMULPS       Y12, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPERMQ       $0xd8, Y13, Y13
+	VMOVDQU      Y13, (SI)
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKUSWB    Y0, Y0, Y0
+	VPERMQ       $0x08, Y0, Y0
+	VPSHUFD      $0xd8, X0, X0
+	VMOVDQU      X0, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 4(R8), Y0
+	VBROADCASTSS 4(R9), Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VMULPS       (R10), Y2, Y2
+	VMINPS       Y10, Y2, Y2
+	VMAXPS       Y9, Y2, Y2
+	VCVTPS2DQ    Y2, Y11
+	VMULPS       Y1, Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMULPS       32(R10), Y3, Y3
+	VMINPS       Y10, Y3, Y3
+	VMAXPS       Y9, Y3, Y3
+	VCVTPS2DQ    Y3, Y0
+	VPACKSSDW    Y0, Y11, Y11
+	VMULPS       Y1, Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VPERMQ       $0xd8, Y11, Y11
+	VMOVDQU      Y11, (SI)
+	VPACKSSDW    Y3, Y2, Y2
+	VPACKUSWB    Y2, Y2, Y2
+	VPERMQ       $0x08, Y2, Y2
+	VPSHUFD      $0xd8, X2, X2
+	VMOVDQU      X2, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 8(R8), Y0
+	VBROADCASTSS 8(R9), Y1
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y0, Y4, Y4
+	VMULPS       (R10), Y4, Y4
+	VMINPS       Y10, Y4, Y4
+	VMAXPS       Y9, Y4, Y4
+	VCVTPS2DQ    Y4, Y2
+	VMULPS       Y1, Y4, Y4
+	VCVTPS2DQ    Y4, Y4
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VMULPS       32(R10), Y5, Y5
+	VMINPS       Y10, Y5, Y5
+	VMAXPS       Y9, Y5, Y5
+	VCVTPS2DQ    Y5, Y0
+	VPACKSSDW    Y0, Y2, Y2
+	VMULPS       Y1, Y5, Y5
+	VCVTPS2DQ    Y5, Y5
+	VPERMQ       $0xd8, Y2, Y2
+	VMOVDQU      Y2, (SI)
+	VPACKSSDW    Y5, Y4, Y4
+	VPACKUSWB    Y4, Y4, Y4
+	VPERMQ       $0x08, Y4, Y4
+	VPSHUFD      $0xd8, X4, X4
+	VMOVDQU      X4, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 12(R8), Y0
+	VBROADCASTSS 12(R9), Y1
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VMULPS       (R10), Y6, Y6
+	VMINPS       Y10, Y6, Y6
+	VMAXPS       Y9, Y6, Y6
+	VCVTPS2DQ    Y6, Y2
+	VMULPS       Y1, Y6, Y6
+	VCVTPS2DQ    Y6, Y6
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y0, Y7, Y7
+	VMULPS       32(R10), Y7, Y7
+	VMINPS       Y10, Y7, Y7
+	VMAXPS       Y9, Y7, Y7
+	VCVTPS2DQ    Y7, Y0
+	VPACKSSDW    Y0, Y2, Y2
+	VMULPS       Y1, Y7, Y7
+	VCVTPS2DQ    Y7, Y7
+	VPERMQ       $0xd8, Y2, Y2
+	VMOVDQU      Y2, (SI)
+	VPACKSSDW    Y7, Y6, Y6
+	VPACKUSWB    Y6, Y6, Y6
+	VPERMQ       $0x08, Y6, Y6
+	VPSHUFD      $0xd8, X6, X6
+	VMOVDQU      X6, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	ADDQ         $0x40, BX
+	DECQ         DX
+	JNE          tile
+	MOVQ         32(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	DECQ         (AX)
+	JNE          block
+	VZEROUPPER
+	RET
+
+// func blockMaxima16AVX2(dst *int16, values *int16, stride int, cells int, blocks int)
+// Requires: AVX, AVX2
+TEXT ·blockMaxima16AVX2(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ values+8(FP), CX
+	MOVQ stride+16(FP), DX
+	SHLQ $0x01, DX
+	MOVQ blocks+32(FP), BX
+
+block:
+	VMOVDQU (CX), Y0
+	MOVQ    cells+24(FP), SI
+
+cell:
+	VPMAXSW (CX), Y0, Y0
+	ADDQ    DX, CX
+	DECQ    SI
+	JNE     cell
+	VMOVDQU Y0, (AX)
+	ADDQ    DX, AX
+	DECQ    BX
+	JNE     block
+	VZEROUPPER
+	RET
+
+// func above16AVX2(dst *uint64, values *int16, limits *int16, stride int, first int, cells int) int
+// Requires: AVX, AVX2
+TEXT ·above16AVX2(SB), NOSPLIT, $0-56
+	MOVQ    dst+0(FP), AX
+	MOVQ    AX, CX
+	MOVQ    values+8(FP), DX
+	MOVQ    limits+16(FP), R8
+	MOVQ    stride+24(FP), BX
+	SHLQ    $0x01, BX
+	MOVQ    first+32(FP), SI
+	MOVQ    cells+40(FP), DI
+	VMOVDQU (R8), Y0
+
+cell:
+	VMOVDQU      (DX), Y1
+	VPCMPGTW     Y0, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X2
+	VPACKSSWB    X2, X1, X1
+	VPMOVMSKB    X1, R8
+	XORQ         R9, R9
+	TESTL        R8, R8
+	SETNE        R9
+	SHLQ         $0x20, R8
+	ORQ          SI, R8
+	MOVQ         R8, (AX)
+	LEAQ         (AX)(R9*8), AX
+	ADDQ         BX, DX
+	INCQ         SI
+	DECQ         DI
+	JNE          cell
+	SUBQ         CX, AX
+	SHRQ         $0x03, AX
+	MOVQ         AX, ret+48(FP)
+	VZEROUPPER
+	RET
+
+// func cellMaxima16AVX2(best *float32, values *int16, stride int, cells *uint32, n int, lastCell int, weights *float32)
+// Requires: AVX, AVX2
+TEXT ·cellMaxima16AVX2(SB), NOSPLIT, $0-56
+	MOVQ    best+0(FP), AX
+	MOVQ    values+8(FP), CX
+	MOVQ    stride+16(FP), DX
+	SHLQ    $0x01, DX
+	MOVQ    cells+24(FP), BX
+	MOVQ    n+32(FP), SI
+	MOVQ    lastCell+40(FP), DI
+	MOVQ    weights+48(FP), R8
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+
+cell:
+	MOVL         (BX), R9
+	CMPL         R9, DI
+	JAE          past
+	VBROADCASTSS (R8)(R9*4), Y2
+
+weighted:
+	IMULQ     DX, R9
+	ADDQ      CX, R9
+	VPMOVSXWD (R9), Y3
+	VCVTDQ2PS Y3, Y3
+	VMULPS    Y3, Y2, Y3
+	VMAXPS    Y0, Y3, Y0
+	VPMOVSXWD 16(R9), Y3
+	VCVTDQ2PS Y3, Y3
+	VMULPS    Y3, Y2, Y3
+	VMAXPS    Y1, Y3, Y1
+	ADDQ      $0x04, BX
+	DECQ      SI
+	JNE       cell
+	VMOVUPS   Y0, (AX)
+	VMOVUPS   Y1, 32(AX)
+	VZEROUPPER
+	RET
+
+past:
+	MOVQ   DI, R9
+	VXORPS Y2, Y2, Y2
+	JMP    weighted
+
+// func rank16Width2AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·rank16Width2AVX2(SB), NOSPLIT, $0-56
+	MOVQ       ids+0(FP), AX
+	MOVQ       n+8(FP), CX
+	MOVQ       bytes+16(FP), DX
+	MOVQ       stride+24(FP), BX
+	MOVQ       lastCell+32(FP), SI
+	MOVQ       next+40(FP), DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
+	PREFETCHT0 192(DI)
+	VPXOR      Y0, Y0, Y0
+	VPXOR      Y1, Y1, Y1
+	VPXOR      Y2, Y2, Y2
+	VPXOR      Y3, Y3, Y3
+	SUBQ       $0x04, CX
+	JLE        rest
+
+four:
+	MOVWLZX (AX), DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), X0, X0
+	MOVWLZX 2(AX), DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), X1, X1
+	MOVWLZX 4(AX), DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), X2, X2
+	MOVWLZX 6(AX), DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), X3, X3
+	ADDQ    $0x08, AX
+	SUBQ    $0x04, CX
+	JG      four
+
+rest:
+	ADDQ $0x04, CX
+
+one:
+	MOVWLZX      (AX), DI
+	CMPL         DI, SI
+	CMOVLHI      SI, DI
+	IMULQ        BX, DI
+	VPMAXUB      (DX)(DI*1), X0, X0
+	ADDQ         $0x02, AX
+	DECQ         CX
+	JNE          one
+	VPMAXUB      Y1, Y0, Y0
+	VPMAXUB      Y3, Y2, Y2
+	VPMAXUB      Y2, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPSADBW      Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPADDQ       X1, X0, X0
+	VPSHUFD      $0xee, X0, X1
+	VPADDQ       X1, X0, X0
+	VMOVQ        X0, AX
+	MOVQ         AX, ret+48(FP)
+	VZEROUPPER
+	RET
+
+// func rank16Width3AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·rank16Width3AVX2(SB), NOSPLIT, $0-56
+	MOVQ       ids+0(FP), AX
+	MOVQ       n+8(FP), CX
+	MOVQ       bytes+16(FP), DX
+	MOVQ       stride+24(FP), BX
+	MOVQ       lastCell+32(FP), SI
+	MOVQ       next+40(FP), DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
+	PREFETCHT0 192(DI)
+	VPXOR      Y0, Y0, Y0
+	VPXOR      Y1, Y1, Y1
+	VPXOR      Y2, Y2, Y2
+	VPXOR      Y3, Y3, Y3
+	SUBQ       $0x04, CX
+	JLE        rest
+
+four:
+	MOVL    (AX), DI
+	ANDL    $0x00ffffff, DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), X0, X0
+	MOVL    3(AX), DI
+	ANDL    $0x00ffffff, DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), X1, X1
+	MOVL    6(AX), DI
+	ANDL    $0x00ffffff, DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), X2, X2
+	MOVL    9(AX), DI
+	ANDL    $0x00ffffff, DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), X3, X3
+	ADDQ    $0x0c, AX
+	SUBQ    $0x04, CX
+	JG      four
+
+rest:
+	ADDQ $0x04, CX
+
+one:
+	MOVWLZX      (AX), DI
+	MOVBLZX      2(AX), R8
+	SHLL         $0x10, R8
+	ORL          R8, DI
+	CMPL         DI, SI
+	CMOVLHI      SI, DI
+	IMULQ        BX, DI
+	VPMAXUB      (DX)(DI*1), X0, X0
+	ADDQ         $0x03, AX
+	DECQ         CX
+	JNE          one
+	VPMAXUB      Y1, Y0, Y0
+	VPMAXUB      Y3, Y2, Y2
+	VPMAXUB      Y2, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPSADBW      Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPADDQ       X1, X0, X0
+	VPSHUFD      $0xee, X0, X1
+	VPADDQ       X1, X0, X0
+	VMOVQ        X0, AX
+	MOVQ         AX, ret+48(FP)
+	VZEROUPPER
+	RET
+
+// func tile32Sums0AVX2(args *int)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·tile32Sums0AVX2(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ 136(AX), BX
+	MOVQ 152(AX), SI
+	XORQ DX, DX
+
+tile:
+	MOVQ    16(AX), CX
+	VMOVDQU (CX), Y0
+	VMOVDQU 32(CX), Y1
+	VMOVDQU 64(CX), Y2
+	VMOVDQU 96(CX), Y3
+	VMOVDQU (CX), Y4
+	VMOVDQU 32(CX), Y5
+	VMOVDQU 64(CX), Y6
+	VMOVDQU 96(CX), Y7
+	MOVQ    BX, DI
+	MOVQ    8(AX), CX
+	MOVQ    72(AX), R9
+
+chunk:
+	MOVQ $0x00000008, R8
+
+turn:
+	VPBROADCASTD (DI), Y8
+	VPMADDWD     (CX), Y8, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     32(CX), Y8, Y9
+	VPADDD       Y9, Y1, Y1
+	VPMADDWD     64(CX), Y8, Y9
+	VPADDD       Y9, Y2, Y2
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 16(DI), Y8
+	VPMADDWD     (CX), Y8, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     32(CX), Y8, Y9
+	VPADDD       Y9, Y5, Y5
+	VPMADDWD     64(CX), Y8, Y9
+	VPADDD       Y9, Y6, Y6
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPBROADCASTD 4(DI), Y8
+	VPMADDWD     128(CX), Y8, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     160(CX), Y8, Y9
+	VPADDD       Y9, Y1, Y1
+	VPMADDWD     192(CX), Y8, Y9
+	VPADDD       Y9, Y2, Y2
+	VPMADDWD     224(CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 20(DI), Y8
+	VPMADDWD     128(CX), Y8, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     160(CX), Y8, Y9
+	VPADDD       Y9, Y5, Y5
+	VPMADDWD     192(CX), Y8, Y9
+	VPADDD       Y9, Y6, Y6
+	VPMADDWD     224(CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPBROADCASTD 8(DI), Y8
+	VPMADDWD     256(CX), Y8, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     288(CX), Y8, Y9
+	VPADDD       Y9, Y1, Y1
+	VPMADDWD     320(CX), Y8, Y9
+	VPADDD       Y9, Y2, Y2
+	VPMADDWD     352(CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 24(DI), Y8
+	VPMADDWD     256(CX), Y8, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     288(CX), Y8, Y9
+	VPADDD       Y9, Y5, Y5
+	VPMADDWD     320(CX), Y8, Y9
+	VPADDD       Y9, Y6, Y6
+	VPMADDWD     352(CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPBROADCASTD 12(DI), Y8
+	VPMADDWD     384(CX), Y8, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     416(CX), Y8, Y9
+	VPADDD       Y9, Y1, Y1
+	VPMADDWD     448(CX), Y8, Y9
+	VPADDD       Y9, Y2, Y2
+	VPMADDWD     480(CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 28(DI), Y8
+	VPMADDWD     384(CX), Y8, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     416(CX), Y8, Y9
+	VPADDD       Y9, Y5, Y5
+	VPMADDWD     448(CX), Y8, Y9
+	VPADDD       Y9, Y6, Y6
+	VPMADDWD     480(CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	PREFETCHT0   (SI)
+	ADDQ         168(AX), SI
+	ADDQ         $0x00000200, CX
+	ADDQ         $0x00000080, DI
+	DECQ         R8
+	JNE          turn
+	DECQ         R9
+	JNE          chunk
+	CMPQ         SI, 160(AX)
+	CMOVQHI      160(AX), SI
+	MOVQ         80(AX), CX
+	MOVL         (CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y8
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      (CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y9
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y8, Y10
+	VPMOVSXWD    (DI), Y11
+	VCVTDQ2PS    Y11, Y11
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y0, Y10, Y0
+	VADDPS       Y11, Y0, Y0
+	VMULPS       Y0, Y9, Y0
+	VMAXPS       (CX), Y0, Y0
+	VMOVUPS      Y0, (CX)
+	VMULPS       32(R8), Y8, Y0
+	VPMOVSXWD    16(DI), Y10
+	VCVTDQ2PS    Y10, Y10
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y1, Y0, Y1
+	VADDPS       Y10, Y1, Y1
+	VMULPS       Y1, Y9, Y1
+	VMAXPS       32(CX), Y1, Y1
+	VMOVUPS      Y1, 32(CX)
+	VMULPS       64(R8), Y8, Y0
+	VPMOVSXWD    32(DI), Y1
+	VCVTDQ2PS    Y1, Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y2, Y0, Y2
+	VADDPS       Y1, Y2, Y2
+	VMULPS       Y2, Y9, Y2
+	VMAXPS       64(CX), Y2, Y2
+	VMOVUPS      Y2, 64(CX)
+	VMULPS       96(R8), Y8, Y0
+	VPMOVSXWD    48(DI), Y1
+	VCVTDQ2PS    Y1, Y1
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y3, Y0, Y3
+	VADDPS       Y1, Y3, Y3
+	VMULPS       Y3, Y9, Y3
+	VMAXPS       96(CX), Y3, Y3
+	VMOVUPS      Y3, 96(CX)
+	LEAQ         1(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         4(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      1(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y2
+	VPMOVSXWD    (DI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y4, Y2, Y4
+	VADDPS       Y3, Y4, Y4
+	VMULPS       Y4, Y1, Y4
+	VMAXPS       (CX), Y4, Y4
+	VMOVUPS      Y4, (CX)
+	VMULPS       32(R8), Y0, Y2
+	VPMOVSXWD    16(DI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y5, Y2, Y5
+	VADDPS       Y3, Y5, Y5
+	VMULPS       Y5, Y1, Y5
+	VMAXPS       32(CX), Y5, Y5
+	VMOVUPS      Y5, 32(CX)
+	VMULPS       64(R8), Y0, Y2
+	VPMOVSXWD    32(DI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y6, Y2, Y6
+	VADDPS       Y3, Y6, Y6
+	VMULPS       Y6, Y1, Y6
+	VMAXPS       64(CX), Y6, Y6
+	VMOVUPS      Y6, 64(CX)
+	VMULPS       96(R8), Y0, Y0
+	VPMOVSXWD    48(DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y7, Y0, Y7
+	VADDPS       Y2, Y7, Y7
+	VMULPS       Y7, Y1, Y7
+	VMAXPS       96(CX), Y7, Y7
+	VMOVUPS      Y7, 96(CX)
+	ADDQ         $0x02, DX
+	CMPQ         DX, (AX)
+	JGE          done
+	ADDQ         $0x20, BX
 	TESTQ        $0x00000007, DX
 	JNE          tile
 	MOVQ         72(AX), CX
@@ -20142,6 +23308,7 @@ TEXT ·tile32Sums32AVX2(SB), NOSPLIT, $0-8
 	XORQ DX, DX
 
 tile:
+	MOVQ  16(AX), CX
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
@@ -20238,8 +23405,6 @@ turn:
 	JNE          turn
 	DECQ         R9
 	JNE          chunk
-	CMPQ         SI, 160(AX)
-	CMOVQHI      160(AX), SI
 	VPBROADCASTW 144(AX), Y8
 	MOVQ         16(AX), CX
 	VPMADDWD     Y8, Y0, Y0
@@ -20258,6 +23423,8 @@ turn:
 	VPADDD       64(CX), Y6, Y6
 	VPMADDWD     Y8, Y7, Y7
 	VPADDD       96(CX), Y7, Y7
+	CMPQ         SI, 160(AX)
+	CMOVQHI      160(AX), SI
 	MOVQ         80(AX), CX
 	MOVL         (CX)(DX*4), DI
 	CMPL         DI, 88(AX)
@@ -20373,6 +23540,2208 @@ turn:
 	JMP          tile
 
 done:
+	VZEROUPPER
+	RET
+
+// func scan32Sums0AVX2(args *int)
+// Requires: AVX, AVX2
+TEXT ·scan32Sums0AVX2(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ 40(AX), BX
+	MOVQ 64(AX), SI
+	MOVQ 72(AX), DI
+	MOVQ 48(AX), R8
+	MOVQ 56(AX), R9
+
+block:
+	MOVQ $0x00000004, DX
+
+tile:
+	MOVQ    16(AX), CX
+	VMOVDQU (CX), Y0
+	VMOVDQU 32(CX), Y1
+	VMOVDQU 64(CX), Y2
+	VMOVDQU 96(CX), Y3
+	VMOVDQU (CX), Y4
+	VMOVDQU 32(CX), Y5
+	VMOVDQU 64(CX), Y6
+	VMOVDQU 96(CX), Y7
+	MOVQ    BX, R10
+	MOVQ    8(AX), CX
+	MOVQ    32(AX), R12
+
+chunk:
+	MOVQ $0x00000008, R11
+
+turn:
+	VPBROADCASTD (R10), Y8
+	VPMADDWD     (CX), Y8, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     32(CX), Y8, Y9
+	VPADDD       Y9, Y1, Y1
+	VPMADDWD     64(CX), Y8, Y9
+	VPADDD       Y9, Y2, Y2
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 16(R10), Y8
+	VPMADDWD     (CX), Y8, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     32(CX), Y8, Y9
+	VPADDD       Y9, Y5, Y5
+	VPMADDWD     64(CX), Y8, Y9
+	VPADDD       Y9, Y6, Y6
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPBROADCASTD 4(R10), Y8
+	VPMADDWD     128(CX), Y8, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     160(CX), Y8, Y9
+	VPADDD       Y9, Y1, Y1
+	VPMADDWD     192(CX), Y8, Y9
+	VPADDD       Y9, Y2, Y2
+	VPMADDWD     224(CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 20(R10), Y8
+	VPMADDWD     128(CX), Y8, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     160(CX), Y8, Y9
+	VPADDD       Y9, Y5, Y5
+	VPMADDWD     192(CX), Y8, Y9
+	VPADDD       Y9, Y6, Y6
+	VPMADDWD     224(CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPBROADCASTD 8(R10), Y8
+	VPMADDWD     256(CX), Y8, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     288(CX), Y8, Y9
+	VPADDD       Y9, Y1, Y1
+	VPMADDWD     320(CX), Y8, Y9
+	VPADDD       Y9, Y2, Y2
+	VPMADDWD     352(CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 24(R10), Y8
+	VPMADDWD     256(CX), Y8, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     288(CX), Y8, Y9
+	VPADDD       Y9, Y5, Y5
+	VPMADDWD     320(CX), Y8, Y9
+	VPADDD       Y9, Y6, Y6
+	VPMADDWD     352(CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPBROADCASTD 12(R10), Y8
+	VPMADDWD     384(CX), Y8, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     416(CX), Y8, Y9
+	VPADDD       Y9, Y1, Y1
+	VPMADDWD     448(CX), Y8, Y9
+	VPADDD       Y9, Y2, Y2
+	VPMADDWD     480(CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 28(R10), Y8
+	VPMADDWD     384(CX), Y8, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     416(CX), Y8, Y9
+	VPADDD       Y9, Y5, Y5
+	VPMADDWD     448(CX), Y8, Y9
+	VPADDD       Y9, Y6, Y6
+	VPMADDWD     480(CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	ADDQ         $0x00000200, CX
+	ADDQ         $0x00000080, R10
+	DECQ         R11
+	JNE          turn
+	DECQ         R12
+	JNE          chunk
+	VBROADCASTSS valueBounds<>+0(SB), Y8
+	VBROADCASTSS valueBounds<>+4(SB), Y9
+	MOVQ         24(AX), R10
+	VMOVDQU      packOrder<>+0(SB), Y10
+	VBROADCASTSS (R8), Y11
+	VBROADCASTSS (R9), Y12
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y11, Y0, Y0
+	VMULPS       (R10), Y0, Y0
+	VMINPS       Y9, Y0, Y0
+	VMAXPS       Y8, Y0, Y0
+	VCVTPS2DQ    Y0, Y13
+	VMULPS       Y12, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y11, Y1, Y1
+	VMULPS       32(R10), Y1, Y1
+	VMINPS       Y9, Y1, Y1
+	VMAXPS       Y8, Y1, Y1
+	VCVTPS2DQ    Y1, Y14
+	VPACKSSDW    Y14, Y13, Y13
+	VMULPS       Y12, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y11, Y2, Y2
+	VMULPS       64(R10), Y2, Y2
+	VMINPS       Y9, Y2, Y2
+	VMAXPS       Y8, Y2, Y2
+	VCVTPS2DQ    Y2, Y14
+	VMULPS       Y12, Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y11, Y3, Y3
+	VMULPS       96(R10), Y3, Y3
+	VMINPS       Y9, Y3, Y3
+	VMAXPS       Y8, Y3, Y3
+	VCVTPS2DQ    Y3, Y11
+	VPACKSSDW    Y11, Y14, Y14
+	VMULPS       Y12, Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VPERMQ       $0xd8, Y13, Y13
+	VMOVDQU      Y13, (SI)
+	VPERMQ       $0xd8, Y14, Y14
+	VMOVDQU      Y14, 32(SI)
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y3, Y2, Y2
+	VPACKUSWB    Y2, Y0, Y0
+	VPERMD       Y0, Y10, Y0
+	VMOVDQU      Y0, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 4(R8), Y0
+	VBROADCASTSS 4(R9), Y1
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y0, Y4, Y4
+	VMULPS       (R10), Y4, Y4
+	VMINPS       Y9, Y4, Y4
+	VMAXPS       Y8, Y4, Y4
+	VCVTPS2DQ    Y4, Y2
+	VMULPS       Y1, Y4, Y4
+	VCVTPS2DQ    Y4, Y4
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VMULPS       32(R10), Y5, Y5
+	VMINPS       Y9, Y5, Y5
+	VMAXPS       Y8, Y5, Y5
+	VCVTPS2DQ    Y5, Y3
+	VPACKSSDW    Y3, Y2, Y2
+	VMULPS       Y1, Y5, Y5
+	VCVTPS2DQ    Y5, Y5
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VMULPS       64(R10), Y6, Y6
+	VMINPS       Y9, Y6, Y6
+	VMAXPS       Y8, Y6, Y6
+	VCVTPS2DQ    Y6, Y3
+	VMULPS       Y1, Y6, Y6
+	VCVTPS2DQ    Y6, Y6
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y0, Y7, Y7
+	VMULPS       96(R10), Y7, Y7
+	VMINPS       Y9, Y7, Y7
+	VMAXPS       Y8, Y7, Y7
+	VCVTPS2DQ    Y7, Y0
+	VPACKSSDW    Y0, Y3, Y3
+	VMULPS       Y1, Y7, Y7
+	VCVTPS2DQ    Y7, Y7
+	VPERMQ       $0xd8, Y2, Y2
+	VMOVDQU      Y2, (SI)
+	VPERMQ       $0xd8, Y3, Y3
+	VMOVDQU      Y3, 32(SI)
+	VPACKSSDW    Y5, Y4, Y4
+	VPACKSSDW    Y7, Y6, Y6
+	VPACKUSWB    Y6, Y4, Y4
+	VPERMD       Y4, Y10, Y4
+	VMOVDQU      Y4, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	ADDQ         $0x08, R8
+	ADDQ         $0x08, R9
+	ADDQ         $0x20, BX
+	DECQ         DX
+	JNE          tile
+	MOVQ         32(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	DECQ         (AX)
+	JNE          block
+	VZEROUPPER
+	RET
+
+// func scan32Sums1AVX2(args *int)
+// Requires: AVX, AVX2
+TEXT ·scan32Sums1AVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	VPBROADCASTW 88(AX), Y8
+	MOVQ         40(AX), BX
+	MOVQ         64(AX), SI
+	MOVQ         72(AX), DI
+	MOVQ         48(AX), R8
+	MOVQ         56(AX), R9
+
+block:
+	MOVQ $0x00000004, DX
+
+tile:
+	MOVQ    16(AX), CX
+	VMOVDQU (CX), Y0
+	VMOVDQU 32(CX), Y1
+	VMOVDQU 64(CX), Y2
+	VMOVDQU 96(CX), Y3
+	VMOVDQU (CX), Y4
+	VMOVDQU 32(CX), Y5
+	VMOVDQU 64(CX), Y6
+	VMOVDQU 96(CX), Y7
+	MOVQ    BX, R10
+	MOVQ    8(AX), CX
+	MOVQ    32(AX), R12
+
+chunk:
+	MOVQ $0x00000008, R11
+
+turn:
+	VPBROADCASTD (R10), Y9
+	VPMADDUBSW   (CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y0, Y0
+	VPMADDUBSW   32(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y1, Y1
+	VPMADDUBSW   64(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y2, Y2
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 16(R10), Y9
+	VPMADDUBSW   (CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y4, Y4
+	VPMADDUBSW   32(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y5, Y5
+	VPMADDUBSW   64(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y6, Y6
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	VPBROADCASTD 4(R10), Y9
+	VPMADDUBSW   128(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y0, Y0
+	VPMADDUBSW   160(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y1, Y1
+	VPMADDUBSW   192(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y2, Y2
+	VPMADDUBSW   224(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 20(R10), Y9
+	VPMADDUBSW   128(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y4, Y4
+	VPMADDUBSW   160(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y5, Y5
+	VPMADDUBSW   192(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y6, Y6
+	VPMADDUBSW   224(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	VPBROADCASTD 8(R10), Y9
+	VPMADDUBSW   256(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y0, Y0
+	VPMADDUBSW   288(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y1, Y1
+	VPMADDUBSW   320(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y2, Y2
+	VPMADDUBSW   352(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 24(R10), Y9
+	VPMADDUBSW   256(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y4, Y4
+	VPMADDUBSW   288(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y5, Y5
+	VPMADDUBSW   320(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y6, Y6
+	VPMADDUBSW   352(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	VPBROADCASTD 12(R10), Y9
+	VPMADDUBSW   384(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y0, Y0
+	VPMADDUBSW   416(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y1, Y1
+	VPMADDUBSW   448(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y2, Y2
+	VPMADDUBSW   480(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 28(R10), Y9
+	VPMADDUBSW   384(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y4, Y4
+	VPMADDUBSW   416(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y5, Y5
+	VPMADDUBSW   448(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y6, Y6
+	VPMADDUBSW   480(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	ADDQ         $0x00000200, CX
+	ADDQ         $0x00000080, R10
+	DECQ         R11
+	JNE          turn
+	DECQ         R12
+	JNE          chunk
+	VBROADCASTSS valueBounds<>+0(SB), Y9
+	VBROADCASTSS valueBounds<>+4(SB), Y10
+	MOVQ         24(AX), R10
+	VMOVDQU      packOrder<>+0(SB), Y11
+	VBROADCASTSS (R8), Y12
+	VBROADCASTSS (R9), Y13
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y12, Y0, Y0
+	VMULPS       (R10), Y0, Y0
+	VMINPS       Y10, Y0, Y0
+	VMAXPS       Y9, Y0, Y0
+	VCVTPS2DQ    Y0, Y14
+	VMULPS       Y13, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y12, Y1, Y1
+	VMULPS       32(R10), Y1, Y1
+	VMINPS       Y10, Y1, Y1
+	VMAXPS       Y9, Y1, Y1
+	VCVTPS2DQ    Y1, Y15
+	VPACKSSDW    Y15, Y14, Y14
+	VMULPS       Y13, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y12, Y2, Y2
+	VMULPS       64(R10), Y2, Y2
+	VMINPS       Y10, Y2, Y2
+	VMAXPS       Y9, Y2, Y2
+	VCVTPS2DQ    Y2, Y15
+	VMULPS       Y13, Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y12, Y3, Y3
+	VMULPS       96(R10), Y3, Y3
+	VMINPS       Y10, Y3, Y3
+	VMAXPS       Y9, Y3, Y3
+	VCVTPS2DQ    Y3, Y12
+	VPACKSSDW    Y12, Y15, Y15
+	VMULPS       Y13, Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VPERMQ       $0xd8, Y14, Y14
+	VMOVDQU      Y14, (SI)
+	VPERMQ       $0xd8, Y15, Y15
+	VMOVDQU      Y15, 32(SI)
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y3, Y2, Y2
+	VPACKUSWB    Y2, Y0, Y0
+	VPERMD       Y0, Y11, Y0
+	VMOVDQU      Y0, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 4(R8), Y0
+	VBROADCASTSS 4(R9), Y1
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y0, Y4, Y4
+	VMULPS       (R10), Y4, Y4
+	VMINPS       Y10, Y4, Y4
+	VMAXPS       Y9, Y4, Y4
+	VCVTPS2DQ    Y4, Y2
+	VMULPS       Y1, Y4, Y4
+	VCVTPS2DQ    Y4, Y4
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VMULPS       32(R10), Y5, Y5
+	VMINPS       Y10, Y5, Y5
+	VMAXPS       Y9, Y5, Y5
+	VCVTPS2DQ    Y5, Y3
+	VPACKSSDW    Y3, Y2, Y2
+	VMULPS       Y1, Y5, Y5
+	VCVTPS2DQ    Y5, Y5
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VMULPS       64(R10), Y6, Y6
+	VMINPS       Y10, Y6, Y6
+	VMAXPS       Y9, Y6, Y6
+	VCVTPS2DQ    Y6, Y3
+	VMULPS       Y1, Y6, Y6
+	VCVTPS2DQ    Y6, Y6
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y0, Y7, Y7
+	VMULPS       96(R10), Y7, Y7
+	VMINPS       Y10, Y7, Y7
+	VMAXPS       Y9, Y7, Y7
+	VCVTPS2DQ    Y7, Y0
+	VPACKSSDW    Y0, Y3, Y3
+	VMULPS       Y1, Y7, Y7
+	VCVTPS2DQ    Y7, Y7
+	VPERMQ       $0xd8, Y2, Y2
+	VMOVDQU      Y2, (SI)
+	VPERMQ       $0xd8, Y3, Y3
+	VMOVDQU      Y3, 32(SI)
+	VPACKSSDW    Y5, Y4, Y4
+	VPACKSSDW    Y7, Y6, Y6
+	VPACKUSWB    Y6, Y4, Y4
+	VPERMD       Y4, Y11, Y4
+	VMOVDQU      Y4, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	ADDQ         $0x08, R8
+	ADDQ         $0x08, R9
+	ADDQ         $0x20, BX
+	DECQ         DX
+	JNE          tile
+	MOVQ         32(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	DECQ         (AX)
+	JNE          block
+	VZEROUPPER
+	RET
+
+// func scan32Sums2AVX2(args *int)
+// Requires: AVX, AVX2
+TEXT ·scan32Sums2AVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	VPBROADCASTW 88(AX), Y8
+	MOVQ         40(AX), BX
+	MOVQ         64(AX), SI
+	MOVQ         72(AX), DI
+	MOVQ         48(AX), R8
+	MOVQ         56(AX), R9
+
+block:
+	MOVQ $0x00000004, DX
+
+tile:
+	MOVQ    16(AX), CX
+	VMOVDQU (CX), Y0
+	VMOVDQU 32(CX), Y1
+	VMOVDQU 64(CX), Y2
+	VMOVDQU 96(CX), Y3
+	VMOVDQU (CX), Y4
+	VMOVDQU 32(CX), Y5
+	VMOVDQU 64(CX), Y6
+	VMOVDQU 96(CX), Y7
+	MOVQ    BX, R10
+	MOVQ    8(AX), CX
+	MOVQ    32(AX), R12
+
+chunk:
+	MOVQ $0x00000008, R11
+
+turn:
+	VPBROADCASTD (R10), Y9
+	VPBROADCASTD 4(R10), Y10
+	VPMADDUBSW   (CX), Y9, Y11
+	VPMADDUBSW   128(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y0, Y0
+	VPMADDUBSW   32(CX), Y9, Y11
+	VPMADDUBSW   160(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y1, Y1
+	VPMADDUBSW   64(CX), Y9, Y11
+	VPMADDUBSW   192(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y2, Y2
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDUBSW   224(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 16(R10), Y9
+	VPBROADCASTD 20(R10), Y10
+	VPMADDUBSW   (CX), Y9, Y11
+	VPMADDUBSW   128(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y4, Y4
+	VPMADDUBSW   32(CX), Y9, Y11
+	VPMADDUBSW   160(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y5, Y5
+	VPMADDUBSW   64(CX), Y9, Y11
+	VPMADDUBSW   192(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y6, Y6
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDUBSW   224(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	VPBROADCASTD 8(R10), Y9
+	VPBROADCASTD 12(R10), Y10
+	VPMADDUBSW   256(CX), Y9, Y11
+	VPMADDUBSW   384(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y0, Y0
+	VPMADDUBSW   288(CX), Y9, Y11
+	VPMADDUBSW   416(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y1, Y1
+	VPMADDUBSW   320(CX), Y9, Y11
+	VPMADDUBSW   448(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y2, Y2
+	VPMADDUBSW   352(CX), Y9, Y9
+	VPMADDUBSW   480(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 24(R10), Y9
+	VPBROADCASTD 28(R10), Y10
+	VPMADDUBSW   256(CX), Y9, Y11
+	VPMADDUBSW   384(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y4, Y4
+	VPMADDUBSW   288(CX), Y9, Y11
+	VPMADDUBSW   416(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y5, Y5
+	VPMADDUBSW   320(CX), Y9, Y11
+	VPMADDUBSW   448(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y6, Y6
+	VPMADDUBSW   352(CX), Y9, Y9
+	VPMADDUBSW   480(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	ADDQ         $0x00000200, CX
+	ADDQ         $0x00000080, R10
+	DECQ         R11
+	JNE          turn
+	DECQ         R12
+	JNE          chunk
+	VBROADCASTSS valueBounds<>+0(SB), Y9
+	VBROADCASTSS valueBounds<>+4(SB), Y10
+	MOVQ         24(AX), R10
+	VMOVDQU      packOrder<>+0(SB), Y11
+	VBROADCASTSS (R8), Y12
+	VBROADCASTSS (R9), Y13
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y12, Y0, Y0
+	VMULPS       (R10), Y0, Y0
+	VMINPS       Y10, Y0, Y0
+	VMAXPS       Y9, Y0, Y0
+	VCVTPS2DQ    Y0, Y14
+	VMULPS       Y13, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y12, Y1, Y1
+	VMULPS       32(R10), Y1, Y1
+	VMINPS       Y10, Y1, Y1
+	VMAXPS       Y9, Y1, Y1
+	VCVTPS2DQ    Y1, Y15
+	VPACKSSDW    Y15, Y14, Y14
+	VMULPS       Y13, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y12, Y2, Y2
+	VMULPS       64(R10), Y2, Y2
+	VMINPS       Y10, Y2, Y2
+	VMAXPS       Y9, Y2, Y2
+	VCVTPS2DQ    Y2, Y15
+	VMULPS       Y13, Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y12, Y3, Y3
+	VMULPS       96(R10), Y3, Y3
+	VMINPS       Y10, Y3, Y3
+	VMAXPS       Y9, Y3, Y3
+	VCVTPS2DQ    Y3, Y12
+	VPACKSSDW    Y12, Y15, Y15
+	VMULPS       Y13, Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VPERMQ       $0xd8, Y14, Y14
+	VMOVDQU      Y14, (SI)
+	VPERMQ       $0xd8, Y15, Y15
+	VMOVDQU      Y15, 32(SI)
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y3, Y2, Y2
+	VPACKUSWB    Y2, Y0, Y0
+	VPERMD       Y0, Y11, Y0
+	VMOVDQU      Y0, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 4(R8), Y0
+	VBROADCASTSS 4(R9), Y1
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y0, Y4, Y4
+	VMULPS       (R10), Y4, Y4
+	VMINPS       Y10, Y4, Y4
+	VMAXPS       Y9, Y4, Y4
+	VCVTPS2DQ    Y4, Y2
+	VMULPS       Y1, Y4, Y4
+	VCVTPS2DQ    Y4, Y4
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VMULPS       32(R10), Y5, Y5
+	VMINPS       Y10, Y5, Y5
+	VMAXPS       Y9, Y5, Y5
+	VCVTPS2DQ    Y5, Y3
+	VPACKSSDW    Y3, Y2, Y2
+	VMULPS       Y1, Y5, Y5
+	VCVTPS2DQ    Y5, Y5
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VMULPS       64(R10), Y6, Y6
+	VMINPS       Y10, Y6, Y6
+	VMAXPS       Y9, Y6, Y6
+	VCVTPS2DQ    Y6, Y3
+	VMULPS       Y1, Y6, Y6
+	VCVTPS2DQ    Y6, Y6
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y0, Y7, Y7
+	VMULPS       96(R10), Y7, Y7
+	VMINPS       Y10, Y7, Y7
+	VMAXPS       Y9, Y7, Y7
+	VCVTPS2DQ    Y7, Y0
+	VPACKSSDW    Y0, Y3, Y3
+	VMULPS       Y1, Y7, Y7
+	VCVTPS2DQ    Y7, Y7
+	VPERMQ       $0xd8, Y2, Y2
+	VMOVDQU      Y2, (SI)
+	VPERMQ       $0xd8, Y3, Y3
+	VMOVDQU      Y3, 32(SI)
+	VPACKSSDW    Y5, Y4, Y4
+	VPACKSSDW    Y7, Y6, Y6
+	VPACKUSWB    Y6, Y4, Y4
+	VPERMD       Y4, Y11, Y4
+	VMOVDQU      Y4, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	ADDQ         $0x08, R8
+	ADDQ         $0x08, R9
+	ADDQ         $0x20, BX
+	DECQ         DX
+	JNE          tile
+	MOVQ         32(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	DECQ         (AX)
+	JNE          block
+	VZEROUPPER
+	RET
+
+// func blockMaxima32AVX2(dst *int16, values *int16, stride int, cells int, blocks int)
+// Requires: AVX, AVX2
+TEXT ·blockMaxima32AVX2(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ values+8(FP), CX
+	MOVQ stride+16(FP), DX
+	SHLQ $0x01, DX
+	MOVQ blocks+32(FP), BX
+
+block:
+	VMOVDQU (CX), Y0
+	VMOVDQU 32(CX), Y1
+	MOVQ    cells+24(FP), SI
+
+cell:
+	VPMAXSW (CX), Y0, Y0
+	VPMAXSW 32(CX), Y1, Y1
+	ADDQ    DX, CX
+	DECQ    SI
+	JNE     cell
+	VMOVDQU Y0, (AX)
+	VMOVDQU Y1, 32(AX)
+	ADDQ    DX, AX
+	DECQ    BX
+	JNE     block
+	VZEROUPPER
+	RET
+
+// func above32AVX2(dst *uint64, values *int16, limits *int16, stride int, first int, cells int) int
+// Requires: AVX, AVX2
+TEXT ·above32AVX2(SB), NOSPLIT, $0-56
+	MOVQ    dst+0(FP), AX
+	MOVQ    AX, CX
+	MOVQ    values+8(FP), DX
+	MOVQ    limits+16(FP), R8
+	MOVQ    stride+24(FP), BX
+	SHLQ    $0x01, BX
+	MOVQ    first+32(FP), SI
+	MOVQ    cells+40(FP), DI
+	VMOVDQU (R8), Y0
+	VMOVDQU 32(R8), Y1
+
+cell:
+	VMOVDQU   (DX), Y2
+	VPCMPGTW  Y0, Y2, Y2
+	VMOVDQU   32(DX), Y3
+	VPCMPGTW  Y1, Y3, Y3
+	VPACKSSWB Y3, Y2, Y2
+	VPERMQ    $0xd8, Y2, Y2
+	VPMOVMSKB Y2, R8
+	XORQ      R9, R9
+	TESTL     R8, R8
+	SETNE     R9
+	SHLQ      $0x20, R8
+	ORQ       SI, R8
+	MOVQ      R8, (AX)
+	LEAQ      (AX)(R9*8), AX
+	ADDQ      BX, DX
+	INCQ      SI
+	DECQ      DI
+	JNE       cell
+	SUBQ      CX, AX
+	SHRQ      $0x03, AX
+	MOVQ      AX, ret+48(FP)
+	VZEROUPPER
+	RET
+
+// func cellMaxima32AVX2(best *float32, values *int16, stride int, cells *uint32, n int, lastCell int, weights *float32)
+// Requires: AVX, AVX2
+TEXT ·cellMaxima32AVX2(SB), NOSPLIT, $0-56
+	MOVQ    best+0(FP), AX
+	MOVQ    values+8(FP), CX
+	MOVQ    stride+16(FP), DX
+	SHLQ    $0x01, DX
+	MOVQ    cells+24(FP), BX
+	MOVQ    n+32(FP), SI
+	MOVQ    lastCell+40(FP), DI
+	MOVQ    weights+48(FP), R8
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS 64(AX), Y2
+	VMOVUPS 96(AX), Y3
+
+cell:
+	MOVL         (BX), R9
+	CMPL         R9, DI
+	JAE          past
+	VBROADCASTSS (R8)(R9*4), Y4
+
+weighted:
+	IMULQ     DX, R9
+	ADDQ      CX, R9
+	VPMOVSXWD (R9), Y5
+	VCVTDQ2PS Y5, Y5
+	VMULPS    Y5, Y4, Y5
+	VMAXPS    Y0, Y5, Y0
+	VPMOVSXWD 16(R9), Y5
+	VCVTDQ2PS Y5, Y5
+	VMULPS    Y5, Y4, Y5
+	VMAXPS    Y1, Y5, Y1
+	VPMOVSXWD 32(R9), Y5
+	VCVTDQ2PS Y5, Y5
+	VMULPS    Y5, Y4, Y5
+	VMAXPS    Y2, Y5, Y2
+	VPMOVSXWD 48(R9), Y5
+	VCVTDQ2PS Y5, Y5
+	VMULPS    Y5, Y4, Y5
+	VMAXPS    Y3, Y5, Y3
+	ADDQ      $0x04, BX
+	DECQ      SI
+	JNE       cell
+	VMOVUPS   Y0, (AX)
+	VMOVUPS   Y1, 32(AX)
+	VMOVUPS   Y2, 64(AX)
+	VMOVUPS   Y3, 96(AX)
+	VZEROUPPER
+	RET
+
+past:
+	MOVQ   DI, R9
+	VXORPS Y4, Y4, Y4
+	JMP    weighted
+
+// func rank32Width2AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·rank32Width2AVX2(SB), NOSPLIT, $0-56
+	MOVQ       ids+0(FP), AX
+	MOVQ       n+8(FP), CX
+	MOVQ       bytes+16(FP), DX
+	MOVQ       stride+24(FP), BX
+	MOVQ       lastCell+32(FP), SI
+	MOVQ       next+40(FP), DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
+	PREFETCHT0 192(DI)
+	VPXOR      Y0, Y0, Y0
+	VPXOR      Y1, Y1, Y1
+	VPXOR      Y2, Y2, Y2
+	VPXOR      Y3, Y3, Y3
+	SUBQ       $0x04, CX
+	JLE        rest
+
+four:
+	MOVWLZX (AX), DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), Y0, Y0
+	MOVWLZX 2(AX), DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), Y1, Y1
+	MOVWLZX 4(AX), DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), Y2, Y2
+	MOVWLZX 6(AX), DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), Y3, Y3
+	ADDQ    $0x08, AX
+	SUBQ    $0x04, CX
+	JG      four
+
+rest:
+	ADDQ $0x04, CX
+
+one:
+	MOVWLZX      (AX), DI
+	CMPL         DI, SI
+	CMOVLHI      SI, DI
+	IMULQ        BX, DI
+	VPMAXUB      (DX)(DI*1), Y0, Y0
+	ADDQ         $0x02, AX
+	DECQ         CX
+	JNE          one
+	VPMAXUB      Y1, Y0, Y0
+	VPMAXUB      Y3, Y2, Y2
+	VPMAXUB      Y2, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPSADBW      Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPADDQ       X1, X0, X0
+	VPSHUFD      $0xee, X0, X1
+	VPADDQ       X1, X0, X0
+	VMOVQ        X0, AX
+	MOVQ         AX, ret+48(FP)
+	VZEROUPPER
+	RET
+
+// func rank32Width3AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·rank32Width3AVX2(SB), NOSPLIT, $0-56
+	MOVQ       ids+0(FP), AX
+	MOVQ       n+8(FP), CX
+	MOVQ       bytes+16(FP), DX
+	MOVQ       stride+24(FP), BX
+	MOVQ       lastCell+32(FP), SI
+	MOVQ       next+40(FP), DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
+	PREFETCHT0 192(DI)
+	VPXOR      Y0, Y0, Y0
+	VPXOR      Y1, Y1, Y1
+	VPXOR      Y2, Y2, Y2
+	VPXOR      Y3, Y3, Y3
+	SUBQ       $0x04, CX
+	JLE        rest
+
+four:
+	MOVL    (AX), DI
+	ANDL    $0x00ffffff, DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), Y0, Y0
+	MOVL    3(AX), DI
+	ANDL    $0x00ffffff, DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), Y1, Y1
+	MOVL    6(AX), DI
+	ANDL    $0x00ffffff, DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), Y2, Y2
+	MOVL    9(AX), DI
+	ANDL    $0x00ffffff, DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), Y3, Y3
+	ADDQ    $0x0c, AX
+	SUBQ    $0x04, CX
+	JG      four
+
+rest:
+	ADDQ $0x04, CX
+
+one:
+	MOVWLZX      (AX), DI
+	MOVBLZX      2(AX), R8
+	SHLL         $0x10, R8
+	ORL          R8, DI
+	CMPL         DI, SI
+	CMOVLHI      SI, DI
+	IMULQ        BX, DI
+	VPMAXUB      (DX)(DI*1), Y0, Y0
+	ADDQ         $0x03, AX
+	DECQ         CX
+	JNE          one
+	VPMAXUB      Y1, Y0, Y0
+	VPMAXUB      Y3, Y2, Y2
+	VPMAXUB      Y2, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPSADBW      Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPADDQ       X1, X0, X0
+	VPSHUFD      $0xee, X0, X1
+	VPADDQ       X1, X0, X0
+	VMOVQ        X0, AX
+	MOVQ         AX, ret+48(FP)
+	VZEROUPPER
+	RET
+
+// func scan4AVX512(args *int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, AVX512VNNI
+TEXT ·scan4AVX512(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	VBROADCASTSS valueBounds<>+0(SB), Z0
+	VBROADCASTSS valueBounds<>+4(SB), Z1
+	VMOVDQU32    quarterNumbers<>+0(SB), Z2
+	VPXORD       Z3, Z3, Z3
+	MOVQ         40(AX), DX
+	MOVQ         64(AX), BX
+	MOVQ         72(AX), SI
+	MOVQ         48(AX), DI
+	MOVQ         56(AX), R8
+
+block:
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	MOVQ   8(AX), CX
+	MOVQ   32(AX), R9
+
+chunk:
+	MOVQ $0x00000004, R10
+
+turn:
+	VMOVDQU32       (DX), Z12
+	VMOVDQU32       64(DX), Z13
+	VMOVDQU32       (CX), Z14
+	VPDPBUSD        Z14, Z12, Z4
+	VPDPBUSD        Z14, Z13, Z8
+	VMOVDQU32       64(CX), Z14
+	VPDPBUSD        Z14, Z12, Z5
+	VPDPBUSD        Z14, Z13, Z9
+	VMOVDQU32       128(CX), Z14
+	VPDPBUSD        Z14, Z12, Z6
+	VPDPBUSD        Z14, Z13, Z10
+	VMOVDQU32       192(CX), Z14
+	VPDPBUSD        Z14, Z12, Z7
+	VPDPBUSD        Z14, Z13, Z11
+	VMOVDQU32       128(DX), Z12
+	VMOVDQU32       192(DX), Z13
+	VMOVDQU32       256(CX), Z14
+	VPDPBUSD        Z14, Z12, Z4
+	VPDPBUSD        Z14, Z13, Z8
+	VMOVDQU32       320(CX), Z14
+	VPDPBUSD        Z14, Z12, Z5
+	VPDPBUSD        Z14, Z13, Z9
+	VMOVDQU32       384(CX), Z14
+	VPDPBUSD        Z14, Z12, Z6
+	VPDPBUSD        Z14, Z13, Z10
+	VMOVDQU32       448(CX), Z14
+	VPDPBUSD        Z14, Z12, Z7
+	VPDPBUSD        Z14, Z13, Z11
+	ADDQ            $0x00000200, CX
+	ADDQ            $0x00000100, DX
+	DECQ            R10
+	JNE             turn
+	DECQ            R9
+	JNE             chunk
+	VBROADCASTF32X4 (DI), Z12
+	VPERMILPS       Z2, Z12, Z12
+	VBROADCASTF32X4 (R8), Z13
+	VPERMILPS       Z2, Z13, Z13
+	VPUNPCKLDQ      Z5, Z4, Z14
+	VPUNPCKHDQ      Z5, Z4, Z4
+	VPADDD          Z14, Z4, Z4
+	VPUNPCKLDQ      Z7, Z6, Z14
+	VPUNPCKHDQ      Z7, Z6, Z6
+	VPADDD          Z14, Z6, Z6
+	VPUNPCKLQDQ     Z6, Z4, Z14
+	VPUNPCKHQDQ     Z6, Z4, Z4
+	VPADDD          Z14, Z4, Z4
+	MOVQ            16(AX), CX
+	VBROADCASTI32X4 (CX), Z14
+	VPADDD          Z14, Z4, Z4
+	VCVTDQ2PS       Z4, Z4
+	VMULPS          Z12, Z4, Z4
+	MOVQ            24(AX), CX
+	VBROADCASTF32X4 (CX), Z14
+	VMULPS          Z14, Z4, Z4
+	VMINPS          Z1, Z4, Z4
+	VMAXPS          Z0, Z4, Z4
+	VCVTPS2DQ       Z4, Z12
+	VMULPS          Z13, Z4, Z4
+	VCVTPS2DQ       Z4, Z4
+	VPACKSSDW       Z3, Z12, Z12
+	VPACKSSDW       Z3, Z4, Z4
+	VPACKUSWB       Z4, Z4, Z4
+	MOVQ            80(AX), CX
+	VMOVDQU32       X12, (BX)
+	VMOVSD          X4, (SI)
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	VEXTRACTI32X4   $0x01, Z12, (BX)
+	VEXTRACTI32X4   $0x01, Z4, X14
+	VMOVSD          X14, (SI)
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	VEXTRACTI32X4   $0x02, Z12, (BX)
+	VEXTRACTI32X4   $0x02, Z4, X14
+	VMOVSD          X14, (SI)
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	VEXTRACTI32X4   $0x03, Z12, (BX)
+	VEXTRACTI32X4   $0x03, Z4, X14
+	VMOVSD          X14, (SI)
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	VBROADCASTF32X4 16(DI), Z12
+	VPERMILPS       Z2, Z12, Z12
+	VBROADCASTF32X4 16(R8), Z13
+	VPERMILPS       Z2, Z13, Z13
+	VPUNPCKLDQ      Z9, Z8, Z14
+	VPUNPCKHDQ      Z9, Z8, Z8
+	VPADDD          Z14, Z8, Z8
+	VPUNPCKLDQ      Z11, Z10, Z14
+	VPUNPCKHDQ      Z11, Z10, Z10
+	VPADDD          Z14, Z10, Z10
+	VPUNPCKLQDQ     Z10, Z8, Z14
+	VPUNPCKHQDQ     Z10, Z8, Z8
+	VPADDD          Z14, Z8, Z8
+	MOVQ            16(AX), CX
+	VBROADCASTI32X4 (CX), Z14
+	VPADDD          Z14, Z8, Z8
+	VCVTDQ2PS       Z8, Z8
+	VMULPS          Z12, Z8, Z8
+	MOVQ            24(AX), CX
+	VBROADCASTF32X4 (CX), Z14
+	VMULPS          Z14, Z8, Z8
+	VMINPS          Z1, Z8, Z8
+	VMAXPS          Z0, Z8, Z8
+	VCVTPS2DQ       Z8, Z12
+	VMULPS          Z13, Z8, Z8
+	VCVTPS2DQ       Z8, Z8
+	VPACKSSDW       Z3, Z12, Z12
+	VPACKSSDW       Z3, Z8, Z8
+	VPACKUSWB       Z8, Z8, Z8
+	MOVQ            80(AX), CX
+	VMOVDQU32       X12, (BX)
+	VMOVSD          X8, (SI)
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	VEXTRACTI32X4   $0x01, Z12, (BX)
+	VEXTRACTI32X4   $0x01, Z8, X14
+	VMOVSD          X14, (SI)
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	VEXTRACTI32X4   $0x02, Z12, (BX)
+	VEXTRACTI32X4   $0x02, Z8, X14
+	VMOVSD          X14, (SI)
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	VEXTRACTI32X4   $0x03, Z12, (BX)
+	VEXTRACTI32X4   $0x03, Z8, X14
+	VMOVSD          X14, (SI)
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	ADDQ            $0x20, DI
+	ADDQ            $0x20, R8
+	DECQ            (AX)
+	JNE             block
+	VZEROUPPER
+	RET
+
+// func scan8AVX512(args *int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, AVX512VNNI
+TEXT ·scan8AVX512(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	VBROADCASTSS valueBounds<>+0(SB), Z0
+	VBROADCASTSS valueBounds<>+4(SB), Z1
+	VMOVDQU32    quarterNumbers<>+0(SB), Z2
+	VPXORD       Z3, Z3, Z3
+	MOVQ         40(AX), DX
+	MOVQ         64(AX), BX
+	MOVQ         72(AX), SI
+	MOVQ         48(AX), DI
+	MOVQ         56(AX), R8
+
+block:
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	MOVQ   8(AX), CX
+	MOVQ   32(AX), R9
+
+chunk:
+	MOVQ $0x00000004, R10
+
+turn:
+	VMOVDQU32       (DX), Z3
+	VMOVDQU32       64(DX), Z20
+	VMOVDQU32       (CX), Z21
+	VPDPBUSD        Z21, Z3, Z4
+	VPDPBUSD        Z21, Z20, Z12
+	VMOVDQU32       64(CX), Z21
+	VPDPBUSD        Z21, Z3, Z5
+	VPDPBUSD        Z21, Z20, Z13
+	VMOVDQU32       128(CX), Z21
+	VPDPBUSD        Z21, Z3, Z6
+	VPDPBUSD        Z21, Z20, Z14
+	VMOVDQU32       192(CX), Z21
+	VPDPBUSD        Z21, Z3, Z7
+	VPDPBUSD        Z21, Z20, Z15
+	VMOVDQU32       256(CX), Z21
+	VPDPBUSD        Z21, Z3, Z8
+	VPDPBUSD        Z21, Z20, Z16
+	VMOVDQU32       320(CX), Z21
+	VPDPBUSD        Z21, Z3, Z9
+	VPDPBUSD        Z21, Z20, Z17
+	VMOVDQU32       384(CX), Z21
+	VPDPBUSD        Z21, Z3, Z10
+	VPDPBUSD        Z21, Z20, Z18
+	VMOVDQU32       448(CX), Z21
+	VPDPBUSD        Z21, Z3, Z11
+	VPDPBUSD        Z21, Z20, Z19
+	VMOVDQU32       128(DX), Z3
+	VMOVDQU32       192(DX), Z20
+	VMOVDQU32       512(CX), Z21
+	VPDPBUSD        Z21, Z3, Z4
+	VPDPBUSD        Z21, Z20, Z12
+	VMOVDQU32       576(CX), Z21
+	VPDPBUSD        Z21, Z3, Z5
+	VPDPBUSD        Z21, Z20, Z13
+	VMOVDQU32       640(CX), Z21
+	VPDPBUSD        Z21, Z3, Z6
+	VPDPBUSD        Z21, Z20, Z14
+	VMOVDQU32       704(CX), Z21
+	VPDPBUSD        Z21, Z3, Z7
+	VPDPBUSD        Z21, Z20, Z15
+	VMOVDQU32       768(CX), Z21
+	VPDPBUSD        Z21, Z3, Z8
+	VPDPBUSD        Z21, Z20, Z16
+	VMOVDQU32       832(CX), Z21
+	VPDPBUSD        Z21, Z3, Z9
+	VPDPBUSD        Z21, Z20, Z17
+	VMOVDQU32       896(CX), Z21
+	VPDPBUSD        Z21, Z3, Z10
+	VPDPBUSD        Z21, Z20, Z18
+	VMOVDQU32       960(CX), Z21
+	VPDPBUSD        Z21, Z3, Z11
+	VPDPBUSD        Z21, Z20, Z19
+	ADDQ            $0x00000400, CX
+	ADDQ            $0x00000100, DX
+	DECQ            R10
+	JNE             turn
+	DECQ            R9
+	JNE             chunk
+	VBROADCASTF32X4 (DI), Z3
+	VPERMILPS       Z2, Z3, Z3
+	VBROADCASTF32X4 (R8), Z20
+	VPERMILPS       Z2, Z20, Z20
+	VPUNPCKLDQ      Z5, Z4, Z21
+	VPUNPCKHDQ      Z5, Z4, Z4
+	VPADDD          Z21, Z4, Z4
+	VPUNPCKLDQ      Z7, Z6, Z21
+	VPUNPCKHDQ      Z7, Z6, Z6
+	VPADDD          Z21, Z6, Z6
+	VPUNPCKLQDQ     Z6, Z4, Z21
+	VPUNPCKHQDQ     Z6, Z4, Z4
+	VPADDD          Z21, Z4, Z4
+	MOVQ            16(AX), CX
+	VBROADCASTI32X4 (CX), Z21
+	VPADDD          Z21, Z4, Z4
+	VCVTDQ2PS       Z4, Z4
+	VMULPS          Z3, Z4, Z4
+	MOVQ            24(AX), CX
+	VBROADCASTF32X4 (CX), Z21
+	VMULPS          Z21, Z4, Z4
+	VMINPS          Z1, Z4, Z4
+	VMAXPS          Z0, Z4, Z4
+	VCVTPS2DQ       Z4, Z22
+	VMULPS          Z20, Z4, Z4
+	VCVTPS2DQ       Z4, Z4
+	VPUNPCKLDQ      Z9, Z8, Z21
+	VPUNPCKHDQ      Z9, Z8, Z8
+	VPADDD          Z21, Z8, Z8
+	VPUNPCKLDQ      Z11, Z10, Z21
+	VPUNPCKHDQ      Z11, Z10, Z10
+	VPADDD          Z21, Z10, Z10
+	VPUNPCKLQDQ     Z10, Z8, Z21
+	VPUNPCKHQDQ     Z10, Z8, Z8
+	VPADDD          Z21, Z8, Z8
+	MOVQ            16(AX), CX
+	VBROADCASTI32X4 16(CX), Z21
+	VPADDD          Z21, Z8, Z8
+	VCVTDQ2PS       Z8, Z8
+	VMULPS          Z3, Z8, Z8
+	MOVQ            24(AX), CX
+	VBROADCASTF32X4 16(CX), Z21
+	VMULPS          Z21, Z8, Z8
+	VMINPS          Z1, Z8, Z8
+	VMAXPS          Z0, Z8, Z8
+	VCVTPS2DQ       Z8, Z3
+	VMULPS          Z20, Z8, Z8
+	VCVTPS2DQ       Z8, Z8
+	VPACKSSDW       Z3, Z22, Z22
+	VPACKSSDW       Z8, Z4, Z4
+	VPACKUSWB       Z4, Z4, Z4
+	MOVQ            80(AX), CX
+	VMOVDQU32       X22, (BX)
+	VMOVSD          X4, (SI)
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	VEXTRACTI32X4   $0x01, Z22, (BX)
+	VEXTRACTI32X4   $0x01, Z4, X21
+	VMOVSD          X21, (SI)
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	VEXTRACTI32X4   $0x02, Z22, (BX)
+	VEXTRACTI32X4   $0x02, Z4, X21
+	VMOVSD          X21, (SI)
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	VEXTRACTI32X4   $0x03, Z22, (BX)
+	VEXTRACTI32X4   $0x03, Z4, X21
+	VMOVSD          X21, (SI)
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	VBROADCASTF32X4 16(DI), Z3
+	VPERMILPS       Z2, Z3, Z3
+	VBROADCASTF32X4 16(R8), Z20
+	VPERMILPS       Z2, Z20, Z20
+	VPUNPCKLDQ      Z13, Z12, Z21
+	VPUNPCKHDQ      Z13, Z12, Z12
+	VPADDD          Z21, Z12, Z12
+	VPUNPCKLDQ      Z15, Z14, Z21
+	VPUNPCKHDQ      Z15, Z14, Z14
+	VPADDD          Z21, Z14, Z14
+	VPUNPCKLQDQ     Z14, Z12, Z21
+	VPUNPCKHQDQ     Z14, Z12, Z12
+	VPADDD          Z21, Z12, Z12
+	MOVQ            16(AX), CX
+	VBROADCASTI32X4 (CX), Z21
+	VPADDD          Z21, Z12, Z12
+	VCVTDQ2PS       Z12, Z12
+	VMULPS          Z3, Z12, Z12
+	MOVQ            24(AX), CX
+	VBROADCASTF32X4 (CX), Z21
+	VMULPS          Z21, Z12, Z12
+	VMINPS          Z1, Z12, Z12
+	VMAXPS          Z0, Z12, Z12
+	VCVTPS2DQ       Z12, Z22
+	VMULPS          Z20, Z12, Z12
+	VCVTPS2DQ       Z12, Z12
+	VPUNPCKLDQ      Z17, Z16, Z21
+	VPUNPCKHDQ      Z17, Z16, Z16
+	VPADDD          Z21, Z16, Z16
+	VPUNPCKLDQ      Z19, Z18, Z21
+	VPUNPCKHDQ      Z19, Z18, Z18
+	VPADDD          Z21, Z18, Z18
+	VPUNPCKLQDQ     Z18, Z16, Z21
+	VPUNPCKHQDQ     Z18, Z16, Z16
+	VPADDD          Z21, Z16, Z16
+	MOVQ            16(AX), CX
+	VBROADCASTI32X4 16(CX), Z21
+	VPADDD          Z21, Z16, Z16
+	VCVTDQ2PS       Z16, Z16
+	VMULPS          Z3, Z16, Z16
+	MOVQ            24(AX), CX
+	VBROADCASTF32X4 16(CX), Z21
+	VMULPS          Z21, Z16, Z16
+	VMINPS          Z1, Z16, Z16
+	VMAXPS          Z0, Z16, Z16
+	VCVTPS2DQ       Z16, Z3
+	VMULPS          Z20, Z16, Z16
+	VCVTPS2DQ       Z16, Z16
+	VPACKSSDW       Z3, Z22, Z22
+	VPACKSSDW       Z16, Z12, Z12
+	VPACKUSWB       Z12, Z12, Z12
+	MOVQ            80(AX), CX
+	VMOVDQU32       X22, (BX)
+	VMOVSD          X12, (SI)
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	VEXTRACTI32X4   $0x01, Z22, (BX)
+	VEXTRACTI32X4   $0x01, Z12, X21
+	VMOVSD          X21, (SI)
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	VEXTRACTI32X4   $0x02, Z22, (BX)
+	VEXTRACTI32X4   $0x02, Z12, X21
+	VMOVSD          X21, (SI)
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	VEXTRACTI32X4   $0x03, Z22, (BX)
+	VEXTRACTI32X4   $0x03, Z12, X21
+	VMOVSD          X21, (SI)
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	ADDQ            $0x20, DI
+	ADDQ            $0x20, R8
+	DECQ            (AX)
+	JNE             block
+	VZEROUPPER
+	RET
+
+// func scan16AVX512(args *int)
+// Requires: AVX, AVX512F, AVX512VNNI
+TEXT ·scan16AVX512(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	VBROADCASTSS valueBounds<>+0(SB), Z19
+	VBROADCASTSS valueBounds<>+4(SB), Z20
+	VPXORD       Z21, Z21, Z21
+	MOVQ         40(AX), DX
+	MOVQ         64(AX), BX
+	MOVQ         72(AX), SI
+	MOVQ         48(AX), DI
+	MOVQ         56(AX), R8
+
+block:
+	MOVQ   16(AX), CX
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	MOVQ   8(AX), CX
+	MOVQ   32(AX), R9
+
+chunk:
+	MOVQ $0x00000004, R10
+
+turn:
+	VMOVDQU32    (CX), Z0
+	VMOVDQU32    64(CX), Z1
+	VPBROADCASTQ (DX), Z2
+	VPDPBUSD     Z0, Z2, Z3
+	VPDPBUSD     Z1, Z2, Z4
+	VPBROADCASTQ 16(DX), Z2
+	VPDPBUSD     Z0, Z2, Z5
+	VPDPBUSD     Z1, Z2, Z6
+	VPBROADCASTQ 32(DX), Z2
+	VPDPBUSD     Z0, Z2, Z7
+	VPDPBUSD     Z1, Z2, Z8
+	VPBROADCASTQ 48(DX), Z2
+	VPDPBUSD     Z0, Z2, Z9
+	VPDPBUSD     Z1, Z2, Z10
+	VPBROADCASTQ 64(DX), Z2
+	VPDPBUSD     Z0, Z2, Z11
+	VPDPBUSD     Z1, Z2, Z12
+	VPBROADCASTQ 80(DX), Z2
+	VPDPBUSD     Z0, Z2, Z13
+	VPDPBUSD     Z1, Z2, Z14
+	VPBROADCASTQ 96(DX), Z2
+	VPDPBUSD     Z0, Z2, Z15
+	VPDPBUSD     Z1, Z2, Z16
+	VPBROADCASTQ 112(DX), Z2
+	VPDPBUSD     Z0, Z2, Z17
+	VPDPBUSD     Z1, Z2, Z18
+	VMOVDQU32    128(CX), Z0
+	VMOVDQU32    192(CX), Z1
+	VPBROADCASTQ 8(DX), Z2
+	VPDPBUSD     Z0, Z2, Z3
+	VPDPBUSD     Z1, Z2, Z4
+	VPBROADCASTQ 24(DX), Z2
+	VPDPBUSD     Z0, Z2, Z5
+	VPDPBUSD     Z1, Z2, Z6
+	VPBROADCASTQ 40(DX), Z2
+	VPDPBUSD     Z0, Z2, Z7
+	VPDPBUSD     Z1, Z2, Z8
+	VPBROADCASTQ 56(DX), Z2
+	VPDPBUSD     Z0, Z2, Z9
+	VPDPBUSD     Z1, Z2, Z10
+	VPBROADCASTQ 72(DX), Z2
+	VPDPBUSD     Z0, Z2, Z11
+	VPDPBUSD     Z1, Z2, Z12
+	VPBROADCASTQ 88(DX), Z2
+	VPDPBUSD     Z0, Z2, Z13
+	VPDPBUSD     Z1, Z2, Z14
+	VPBROADCASTQ 104(DX), Z2
+	VPDPBUSD     Z0, Z2, Z15
+	VPDPBUSD     Z1, Z2, Z16
+	VPBROADCASTQ 120(DX), Z2
+	VPDPBUSD     Z0, Z2, Z17
+	VPDPBUSD     Z1, Z2, Z18
+	VMOVDQU32    256(CX), Z0
+	VMOVDQU32    320(CX), Z1
+	VPBROADCASTQ 128(DX), Z2
+	VPDPBUSD     Z0, Z2, Z3
+	VPDPBUSD     Z1, Z2, Z4
+	VPBROADCASTQ 144(DX), Z2
+	VPDPBUSD     Z0, Z2, Z5
+	VPDPBUSD     Z1, Z2, Z6
+	VPBROADCASTQ 160(DX), Z2
+	VPDPBUSD     Z0, Z2, Z7
+	VPDPBUSD     Z1, Z2, Z8
+	VPBROADCASTQ 176(DX), Z2
+	VPDPBUSD     Z0, Z2, Z9
+	VPDPBUSD     Z1, Z2, Z10
+	VPBROADCASTQ 192(DX), Z2
+	VPDPBUSD     Z0, Z2, Z11
+	VPDPBUSD     Z1, Z2, Z12
+	VPBROADCASTQ 208(DX), Z2
+	VPDPBUSD     Z0, Z2, Z13
+	VPDPBUSD     Z1, Z2, Z14
+	VPBROADCASTQ 224(DX), Z2
+	VPDPBUSD     Z0, Z2, Z15
+	VPDPBUSD     Z1, Z2, Z16
+	VPBROADCASTQ 240(DX), Z2
+	VPDPBUSD     Z0, Z2, Z17
+	VPDPBUSD     Z1, Z2, Z18
+	VMOVDQU32    384(CX), Z0
+	VMOVDQU32    448(CX), Z1
+	VPBROADCASTQ 136(DX), Z2
+	VPDPBUSD     Z0, Z2, Z3
+	VPDPBUSD     Z1, Z2, Z4
+	VPBROADCASTQ 152(DX), Z2
+	VPDPBUSD     Z0, Z2, Z5
+	VPDPBUSD     Z1, Z2, Z6
+	VPBROADCASTQ 168(DX), Z2
+	VPDPBUSD     Z0, Z2, Z7
+	VPDPBUSD     Z1, Z2, Z8
+	VPBROADCASTQ 184(DX), Z2
+	VPDPBUSD     Z0, Z2, Z9
+	VPDPBUSD     Z1, Z2, Z10
+	VPBROADCASTQ 200(DX), Z2
+	VPDPBUSD     Z0, Z2, Z11
+	VPDPBUSD     Z1, Z2, Z12
+	VPBROADCASTQ 216(DX), Z2
+	VPDPBUSD     Z0, Z2, Z13
+	VPDPBUSD     Z1, Z2, Z14
+	VPBROADCASTQ 232(DX), Z2
+	VPDPBUSD     Z0, Z2, Z15
+	VPDPBUSD     Z1, Z2, Z16
+	VPBROADCASTQ 248(DX), Z2
+	VPDPBUSD     Z0, Z2, Z17
+	VPDPBUSD     Z1, Z2, Z18
+	ADDQ         $0x00000200, CX
+	ADDQ         $0x00000100, DX
+	DECQ         R10
+	JNE          turn
+	DECQ         R9
+	JNE          chunk
+	MOVQ         24(AX), R9
+	VSHUFPS      $0x88, Z4, Z3, Z2
+	VSHUFPS      $0xdd, Z4, Z3, Z3
+	VPADDD       Z2, Z3, Z3
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z3, Z3
+	VBROADCASTSS (DI), Z0
+	VBROADCASTSS (R8), Z1
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z0, Z3, Z3
+	VMULPS       (R9), Z3, Z3
+	VMINPS       Z20, Z3, Z3
+	VMAXPS       Z19, Z3, Z3
+	VCVTPS2DQ    Z3, Z0
+	VPMOVSDW     Z0, (BX)
+	VMULPS       Z1, Z3, Z3
+	VCVTPS2DQ    Z3, Z3
+	VPMAXSD      Z21, Z3, Z3
+	VPMOVUSDB    Z3, (SI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, SI
+	LEAQ         (BX)(CX*2), BX
+	VSHUFPS      $0x88, Z6, Z5, Z2
+	VSHUFPS      $0xdd, Z6, Z5, Z5
+	VPADDD       Z2, Z5, Z5
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z5, Z5
+	VBROADCASTSS 4(DI), Z0
+	VBROADCASTSS 4(R8), Z1
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z0, Z5, Z5
+	VMULPS       (R9), Z5, Z5
+	VMINPS       Z20, Z5, Z5
+	VMAXPS       Z19, Z5, Z5
+	VCVTPS2DQ    Z5, Z0
+	VPMOVSDW     Z0, (BX)
+	VMULPS       Z1, Z5, Z5
+	VCVTPS2DQ    Z5, Z5
+	VPMAXSD      Z21, Z5, Z5
+	VPMOVUSDB    Z5, (SI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, SI
+	LEAQ         (BX)(CX*2), BX
+	VSHUFPS      $0x88, Z8, Z7, Z2
+	VSHUFPS      $0xdd, Z8, Z7, Z7
+	VPADDD       Z2, Z7, Z7
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z7, Z7
+	VBROADCASTSS 8(DI), Z0
+	VBROADCASTSS 8(R8), Z1
+	VCVTDQ2PS    Z7, Z7
+	VMULPS       Z0, Z7, Z7
+	VMULPS       (R9), Z7, Z7
+	VMINPS       Z20, Z7, Z7
+	VMAXPS       Z19, Z7, Z7
+	VCVTPS2DQ    Z7, Z0
+	VPMOVSDW     Z0, (BX)
+	VMULPS       Z1, Z7, Z7
+	VCVTPS2DQ    Z7, Z7
+	VPMAXSD      Z21, Z7, Z7
+	VPMOVUSDB    Z7, (SI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, SI
+	LEAQ         (BX)(CX*2), BX
+	VSHUFPS      $0x88, Z10, Z9, Z2
+	VSHUFPS      $0xdd, Z10, Z9, Z9
+	VPADDD       Z2, Z9, Z9
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z9, Z9
+	VBROADCASTSS 12(DI), Z0
+	VBROADCASTSS 12(R8), Z1
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z0, Z9, Z9
+	VMULPS       (R9), Z9, Z9
+	VMINPS       Z20, Z9, Z9
+	VMAXPS       Z19, Z9, Z9
+	VCVTPS2DQ    Z9, Z0
+	VPMOVSDW     Z0, (BX)
+	VMULPS       Z1, Z9, Z9
+	VCVTPS2DQ    Z9, Z9
+	VPMAXSD      Z21, Z9, Z9
+	VPMOVUSDB    Z9, (SI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, SI
+	LEAQ         (BX)(CX*2), BX
+	VSHUFPS      $0x88, Z12, Z11, Z2
+	VSHUFPS      $0xdd, Z12, Z11, Z11
+	VPADDD       Z2, Z11, Z11
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z11, Z11
+	VBROADCASTSS 16(DI), Z0
+	VBROADCASTSS 16(R8), Z1
+	VCVTDQ2PS    Z11, Z11
+	VMULPS       Z0, Z11, Z11
+	VMULPS       (R9), Z11, Z11
+	VMINPS       Z20, Z11, Z11
+	VMAXPS       Z19, Z11, Z11
+	VCVTPS2DQ    Z11, Z0
+	VPMOVSDW     Z0, (BX)
+	VMULPS       Z1, Z11, Z11
+	VCVTPS2DQ    Z11, Z11
+	VPMAXSD      Z21, Z11, Z11
+	VPMOVUSDB    Z11, (SI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, SI
+	LEAQ         (BX)(CX*2), BX
+	VSHUFPS      $0x88, Z14, Z13, Z2
+	VSHUFPS      $0xdd, Z14, Z13, Z13
+	VPADDD       Z2, Z13, Z13
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z13, Z13
+	VBROADCASTSS 20(DI), Z0
+	VBROADCASTSS 20(R8), Z1
+	VCVTDQ2PS    Z13, Z13
+	VMULPS       Z0, Z13, Z13
+	VMULPS       (R9), Z13, Z13
+	VMINPS       Z20, Z13, Z13
+	VMAXPS       Z19, Z13, Z13
+	VCVTPS2DQ    Z13, Z0
+	VPMOVSDW     Z0, (BX)
+	VMULPS       Z1, Z13, Z13
+	VCVTPS2DQ    Z13, Z13
+	VPMAXSD      Z21, Z13, Z13
+	VPMOVUSDB    Z13, (SI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, SI
+	LEAQ         (BX)(CX*2), BX
+	VSHUFPS      $0x88, Z16, Z15, Z2
+	VSHUFPS      $0xdd, Z16, Z15, Z15
+	VPADDD       Z2, Z15, Z15
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z15, Z15
+	VBROADCASTSS 24(DI), Z0
+	VBROADCASTSS 24(R8), Z1
+	VCVTDQ2PS    Z15, Z15
+	VMULPS       Z0, Z15, Z15
+	VMULPS       (R9), Z15, Z15
+	VMINPS       Z20, Z15, Z15
+	VMAXPS       Z19, Z15, Z15
+	VCVTPS2DQ    Z15, Z0
+	VPMOVSDW     Z0, (BX)
+	VMULPS       Z1, Z15, Z15
+	VCVTPS2DQ    Z15, Z15
+	VPMAXSD      Z21, Z15, Z15
+	VPMOVUSDB    Z15, (SI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, SI
+	LEAQ         (BX)(CX*2), BX
+	VSHUFPS      $0x88, Z18, Z17, Z2
+	VSHUFPS      $0xdd, Z18, Z17, Z17
+	VPADDD       Z2, Z17, Z17
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z17, Z17
+	VBROADCASTSS 28(DI), Z0
+	VBROADCASTSS 28(R8), Z1
+	VCVTDQ2PS    Z17, Z17
+	VMULPS       Z0, Z17, Z17
+	VMULPS       (R9), Z17, Z17
+	VMINPS       Z20, Z17, Z17
+	VMAXPS       Z19, Z17, Z17
+	VCVTPS2DQ    Z17, Z0
+	VPMOVSDW     Z0, (BX)
+	VMULPS       Z1, Z17, Z17
+	VCVTPS2DQ    Z17, Z17
+	VPMAXSD      Z21, Z17, Z17
+	VPMOVUSDB    Z17, (SI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, SI
+	LEAQ         (BX)(CX*2), BX
+	ADDQ         $0x20, DI
+	ADDQ         $0x20, R8
+	DECQ         (AX)
+	JNE          block
+	VZEROUPPER
+	RET
+
+// func scan32AVX512(args *int)
+// Requires: AVX, AVX512F, AVX512VNNI
+TEXT ·scan32AVX512(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	VBROADCASTSS valueBounds<>+0(SB), Z19
+	VBROADCASTSS valueBounds<>+4(SB), Z20
+	VPXORD       Z21, Z21, Z21
+	MOVQ         40(AX), DX
+	MOVQ         64(AX), BX
+	MOVQ         72(AX), SI
+	MOVQ         48(AX), DI
+	MOVQ         56(AX), R8
+
+block:
+	MOVQ      16(AX), CX
+	VMOVDQU32 (CX), Z3
+	VMOVDQU32 64(CX), Z4
+	VMOVDQU32 (CX), Z5
+	VMOVDQU32 64(CX), Z6
+	VMOVDQU32 (CX), Z7
+	VMOVDQU32 64(CX), Z8
+	VMOVDQU32 (CX), Z9
+	VMOVDQU32 64(CX), Z10
+	VMOVDQU32 (CX), Z11
+	VMOVDQU32 64(CX), Z12
+	VMOVDQU32 (CX), Z13
+	VMOVDQU32 64(CX), Z14
+	VMOVDQU32 (CX), Z15
+	VMOVDQU32 64(CX), Z16
+	VMOVDQU32 (CX), Z17
+	VMOVDQU32 64(CX), Z18
+	MOVQ      8(AX), CX
+	MOVQ      32(AX), R9
+
+chunk:
+	MOVQ $0x00000004, R10
+
+turn:
+	VMOVDQU32    (CX), Z0
+	VMOVDQU32    64(CX), Z1
+	VPBROADCASTD (DX), Z2
+	VPDPBUSD     Z0, Z2, Z3
+	VPDPBUSD     Z1, Z2, Z4
+	VPBROADCASTD 16(DX), Z2
+	VPDPBUSD     Z0, Z2, Z5
+	VPDPBUSD     Z1, Z2, Z6
+	VPBROADCASTD 32(DX), Z2
+	VPDPBUSD     Z0, Z2, Z7
+	VPDPBUSD     Z1, Z2, Z8
+	VPBROADCASTD 48(DX), Z2
+	VPDPBUSD     Z0, Z2, Z9
+	VPDPBUSD     Z1, Z2, Z10
+	VPBROADCASTD 64(DX), Z2
+	VPDPBUSD     Z0, Z2, Z11
+	VPDPBUSD     Z1, Z2, Z12
+	VPBROADCASTD 80(DX), Z2
+	VPDPBUSD     Z0, Z2, Z13
+	VPDPBUSD     Z1, Z2, Z14
+	VPBROADCASTD 96(DX), Z2
+	VPDPBUSD     Z0, Z2, Z15
+	VPDPBUSD     Z1, Z2, Z16
+	VPBROADCASTD 112(DX), Z2
+	VPDPBUSD     Z0, Z2, Z17
+	VPDPBUSD     Z1, Z2, Z18
+	VMOVDQU32    128(CX), Z0
+	VMOVDQU32    192(CX), Z1
+	VPBROADCASTD 4(DX), Z2
+	VPDPBUSD     Z0, Z2, Z3
+	VPDPBUSD     Z1, Z2, Z4
+	VPBROADCASTD 20(DX), Z2
+	VPDPBUSD     Z0, Z2, Z5
+	VPDPBUSD     Z1, Z2, Z6
+	VPBROADCASTD 36(DX), Z2
+	VPDPBUSD     Z0, Z2, Z7
+	VPDPBUSD     Z1, Z2, Z8
+	VPBROADCASTD 52(DX), Z2
+	VPDPBUSD     Z0, Z2, Z9
+	VPDPBUSD     Z1, Z2, Z10
+	VPBROADCASTD 68(DX), Z2
+	VPDPBUSD     Z0, Z2, Z11
+	VPDPBUSD     Z1, Z2, Z12
+	VPBROADCASTD 84(DX), Z2
+	VPDPBUSD     Z0, Z2, Z13
+	VPDPBUSD     Z1, Z2, Z14
+	VPBROADCASTD 100(DX), Z2
+	VPDPBUSD     Z0, Z2, Z15
+	VPDPBUSD     Z1, Z2, Z16
+	VPBROADCASTD 116(DX), Z2
+	VPDPBUSD     Z0, Z2, Z17
+	VPDPBUSD     Z1, Z2, Z18
+	VMOVDQU32    256(CX), Z0
+	VMOVDQU32    320(CX), Z1
+	VPBROADCASTD 8(DX), Z2
+	VPDPBUSD     Z0, Z2, Z3
+	VPDPBUSD     Z1, Z2, Z4
+	VPBROADCASTD 24(DX), Z2
+	VPDPBUSD     Z0, Z2, Z5
+	VPDPBUSD     Z1, Z2, Z6
+	VPBROADCASTD 40(DX), Z2
+	VPDPBUSD     Z0, Z2, Z7
+	VPDPBUSD     Z1, Z2, Z8
+	VPBROADCASTD 56(DX), Z2
+	VPDPBUSD     Z0, Z2, Z9
+	VPDPBUSD     Z1, Z2, Z10
+	VPBROADCASTD 72(DX), Z2
+	VPDPBUSD     Z0, Z2, Z11
+	VPDPBUSD     Z1, Z2, Z12
+	VPBROADCASTD 88(DX), Z2
+	VPDPBUSD     Z0, Z2, Z13
+	VPDPBUSD     Z1, Z2, Z14
+	VPBROADCASTD 104(DX), Z2
+	VPDPBUSD     Z0, Z2, Z15
+	VPDPBUSD     Z1, Z2, Z16
+	VPBROADCASTD 120(DX), Z2
+	VPDPBUSD     Z0, Z2, Z17
+	VPDPBUSD     Z1, Z2, Z18
+	VMOVDQU32    384(CX), Z0
+	VMOVDQU32    448(CX), Z1
+	VPBROADCASTD 12(DX), Z2
+	VPDPBUSD     Z0, Z2, Z3
+	VPDPBUSD     Z1, Z2, Z4
+	VPBROADCASTD 28(DX), Z2
+	VPDPBUSD     Z0, Z2, Z5
+	VPDPBUSD     Z1, Z2, Z6
+	VPBROADCASTD 44(DX), Z2
+	VPDPBUSD     Z0, Z2, Z7
+	VPDPBUSD     Z1, Z2, Z8
+	VPBROADCASTD 60(DX), Z2
+	VPDPBUSD     Z0, Z2, Z9
+	VPDPBUSD     Z1, Z2, Z10
+	VPBROADCASTD 76(DX), Z2
+	VPDPBUSD     Z0, Z2, Z11
+	VPDPBUSD     Z1, Z2, Z12
+	VPBROADCASTD 92(DX), Z2
+	VPDPBUSD     Z0, Z2, Z13
+	VPDPBUSD     Z1, Z2, Z14
+	VPBROADCASTD 108(DX), Z2
+	VPDPBUSD     Z0, Z2, Z15
+	VPDPBUSD     Z1, Z2, Z16
+	VPBROADCASTD 124(DX), Z2
+	VPDPBUSD     Z0, Z2, Z17
+	VPDPBUSD     Z1, Z2, Z18
+	VMOVDQU32    512(CX), Z0
+	VMOVDQU32    576(CX), Z1
+	VPBROADCASTD 128(DX), Z2
+	VPDPBUSD     Z0, Z2, Z3
+	VPDPBUSD     Z1, Z2, Z4
+	VPBROADCASTD 144(DX), Z2
+	VPDPBUSD     Z0, Z2, Z5
+	VPDPBUSD     Z1, Z2, Z6
+	VPBROADCASTD 160(DX), Z2
+	VPDPBUSD     Z0, Z2, Z7
+	VPDPBUSD     Z1, Z2, Z8
+	VPBROADCASTD 176(DX), Z2
+	VPDPBUSD     Z0, Z2, Z9
+	VPDPBUSD     Z1, Z2, Z10
+	VPBROADCASTD 192(DX), Z2
+	VPDPBUSD     Z0, Z2, Z11
+	VPDPBUSD     Z1, Z2, Z12
+	VPBROADCASTD 208(DX), Z2
+	VPDPBUSD     Z0, Z2, Z13
+	VPDPBUSD     Z1, Z2, Z14
+	VPBROADCASTD 224(DX), Z2
+	VPDPBUSD     Z0, Z2, Z15
+	VPDPBUSD     Z1, Z2, Z16
+	VPBROADCASTD 240(DX), Z2
+	VPDPBUSD     Z0, Z2, Z17
+	VPDPBUSD     Z1, Z2, Z18
+	VMOVDQU32    640(CX), Z0
+	VMOVDQU32    704(CX), Z1
+	VPBROADCASTD 132(DX), Z2
+	VPDPBUSD     Z0, Z2, Z3
+	VPDPBUSD     Z1, Z2, Z4
+	VPBROADCASTD 148(DX), Z2
+	VPDPBUSD     Z0, Z2, Z5
+	VPDPBUSD     Z1, Z2, Z6
+	VPBROADCASTD 164(DX), Z2
+	VPDPBUSD     Z0, Z2, Z7
+	VPDPBUSD     Z1, Z2, Z8
+	VPBROADCASTD 180(DX), Z2
+	VPDPBUSD     Z0, Z2, Z9
+	VPDPBUSD     Z1, Z2, Z10
+	VPBROADCASTD 196(DX), Z2
+	VPDPBUSD     Z0, Z2, Z11
+	VPDPBUSD     Z1, Z2, Z12
+	VPBROADCASTD 212(DX), Z2
+	VPDPBUSD     Z0, Z2, Z13
+	VPDPBUSD     Z1, Z2, Z14
+	VPBROADCASTD 228(DX), Z2
+	VPDPBUSD     Z0, Z2, Z15
+	VPDPBUSD     Z1, Z2, Z16
+	VPBROADCASTD 244(DX), Z2
+	VPDPBUSD     Z0, Z2, Z17
+	VPDPBUSD     Z1, Z2, Z18
+	VMOVDQU32    768(CX), Z0
+	VMOVDQU32    832(CX), Z1
+	VPBROADCASTD 136(DX), Z2
+	VPDPBUSD     Z0, Z2, Z3
+	VPDPBUSD     Z1, Z2, Z4
+	VPBROADCASTD 152(DX), Z2
+	VPDPBUSD     Z0, Z2, Z5
+	VPDPBUSD     Z1, Z2, Z6
+	VPBROADCASTD 168(DX), Z2
+	VPDPBUSD     Z0, Z2, Z7
+	VPDPBUSD     Z1, Z2, Z8
+	VPBROADCASTD 184(DX), Z2
+	VPDPBUSD     Z0, Z2, Z9
+	VPDPBUSD     Z1, Z2, Z10
+	VPBROADCASTD 200(DX), Z2
+	VPDPBUSD     Z0, Z2, Z11
+	VPDPBUSD     Z1, Z2, Z12
+	VPBROADCASTD 216(DX), Z2
+	VPDPBUSD     Z0, Z2, Z13
+	VPDPBUSD     Z1, Z2, Z14
+	VPBROADCASTD 232(DX), Z2
+	VPDPBUSD     Z0, Z2, Z15
+	VPDPBUSD     Z1, Z2, Z16
+	VPBROADCASTD 248(DX), Z2
+	VPDPBUSD     Z0, Z2, Z17
+	VPDPBUSD     Z1, Z2, Z18
+	VMOVDQU32    896(CX), Z0
+	VMOVDQU32    960(CX), Z1
+	VPBROADCASTD 140(DX), Z2
+	VPDPBUSD     Z0, Z2, Z3
+	VPDPBUSD     Z1, Z2, Z4
+	VPBROADCASTD 156(DX), Z2
+	VPDPBUSD     Z0, Z2, Z5
+	VPDPBUSD     Z1, Z2, Z6
+	VPBROADCASTD 172(DX), Z2
+	VPDPBUSD     Z0, Z2, Z7
+	VPDPBUSD     Z1, Z2, Z8
+	VPBROADCASTD 188(DX), Z2
+	VPDPBUSD     Z0, Z2, Z9
+	VPDPBUSD     Z1, Z2, Z10
+	VPBROADCASTD 204(DX), Z2
+	VPDPBUSD     Z0, Z2, Z11
+	VPDPBUSD     Z1, Z2, Z12
+	VPBROADCASTD 220(DX), Z2
+	VPDPBUSD     Z0, Z2, Z13
+	VPDPBUSD     Z1, Z2, Z14
+	VPBROADCASTD 236(DX), Z2
+	VPDPBUSD     Z0, Z2, Z15
+	VPDPBUSD     Z1, Z2, Z16
+	VPBROADCASTD 252(DX), Z2
+	VPDPBUSD     Z0, Z2, Z17
+	VPDPBUSD     Z1, Z2, Z18
+	ADDQ         $0x00000400, CX
+	ADDQ         $0x00000100, DX
+	DECQ         R10
+	JNE          turn
+	DECQ         R9
+	JNE          chunk
+	MOVQ         24(AX), R9
+	VBROADCASTSS (DI), Z0
+	VBROADCASTSS (R8), Z1
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z0, Z3, Z3
+	VMULPS       (R9), Z3, Z3
+	VMINPS       Z20, Z3, Z3
+	VMAXPS       Z19, Z3, Z3
+	VCVTPS2DQ    Z3, Z2
+	VPMOVSDW     Z2, (BX)
+	VMULPS       Z1, Z3, Z3
+	VCVTPS2DQ    Z3, Z3
+	VPMAXSD      Z21, Z3, Z3
+	VPMOVUSDB    Z3, (SI)
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z0, Z4, Z4
+	VMULPS       64(R9), Z4, Z4
+	VMINPS       Z20, Z4, Z4
+	VMAXPS       Z19, Z4, Z4
+	VCVTPS2DQ    Z4, Z0
+	VPMOVSDW     Z0, 32(BX)
+	VMULPS       Z1, Z4, Z4
+	VCVTPS2DQ    Z4, Z4
+	VPMAXSD      Z21, Z4, Z4
+	VPMOVUSDB    Z4, 16(SI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, SI
+	LEAQ         (BX)(CX*2), BX
+	VBROADCASTSS 4(DI), Z0
+	VBROADCASTSS 4(R8), Z1
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z0, Z5, Z5
+	VMULPS       (R9), Z5, Z5
+	VMINPS       Z20, Z5, Z5
+	VMAXPS       Z19, Z5, Z5
+	VCVTPS2DQ    Z5, Z2
+	VPMOVSDW     Z2, (BX)
+	VMULPS       Z1, Z5, Z5
+	VCVTPS2DQ    Z5, Z5
+	VPMAXSD      Z21, Z5, Z5
+	VPMOVUSDB    Z5, (SI)
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z0, Z6, Z6
+	VMULPS       64(R9), Z6, Z6
+	VMINPS       Z20, Z6, Z6
+	VMAXPS       Z19, Z6, Z6
+	VCVTPS2DQ    Z6, Z0
+	VPMOVSDW     Z0, 32(BX)
+	VMULPS       Z1, Z6, Z6
+	VCVTPS2DQ    Z6, Z6
+	VPMAXSD      Z21, Z6, Z6
+	VPMOVUSDB    Z6, 16(SI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, SI
+	LEAQ         (BX)(CX*2), BX
+	VBROADCASTSS 8(DI), Z0
+	VBROADCASTSS 8(R8), Z1
+	VCVTDQ2PS    Z7, Z7
+	VMULPS       Z0, Z7, Z7
+	VMULPS       (R9), Z7, Z7
+	VMINPS       Z20, Z7, Z7
+	VMAXPS       Z19, Z7, Z7
+	VCVTPS2DQ    Z7, Z2
+	VPMOVSDW     Z2, (BX)
+	VMULPS       Z1, Z7, Z7
+	VCVTPS2DQ    Z7, Z7
+	VPMAXSD      Z21, Z7, Z7
+	VPMOVUSDB    Z7, (SI)
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z0, Z8, Z8
+	VMULPS       64(R9), Z8, Z8
+	VMINPS       Z20, Z8, Z8
+	VMAXPS       Z19, Z8, Z8
+	VCVTPS2DQ    Z8, Z0
+	VPMOVSDW     Z0, 32(BX)
+	VMULPS       Z1, Z8, Z8
+	VCVTPS2DQ    Z8, Z8
+	VPMAXSD      Z21, Z8, Z8
+	VPMOVUSDB    Z8, 16(SI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, SI
+	LEAQ         (BX)(CX*2), BX
+	VBROADCASTSS 12(DI), Z0
+	VBROADCASTSS 12(R8), Z1
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z0, Z9, Z9
+	VMULPS       (R9), Z9, Z9
+	VMINPS       Z20, Z9, Z9
+	VMAXPS       Z19, Z9, Z9
+	VCVTPS2DQ    Z9, Z2
+	VPMOVSDW     Z2, (BX)
+	VMULPS       Z1, Z9, Z9
+	VCVTPS2DQ    Z9, Z9
+	VPMAXSD      Z21, Z9, Z9
+	VPMOVUSDB    Z9, (SI)
+	VCVTDQ2PS    Z10, Z10
+	VMULPS       Z0, Z10, Z10
+	VMULPS       64(R9), Z10, Z10
+	VMINPS       Z20, Z10, Z10
+	VMAXPS       Z19, Z10, Z10
+	VCVTPS2DQ    Z10, Z0
+	VPMOVSDW     Z0, 32(BX)
+	VMULPS       Z1, Z10, Z10
+	VCVTPS2DQ    Z10, Z10
+	VPMAXSD      Z21, Z10, Z10
+	VPMOVUSDB    Z10, 16(SI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, SI
+	LEAQ         (BX)(CX*2), BX
+	VBROADCASTSS 16(DI), Z0
+	VBROADCASTSS 16(R8), Z1
+	VCVTDQ2PS    Z11, Z11
+	VMULPS       Z0, Z11, Z11
+	VMULPS       (R9), Z11, Z11
+	VMINPS       Z20, Z11, Z11
+	VMAXPS       Z19, Z11, Z11
+	VCVTPS2DQ    Z11, Z2
+	VPMOVSDW     Z2, (BX)
+	VMULPS       Z1, Z11, Z11
+	VCVTPS2DQ    Z11, Z11
+	VPMAXSD      Z21, Z11, Z11
+	VPMOVUSDB    Z11, (SI)
+	VCVTDQ2PS    Z12, Z12
+	VMULPS       Z0, Z12, Z12
+	VMULPS       64(R9), Z12, Z12
+	VMINPS       Z20, Z12, Z12
+	VMAXPS       Z19, Z12, Z12
+	VCVTPS2DQ    Z12, Z0
+	VPMOVSDW     Z0, 32(BX)
+	VMULPS       Z1, Z12, Z12
+	VCVTPS2DQ    Z12, Z12
+	VPMAXSD      Z21, Z12, Z12
+	VPMOVUSDB    Z12, 16(SI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, SI
+	LEAQ         (BX)(CX*2), BX
+	VBROADCASTSS 20(DI), Z0
+	VBROADCASTSS 20(R8), Z1
+	VCVTDQ2PS    Z13, Z13
+	VMULPS       Z0, Z13, Z13
+	VMULPS       (R9), Z13, Z13
+	VMINPS       Z20, Z13, Z13
+	VMAXPS       Z19, Z13, Z13
+	VCVTPS2DQ    Z13, Z2
+	VPMOVSDW     Z2, (BX)
+	VMULPS       Z1, Z13, Z13
+	VCVTPS2DQ    Z13, Z13
+	VPMAXSD      Z21, Z13, Z13
+	VPMOVUSDB    Z13, (SI)
+	VCVTDQ2PS    Z14, Z14
+	VMULPS       Z0, Z14, Z14
+	VMULPS       64(R9), Z14, Z14
+	VMINPS       Z20, Z14, Z14
+	VMAXPS       Z19, Z14, Z14
+	VCVTPS2DQ    Z14, Z0
+	VPMOVSDW     Z0, 32(BX)
+	VMULPS       Z1, Z14, Z14
+	VCVTPS2DQ    Z14, Z14
+	VPMAXSD      Z21, Z14, Z14
+	VPMOVUSDB    Z14, 16(SI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, SI
+	LEAQ         (BX)(CX*2), BX
+	VBROADCASTSS 24(DI), Z0
+	VBROADCASTSS 24(R8), Z1
+	VCVTDQ2PS    Z15, Z15
+	VMULPS       Z0, Z15, Z15
+	VMULPS       (R9), Z15, Z15
+	VMINPS       Z20, Z15, Z15
+	VMAXPS       Z19, Z15, Z15
+	VCVTPS2DQ    Z15, Z2
+	VPMOVSDW     Z2, (BX)
+	VMULPS       Z1, Z15, Z15
+	VCVTPS2DQ    Z15, Z15
+	VPMAXSD      Z21, Z15, Z15
+	VPMOVUSDB    Z15, (SI)
+	VCVTDQ2PS    Z16, Z16
+	VMULPS       Z0, Z16, Z16
+	VMULPS       64(R9), Z16, Z16
+	VMINPS       Z20, Z16, Z16
+	VMAXPS       Z19, Z16, Z16
+	VCVTPS2DQ    Z16, Z0
+	VPMOVSDW     Z0, 32(BX)
+	VMULPS       Z1, Z16, Z16
+	VCVTPS2DQ    Z16, Z16
+	VPMAXSD      Z21, Z16, Z16
+	VPMOVUSDB    Z16, 16(SI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, SI
+	LEAQ         (BX)(CX*2), BX
+	VBROADCASTSS 28(DI), Z0
+	VBROADCASTSS 28(R8), Z1
+	VCVTDQ2PS    Z17, Z17
+	VMULPS       Z0, Z17, Z17
+	VMULPS       (R9), Z17, Z17
+	VMINPS       Z20, Z17, Z17
+	VMAXPS       Z19, Z17, Z17
+	VCVTPS2DQ    Z17, Z2
+	VPMOVSDW     Z2, (BX)
+	VMULPS       Z1, Z17, Z17
+	VCVTPS2DQ    Z17, Z17
+	VPMAXSD      Z21, Z17, Z17
+	VPMOVUSDB    Z17, (SI)
+	VCVTDQ2PS    Z18, Z18
+	VMULPS       Z0, Z18, Z18
+	VMULPS       64(R9), Z18, Z18
+	VMINPS       Z20, Z18, Z18
+	VMAXPS       Z19, Z18, Z18
+	VCVTPS2DQ    Z18, Z0
+	VPMOVSDW     Z0, 32(BX)
+	VMULPS       Z1, Z18, Z18
+	VCVTPS2DQ    Z18, Z18
+	VPMAXSD      Z21, Z18, Z18
+	VPMOVUSDB    Z18, 16(SI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, SI
+	LEAQ         (BX)(CX*2), BX
+	ADDQ         $0x20, DI
+	ADDQ         $0x20, R8
+	DECQ         (AX)
+	JNE          block
 	VZEROUPPER
 	RET
 

@@ -16,6 +16,9 @@ var (
 	pairs                    Mem // byte i is 2*i, for one quadword
 	cellMasks                Mem // byte i has i bits
 	halves                   Mem // eight dwords 16, eight 0
+	valueBounds              Mem // float32
+	quarterNumbers           Mem // dword i is i/4
+	packOrder                Mem // dwords of two packed halves in order
 	quarterMasks             Mem // word i has 4*i bits
 	infinity                 Mem // a float32, negative
 	interleave, interleave16 Mem // dword i is i/2, or 16 or 8 more if i is odd
@@ -37,6 +40,17 @@ func constants() {
 	quarterMasks = GLOBL("quarterMasks", attr.RODATA|attr.NOPTR)
 	for i := range 5 {
 		DATA(2*i, U16(1<<(4*i)-1))
+	}
+	valueBounds = GLOBL("valueBounds", attr.RODATA|attr.NOPTR)
+	DATA(0, F32(-32766))
+	DATA(4, F32(32766))
+	quarterNumbers = GLOBL("quarterNumbers", attr.RODATA|attr.NOPTR)
+	for i := range 16 {
+		DATA(4*i, U32(i/4))
+	}
+	packOrder = GLOBL("packOrder", attr.RODATA|attr.NOPTR)
+	for i := range 8 {
+		DATA(4*i, U32(i%2*4+i/2))
 	}
 	infinity = GLOBL("infinity", attr.RODATA|attr.NOPTR)
 	DATA(0, U32(0xff800000))

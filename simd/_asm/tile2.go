@@ -125,66 +125,73 @@ func decodeKernel2(bits int) {
 	RET()
 }
 
-// tileKernel2 scores blocks of vectors of unsigned bytes with rows that lie in
-// a register's lanes. Products of four bytes are added up in 16 bits, so many
-// times; larger bytes fit fewer times:
+// tileRows2 multiplies blocks of vectors with rows that lie in a register's
+// lanes. Products of four bytes without and with sign are added up in 16 bits,
+// so many times; larger bytes fit fewer times. 0 times stands for two products
+// of 16 bits, of which a chunk has 64 dimensions.
 //
-//	sums   1    2   4   128/4
-//	byte   127  63  31  1
+//	sums   0    1    2   4   128/4
+//	byte   any  127  63  31  1
 //
 // The multiplier is what they are multiplied with when they are widened.
-func tileKernel2(rows, sums int) {
-	name := fmt.Sprintf("tile%dSums%dAVX2", rows, sums)
-	TEXT(name, NOSPLIT, "func(args *int)")
-	Pragma("noescape")
-	Doc(fmt.Sprintf("%s scores vectors with %d rows.", name, rows))
-	args := loadRecord(codeFields)
-	parts := rows / 8
-	tokens := 8 / parts // in a tile
-	acc := registers(tokens*parts, false)
-	multiplier := YMM()
-	long := sums > 4 // all of a chunk
-	if !long {
-		VPBROADCASTW(args.field("multiplier"), multiplier)
-	}
-	temp, panel, at, turn, chunk, token := GP64(), GP64(), GP64(), GP64(), GP64(), GP64()
-	through := func(name string, disp int) Mem {
-		MOVQ(args.field(name), temp)
-		return Mem{Base: temp, Disp: disp}
-	}
-	vectors, next := args.load("vectors"), args.load("next")
-	XORQ(token, token)
+type tileRows2 struct {
+	args       record
+	rows, kind int
+	parts      int // registers of a vector
+	tokens     int // vectors in a tile
+	sums       []VecVirtual
+	multiplier VecVirtual
+}
 
-	Label("tile")
-	if long {
-		for _, s := range acc {
+func newTileRows2(args record, rows, kind int) *tileRows2 {
+	t := &tileRows2{args: args, rows: rows, kind: kind, parts: rows / 8, tokens: 64 / rows}
+	t.sums = registers(8, false)
+	if kind > 0 {
+		t.multiplier = YMM()
+	}
+	if kind > 0 && kind <= 4 {
+		VPBROADCASTW(args.field("multiplier"), t.multiplier)
+	}
+	return t
+}
+
+// multiply sets the sums for the vectors, and does something in every turn of
+// the inner loop.
+func (t *tileRows2) multiply(vectors Register, other func()) {
+	long := t.kind > 4 // all of a chunk
+	temp, panel, at, turn, chunk := GP64(), GP64(), GP64(), GP64(), GP64()
+	MOVQ(t.args.field("start"), temp)
+	for i, s := range t.sums {
+		if long {
 			VPXOR(s, s, s)
-		}
-	} else {
-		MOVQ(args.field("start"), temp)
-		for i, s := range acc {
-			VMOVDQU(Mem{Base: temp, Disp: 32 * (i % parts)}, s)
+		} else {
+			VMOVDQU(Mem{Base: temp, Disp: 32 * (i % t.parts)}, s)
 		}
 	}
 	MOVQ(vectors, at)
-	MOVQ(args.field("query"), panel)
-	MOVQ(args.field("chunks"), chunk)
+	MOVQ(t.args.field("query"), panel)
+	MOVQ(t.args.field("chunks"), chunk)
 	Label("chunk")
 	MOVQ(U32(8), turn)
 	Label("turn")
-	step := min(sums, 4)
+	step := max(min(t.kind, 4), 1)
 	for g := 0; g < 4; g += step {
-		for i := range tokens {
+		for i := range t.tokens {
 			var value [4]VecVirtual
 			for k := range step {
 				value[k] = YMM()
 				VPBROADCASTD(Mem{Base: at, Disp: 16*i + 4*(g+k)}, value[k])
 			}
-			for j := range parts {
-				s := acc[i*parts+j]
+			for j := range t.parts {
+				s := t.sums[i*t.parts+j]
 				product := func(k int) VecVirtual {
 					p := YMM()
-					VPMADDUBSW(Mem{Base: panel, Disp: 4*rows*(g+k) + 32*j}, value[k], p)
+					q := Mem{Base: panel, Disp: 4*t.rows*(g+k) + 32*j}
+					if t.kind == 0 {
+						VPMADDWD(q, value[k], p)
+					} else {
+						VPMADDUBSW(q, value[k], p)
+					}
 					return p
 				}
 				if long {
@@ -197,30 +204,52 @@ func tileKernel2(rows, sums int) {
 				for k := 1; k < step; k++ {
 					VPADDW(product(k), sum, sum)
 				}
-				VPMADDWD(multiplier, sum, sum)
+				if t.kind > 0 {
+					VPMADDWD(t.multiplier, sum, sum)
+				}
 				VPADDD(sum, s, s)
 			}
 		}
 	}
-	PREFETCHT0(Mem{Base: next})
-	ADDQ(args.field("nextStep"), next)
-	ADDQ(U32(16*rows), panel)
+	other()
+	ADDQ(U32(16*t.rows), panel)
 	ADDQ(U32(segment), at)
 	DECQ(turn)
 	JNE(LabelRef("turn"))
 	DECQ(chunk)
 	JNE(LabelRef("chunk"))
-	CMPQ(next, args.field("nextEnd"))
-	CMOVQHI(args.field("nextEnd"), next)
 	if long {
-		VPBROADCASTW(args.field("multiplier"), multiplier)
-		MOVQ(args.field("start"), temp)
-		for i, s := range acc {
-			VPMADDWD(multiplier, s, s)
-			VPADDD(Mem{Base: temp, Disp: 32 * (i % parts)}, s, s)
+		VPBROADCASTW(t.args.field("multiplier"), t.multiplier)
+		MOVQ(t.args.field("start"), temp)
+		for i, s := range t.sums {
+			VPMADDWD(t.multiplier, s, s)
+			VPADDD(Mem{Base: temp, Disp: 32 * (i % t.parts)}, s, s)
 		}
 	}
+}
 
+// tileKernel2 scores blocks of vectors.
+func tileKernel2(rows, sums int) {
+	name := fmt.Sprintf("tile%dSums%dAVX2", rows, sums)
+	function(name, "func(args *int)", fmt.Sprintf("%s scores vectors with %d rows.", name, rows))
+	args := loadRecord(codeFields)
+	tile := newTileRows2(args, rows, sums)
+	temp, token := GP64(), GP64()
+	through := func(name string, disp int) Mem {
+		MOVQ(args.field(name), temp)
+		return Mem{Base: temp, Disp: disp}
+	}
+	vectors, next := args.load("vectors"), args.load("next")
+	XORQ(token, token)
+
+	Label("tile")
+	tile.multiply(vectors, func() {
+		PREFETCHT0(Mem{Base: next})
+		ADDQ(args.field("nextStep"), next)
+	})
+	CMPQ(next, args.field("nextEnd"))
+	CMOVQHI(args.field("nextEnd"), next)
+	tokens, parts, acc := tile.tokens, tile.parts, tile.sums
 	line, number := GP64(), GP64()
 	for i := range tokens {
 		cell := through("cells", 4*i)
