@@ -2,7 +2,6 @@ package simd
 
 import (
 	"math/bits"
-	"slices"
 )
 
 // Bit planes
@@ -66,52 +65,61 @@ type CodedTokens struct {
 type CodeQuery struct {
 	dim, rows, bits int
 	level           level
+	query           *Query
+	selected        []int // nil for all rows
+	weights         []int8
+	scale           []float32 // of each row, times the weights' scale
 
-	// At levelGo.
-	block  int          // bytes of code whose sums fit a lane
-	tables [][256]int64 // tables[g*width+i]: byte i of the code, rows 3g to 3g+2
-	index  []byte       // the codes of a document, byte i of all tokens together
-	sums   []int64
+	tiles codeTiles // at levels that have a kernel for the weights
 
-	// The results of some tokens and the steps of the rows, for Maxima.
-	dots  []int32
-	scale []float32 // of each row, times the weights' scale
-	steps []float32 // the same over the unit of a CellRows
-
-	// At other levels.
-	tiles   int8Tiles
-	weights [16]byte // plus the form's offset, as the decoding kernels index them
-	planes  []byte   // planes whose tokens are rounded up to dimBlock
-	decoded []byte
-	wide    []int16
+	// At other levels, and for Dots.
+	hasTables bool
+	block     int          // bytes of code whose sums fit a lane
+	tables    [][256]int64 // tables[g*width+i]: byte i of the code, rows 3g to 3g+2
+	index     []byte       // the codes of a document, byte i of all tokens together
+	sums      []int64
+	dots      []int32
+	steps     []float32 // scale over the unit of a CellRows
 }
 
 // Reset packs the given rows of q for a table of 2, 4 or 16 weights, the
 // number of codes of 1, 2 or 4 bits; nil rows means all. Every row must lie in
 // 0..q.Rows-1. A code stands for weightScale times its weight.
+//
+// With AVX2, weights should be few steps apart: less the smallest and divided
+// by their greatest common divisor, they should be at most 63, better 31, and
+// must be at most 127 or there is no kernel.
 func (p *CodeQuery) Reset(q *Query, rows []int, weights []int8, weightScale float32) {
 	p.dim, p.rows = q.Dim, selected(q.Rows, rows)
+	p.bits = bits.Len(uint(len(weights))) - 1
+	p.query, p.weights = q, append(p.weights[:0], weights...)
+	p.selected = append(p.selected[:0], rows...)
+	if rows == nil {
+		p.selected = nil
+	}
 	p.scale = grow(p.scale, p.rows)
 	for j := range p.scale {
 		_, scale := q.Codes(rowOf(rows, j))
 		p.scale[j] = scale * weightScale
 	}
-	p.bits = bits.Len(uint(len(weights))) - 1
+	p.hasTables = false
 	p.level = current
 	if p.level == levelGo {
-		p.resetTables(q, rows, weights)
 		return
 	}
-	f := formBytes
-	if p.level == levelAVX2 {
-		f = formSmallBytes
-		if slices.Min(weights) < -31 || slices.Max(weights) > 32 {
-			f = formWords
-		}
+	f, ok := formOf(p.level, weights, p.dim)
+	if !ok {
+		p.level = levelGo
+		return
 	}
-	p.tiles.reset(q, rows, p.level, f)
-	for i := range p.weights {
-		p.weights[i] = byte(weights[i>>(4-p.bits)] + int8(f.offset()))
+	p.tiles.reset(q, rows, p.level, f, weights, p.bits, p.scale)
+}
+
+// needTables makes the tables for sums if there are none yet.
+func (p *CodeQuery) needTables() {
+	if !p.hasTables {
+		p.resetTables(p.query, p.selected, p.weights)
+		p.hasTables = true
 	}
 }
 
@@ -167,17 +175,16 @@ func (p *CodeQuery) fill(table *[256]int64, lanes [laneRows][]int8, d int, weigh
 //	dst[t*Stride+j] = sum over d of row[j][d] * weights[code of token t at d]
 //
 // planes holds the codes of so many tokens as laid out above. The values of a
-// token past Rows are undefined.
+// token past Rows are undefined. It is in plain Go at every level, for when the
+// token that Maxima found is wanted.
 func (p *CodeQuery) Dots(dst []int32, planes []byte, tokens int) {
 	dst = dst[:tokens*p.Stride()]
 	planes = planes[:PlaneBytes(tokens, p.dim, p.bits)]
-	switch {
-	case tokens == 0 || p.rows == 0:
-	case p.level == levelGo:
-		p.dotsByTable(dst, planes, tokens)
-	default:
-		p.dotsByTile(dst, planes, tokens)
+	if tokens == 0 || p.rows == 0 {
+		return
 	}
+	p.needTables()
+	p.dotsByTable(dst, planes, tokens)
 }
 
 // Maxima raises best[j] to the largest similarity of packed row j with one of
@@ -195,6 +202,10 @@ func (p *CodeQuery) Maxima(best []float32, doc CodedTokens, cells *CellRows) {
 		return
 	}
 	best = best[:p.rows]
+	if p.level != levelGo {
+		p.tiles.maxima(best, &doc, cells)
+		return
+	}
 	factors := doc.Factors[:tokens]
 	p.dots = grow(p.dots, tokens*stride)
 	p.Dots(p.dots, doc.Planes, tokens)
@@ -204,7 +215,7 @@ func (p *CodeQuery) Maxima(best []float32, doc CodedTokens, cells *CellRows) {
 	}
 	for t, cell := range doc.Cells {
 		at := min(int(cell), cells.table.Cells)
-		values, residual := cells.values[at*cells.stride:][:p.rows], cells.table.ResidualScale[at]
+		values, residual := cells.values[at*cells.stride:][:p.rows], cells.table.ResidualScale[:at+1][at]
 		factor, dots := doc.FactorTable[factors[t]], p.dots[t*stride:]
 		for j, b := range best {
 			// The conversions keep the compiler from fusing operations, which
@@ -214,63 +225,6 @@ func (p *CodeQuery) Maxima(best []float32, doc CodedTokens, cells *CellRows) {
 			best[j] = larger(float32(cells.unit*v), b)
 		}
 	}
-}
-
-// dotsByTile decodes and multiplies some tokens at a time.
-func (p *CodeQuery) dotsByTile(dst []int32, planes []byte, tokens int) {
-	stride := p.Stride()
-	p.eachPart(planes, tokens, func(t, n int) {
-		p.tiles.dots(dst[t*stride:], p.decoded, p.wide, n)
-	})
-}
-
-// eachPart decodes some tokens at a time and calls use with the first one's
-// number and how many they are.
-func (p *CodeQuery) eachPart(planes []byte, tokens int, use func(t, n int)) {
-	dim := p.tiles.dim
-	if dim != p.dim {
-		planes = p.pad(planes, tokens)
-	}
-	size := tokens * dim / 8 // of plane 0
-	var lower []byte
-	step := p.tiles.vectorsPerCall(tokens)
-	p.decoded = grow(p.decoded, step*dim)
-	if p.tiles.form == formWords {
-		p.wide = grow(p.wide, step*dim)
-	}
-	for t := 0; t < tokens; t += step {
-		n := min(step, tokens-t)
-		at := t * dim / 8
-		plane0, plane1, plane2 := &planes[at], &planes[at], &planes[at]
-		if p.bits > 1 {
-			plane1 = &planes[size+at]
-		}
-		if p.bits == 4 {
-			lower = grow(lower, 2*n*dim/8)
-			for i := range n * dim / 8 {
-				a, b := planes[2*size+at+i], planes[3*size+at+i]
-				lower[2*i] = byte(every2[a&15]<<1 | every2[b&15])
-				lower[2*i+1] = byte(every2[a>>4]<<1 | every2[b>>4])
-			}
-			plane2 = &lower[0]
-		}
-		decode(p.level, p.bits, &p.decoded[0], plane0, plane1, plane2, n*dim/dimBlock, &p.weights)
-		if p.tiles.form == formWords {
-			widen(&p.wide[0], &p.decoded[0], n*dim/dimBlock)
-		}
-		use(t, n)
-	}
-}
-
-// pad returns planes whose tokens have dimensions rounded up to dimBlock.
-func (p *CodeQuery) pad(planes []byte, tokens int) []byte {
-	p.planes = grow(p.planes, PlaneBytes(tokens, p.tiles.dim, p.bits))
-	out := p.planes
-	for range p.bits * tokens {
-		copy(out[:p.tiles.dim/8], planes[:p.dim/8])
-		out, planes = out[p.tiles.dim/8:], planes[p.dim/8:]
-	}
-	return p.planes
 }
 
 func (p *CodeQuery) dotsByTable(dst []int32, planes []byte, tokens int) {

@@ -50,19 +50,6 @@ func floatMaxima(l level, rows int, best, query, vectors *float32, n, dim int) {
 	}
 }
 
-// maximaOf raises a block's maxima to the weighted dot products of the given
-// vectors.
-func maximaOf(rows int, best, dots *float32, stride int, weights *float32, vectors *uint32, n int) {
-	switch rows {
-	case 8:
-		maximaOf8AVX2(best, dots, stride, weights, vectors, n)
-	case 16:
-		maximaOf16AVX2(best, dots, stride, weights, vectors, n)
-	default:
-		maximaOf32AVX2(best, dots, stride, weights, vectors, n)
-	}
-}
-
 // bytesDots writes start plus the dot products of n unsigned vectors with a
 // block of rows.
 func bytesDots(l level, rows int, dst *int32, stride int, query *int8, start *int32, vectors *byte, n, dim int) {
@@ -96,43 +83,174 @@ func wordsDots(rows int, dst *int32, stride int, query, vectors *int16, n, dim i
 	}
 }
 
-// decode writes the weights of blocks of 64 codes.
-func decode(l level, codeBits int, dst, plane0, plane1, plane2 *byte, blocks int, weights *[16]byte) {
-	switch {
-	case codeBits == 1 && l == levelAVX512:
-		decode1AVX512(dst, plane0, plane1, plane2, blocks, weights)
-	case codeBits == 1:
-		decode1AVX2(dst, plane0, plane1, plane2, blocks, weights)
-	case codeBits == 2 && l == levelAVX512:
-		decode2AVX512(dst, plane0, plane1, plane2, blocks, weights)
-	case codeBits == 2:
-		decode2AVX2(dst, plane0, plane1, plane2, blocks, weights)
-	case l == levelAVX512:
-		decode4AVX512(dst, plane0, plane1, plane2, blocks, weights)
-	default:
-		decode4AVX2(dst, plane0, plane1, plane2, blocks, weights)
-	}
-}
-
 // unsign adds 128 to blocks of 64 bytes.
 func unsign(dst, src *byte, blocks int) { unsignAVX512(dst, src, blocks) }
 
 // widen extends blocks of 64 int8 values to 16 bits.
 func widen(dst *int16, src *byte, blocks int) { widenAVX2(dst, src, blocks) }
 
-// scoreMaxima raises a block's maxima to the similarities of n tokens.
-func scoreMaxima(l level, rows int, best *float32, dots *int32, stride int, tokens *int32, n int, scales, lines *float32) {
-	switch {
-	case rows == 8:
-		scoreMaxima8AVX2(best, dots, stride, tokens, n, scales, lines)
-	case rows == 16 && l == levelAVX512:
-		scoreMaxima16AVX512(best, dots, stride, tokens, n, scales, lines)
-	case rows == 16:
-		scoreMaxima16AVX2(best, dots, stride, tokens, n, scales, lines)
-	case l == levelAVX512:
-		scoreMaxima32AVX512(best, dots, stride, tokens, n, scales, lines)
+// codeMaxima scores codes with AVX-512.
+func codeMaxima(codeBits, rows int, a *tileArgs) {
+	switch 100*codeBits + rows {
+	case 104:
+		code1Maxima4AVX512(&a.tokens)
+	case 108:
+		code1Maxima8AVX512(&a.tokens)
+	case 116:
+		code1Maxima16AVX512(&a.tokens)
+	case 132:
+		code1Maxima32AVX512(&a.tokens)
+	case 204:
+		code2Maxima4AVX512(&a.tokens)
+	case 208:
+		code2Maxima8AVX512(&a.tokens)
+	case 216:
+		code2Maxima16AVX512(&a.tokens)
+	case 232:
+		code2Maxima32AVX512(&a.tokens)
+	case 404:
+		code4Maxima4AVX512(&a.tokens)
+	case 408:
+		code4Maxima8AVX512(&a.tokens)
+	case 416:
+		code4Maxima16AVX512(&a.tokens)
+	case 432:
+		code4Maxima32AVX512(&a.tokens)
+	}
+}
+
+// decodePlanes decodes a document with AVX2.
+func decodePlanes(codeBits int, a *tileArgs) {
+	switch codeBits {
+	case 1:
+		decode1AVX2(&a.tokens)
+	case 2:
+		decode2AVX2(&a.tokens)
 	default:
-		scoreMaxima32AVX2(best, dots, stride, tokens, n, scales, lines)
+		decode4AVX2(&a.tokens)
+	}
+}
+
+// tileMaxima scores bytes with AVX2.
+func tileMaxima(rows, sums int, a *tileArgs) {
+	switch 100*rows + sums {
+	case 801:
+		tile8Sums1AVX2(&a.tokens)
+	case 802:
+		tile8Sums2AVX2(&a.tokens)
+	case 804:
+		tile8Sums4AVX2(&a.tokens)
+	case 832:
+		tile8Sums32AVX2(&a.tokens)
+	case 1601:
+		tile16Sums1AVX2(&a.tokens)
+	case 1602:
+		tile16Sums2AVX2(&a.tokens)
+	case 1604:
+		tile16Sums4AVX2(&a.tokens)
+	case 1632:
+		tile16Sums32AVX2(&a.tokens)
+	case 3201:
+		tile32Sums1AVX2(&a.tokens)
+	case 3202:
+		tile32Sums2AVX2(&a.tokens)
+	case 3204:
+		tile32Sums4AVX2(&a.tokens)
+	case 3232:
+		tile32Sums32AVX2(&a.tokens)
+	}
+}
+
+// scanCells compares cells with a block of rows.
+func scanCells(l level, rows, sums int, a *scanArgs) {
+	if l == levelAVX512 {
+		switch rows {
+		case 4:
+			scan4AVX512(&a.blocks)
+		case 8:
+			scan8AVX512(&a.blocks)
+		case 16:
+			scan16AVX512(&a.blocks)
+		case 32:
+			scan32AVX512(&a.blocks)
+		}
+		return
+	}
+	switch 100*rows + sums {
+	case 800:
+		scan8Sums0AVX2(&a.blocks)
+	case 801:
+		scan8Sums1AVX2(&a.blocks)
+	case 802:
+		scan8Sums2AVX2(&a.blocks)
+	case 1600:
+		scan16Sums0AVX2(&a.blocks)
+	case 1601:
+		scan16Sums1AVX2(&a.blocks)
+	case 1602:
+		scan16Sums2AVX2(&a.blocks)
+	case 3200:
+		scan32Sums0AVX2(&a.blocks)
+	case 3201:
+		scan32Sums1AVX2(&a.blocks)
+	case 3202:
+		scan32Sums2AVX2(&a.blocks)
+	}
+}
+
+// blockMaxima writes the largest values of a block of rows in blocks of cells.
+func blockMaxima(rows int, dst, values *int16, stride, cells, blocks int) {
+	switch rows {
+	case 8:
+		blockMaxima8AVX2(dst, values, stride, cells, blocks)
+	case 16:
+		blockMaxima16AVX2(dst, values, stride, cells, blocks)
+	default:
+		blockMaxima32AVX2(dst, values, stride, cells, blocks)
+	}
+}
+
+// above finds the cells of which a value of the block of rows exceeds the row's
+// limit, and returns how many they are. It writes each one's number, from first
+// on, with a bit for every such row in the upper half; dst has room for one
+// more than there are cells.
+func above(rows int, dst *uint64, values, limits *int16, stride, first, cells int) int {
+	switch rows {
+	case 8:
+		return above8AVX2(dst, values, limits, stride, first, cells)
+	case 16:
+		return above16AVX2(dst, values, limits, stride, first, cells)
+	}
+	return above32AVX2(dst, values, limits, stride, first, cells)
+}
+
+// rankCells adds up the largest bytes of a block of rows among n > 0 cells.
+func rankCells(rows, width int, ids *byte, n int, bytes *byte, stride, lastCell int, next *byte) uint64 {
+	switch 10*rows + width {
+	case 82:
+		return rank8Width2AVX2(ids, n, bytes, stride, lastCell, next)
+	case 83:
+		return rank8Width3AVX2(ids, n, bytes, stride, lastCell, next)
+	case 162:
+		return rank16Width2AVX2(ids, n, bytes, stride, lastCell, next)
+	case 163:
+		return rank16Width3AVX2(ids, n, bytes, stride, lastCell, next)
+	case 322:
+		return rank32Width2AVX2(ids, n, bytes, stride, lastCell, next)
+	}
+	return rank32Width3AVX2(ids, n, bytes, stride, lastCell, next)
+}
+
+// cellMaxima raises the maxima of a block of rows to the weighted values of
+// n > 0 cells.
+func cellMaxima(rows int, best *float32, values *int16, stride int, cells *uint32, n, lastCell int, weights *float32) {
+	switch rows {
+	case 8:
+		cellMaxima8AVX2(best, values, stride, cells, n, lastCell, weights)
+	case 16:
+		cellMaxima16AVX2(best, values, stride, cells, n, lastCell, weights)
+	default:
+		cellMaxima32AVX2(best, values, stride, cells, n, lastCell, weights)
 	}
 }
 

@@ -54,21 +54,6 @@ func floatDots32AVX512(dst *float32, stride int, query *float32, vectors *float3
 //go:noescape
 func floatMaxima32AVX512(dst *float32, stride int, query *float32, vectors *float32, n int, dim int)
 
-// maximaOf8AVX2 raises best to the weighted dot products of the given vectors.
-//
-//go:noescape
-func maximaOf8AVX2(best *float32, dots *float32, stride int, weights *float32, vectors *uint32, n int)
-
-// maximaOf16AVX2 raises best to the weighted dot products of the given vectors.
-//
-//go:noescape
-func maximaOf16AVX2(best *float32, dots *float32, stride int, weights *float32, vectors *uint32, n int)
-
-// maximaOf32AVX2 raises best to the weighted dot products of the given vectors.
-//
-//go:noescape
-func maximaOf32AVX2(best *float32, dots *float32, stride int, weights *float32, vectors *uint32, n int)
-
 // bytesDots4AVX512 writes start plus the dot products of unsigned with signed bytes.
 //
 //go:noescape
@@ -119,36 +104,6 @@ func wordsDots16AVX2(dst *int32, stride int, query *int16, vectors *int16, n int
 //go:noescape
 func wordsDots32AVX2(dst *int32, stride int, query *int16, vectors *int16, n int, dim int)
 
-// decode1AVX2 writes the weights of blocks of 64 codes of 1 bits.
-//
-//go:noescape
-func decode1AVX2(dst *byte, plane0 *byte, plane1 *byte, plane2 *byte, blocks int, weights *[16]byte)
-
-// decode1AVX512 writes the weights of blocks of 64 codes of 1 bits.
-//
-//go:noescape
-func decode1AVX512(dst *byte, plane0 *byte, plane1 *byte, plane2 *byte, blocks int, weights *[16]byte)
-
-// decode2AVX2 writes the weights of blocks of 64 codes of 2 bits.
-//
-//go:noescape
-func decode2AVX2(dst *byte, plane0 *byte, plane1 *byte, plane2 *byte, blocks int, weights *[16]byte)
-
-// decode2AVX512 writes the weights of blocks of 64 codes of 2 bits.
-//
-//go:noescape
-func decode2AVX512(dst *byte, plane0 *byte, plane1 *byte, plane2 *byte, blocks int, weights *[16]byte)
-
-// decode4AVX2 writes the weights of blocks of 64 codes of 4 bits.
-//
-//go:noescape
-func decode4AVX2(dst *byte, plane0 *byte, plane1 *byte, plane2 *byte, blocks int, weights *[16]byte)
-
-// decode4AVX512 writes the weights of blocks of 64 codes of 4 bits.
-//
-//go:noescape
-func decode4AVX512(dst *byte, plane0 *byte, plane1 *byte, plane2 *byte, blocks int, weights *[16]byte)
-
 // unsignAVX512 adds 128 to blocks of 64 bytes.
 //
 //go:noescape
@@ -159,30 +114,295 @@ func unsignAVX512(dst *byte, src *byte, blocks int)
 //go:noescape
 func widenAVX2(dst *int16, src *byte, blocks int)
 
-// scoreMaxima8AVX2 raises best to the similarities of n Tokens.
+// code1Maxima16AVX512 scores codes of 1 bits with 16 rows.
 //
 //go:noescape
-func scoreMaxima8AVX2(best *float32, dots *int32, stride int, tokens *int32, n int, scales *float32, lines *float32)
+func code1Maxima16AVX512(args *int)
 
-// scoreMaxima16AVX2 raises best to the similarities of n Tokens.
+// code1Maxima32AVX512 scores codes of 1 bits with 32 rows.
 //
 //go:noescape
-func scoreMaxima16AVX2(best *float32, dots *int32, stride int, tokens *int32, n int, scales *float32, lines *float32)
+func code1Maxima32AVX512(args *int)
 
-// scoreMaxima32AVX2 raises best to the similarities of n Tokens.
+// code1Maxima4AVX512 scores codes of 1 bits with 4 rows.
 //
 //go:noescape
-func scoreMaxima32AVX2(best *float32, dots *int32, stride int, tokens *int32, n int, scales *float32, lines *float32)
+func code1Maxima4AVX512(args *int)
 
-// scoreMaxima16AVX512 raises best to the similarities of n Tokens.
+// code1Maxima8AVX512 scores codes of 1 bits with 8 rows.
 //
 //go:noescape
-func scoreMaxima16AVX512(best *float32, dots *int32, stride int, tokens *int32, n int, scales *float32, lines *float32)
+func code1Maxima8AVX512(args *int)
 
-// scoreMaxima32AVX512 raises best to the similarities of n Tokens.
+// code2Maxima16AVX512 scores codes of 2 bits with 16 rows.
 //
 //go:noescape
-func scoreMaxima32AVX512(best *float32, dots *int32, stride int, tokens *int32, n int, scales *float32, lines *float32)
+func code2Maxima16AVX512(args *int)
+
+// code2Maxima32AVX512 scores codes of 2 bits with 32 rows.
+//
+//go:noescape
+func code2Maxima32AVX512(args *int)
+
+// code2Maxima4AVX512 scores codes of 2 bits with 4 rows.
+//
+//go:noescape
+func code2Maxima4AVX512(args *int)
+
+// code2Maxima8AVX512 scores codes of 2 bits with 8 rows.
+//
+//go:noescape
+func code2Maxima8AVX512(args *int)
+
+// code4Maxima16AVX512 scores codes of 4 bits with 16 rows.
+//
+//go:noescape
+func code4Maxima16AVX512(args *int)
+
+// code4Maxima32AVX512 scores codes of 4 bits with 32 rows.
+//
+//go:noescape
+func code4Maxima32AVX512(args *int)
+
+// code4Maxima4AVX512 scores codes of 4 bits with 4 rows.
+//
+//go:noescape
+func code4Maxima4AVX512(args *int)
+
+// code4Maxima8AVX512 scores codes of 4 bits with 8 rows.
+//
+//go:noescape
+func code4Maxima8AVX512(args *int)
+
+// decode1AVX2 decodes codes of 1 bits.
+//
+//go:noescape
+func decode1AVX2(args *int)
+
+// decode2AVX2 decodes codes of 2 bits.
+//
+//go:noescape
+func decode2AVX2(args *int)
+
+// decode4AVX2 decodes codes of 4 bits.
+//
+//go:noescape
+func decode4AVX2(args *int)
+
+// tile8Sums0AVX2 scores vectors with 8 rows.
+//
+//go:noescape
+func tile8Sums0AVX2(args *int)
+
+// tile8Sums1AVX2 scores vectors with 8 rows.
+//
+//go:noescape
+func tile8Sums1AVX2(args *int)
+
+// tile8Sums2AVX2 scores vectors with 8 rows.
+//
+//go:noescape
+func tile8Sums2AVX2(args *int)
+
+// tile8Sums4AVX2 scores vectors with 8 rows.
+//
+//go:noescape
+func tile8Sums4AVX2(args *int)
+
+// tile8Sums32AVX2 scores vectors with 8 rows.
+//
+//go:noescape
+func tile8Sums32AVX2(args *int)
+
+// scan8Sums0AVX2 compares 8 rows with cells.
+//
+//go:noescape
+func scan8Sums0AVX2(args *int)
+
+// scan8Sums1AVX2 compares 8 rows with cells.
+//
+//go:noescape
+func scan8Sums1AVX2(args *int)
+
+// scan8Sums2AVX2 compares 8 rows with cells.
+//
+//go:noescape
+func scan8Sums2AVX2(args *int)
+
+// blockMaxima8AVX2 writes the maxima of 8 rows in blocks of cells.
+//
+//go:noescape
+func blockMaxima8AVX2(dst *int16, values *int16, stride int, cells int, blocks int)
+
+// above8AVX2 writes the numbers of such cells, each with a bit for every row in its upper half.
+//
+//go:noescape
+func above8AVX2(dst *uint64, values *int16, limits *int16, stride int, first int, cells int) int
+
+// cellMaxima8AVX2 raises the maxima of 8 rows to the weighted values of n > 0 cells.
+//
+//go:noescape
+func cellMaxima8AVX2(best *float32, values *int16, stride int, cells *uint32, n int, lastCell int, weights *float32)
+
+// rank8Width2AVX2 adds up the largest bytes of 8 rows among n > 0 cells.
+//
+//go:noescape
+func rank8Width2AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
+
+// rank8Width3AVX2 adds up the largest bytes of 8 rows among n > 0 cells.
+//
+//go:noescape
+func rank8Width3AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
+
+// tile16Sums0AVX2 scores vectors with 16 rows.
+//
+//go:noescape
+func tile16Sums0AVX2(args *int)
+
+// tile16Sums1AVX2 scores vectors with 16 rows.
+//
+//go:noescape
+func tile16Sums1AVX2(args *int)
+
+// tile16Sums2AVX2 scores vectors with 16 rows.
+//
+//go:noescape
+func tile16Sums2AVX2(args *int)
+
+// tile16Sums4AVX2 scores vectors with 16 rows.
+//
+//go:noescape
+func tile16Sums4AVX2(args *int)
+
+// tile16Sums32AVX2 scores vectors with 16 rows.
+//
+//go:noescape
+func tile16Sums32AVX2(args *int)
+
+// scan16Sums0AVX2 compares 16 rows with cells.
+//
+//go:noescape
+func scan16Sums0AVX2(args *int)
+
+// scan16Sums1AVX2 compares 16 rows with cells.
+//
+//go:noescape
+func scan16Sums1AVX2(args *int)
+
+// scan16Sums2AVX2 compares 16 rows with cells.
+//
+//go:noescape
+func scan16Sums2AVX2(args *int)
+
+// blockMaxima16AVX2 writes the maxima of 16 rows in blocks of cells.
+//
+//go:noescape
+func blockMaxima16AVX2(dst *int16, values *int16, stride int, cells int, blocks int)
+
+// above16AVX2 writes the numbers of such cells, each with a bit for every row in its upper half.
+//
+//go:noescape
+func above16AVX2(dst *uint64, values *int16, limits *int16, stride int, first int, cells int) int
+
+// cellMaxima16AVX2 raises the maxima of 16 rows to the weighted values of n > 0 cells.
+//
+//go:noescape
+func cellMaxima16AVX2(best *float32, values *int16, stride int, cells *uint32, n int, lastCell int, weights *float32)
+
+// rank16Width2AVX2 adds up the largest bytes of 16 rows among n > 0 cells.
+//
+//go:noescape
+func rank16Width2AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
+
+// rank16Width3AVX2 adds up the largest bytes of 16 rows among n > 0 cells.
+//
+//go:noescape
+func rank16Width3AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
+
+// tile32Sums0AVX2 scores vectors with 32 rows.
+//
+//go:noescape
+func tile32Sums0AVX2(args *int)
+
+// tile32Sums1AVX2 scores vectors with 32 rows.
+//
+//go:noescape
+func tile32Sums1AVX2(args *int)
+
+// tile32Sums2AVX2 scores vectors with 32 rows.
+//
+//go:noescape
+func tile32Sums2AVX2(args *int)
+
+// tile32Sums4AVX2 scores vectors with 32 rows.
+//
+//go:noescape
+func tile32Sums4AVX2(args *int)
+
+// tile32Sums32AVX2 scores vectors with 32 rows.
+//
+//go:noescape
+func tile32Sums32AVX2(args *int)
+
+// scan32Sums0AVX2 compares 32 rows with cells.
+//
+//go:noescape
+func scan32Sums0AVX2(args *int)
+
+// scan32Sums1AVX2 compares 32 rows with cells.
+//
+//go:noescape
+func scan32Sums1AVX2(args *int)
+
+// scan32Sums2AVX2 compares 32 rows with cells.
+//
+//go:noescape
+func scan32Sums2AVX2(args *int)
+
+// blockMaxima32AVX2 writes the maxima of 32 rows in blocks of cells.
+//
+//go:noescape
+func blockMaxima32AVX2(dst *int16, values *int16, stride int, cells int, blocks int)
+
+// above32AVX2 writes the numbers of such cells, each with a bit for every row in its upper half.
+//
+//go:noescape
+func above32AVX2(dst *uint64, values *int16, limits *int16, stride int, first int, cells int) int
+
+// cellMaxima32AVX2 raises the maxima of 32 rows to the weighted values of n > 0 cells.
+//
+//go:noescape
+func cellMaxima32AVX2(best *float32, values *int16, stride int, cells *uint32, n int, lastCell int, weights *float32)
+
+// rank32Width2AVX2 adds up the largest bytes of 32 rows among n > 0 cells.
+//
+//go:noescape
+func rank32Width2AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
+
+// rank32Width3AVX2 adds up the largest bytes of 32 rows among n > 0 cells.
+//
+//go:noescape
+func rank32Width3AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
+
+// scan4AVX512 compares 4 rows with cells.
+//
+//go:noescape
+func scan4AVX512(args *int)
+
+// scan8AVX512 compares 8 rows with cells.
+//
+//go:noescape
+func scan8AVX512(args *int)
+
+// scan16AVX512 compares 16 rows with cells.
+//
+//go:noescape
+func scan16AVX512(args *int)
+
+// scan32AVX512 compares 32 rows with cells.
+//
+//go:noescape
+func scan32AVX512(args *int)
 
 // peakFloatAVX2 measures VFMADD231PS, 8 products each: 12 times every turn.
 //

@@ -4,6 +4,150 @@
 
 #include "textflag.h"
 
+DATA cellMasks<>+0(SB)/1, $0x00
+DATA cellMasks<>+1(SB)/1, $0x01
+DATA cellMasks<>+2(SB)/1, $0x03
+DATA cellMasks<>+3(SB)/1, $0x07
+DATA cellMasks<>+4(SB)/1, $0x0f
+DATA cellMasks<>+5(SB)/1, $0x1f
+DATA cellMasks<>+6(SB)/1, $0x3f
+DATA cellMasks<>+7(SB)/1, $0x7f
+DATA cellMasks<>+8(SB)/1, $0xff
+GLOBL cellMasks<>(SB), RODATA|NOPTR, $9
+
+DATA selectors<>+0(SB)/4, $0xaaaaaaaa
+DATA selectors<>+4(SB)/4, $0xcccccccc
+DATA selectors<>+8(SB)/4, $0xffff0000
+DATA selectors<>+12(SB)/4, $0x0f0f0f0f
+GLOBL selectors<>(SB), RODATA|NOPTR, $16
+
+DATA quarterMasks<>+0(SB)/2, $0x0000
+DATA quarterMasks<>+2(SB)/2, $0x000f
+DATA quarterMasks<>+4(SB)/2, $0x00ff
+DATA quarterMasks<>+6(SB)/2, $0x0fff
+DATA quarterMasks<>+8(SB)/2, $0xffff
+GLOBL quarterMasks<>(SB), RODATA|NOPTR, $10
+
+DATA valueBounds<>+0(SB)/4, $(-32766.0)
+DATA valueBounds<>+4(SB)/4, $(32766.0)
+GLOBL valueBounds<>(SB), RODATA|NOPTR, $8
+
+DATA quarterNumbers<>+0(SB)/4, $0x00000000
+DATA quarterNumbers<>+4(SB)/4, $0x00000000
+DATA quarterNumbers<>+8(SB)/4, $0x00000000
+DATA quarterNumbers<>+12(SB)/4, $0x00000000
+DATA quarterNumbers<>+16(SB)/4, $0x00000001
+DATA quarterNumbers<>+20(SB)/4, $0x00000001
+DATA quarterNumbers<>+24(SB)/4, $0x00000001
+DATA quarterNumbers<>+28(SB)/4, $0x00000001
+DATA quarterNumbers<>+32(SB)/4, $0x00000002
+DATA quarterNumbers<>+36(SB)/4, $0x00000002
+DATA quarterNumbers<>+40(SB)/4, $0x00000002
+DATA quarterNumbers<>+44(SB)/4, $0x00000002
+DATA quarterNumbers<>+48(SB)/4, $0x00000003
+DATA quarterNumbers<>+52(SB)/4, $0x00000003
+DATA quarterNumbers<>+56(SB)/4, $0x00000003
+DATA quarterNumbers<>+60(SB)/4, $0x00000003
+GLOBL quarterNumbers<>(SB), RODATA|NOPTR, $64
+
+DATA packOrder<>+0(SB)/4, $0x00000000
+DATA packOrder<>+4(SB)/4, $0x00000004
+DATA packOrder<>+8(SB)/4, $0x00000001
+DATA packOrder<>+12(SB)/4, $0x00000005
+DATA packOrder<>+16(SB)/4, $0x00000002
+DATA packOrder<>+20(SB)/4, $0x00000006
+DATA packOrder<>+24(SB)/4, $0x00000003
+DATA packOrder<>+28(SB)/4, $0x00000007
+GLOBL packOrder<>(SB), RODATA|NOPTR, $32
+
+DATA infinity<>+0(SB)/4, $0xff800000
+GLOBL infinity<>(SB), RODATA|NOPTR, $4
+
+DATA interleave<>+0(SB)/4, $0x00000000
+DATA interleave<>+4(SB)/4, $0x00000010
+DATA interleave<>+8(SB)/4, $0x00000001
+DATA interleave<>+12(SB)/4, $0x00000011
+DATA interleave<>+16(SB)/4, $0x00000002
+DATA interleave<>+20(SB)/4, $0x00000012
+DATA interleave<>+24(SB)/4, $0x00000003
+DATA interleave<>+28(SB)/4, $0x00000013
+DATA interleave<>+32(SB)/4, $0x00000004
+DATA interleave<>+36(SB)/4, $0x00000014
+DATA interleave<>+40(SB)/4, $0x00000005
+DATA interleave<>+44(SB)/4, $0x00000015
+DATA interleave<>+48(SB)/4, $0x00000006
+DATA interleave<>+52(SB)/4, $0x00000016
+DATA interleave<>+56(SB)/4, $0x00000007
+DATA interleave<>+60(SB)/4, $0x00000017
+DATA interleave<>+64(SB)/4, $0x00000008
+DATA interleave<>+68(SB)/4, $0x00000018
+DATA interleave<>+72(SB)/4, $0x00000009
+DATA interleave<>+76(SB)/4, $0x00000019
+DATA interleave<>+80(SB)/4, $0x0000000a
+DATA interleave<>+84(SB)/4, $0x0000001a
+DATA interleave<>+88(SB)/4, $0x0000000b
+DATA interleave<>+92(SB)/4, $0x0000001b
+DATA interleave<>+96(SB)/4, $0x0000000c
+DATA interleave<>+100(SB)/4, $0x0000001c
+DATA interleave<>+104(SB)/4, $0x0000000d
+DATA interleave<>+108(SB)/4, $0x0000001d
+DATA interleave<>+112(SB)/4, $0x0000000e
+DATA interleave<>+116(SB)/4, $0x0000001e
+DATA interleave<>+120(SB)/4, $0x0000000f
+DATA interleave<>+124(SB)/4, $0x0000001f
+GLOBL interleave<>(SB), RODATA|NOPTR, $128
+
+DATA interleave16<>+0(SB)/4, $0x00000000
+DATA interleave16<>+4(SB)/4, $0x00000008
+DATA interleave16<>+8(SB)/4, $0x00000001
+DATA interleave16<>+12(SB)/4, $0x00000009
+DATA interleave16<>+16(SB)/4, $0x00000002
+DATA interleave16<>+20(SB)/4, $0x0000000a
+DATA interleave16<>+24(SB)/4, $0x00000003
+DATA interleave16<>+28(SB)/4, $0x0000000b
+DATA interleave16<>+32(SB)/4, $0x00000004
+DATA interleave16<>+36(SB)/4, $0x0000000c
+DATA interleave16<>+40(SB)/4, $0x00000005
+DATA interleave16<>+44(SB)/4, $0x0000000d
+DATA interleave16<>+48(SB)/4, $0x00000006
+DATA interleave16<>+52(SB)/4, $0x0000000e
+DATA interleave16<>+56(SB)/4, $0x00000007
+DATA interleave16<>+60(SB)/4, $0x0000000f
+GLOBL interleave16<>(SB), RODATA|NOPTR, $64
+
+DATA halves<>+0(SB)/4, $0x00000010
+DATA halves<>+4(SB)/4, $0x00000010
+DATA halves<>+8(SB)/4, $0x00000010
+DATA halves<>+12(SB)/4, $0x00000010
+DATA halves<>+16(SB)/4, $0x00000010
+DATA halves<>+20(SB)/4, $0x00000010
+DATA halves<>+24(SB)/4, $0x00000010
+DATA halves<>+28(SB)/4, $0x00000010
+DATA halves<>+32(SB)/4, $0x00000000
+DATA halves<>+36(SB)/4, $0x00000000
+DATA halves<>+40(SB)/4, $0x00000000
+DATA halves<>+44(SB)/4, $0x00000000
+DATA halves<>+48(SB)/4, $0x00000000
+DATA halves<>+52(SB)/4, $0x00000000
+DATA halves<>+56(SB)/4, $0x00000000
+DATA halves<>+60(SB)/4, $0x00000000
+GLOBL halves<>(SB), RODATA|NOPTR, $64
+
+DATA tokenMasks<>+0(SB)/8, $0x0000000000000000
+DATA tokenMasks<>+8(SB)/8, $0x0000000000000000
+DATA tokenMasks<>+16(SB)/8, $0x0000000000000000
+DATA tokenMasks<>+24(SB)/8, $0x0000000000000000
+DATA tokenMasks<>+32(SB)/8, $0x0000000000000000
+DATA tokenMasks<>+40(SB)/8, $0x000000000000ffff
+DATA tokenMasks<>+48(SB)/8, $0x00000000ffffffff
+DATA tokenMasks<>+56(SB)/8, $0x0000ffffffffffff
+DATA tokenMasks<>+64(SB)/8, $0xffffffffffffffff
+DATA tokenMasks<>+72(SB)/8, $0xffffffffffffffff
+DATA tokenMasks<>+80(SB)/8, $0xffffffffffffffff
+DATA tokenMasks<>+88(SB)/8, $0xffffffffffffffff
+DATA tokenMasks<>+96(SB)/8, $0xffffffffffffffff
+GLOBL tokenMasks<>(SB), RODATA|NOPTR, $104
+
 DATA quarters<>+0(SB)/4, $0x00000000
 DATA quarters<>+4(SB)/4, $0x00000004
 DATA quarters<>+8(SB)/4, $0x00000008
@@ -2437,97 +2581,6 @@ dims:
 	JBE          tile
 
 done:
-	VZEROUPPER
-	RET
-
-// func maximaOf8AVX2(best *float32, dots *float32, stride int, weights *float32, vectors *uint32, n int)
-// Requires: AVX
-TEXT ·maximaOf8AVX2(SB), NOSPLIT, $0-48
-	MOVQ    best+0(FP), AX
-	MOVQ    dots+8(FP), CX
-	MOVQ    weights+24(FP), DX
-	MOVQ    vectors+32(FP), BX
-	MOVQ    n+40(FP), SI
-	MOVQ    stride+16(FP), DI
-	SHLQ    $0x02, DI
-	VMOVUPS (AX), Y0
-
-vector:
-	MOVL         (BX), R8
-	VBROADCASTSS (DX)(R8*4), Y1
-	IMULQ        DI, R8
-	VMULPS       (CX)(R8*1), Y1, Y1
-	VMAXPS       Y0, Y1, Y0
-	ADDQ         $0x04, BX
-	DECQ         SI
-	JNE          vector
-	VMOVUPS      Y0, (AX)
-	VZEROUPPER
-	RET
-
-// func maximaOf16AVX2(best *float32, dots *float32, stride int, weights *float32, vectors *uint32, n int)
-// Requires: AVX
-TEXT ·maximaOf16AVX2(SB), NOSPLIT, $0-48
-	MOVQ    best+0(FP), AX
-	MOVQ    dots+8(FP), CX
-	MOVQ    weights+24(FP), DX
-	MOVQ    vectors+32(FP), BX
-	MOVQ    n+40(FP), SI
-	MOVQ    stride+16(FP), DI
-	SHLQ    $0x02, DI
-	VMOVUPS (AX), Y0
-	VMOVUPS 32(AX), Y1
-
-vector:
-	MOVL         (BX), R8
-	VBROADCASTSS (DX)(R8*4), Y2
-	IMULQ        DI, R8
-	VMULPS       (CX)(R8*1), Y2, Y3
-	VMAXPS       Y0, Y3, Y0
-	VMULPS       32(CX)(R8*1), Y2, Y3
-	VMAXPS       Y1, Y3, Y1
-	ADDQ         $0x04, BX
-	DECQ         SI
-	JNE          vector
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      Y1, 32(AX)
-	VZEROUPPER
-	RET
-
-// func maximaOf32AVX2(best *float32, dots *float32, stride int, weights *float32, vectors *uint32, n int)
-// Requires: AVX
-TEXT ·maximaOf32AVX2(SB), NOSPLIT, $0-48
-	MOVQ    best+0(FP), AX
-	MOVQ    dots+8(FP), CX
-	MOVQ    weights+24(FP), DX
-	MOVQ    vectors+32(FP), BX
-	MOVQ    n+40(FP), SI
-	MOVQ    stride+16(FP), DI
-	SHLQ    $0x02, DI
-	VMOVUPS (AX), Y0
-	VMOVUPS 32(AX), Y1
-	VMOVUPS 64(AX), Y2
-	VMOVUPS 96(AX), Y3
-
-vector:
-	MOVL         (BX), R8
-	VBROADCASTSS (DX)(R8*4), Y4
-	IMULQ        DI, R8
-	VMULPS       (CX)(R8*1), Y4, Y5
-	VMAXPS       Y0, Y5, Y0
-	VMULPS       32(CX)(R8*1), Y4, Y5
-	VMAXPS       Y1, Y5, Y1
-	VMULPS       64(CX)(R8*1), Y4, Y5
-	VMAXPS       Y2, Y5, Y2
-	VMULPS       96(CX)(R8*1), Y4, Y5
-	VMAXPS       Y3, Y5, Y3
-	ADDQ         $0x04, BX
-	DECQ         SI
-	JNE          vector
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      Y1, 32(AX)
-	VMOVUPS      Y2, 64(AX)
-	VMOVUPS      Y3, 96(AX)
 	VZEROUPPER
 	RET
 
@@ -4985,241 +5038,6 @@ done:
 	VZEROUPPER
 	RET
 
-// func decode1AVX2(dst *byte, plane0 *byte, plane1 *byte, plane2 *byte, blocks int, weights *[16]byte)
-// Requires: AVX, AVX2
-TEXT ·decode1AVX2(SB), NOSPLIT, $0-48
-	MOVQ           dst+0(FP), CX
-	MOVQ           plane0+8(FP), DX
-	MOVQ           blocks+32(FP), BX
-	SHLQ           $0x03, BX
-	MOVQ           weights+40(FP), SI
-	XORQ           AX, AX
-	VBROADCASTI128 (SI), Y0
-	VMOVDQU        spread<>+0(SB), Y1
-	VPBROADCASTQ   eachBit<>+0(SB), Y2
-	VPBROADCASTD   masks<>+0(SB), Y3
-	VPBROADCASTD   masks<>+4(SB), Y3
-	VPBROADCASTD   masks<>+8(SB), Y3
-
-block:
-	VPBROADCASTD (DX)(AX*1), Y4
-	VPSHUFB      Y1, Y4, Y4
-	VPAND        Y2, Y4, Y4
-	VPCMPEQB     Y2, Y4, Y4
-	VPAND        Y3, Y4, Y4
-	VPSHUFB      Y4, Y0, Y4
-	VMOVDQU      Y4, (CX)(AX*8)
-	VPBROADCASTD 4(DX)(AX*1), Y4
-	VPSHUFB      Y1, Y4, Y4
-	VPAND        Y2, Y4, Y4
-	VPCMPEQB     Y2, Y4, Y4
-	VPAND        Y3, Y4, Y4
-	VPSHUFB      Y4, Y0, Y4
-	VMOVDQU      Y4, 32(CX)(AX*8)
-	ADDQ         $0x08, AX
-	CMPQ         AX, BX
-	JB           block
-	VZEROUPPER
-	RET
-
-// func decode1AVX512(dst *byte, plane0 *byte, plane1 *byte, plane2 *byte, blocks int, weights *[16]byte)
-// Requires: AVX, AVX512BW, AVX512F
-TEXT ·decode1AVX512(SB), NOSPLIT, $0-48
-	MOVQ         dst+0(FP), CX
-	MOVQ         plane0+8(FP), DX
-	MOVQ         blocks+32(FP), BX
-	SHLQ         $0x03, BX
-	MOVQ         weights+40(FP), SI
-	XORQ         AX, AX
-	VPBROADCASTB (SI), Z1
-	VPBROADCASTB 8(SI), Z2
-
-block:
-	KMOVQ     (DX)(AX*1), K1
-	VPBLENDMB Z2, Z1, K1, Z0
-	VMOVDQU32 Z0, (CX)(AX*8)
-	ADDQ      $0x08, AX
-	CMPQ      AX, BX
-	JB        block
-	VZEROUPPER
-	RET
-
-// func decode2AVX2(dst *byte, plane0 *byte, plane1 *byte, plane2 *byte, blocks int, weights *[16]byte)
-// Requires: AVX, AVX2
-TEXT ·decode2AVX2(SB), NOSPLIT, $0-48
-	MOVQ           dst+0(FP), CX
-	MOVQ           plane0+8(FP), DX
-	MOVQ           plane1+16(FP), BX
-	MOVQ           blocks+32(FP), SI
-	SHLQ           $0x03, SI
-	MOVQ           weights+40(FP), DI
-	XORQ           AX, AX
-	VBROADCASTI128 (DI), Y0
-	VMOVDQU        spread<>+0(SB), Y1
-	VPBROADCASTQ   eachBit<>+0(SB), Y2
-	VPBROADCASTD   masks<>+0(SB), Y3
-	VPBROADCASTD   masks<>+4(SB), Y3
-	VPBROADCASTD   masks<>+8(SB), Y4
-
-block:
-	VPBROADCASTD (DX)(AX*1), Y5
-	VPSHUFB      Y1, Y5, Y5
-	VPAND        Y2, Y5, Y5
-	VPCMPEQB     Y2, Y5, Y5
-	VPAND        Y4, Y5, Y5
-	VPBROADCASTD (BX)(AX*1), Y6
-	VPSHUFB      Y1, Y6, Y6
-	VPAND        Y2, Y6, Y6
-	VPCMPEQB     Y2, Y6, Y6
-	VPAND        Y3, Y6, Y6
-	VPOR         Y6, Y5, Y5
-	VPSHUFB      Y5, Y0, Y6
-	VMOVDQU      Y6, (CX)(AX*8)
-	VPBROADCASTD 4(DX)(AX*1), Y5
-	VPSHUFB      Y1, Y5, Y5
-	VPAND        Y2, Y5, Y5
-	VPCMPEQB     Y2, Y5, Y5
-	VPAND        Y4, Y5, Y5
-	VPBROADCASTD 4(BX)(AX*1), Y6
-	VPSHUFB      Y1, Y6, Y6
-	VPAND        Y2, Y6, Y6
-	VPCMPEQB     Y2, Y6, Y6
-	VPAND        Y3, Y6, Y6
-	VPOR         Y6, Y5, Y5
-	VPSHUFB      Y5, Y0, Y6
-	VMOVDQU      Y6, 32(CX)(AX*8)
-	ADDQ         $0x08, AX
-	CMPQ         AX, SI
-	JB           block
-	VZEROUPPER
-	RET
-
-// func decode2AVX512(dst *byte, plane0 *byte, plane1 *byte, plane2 *byte, blocks int, weights *[16]byte)
-// Requires: AVX, AVX512BW, AVX512F
-TEXT ·decode2AVX512(SB), NOSPLIT, $0-48
-	MOVQ         dst+0(FP), CX
-	MOVQ         plane0+8(FP), DX
-	MOVQ         plane1+16(FP), BX
-	MOVQ         blocks+32(FP), SI
-	SHLQ         $0x03, SI
-	MOVQ         weights+40(FP), DI
-	XORQ         AX, AX
-	VPBROADCASTB (DI), Z2
-	VPBROADCASTB 4(DI), Z3
-	VPBROADCASTB 8(DI), Z4
-	VPBROADCASTB 12(DI), Z5
-
-block:
-	KMOVQ     (DX)(AX*1), K1
-	KMOVQ     (BX)(AX*1), K2
-	VPBLENDMB Z3, Z2, K2, Z0
-	VPBLENDMB Z5, Z4, K2, Z1
-	VPBLENDMB Z1, Z0, K1, Z0
-	VMOVDQU32 Z0, (CX)(AX*8)
-	ADDQ      $0x08, AX
-	CMPQ      AX, SI
-	JB        block
-	VZEROUPPER
-	RET
-
-// func decode4AVX2(dst *byte, plane0 *byte, plane1 *byte, plane2 *byte, blocks int, weights *[16]byte)
-// Requires: AVX, AVX2
-TEXT ·decode4AVX2(SB), NOSPLIT, $0-48
-	MOVQ           dst+0(FP), CX
-	MOVQ           plane0+8(FP), DX
-	MOVQ           plane1+16(FP), BX
-	MOVQ           plane2+24(FP), SI
-	MOVQ           blocks+32(FP), DI
-	SHLQ           $0x03, DI
-	MOVQ           weights+40(FP), R8
-	XORQ           AX, AX
-	VBROADCASTI128 (R8), Y0
-	VMOVDQU        spread<>+0(SB), Y1
-	VPBROADCASTQ   eachBit<>+0(SB), Y2
-	VPBROADCASTD   masks<>+0(SB), Y3
-	VPBROADCASTD   masks<>+4(SB), Y4
-	VPBROADCASTD   masks<>+8(SB), Y5
-
-block:
-	VPBROADCASTD (DX)(AX*1), Y6
-	VPSHUFB      Y1, Y6, Y6
-	VPAND        Y2, Y6, Y6
-	VPCMPEQB     Y2, Y6, Y6
-	VPAND        Y5, Y6, Y6
-	VPBROADCASTD (BX)(AX*1), Y7
-	VPSHUFB      Y1, Y7, Y7
-	VPAND        Y2, Y7, Y7
-	VPCMPEQB     Y2, Y7, Y7
-	VPAND        Y4, Y7, Y7
-	VPOR         Y7, Y6, Y6
-	VPMOVZXBD    (SI)(AX*2), Y7
-	VPSLLD       $0x06, Y7, Y8
-	VPOR         Y8, Y7, Y7
-	VPSLLD       $0x0c, Y7, Y8
-	VPOR         Y8, Y7, Y7
-	VPAND        Y3, Y7, Y7
-	VPOR         Y7, Y6, Y6
-	VPSHUFB      Y6, Y0, Y7
-	VMOVDQU      Y7, (CX)(AX*8)
-	VPBROADCASTD 4(DX)(AX*1), Y6
-	VPSHUFB      Y1, Y6, Y6
-	VPAND        Y2, Y6, Y6
-	VPCMPEQB     Y2, Y6, Y6
-	VPAND        Y5, Y6, Y6
-	VPBROADCASTD 4(BX)(AX*1), Y7
-	VPSHUFB      Y1, Y7, Y7
-	VPAND        Y2, Y7, Y7
-	VPCMPEQB     Y2, Y7, Y7
-	VPAND        Y4, Y7, Y7
-	VPOR         Y7, Y6, Y6
-	VPMOVZXBD    8(SI)(AX*2), Y7
-	VPSLLD       $0x06, Y7, Y8
-	VPOR         Y8, Y7, Y7
-	VPSLLD       $0x0c, Y7, Y8
-	VPOR         Y8, Y7, Y7
-	VPAND        Y3, Y7, Y7
-	VPOR         Y7, Y6, Y6
-	VPSHUFB      Y6, Y0, Y7
-	VMOVDQU      Y7, 32(CX)(AX*8)
-	ADDQ         $0x08, AX
-	CMPQ         AX, DI
-	JB           block
-	VZEROUPPER
-	RET
-
-// func decode4AVX512(dst *byte, plane0 *byte, plane1 *byte, plane2 *byte, blocks int, weights *[16]byte)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VBMI
-TEXT ·decode4AVX512(SB), NOSPLIT, $0-48
-	MOVQ            dst+0(FP), CX
-	MOVQ            plane0+8(FP), DX
-	MOVQ            plane1+16(FP), BX
-	MOVQ            plane2+24(FP), SI
-	MOVQ            blocks+32(FP), DI
-	SHLQ            $0x03, DI
-	MOVQ            weights+40(FP), R8
-	XORQ            AX, AX
-	VBROADCASTI32X4 (R8), Z1
-	VPBROADCASTQ    pairs<>+0(SB), Z2
-	VPBROADCASTD    masks<>+0(SB), Z3
-	VPBROADCASTD    masks<>+4(SB), Z4
-	VPBROADCASTD    masks<>+8(SB), Z5
-
-block:
-	KMOVQ          (DX)(AX*1), K1
-	KMOVQ          (BX)(AX*1), K2
-	VPMOVZXWQ      (SI)(AX*2), Z0
-	VPMULTISHIFTQB Z0, Z2, Z0
-	VPANDD         Z3, Z0, Z0
-	VPADDB         Z5, Z0, K1, Z0
-	VPADDB         Z4, Z0, K2, Z0
-	VPERMB         Z1, Z0, Z0
-	VMOVDQU32      Z0, (CX)(AX*8)
-	ADDQ           $0x08, AX
-	CMPQ           AX, DI
-	JB             block
-	VZEROUPPER
-	RET
-
 // func unsignAVX512(dst *byte, src *byte, blocks int)
 // Requires: AVX, AVX512F
 TEXT ·unsignAVX512(SB), NOSPLIT, $0-24
@@ -5261,218 +5079,20669 @@ block:
 	VZEROUPPER
 	RET
 
-// func scoreMaxima8AVX2(best *float32, dots *int32, stride int, tokens *int32, n int, scales *float32, lines *float32)
-// Requires: AVX
-TEXT ·scoreMaxima8AVX2(SB), NOSPLIT, $0-56
-	MOVQ    best+0(FP), AX
-	MOVQ    dots+8(FP), CX
-	MOVQ    tokens+24(FP), DX
-	MOVQ    scales+40(FP), BX
-	MOVQ    lines+48(FP), SI
-	MOVQ    n+32(FP), DI
-	MOVQ    stride+16(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (AX), Y0
-	VMOVUPS (BX), Y1
+// func code1Maxima16AVX512(args *int)
+// Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, AVX512VBMI, AVX512VL, AVX512VNNI, CMOV, MMX+
+TEXT ·code1Maxima16AVX512(SB), $512-8
+	MOVQ      args+0(FP), AX
+	MOVQ      40(AX), CX
+	VMOVDQU32 (CX), Z4
+	MOVQ      (AX), CX
+	MOVQ      $0x00000008, DX
+	CMPQ      CX, DX
+	CMOVQGT   DX, CX
+	LEAQ      tokenMasks<>+0(SB), DX
+	KMOVQ     32(DX)(CX*8), K1
+	KMOVQ     (DX)(CX*8), K2
+	MOVQ      192(AX), BX
+	ADDQ      $0x00000440, BX
+	MOVQ      72(AX), R11
 
-token:
-	MOVLQSX      (DX), BX
-	IMULQ        R8, BX
-	ADDQ         SI, BX
-	VBROADCASTSS 4(DX), Y2
-	VBROADCASTSS 8(DX), Y3
-	VMULPS       Y1, Y2, Y2
-	VCVTDQ2PS    (CX), Y4
-	VMULPS       Y4, Y2, Y4
-	VADDPS       (BX), Y4, Y4
-	VMULPS       Y4, Y3, Y4
-	VMAXPS       Y0, Y4, Y0
-	ADDQ         $0x0c, DX
-	ADDQ         R8, CX
-	DECQ         DI
-	JNE          token
-	VMOVUPS      Y0, (AX)
+decode:
+	MOVQ         48(AX), DX
+	ADDQ         224(AX), DX
+	MOVQ         56(AX), CX
+	VMOVDQU8.Z   (DX), K1, Z5
+	VMOVDQU8.Z   64(DX), K2, Z6
+	MOVQ         64(AX), CX
+	ADDQ         CX, 224(AX)
+	VPERMB       Z4, Z5, Z3
+	VPSRLW       $0x01, Z5, Z5
+	VMOVDQU32    Z3, (BX)
+	VPERMB       Z4, Z5, Z3
+	VPSRLW       $0x01, Z5, Z5
+	VMOVDQU32    Z3, 128(BX)
+	VPERMB       Z4, Z6, Z3
+	VPSRLW       $0x01, Z6, Z6
+	VMOVDQU32    Z3, 64(BX)
+	VPERMB       Z4, Z6, Z3
+	VPSRLW       $0x01, Z6, Z6
+	VMOVDQU32    Z3, 192(BX)
+	ADDQ         $0x00000100, BX
+	VPERMB       Z4, Z5, Z3
+	VPSRLW       $0x01, Z5, Z5
+	VMOVDQU32    Z3, (BX)
+	VPERMB       Z4, Z5, Z3
+	VPSRLW       $0x01, Z5, Z5
+	VMOVDQU32    Z3, 128(BX)
+	VPERMB       Z4, Z6, Z3
+	VPSRLW       $0x01, Z6, Z6
+	VMOVDQU32    Z3, 64(BX)
+	VPERMB       Z4, Z6, Z3
+	VPSRLW       $0x01, Z6, Z6
+	VMOVDQU32    Z3, 192(BX)
+	ADDQ         $0x00000100, BX
+	VPERMB       Z4, Z5, Z3
+	VPSRLW       $0x01, Z5, Z5
+	VMOVDQU32    Z3, (BX)
+	VPERMB       Z4, Z5, Z3
+	VPSRLW       $0x01, Z5, Z5
+	VMOVDQU32    Z3, 128(BX)
+	VPERMB       Z4, Z6, Z3
+	VPSRLW       $0x01, Z6, Z6
+	VMOVDQU32    Z3, 64(BX)
+	VPERMB       Z4, Z6, Z3
+	VPSRLW       $0x01, Z6, Z6
+	VMOVDQU32    Z3, 192(BX)
+	ADDQ         $0x00000100, BX
+	VPERMB       Z4, Z5, Z3
+	VPSRLW       $0x01, Z5, Z5
+	VMOVDQU32    Z3, (BX)
+	VPERMB       Z4, Z5, Z3
+	VPSRLW       $0x01, Z5, Z5
+	VMOVDQU32    Z3, 128(BX)
+	VPERMB       Z4, Z6, Z3
+	VPSRLW       $0x01, Z6, Z6
+	VMOVDQU32    Z3, 64(BX)
+	VPERMB       Z4, Z6, Z3
+	VPSRLW       $0x01, Z6, Z6
+	VMOVDQU32    Z3, 192(BX)
+	ADDQ         $0x00000100, BX
+	DECQ         R11
+	JNE          decode
+	MOVQ         152(AX), R10
+	VBROADCASTSS infinity<>+0(SB), Z23
+	MOVQ         (AX), CX
+	SUBQ         216(AX), CX
+	MOVQ         $0x00000008, DX
+	CMPQ         CX, DX
+	CMOVQGT      DX, CX
+	LEAQ         cellMasks<>+0(SB), DX
+	KMOVB        (DX)(CX*1), K3
+	MOVQ         80(AX), CX
+	MOVQ         216(AX), DX
+	VMOVDQU32.Z  (CX)(DX*4), K3, Y0
+	VPBROADCASTD 88(AX), Y1
+	VPMINUD      Y1, Y0, Y0
+	MOVQ         192(AX), CX
+	VMOVDQU32    Y0, (CX)
+	VPBROADCASTD 104(AX), Y1
+	VPMULLD      Y1, Y0, Y0
+	MOVQ         192(AX), CX
+	VMOVDQU32    Y0, 32(CX)
+	MOVQ         (AX), CX
+	SUBQ         216(AX), CX
+	CMPQ         CX, $0x04
+	JLE          firstTail
+	SUBQ         $0x08, CX
+	JLE          firstLast
+	ADDQ         $0x00000080, 48(AX)
+	MOVQ         $0x00000008, DX
+	CMPQ         CX, DX
+	CMOVQGT      DX, CX
+	LEAQ         tokenMasks<>+0(SB), DX
+	KMOVQ        32(DX)(CX*8), K1
+	KMOVQ        (DX)(CX*8), K2
+
+firstLast:
+	MOVQ   200(AX), BX
+	ADDQ   $0x00000440, BX
+	MOVQ   $0x00000000, CX
+	MOVQ   CX, 224(AX)
+	MOVQ   16(AX), CX
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	MOVQ   192(AX), R14
+	ADDQ   $0x00000440, R14
+	MOVQ   8(AX), R13
+	MOVQ   72(AX), R11
+
+first:
+	MOVQ       200(AX), SI
+	LEAQ       64(SI), DI
+	MOVQ       208(AX), R8
+	MOVQ       192(AX), R9
+	MOVQ       48(AX), DX
+	ADDQ       224(AX), DX
+	MOVQ       56(AX), CX
+	VMOVDQU8.Z (DX), K1, Z5
+	VMOVDQU8.Z 64(DX), K2, Z6
+	MOVQ       64(AX), CX
+	ADDQ       CX, 224(AX)
+	MOVQ       $0x00000004, R12
+
+firstTurn:
+	VMOVDQU32    (R13), Z3
+	VMOVDQU32    64(R13), Z24
+	VPBROADCASTQ (R14), Z25
+	VPDPBUSD     Z3, Z25, Z7
+	VPDPBUSD     Z24, Z25, Z8
+	VPBROADCASTQ 16(R14), Z25
+	VPDPBUSD     Z3, Z25, Z9
+	VPDPBUSD     Z24, Z25, Z10
+	VPBROADCASTQ 32(R14), Z25
+	VPDPBUSD     Z3, Z25, Z11
+	VPDPBUSD     Z24, Z25, Z12
+	VPBROADCASTQ 48(R14), Z25
+	VPDPBUSD     Z3, Z25, Z13
+	VPDPBUSD     Z24, Z25, Z14
+	VPBROADCASTQ 64(R14), Z25
+	VPDPBUSD     Z3, Z25, Z15
+	VPDPBUSD     Z24, Z25, Z16
+	VPBROADCASTQ 80(R14), Z25
+	VPDPBUSD     Z3, Z25, Z17
+	VPDPBUSD     Z24, Z25, Z18
+	VPBROADCASTQ 96(R14), Z25
+	VPDPBUSD     Z3, Z25, Z19
+	VPDPBUSD     Z24, Z25, Z20
+	VPBROADCASTQ 112(R14), Z25
+	VPDPBUSD     Z3, Z25, Z21
+	VPDPBUSD     Z24, Z25, Z22
+	VPERMB       Z4, Z5, Z3
+	VPSRLW       $0x01, Z5, Z5
+	VMOVDQU32    Z3, (BX)
+	MOVL         32(R9), CX
+	ADDQ         96(AX), CX
+	PREFETCHT0   (CX)
+	VMOVDQU32    128(R13), Z3
+	VMOVDQU32    192(R13), Z24
+	VPBROADCASTQ 8(R14), Z25
+	VPDPBUSD     Z3, Z25, Z7
+	VPDPBUSD     Z24, Z25, Z8
+	VPBROADCASTQ 24(R14), Z25
+	VPDPBUSD     Z3, Z25, Z9
+	VPDPBUSD     Z24, Z25, Z10
+	VPBROADCASTQ 40(R14), Z25
+	VPDPBUSD     Z3, Z25, Z11
+	VPDPBUSD     Z24, Z25, Z12
+	VPBROADCASTQ 56(R14), Z25
+	VPDPBUSD     Z3, Z25, Z13
+	VPDPBUSD     Z24, Z25, Z14
+	VPBROADCASTQ 72(R14), Z25
+	VPDPBUSD     Z3, Z25, Z15
+	VPDPBUSD     Z24, Z25, Z16
+	VPBROADCASTQ 88(R14), Z25
+	VPDPBUSD     Z3, Z25, Z17
+	VPDPBUSD     Z24, Z25, Z18
+	VPBROADCASTQ 104(R14), Z25
+	VPDPBUSD     Z3, Z25, Z19
+	VPDPBUSD     Z24, Z25, Z20
+	VPBROADCASTQ 120(R14), Z25
+	VPDPBUSD     Z3, Z25, Z21
+	VPDPBUSD     Z24, Z25, Z22
+	VPERMB       Z4, Z5, Z3
+	VPSRLW       $0x01, Z5, Z5
+	VMOVDQU32    Z3, 128(BX)
+	MOVL         36(R9), CX
+	ADDQ         96(AX), CX
+	PREFETCHT0   (CX)
+	VMOVDQU32    256(R13), Z3
+	VMOVDQU32    320(R13), Z24
+	VPBROADCASTQ 128(R14), Z25
+	VPDPBUSD     Z3, Z25, Z7
+	VPDPBUSD     Z24, Z25, Z8
+	VPBROADCASTQ 144(R14), Z25
+	VPDPBUSD     Z3, Z25, Z9
+	VPDPBUSD     Z24, Z25, Z10
+	VPBROADCASTQ 160(R14), Z25
+	VPDPBUSD     Z3, Z25, Z11
+	VPDPBUSD     Z24, Z25, Z12
+	VPBROADCASTQ 176(R14), Z25
+	VPDPBUSD     Z3, Z25, Z13
+	VPDPBUSD     Z24, Z25, Z14
+	VPBROADCASTQ 192(R14), Z25
+	VPDPBUSD     Z3, Z25, Z15
+	VPDPBUSD     Z24, Z25, Z16
+	VPBROADCASTQ 208(R14), Z25
+	VPDPBUSD     Z3, Z25, Z17
+	VPDPBUSD     Z24, Z25, Z18
+	VPBROADCASTQ 224(R14), Z25
+	VPDPBUSD     Z3, Z25, Z19
+	VPDPBUSD     Z24, Z25, Z20
+	VPBROADCASTQ 240(R14), Z25
+	VPDPBUSD     Z3, Z25, Z21
+	VPDPBUSD     Z24, Z25, Z22
+	VPERMB       Z4, Z6, Z3
+	VPSRLW       $0x01, Z6, Z6
+	VMOVDQU32    Z3, 64(BX)
+	PREFETCHT0   (R10)
+	VMOVDQU32    384(R13), Z3
+	VMOVDQU32    448(R13), Z24
+	VPBROADCASTQ 136(R14), Z25
+	VPDPBUSD     Z3, Z25, Z7
+	VPDPBUSD     Z24, Z25, Z8
+	VPBROADCASTQ 152(R14), Z25
+	VPDPBUSD     Z3, Z25, Z9
+	VPDPBUSD     Z24, Z25, Z10
+	VPBROADCASTQ 168(R14), Z25
+	VPDPBUSD     Z3, Z25, Z11
+	VPDPBUSD     Z24, Z25, Z12
+	VPBROADCASTQ 184(R14), Z25
+	VPDPBUSD     Z3, Z25, Z13
+	VPDPBUSD     Z24, Z25, Z14
+	VPBROADCASTQ 200(R14), Z25
+	VPDPBUSD     Z3, Z25, Z15
+	VPDPBUSD     Z24, Z25, Z16
+	VPBROADCASTQ 216(R14), Z25
+	VPDPBUSD     Z3, Z25, Z17
+	VPDPBUSD     Z24, Z25, Z18
+	VPBROADCASTQ 232(R14), Z25
+	VPDPBUSD     Z3, Z25, Z19
+	VPDPBUSD     Z24, Z25, Z20
+	VPBROADCASTQ 248(R14), Z25
+	VPDPBUSD     Z3, Z25, Z21
+	VPDPBUSD     Z24, Z25, Z22
+	VPERMB       Z4, Z6, Z3
+	VPSRLW       $0x01, Z6, Z6
+	VMOVDQU32    Z3, 192(BX)
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x08, R9
+	ADDQ         168(AX), R10
+	CMPQ         R10, 160(AX)
+	CMOVQHI      160(AX), R10
+	ADDQ         $0x00000200, R13
+	ADDQ         $0x00000100, R14
+	DECQ         R12
+	JNE          firstTurn
+	DECQ         R11
+	JNE          first
+	VSHUFPS      $0x88, Z8, Z7, Z25
+	VSHUFPS      $0xdd, Z8, Z7, Z7
+	VPADDD       Z25, Z7, Z7
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z7, Z7
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z7, 64(CX)
+	VSHUFPS      $0x88, Z10, Z9, Z25
+	VSHUFPS      $0xdd, Z10, Z9, Z9
+	VPADDD       Z25, Z9, Z9
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z9, Z9
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z9, 128(CX)
+	VSHUFPS      $0x88, Z12, Z11, Z25
+	VSHUFPS      $0xdd, Z12, Z11, Z11
+	VPADDD       Z25, Z11, Z11
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z11, Z11
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z11, 192(CX)
+	VSHUFPS      $0x88, Z14, Z13, Z25
+	VSHUFPS      $0xdd, Z14, Z13, Z13
+	VPADDD       Z25, Z13, Z13
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z13, Z13
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z13, 256(CX)
+	VSHUFPS      $0x88, Z16, Z15, Z25
+	VSHUFPS      $0xdd, Z16, Z15, Z15
+	VPADDD       Z25, Z15, Z15
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z15, Z15
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z15, 320(CX)
+	VSHUFPS      $0x88, Z18, Z17, Z25
+	VSHUFPS      $0xdd, Z18, Z17, Z17
+	VPADDD       Z25, Z17, Z17
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z17, Z17
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z17, 384(CX)
+	VSHUFPS      $0x88, Z20, Z19, Z25
+	VSHUFPS      $0xdd, Z20, Z19, Z19
+	VPADDD       Z25, Z19, Z19
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z19, Z19
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z19, 448(CX)
+	VSHUFPS      $0x88, Z22, Z21, Z25
+	VSHUFPS      $0xdd, Z22, Z21, Z21
+	VPADDD       Z25, Z21, Z21
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z21, Z21
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z21, 512(CX)
+	MOVQ         192(AX), CX
+	MOVQ         200(AX), DX
+	MOVQ         DX, 192(AX)
+	MOVQ         CX, 200(AX)
+	MOVQ         216(AX), CX
+	MOVQ         120(AX), DX
+	ADDQ         CX, DX
+	MOVQ         DX, 208(AX)
+	ADDQ         $0x08, CX
+	MOVQ         CX, 216(AX)
+	CMPQ         CX, (AX)
+	JGE          drain
+
+block:
+	MOVQ         (AX), CX
+	SUBQ         216(AX), CX
+	MOVQ         $0x00000008, DX
+	CMPQ         CX, DX
+	CMOVQGT      DX, CX
+	LEAQ         cellMasks<>+0(SB), DX
+	KMOVB        (DX)(CX*1), K3
+	MOVQ         80(AX), CX
+	MOVQ         216(AX), DX
+	VMOVDQU32.Z  (CX)(DX*4), K3, Y0
+	VPBROADCASTD 88(AX), Y1
+	VPMINUD      Y1, Y0, Y0
+	MOVQ         192(AX), CX
+	VMOVDQU32    Y0, (CX)
+	VPBROADCASTD 104(AX), Y1
+	VPMULLD      Y1, Y0, Y0
+	MOVQ         192(AX), CX
+	VMOVDQU32    Y0, 32(CX)
+	MOVQ         (AX), CX
+	SUBQ         216(AX), CX
+	CMPQ         CX, $0x04
+	JLE          laterTail
+	SUBQ         $0x08, CX
+	JLE          laterLast
+	ADDQ         $0x00000080, 48(AX)
+	MOVQ         $0x00000008, DX
+	CMPQ         CX, DX
+	CMOVQGT      DX, CX
+	LEAQ         tokenMasks<>+0(SB), DX
+	KMOVQ        32(DX)(CX*8), K1
+	KMOVQ        (DX)(CX*8), K2
+
+laterLast:
+	MOVQ   200(AX), BX
+	ADDQ   $0x00000440, BX
+	MOVQ   $0x00000000, CX
+	MOVQ   CX, 224(AX)
+	MOVQ   16(AX), CX
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	MOVQ   192(AX), R14
+	ADDQ   $0x00000440, R14
+	MOVQ   8(AX), R13
+	MOVQ   72(AX), R11
+
+later:
+	MOVQ       200(AX), SI
+	LEAQ       64(SI), DI
+	MOVQ       208(AX), R8
+	MOVQ       192(AX), R9
+	MOVQ       48(AX), DX
+	ADDQ       224(AX), DX
+	MOVQ       56(AX), CX
+	VMOVDQU8.Z (DX), K1, Z5
+	VMOVDQU8.Z 64(DX), K2, Z6
+	MOVQ       64(AX), CX
+	ADDQ       CX, 224(AX)
+	MOVQ       $0x00000004, R12
+
+laterTurn:
+	VMOVDQU32       (R13), Z3
+	VMOVDQU32       64(R13), Z24
+	VPBROADCASTQ    (R14), Z25
+	VPDPBUSD        Z3, Z25, Z7
+	VPDPBUSD        Z24, Z25, Z8
+	VPBROADCASTQ    16(R14), Z25
+	VPDPBUSD        Z3, Z25, Z9
+	VPDPBUSD        Z24, Z25, Z10
+	VPBROADCASTQ    32(R14), Z25
+	VPDPBUSD        Z3, Z25, Z11
+	VPDPBUSD        Z24, Z25, Z12
+	VPBROADCASTQ    48(R14), Z25
+	VPDPBUSD        Z3, Z25, Z13
+	VPDPBUSD        Z24, Z25, Z14
+	VPBROADCASTQ    64(R14), Z25
+	VPDPBUSD        Z3, Z25, Z15
+	VPDPBUSD        Z24, Z25, Z16
+	VPBROADCASTQ    80(R14), Z25
+	VPDPBUSD        Z3, Z25, Z17
+	VPDPBUSD        Z24, Z25, Z18
+	VPBROADCASTQ    96(R14), Z25
+	VPDPBUSD        Z3, Z25, Z19
+	VPDPBUSD        Z24, Z25, Z20
+	VPBROADCASTQ    112(R14), Z25
+	VPDPBUSD        Z3, Z25, Z21
+	VPDPBUSD        Z24, Z25, Z22
+	MOVL            (SI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z0
+	VPERMB          Z4, Z5, Z3
+	VPSRLW          $0x01, Z5, Z5
+	MOVBLZX         (R8), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVL            32(SI), DX
+	ADDQ            96(AX), DX
+	VMOVDQU32       Z3, (BX)
+	MOVL            32(R9), CX
+	ADDQ            96(AX), CX
+	PREFETCHT0      (CX)
+	VMOVDQU32       128(R13), Z3
+	VMOVDQU32       192(R13), Z24
+	VPBROADCASTQ    8(R14), Z25
+	VPDPBUSD        Z3, Z25, Z7
+	VPDPBUSD        Z24, Z25, Z8
+	VPBROADCASTQ    24(R14), Z25
+	VPDPBUSD        Z3, Z25, Z9
+	VPDPBUSD        Z24, Z25, Z10
+	VPBROADCASTQ    40(R14), Z25
+	VPDPBUSD        Z3, Z25, Z11
+	VPDPBUSD        Z24, Z25, Z12
+	VPBROADCASTQ    56(R14), Z25
+	VPDPBUSD        Z3, Z25, Z13
+	VPDPBUSD        Z24, Z25, Z14
+	VPBROADCASTQ    72(R14), Z25
+	VPDPBUSD        Z3, Z25, Z15
+	VPDPBUSD        Z24, Z25, Z16
+	VPBROADCASTQ    88(R14), Z25
+	VPDPBUSD        Z3, Z25, Z17
+	VPDPBUSD        Z24, Z25, Z18
+	VPBROADCASTQ    104(R14), Z25
+	VPDPBUSD        Z3, Z25, Z19
+	VPDPBUSD        Z24, Z25, Z20
+	VPBROADCASTQ    120(R14), Z25
+	VPDPBUSD        Z3, Z25, Z21
+	VPDPBUSD        Z24, Z25, Z22
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z0, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VPERMB          Z4, Z5, Z3
+	VPSRLW          $0x01, Z5, Z5
+	VCVTDQ2PS       (DI), Z24
+	VMULPS          Z24, Z0, Z24
+	VADDPS          Z1, Z24, Z24
+	VMULPS          Z24, Z2, Z24
+	VMAXPS          Z23, Z24, Z23
+	VMOVDQU32       Z3, 128(BX)
+	MOVL            36(R9), CX
+	ADDQ            96(AX), CX
+	PREFETCHT0      (CX)
+	MOVL            4(SI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z0
+	VMOVDQU32       256(R13), Z3
+	VMOVDQU32       320(R13), Z24
+	VPBROADCASTQ    128(R14), Z25
+	VPDPBUSD        Z3, Z25, Z7
+	VPDPBUSD        Z24, Z25, Z8
+	VPBROADCASTQ    144(R14), Z25
+	VPDPBUSD        Z3, Z25, Z9
+	VPDPBUSD        Z24, Z25, Z10
+	VPBROADCASTQ    160(R14), Z25
+	VPDPBUSD        Z3, Z25, Z11
+	VPDPBUSD        Z24, Z25, Z12
+	VPBROADCASTQ    176(R14), Z25
+	VPDPBUSD        Z3, Z25, Z13
+	VPDPBUSD        Z24, Z25, Z14
+	VPBROADCASTQ    192(R14), Z25
+	VPDPBUSD        Z3, Z25, Z15
+	VPDPBUSD        Z24, Z25, Z16
+	VPBROADCASTQ    208(R14), Z25
+	VPDPBUSD        Z3, Z25, Z17
+	VPDPBUSD        Z24, Z25, Z18
+	VPBROADCASTQ    224(R14), Z25
+	VPDPBUSD        Z3, Z25, Z19
+	VPDPBUSD        Z24, Z25, Z20
+	VPBROADCASTQ    240(R14), Z25
+	VPDPBUSD        Z3, Z25, Z21
+	VPDPBUSD        Z24, Z25, Z22
+	VPERMB          Z4, Z6, Z3
+	VPSRLW          $0x01, Z6, Z6
+	MOVBLZX         1(R8), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVL            36(SI), DX
+	ADDQ            96(AX), DX
+	VMOVDQU32       Z3, 64(BX)
+	PREFETCHT0      (R10)
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z0, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VMOVDQU32       384(R13), Z3
+	VMOVDQU32       448(R13), Z24
+	VPBROADCASTQ    136(R14), Z25
+	VPDPBUSD        Z3, Z25, Z7
+	VPDPBUSD        Z24, Z25, Z8
+	VPBROADCASTQ    152(R14), Z25
+	VPDPBUSD        Z3, Z25, Z9
+	VPDPBUSD        Z24, Z25, Z10
+	VPBROADCASTQ    168(R14), Z25
+	VPDPBUSD        Z3, Z25, Z11
+	VPDPBUSD        Z24, Z25, Z12
+	VPBROADCASTQ    184(R14), Z25
+	VPDPBUSD        Z3, Z25, Z13
+	VPDPBUSD        Z24, Z25, Z14
+	VPBROADCASTQ    200(R14), Z25
+	VPDPBUSD        Z3, Z25, Z15
+	VPDPBUSD        Z24, Z25, Z16
+	VPBROADCASTQ    216(R14), Z25
+	VPDPBUSD        Z3, Z25, Z17
+	VPDPBUSD        Z24, Z25, Z18
+	VPBROADCASTQ    232(R14), Z25
+	VPDPBUSD        Z3, Z25, Z19
+	VPDPBUSD        Z24, Z25, Z20
+	VPBROADCASTQ    248(R14), Z25
+	VPDPBUSD        Z3, Z25, Z21
+	VPDPBUSD        Z24, Z25, Z22
+	VPERMB          Z4, Z6, Z3
+	VPSRLW          $0x01, Z6, Z6
+	VCVTDQ2PS       64(DI), Z24
+	VMULPS          Z24, Z0, Z24
+	VADDPS          Z1, Z24, Z24
+	VMULPS          Z24, Z2, Z24
+	VMAXPS          Z23, Z24, Z23
+	VMOVDQU32       Z3, 192(BX)
+	ADDQ            $0x08, SI
+	ADDQ            $0x00000080, DI
+	ADDQ            $0x02, R8
+	ADDQ            $0x00000100, BX
+	ADDQ            $0x08, R9
+	ADDQ            168(AX), R10
+	CMPQ            R10, 160(AX)
+	CMOVQHI         160(AX), R10
+	ADDQ            $0x00000200, R13
+	ADDQ            $0x00000100, R14
+	DECQ            R12
+	JNE             laterTurn
+	DECQ            R11
+	JNE             later
+	VSHUFPS         $0x88, Z8, Z7, Z25
+	VSHUFPS         $0xdd, Z8, Z7, Z7
+	VPADDD          Z25, Z7, Z7
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z7, Z7
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z7, 64(CX)
+	VSHUFPS         $0x88, Z10, Z9, Z25
+	VSHUFPS         $0xdd, Z10, Z9, Z9
+	VPADDD          Z25, Z9, Z9
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z9, Z9
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z9, 128(CX)
+	VSHUFPS         $0x88, Z12, Z11, Z25
+	VSHUFPS         $0xdd, Z12, Z11, Z11
+	VPADDD          Z25, Z11, Z11
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z11, Z11
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z11, 192(CX)
+	VSHUFPS         $0x88, Z14, Z13, Z25
+	VSHUFPS         $0xdd, Z14, Z13, Z13
+	VPADDD          Z25, Z13, Z13
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z13, Z13
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z13, 256(CX)
+	VSHUFPS         $0x88, Z16, Z15, Z25
+	VSHUFPS         $0xdd, Z16, Z15, Z15
+	VPADDD          Z25, Z15, Z15
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z15, Z15
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z15, 320(CX)
+	VSHUFPS         $0x88, Z18, Z17, Z25
+	VSHUFPS         $0xdd, Z18, Z17, Z17
+	VPADDD          Z25, Z17, Z17
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z17, Z17
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z17, 384(CX)
+	VSHUFPS         $0x88, Z20, Z19, Z25
+	VSHUFPS         $0xdd, Z20, Z19, Z19
+	VPADDD          Z25, Z19, Z19
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z19, Z19
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z19, 448(CX)
+	VSHUFPS         $0x88, Z22, Z21, Z25
+	VSHUFPS         $0xdd, Z22, Z21, Z21
+	VPADDD          Z25, Z21, Z21
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z21, Z21
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z21, 512(CX)
+	MOVQ            192(AX), CX
+	MOVQ            200(AX), DX
+	MOVQ            DX, 192(AX)
+	MOVQ            CX, 200(AX)
+	MOVQ            216(AX), CX
+	MOVQ            120(AX), DX
+	ADDQ            CX, DX
+	MOVQ            DX, 208(AX)
+	ADDQ            $0x08, CX
+	MOVQ            CX, 216(AX)
+	CMPQ            CX, (AX)
+	JGE             drain
+	JMP             block
+
+drain:
+	MOVQ            200(AX), SI
+	LEAQ            64(SI), DI
+	MOVQ            208(AX), R8
+	MOVQ            192(AX), R9
+	SUBQ            (AX), CX
+	NEGQ            CX
+	LEAQ            8(CX), R12
+	MOVL            (SI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z0
+	MOVBLZX         (R8), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVL            32(SI), DX
+	ADDQ            96(AX), DX
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z0, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (DI), Z24
+	VMULPS          Z24, Z0, Z24
+	VADDPS          Z1, Z24, Z24
+	VMULPS          Z24, Z2, Z24
+	VMAXPS          Z23, Z24, Z23
+	CMPQ            R12, $0x01
+	JEQ             done
+	MOVL            4(SI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z0
+	MOVBLZX         1(R8), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVL            36(SI), DX
+	ADDQ            96(AX), DX
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z0, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       64(DI), Z24
+	VMULPS          Z24, Z0, Z24
+	VADDPS          Z1, Z24, Z24
+	VMULPS          Z24, Z2, Z24
+	VMAXPS          Z23, Z24, Z23
+	CMPQ            R12, $0x02
+	JEQ             done
+	ADDQ            $0x08, SI
+	ADDQ            $0x00000080, DI
+	ADDQ            $0x02, R8
+	MOVL            (SI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z0
+	MOVBLZX         (R8), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVL            32(SI), DX
+	ADDQ            96(AX), DX
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z0, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (DI), Z24
+	VMULPS          Z24, Z0, Z24
+	VADDPS          Z1, Z24, Z24
+	VMULPS          Z24, Z2, Z24
+	VMAXPS          Z23, Z24, Z23
+	CMPQ            R12, $0x03
+	JEQ             done
+	MOVL            4(SI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z0
+	MOVBLZX         1(R8), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVL            36(SI), DX
+	ADDQ            96(AX), DX
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z0, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       64(DI), Z24
+	VMULPS          Z24, Z0, Z24
+	VADDPS          Z1, Z24, Z24
+	VMULPS          Z24, Z2, Z24
+	VMAXPS          Z23, Z24, Z23
+	CMPQ            R12, $0x04
+	JEQ             done
+	ADDQ            $0x08, SI
+	ADDQ            $0x00000080, DI
+	ADDQ            $0x02, R8
+	MOVL            (SI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z0
+	MOVBLZX         (R8), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVL            32(SI), DX
+	ADDQ            96(AX), DX
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z0, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (DI), Z24
+	VMULPS          Z24, Z0, Z24
+	VADDPS          Z1, Z24, Z24
+	VMULPS          Z24, Z2, Z24
+	VMAXPS          Z23, Z24, Z23
+	CMPQ            R12, $0x05
+	JEQ             done
+	MOVL            4(SI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z0
+	MOVBLZX         1(R8), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVL            36(SI), DX
+	ADDQ            96(AX), DX
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z0, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       64(DI), Z24
+	VMULPS          Z24, Z0, Z24
+	VADDPS          Z1, Z24, Z24
+	VMULPS          Z24, Z2, Z24
+	VMAXPS          Z23, Z24, Z23
+	CMPQ            R12, $0x06
+	JEQ             done
+	ADDQ            $0x08, SI
+	ADDQ            $0x00000080, DI
+	ADDQ            $0x02, R8
+	MOVL            (SI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z0
+	MOVBLZX         (R8), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVL            32(SI), DX
+	ADDQ            96(AX), DX
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z0, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (DI), Z24
+	VMULPS          Z24, Z0, Z24
+	VADDPS          Z1, Z24, Z24
+	VMULPS          Z24, Z2, Z24
+	VMAXPS          Z23, Z24, Z23
+	CMPQ            R12, $0x07
+	JEQ             done
+	MOVL            4(SI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z0
+	MOVBLZX         1(R8), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVL            36(SI), DX
+	ADDQ            96(AX), DX
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z0, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       64(DI), Z24
+	VMULPS          Z24, Z0, Z24
+	VADDPS          Z1, Z24, Z24
+	VMULPS          Z24, Z2, Z24
+	VMAXPS          Z23, Z24, Z23
+	JMP             done
+
+firstTail:
+	MOVQ   16(AX), CX
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	MOVQ   192(AX), R14
+	ADDQ   $0x00000440, R14
+	MOVQ   8(AX), R13
+	MOVQ   72(AX), R11
+
+firstProducts:
+	MOVQ 200(AX), SI
+	LEAQ 64(SI), DI
+	MOVQ 208(AX), R8
+	MOVQ 192(AX), R9
+	MOVQ $0x00000004, R12
+
+firstProductsTurn:
+	VMOVDQU32    (R13), Z3
+	VMOVDQU32    64(R13), Z24
+	VPBROADCASTQ (R14), Z25
+	VPDPBUSD     Z3, Z25, Z7
+	VPDPBUSD     Z24, Z25, Z8
+	VPBROADCASTQ 16(R14), Z25
+	VPDPBUSD     Z3, Z25, Z9
+	VPDPBUSD     Z24, Z25, Z10
+	VPBROADCASTQ 32(R14), Z25
+	VPDPBUSD     Z3, Z25, Z11
+	VPDPBUSD     Z24, Z25, Z12
+	VPBROADCASTQ 48(R14), Z25
+	VPDPBUSD     Z3, Z25, Z13
+	VPDPBUSD     Z24, Z25, Z14
+	VMOVDQU32    128(R13), Z3
+	VMOVDQU32    192(R13), Z24
+	VPBROADCASTQ 8(R14), Z25
+	VPDPBUSD     Z3, Z25, Z7
+	VPDPBUSD     Z24, Z25, Z8
+	VPBROADCASTQ 24(R14), Z25
+	VPDPBUSD     Z3, Z25, Z9
+	VPDPBUSD     Z24, Z25, Z10
+	VPBROADCASTQ 40(R14), Z25
+	VPDPBUSD     Z3, Z25, Z11
+	VPDPBUSD     Z24, Z25, Z12
+	VPBROADCASTQ 56(R14), Z25
+	VPDPBUSD     Z3, Z25, Z13
+	VPDPBUSD     Z24, Z25, Z14
+	VMOVDQU32    256(R13), Z3
+	VMOVDQU32    320(R13), Z24
+	VPBROADCASTQ 128(R14), Z25
+	VPDPBUSD     Z3, Z25, Z7
+	VPDPBUSD     Z24, Z25, Z8
+	VPBROADCASTQ 144(R14), Z25
+	VPDPBUSD     Z3, Z25, Z9
+	VPDPBUSD     Z24, Z25, Z10
+	VPBROADCASTQ 160(R14), Z25
+	VPDPBUSD     Z3, Z25, Z11
+	VPDPBUSD     Z24, Z25, Z12
+	VPBROADCASTQ 176(R14), Z25
+	VPDPBUSD     Z3, Z25, Z13
+	VPDPBUSD     Z24, Z25, Z14
+	VMOVDQU32    384(R13), Z3
+	VMOVDQU32    448(R13), Z24
+	VPBROADCASTQ 136(R14), Z25
+	VPDPBUSD     Z3, Z25, Z7
+	VPDPBUSD     Z24, Z25, Z8
+	VPBROADCASTQ 152(R14), Z25
+	VPDPBUSD     Z3, Z25, Z9
+	VPDPBUSD     Z24, Z25, Z10
+	VPBROADCASTQ 168(R14), Z25
+	VPDPBUSD     Z3, Z25, Z11
+	VPDPBUSD     Z24, Z25, Z12
+	VPBROADCASTQ 184(R14), Z25
+	VPDPBUSD     Z3, Z25, Z13
+	VPDPBUSD     Z24, Z25, Z14
+	ADDQ         $0x00000200, R13
+	ADDQ         $0x00000100, R14
+	DECQ         R12
+	JNE          firstProductsTurn
+	DECQ         R11
+	JNE          firstProducts
+	VSHUFPS      $0x88, Z8, Z7, Z25
+	VSHUFPS      $0xdd, Z8, Z7, Z7
+	VPADDD       Z25, Z7, Z7
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z7, Z7
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z7, 64(CX)
+	VSHUFPS      $0x88, Z10, Z9, Z25
+	VSHUFPS      $0xdd, Z10, Z9, Z9
+	VPADDD       Z25, Z9, Z9
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z9, Z9
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z9, 128(CX)
+	VSHUFPS      $0x88, Z12, Z11, Z25
+	VSHUFPS      $0xdd, Z12, Z11, Z11
+	VPADDD       Z25, Z11, Z11
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z11, Z11
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z11, 192(CX)
+	VSHUFPS      $0x88, Z14, Z13, Z25
+	VSHUFPS      $0xdd, Z14, Z13, Z13
+	VPADDD       Z25, Z13, Z13
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z13, Z13
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z13, 256(CX)
+	MOVQ         192(AX), CX
+	MOVQ         200(AX), DX
+	MOVQ         DX, 192(AX)
+	MOVQ         CX, 200(AX)
+	MOVQ         216(AX), CX
+	MOVQ         120(AX), DX
+	ADDQ         CX, DX
+	MOVQ         DX, 208(AX)
+	ADDQ         $0x04, CX
+	JMP          drain4
+
+laterTail:
+	MOVQ   16(AX), CX
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	MOVQ   192(AX), R14
+	ADDQ   $0x00000440, R14
+	MOVQ   8(AX), R13
+	MOVQ   72(AX), R11
+
+laterProducts:
+	MOVQ 200(AX), SI
+	LEAQ 64(SI), DI
+	MOVQ 208(AX), R8
+	MOVQ 192(AX), R9
+	MOVQ $0x00000004, R12
+
+laterProductsTurn:
+	VMOVDQU32       (R13), Z3
+	VMOVDQU32       64(R13), Z24
+	VPBROADCASTQ    (R14), Z25
+	VPDPBUSD        Z3, Z25, Z7
+	VPDPBUSD        Z24, Z25, Z8
+	VPBROADCASTQ    16(R14), Z25
+	VPDPBUSD        Z3, Z25, Z9
+	VPDPBUSD        Z24, Z25, Z10
+	VPBROADCASTQ    32(R14), Z25
+	VPDPBUSD        Z3, Z25, Z11
+	VPDPBUSD        Z24, Z25, Z12
+	VPBROADCASTQ    48(R14), Z25
+	VPDPBUSD        Z3, Z25, Z13
+	VPDPBUSD        Z24, Z25, Z14
+	MOVL            (SI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z0
+	MOVBLZX         (R8), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVL            32(SI), DX
+	ADDQ            96(AX), DX
+	VMOVDQU32       128(R13), Z3
+	VMOVDQU32       192(R13), Z24
+	VPBROADCASTQ    8(R14), Z25
+	VPDPBUSD        Z3, Z25, Z7
+	VPDPBUSD        Z24, Z25, Z8
+	VPBROADCASTQ    24(R14), Z25
+	VPDPBUSD        Z3, Z25, Z9
+	VPDPBUSD        Z24, Z25, Z10
+	VPBROADCASTQ    40(R14), Z25
+	VPDPBUSD        Z3, Z25, Z11
+	VPDPBUSD        Z24, Z25, Z12
+	VPBROADCASTQ    56(R14), Z25
+	VPDPBUSD        Z3, Z25, Z13
+	VPDPBUSD        Z24, Z25, Z14
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z0, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (DI), Z24
+	VMULPS          Z24, Z0, Z24
+	VADDPS          Z1, Z24, Z24
+	VMULPS          Z24, Z2, Z24
+	VMAXPS          Z23, Z24, Z23
+	VMOVDQU32       256(R13), Z3
+	VMOVDQU32       320(R13), Z24
+	VPBROADCASTQ    128(R14), Z25
+	VPDPBUSD        Z3, Z25, Z7
+	VPDPBUSD        Z24, Z25, Z8
+	VPBROADCASTQ    144(R14), Z25
+	VPDPBUSD        Z3, Z25, Z9
+	VPDPBUSD        Z24, Z25, Z10
+	VPBROADCASTQ    160(R14), Z25
+	VPDPBUSD        Z3, Z25, Z11
+	VPDPBUSD        Z24, Z25, Z12
+	VPBROADCASTQ    176(R14), Z25
+	VPDPBUSD        Z3, Z25, Z13
+	VPDPBUSD        Z24, Z25, Z14
+	MOVL            4(SI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z0
+	MOVBLZX         1(R8), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVL            36(SI), DX
+	ADDQ            96(AX), DX
+	VMOVDQU32       384(R13), Z3
+	VMOVDQU32       448(R13), Z24
+	VPBROADCASTQ    136(R14), Z25
+	VPDPBUSD        Z3, Z25, Z7
+	VPDPBUSD        Z24, Z25, Z8
+	VPBROADCASTQ    152(R14), Z25
+	VPDPBUSD        Z3, Z25, Z9
+	VPDPBUSD        Z24, Z25, Z10
+	VPBROADCASTQ    168(R14), Z25
+	VPDPBUSD        Z3, Z25, Z11
+	VPDPBUSD        Z24, Z25, Z12
+	VPBROADCASTQ    184(R14), Z25
+	VPDPBUSD        Z3, Z25, Z13
+	VPDPBUSD        Z24, Z25, Z14
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z0, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       64(DI), Z24
+	VMULPS          Z24, Z0, Z24
+	VADDPS          Z1, Z24, Z24
+	VMULPS          Z24, Z2, Z24
+	VMAXPS          Z23, Z24, Z23
+	ADDQ            $0x08, SI
+	ADDQ            $0x00000080, DI
+	ADDQ            $0x02, R8
+	ADDQ            $0x00000200, R13
+	ADDQ            $0x00000100, R14
+	DECQ            R12
+	JNE             laterProductsTurn
+	DECQ            R11
+	JNE             laterProducts
+	VSHUFPS         $0x88, Z8, Z7, Z25
+	VSHUFPS         $0xdd, Z8, Z7, Z7
+	VPADDD          Z25, Z7, Z7
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z7, Z7
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z7, 64(CX)
+	VSHUFPS         $0x88, Z10, Z9, Z25
+	VSHUFPS         $0xdd, Z10, Z9, Z9
+	VPADDD          Z25, Z9, Z9
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z9, Z9
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z9, 128(CX)
+	VSHUFPS         $0x88, Z12, Z11, Z25
+	VSHUFPS         $0xdd, Z12, Z11, Z11
+	VPADDD          Z25, Z11, Z11
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z11, Z11
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z11, 192(CX)
+	VSHUFPS         $0x88, Z14, Z13, Z25
+	VSHUFPS         $0xdd, Z14, Z13, Z13
+	VPADDD          Z25, Z13, Z13
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z13, Z13
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z13, 256(CX)
+	MOVQ            192(AX), CX
+	MOVQ            200(AX), DX
+	MOVQ            DX, 192(AX)
+	MOVQ            CX, 200(AX)
+	MOVQ            216(AX), CX
+	MOVQ            120(AX), DX
+	ADDQ            CX, DX
+	MOVQ            DX, 208(AX)
+	ADDQ            $0x04, CX
+
+drain4:
+	MOVQ            200(AX), SI
+	LEAQ            64(SI), DI
+	MOVQ            208(AX), R8
+	MOVQ            192(AX), R9
+	SUBQ            (AX), CX
+	NEGQ            CX
+	LEAQ            4(CX), R12
+	MOVL            (SI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z0
+	MOVBLZX         (R8), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVL            32(SI), DX
+	ADDQ            96(AX), DX
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z0, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (DI), Z24
+	VMULPS          Z24, Z0, Z24
+	VADDPS          Z1, Z24, Z24
+	VMULPS          Z24, Z2, Z24
+	VMAXPS          Z23, Z24, Z23
+	CMPQ            R12, $0x01
+	JEQ             done
+	MOVL            4(SI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z0
+	MOVBLZX         1(R8), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVL            36(SI), DX
+	ADDQ            96(AX), DX
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z0, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       64(DI), Z24
+	VMULPS          Z24, Z0, Z24
+	VADDPS          Z1, Z24, Z24
+	VMULPS          Z24, Z2, Z24
+	VMAXPS          Z23, Z24, Z23
+	CMPQ            R12, $0x02
+	JEQ             done
+	ADDQ            $0x08, SI
+	ADDQ            $0x00000080, DI
+	ADDQ            $0x02, R8
+	MOVL            (SI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z0
+	MOVBLZX         (R8), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVL            32(SI), DX
+	ADDQ            96(AX), DX
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z0, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (DI), Z24
+	VMULPS          Z24, Z0, Z24
+	VADDPS          Z1, Z24, Z24
+	VMULPS          Z24, Z2, Z24
+	VMAXPS          Z23, Z24, Z23
+	CMPQ            R12, $0x03
+	JEQ             done
+	MOVL            4(SI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z0
+	MOVBLZX         1(R8), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVL            36(SI), DX
+	ADDQ            96(AX), DX
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z0, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       64(DI), Z24
+	VMULPS          Z24, Z0, Z24
+	VADDPS          Z1, Z24, Z24
+	VMULPS          Z24, Z2, Z24
+	VMAXPS          Z23, Z24, Z23
+
+done:
+	VBROADCASTSS 176(AX), Z0
+	MOVQ         184(AX), CX
+	MOVQ         32(AX), AX
+	VMOVDQU32    interleave16<>+0(SB), Z1
+	VPERMPS      Z23, Z1, Z1
+	VMULPS       Z0, Z1, Z1
+	KMOVW        CX, K1
+	VMOVUPS.Z    (AX), K1, Z0
+	VMAXPS       Z0, Z1, Z1
+	VMOVUPS      Z1, K1, (AX)
+	SHRQ         $0x10, CX
 	VZEROUPPER
 	RET
 
-// func scoreMaxima16AVX2(best *float32, dots *int32, stride int, tokens *int32, n int, scales *float32, lines *float32)
-// Requires: AVX
-TEXT ·scoreMaxima16AVX2(SB), NOSPLIT, $0-56
-	MOVQ    best+0(FP), AX
-	MOVQ    dots+8(FP), CX
-	MOVQ    tokens+24(FP), DX
-	MOVQ    scales+40(FP), BX
-	MOVQ    lines+48(FP), SI
-	MOVQ    n+32(FP), DI
-	MOVQ    stride+16(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (AX), Y0
-	VMOVUPS (BX), Y2
-	VMOVUPS 32(AX), Y1
-	VMOVUPS 32(BX), Y3
+// func code1Maxima32AVX512(args *int)
+// Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, AVX512VBMI, AVX512VL, AVX512VNNI, CMOV, MMX+
+TEXT ·code1Maxima32AVX512(SB), $512-8
+	MOVQ      args+0(FP), AX
+	MOVQ      40(AX), CX
+	VMOVDQU32 (CX), Z5
+	MOVQ      (AX), CX
+	MOVQ      $0x00000008, DX
+	CMPQ      CX, DX
+	CMOVQGT   DX, CX
+	LEAQ      tokenMasks<>+0(SB), DX
+	KMOVQ     32(DX)(CX*8), K1
+	KMOVQ     (DX)(CX*8), K2
+	MOVQ      192(AX), BX
+	ADDQ      $0x00000440, BX
+	MOVQ      72(AX), R11
 
-token:
-	MOVLQSX      (DX), BX
-	IMULQ        R8, BX
-	ADDQ         SI, BX
-	VBROADCASTSS 4(DX), Y4
-	VBROADCASTSS 8(DX), Y5
-	VMULPS       Y2, Y4, Y6
-	VCVTDQ2PS    (CX), Y7
-	VMULPS       Y7, Y6, Y7
-	VADDPS       (BX), Y7, Y7
-	VMULPS       Y7, Y5, Y7
-	VMAXPS       Y0, Y7, Y0
-	VMULPS       Y3, Y4, Y6
-	VCVTDQ2PS    32(CX), Y7
-	VMULPS       Y7, Y6, Y7
-	VADDPS       32(BX), Y7, Y7
-	VMULPS       Y7, Y5, Y7
-	VMAXPS       Y1, Y7, Y1
-	ADDQ         $0x0c, DX
-	ADDQ         R8, CX
-	DECQ         DI
-	JNE          token
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      Y1, 32(AX)
+decode:
+	MOVQ         48(AX), DX
+	ADDQ         224(AX), DX
+	MOVQ         56(AX), CX
+	VMOVDQU8.Z   (DX), K1, Z6
+	VMOVDQU8.Z   64(DX), K2, Z7
+	MOVQ         64(AX), CX
+	ADDQ         CX, 224(AX)
+	VPERMB       Z5, Z6, Z4
+	VPSRLW       $0x01, Z6, Z6
+	VMOVDQU32    Z4, (BX)
+	VPERMB       Z5, Z6, Z4
+	VPSRLW       $0x01, Z6, Z6
+	VMOVDQU32    Z4, 128(BX)
+	VPERMB       Z5, Z7, Z4
+	VPSRLW       $0x01, Z7, Z7
+	VMOVDQU32    Z4, 64(BX)
+	VPERMB       Z5, Z7, Z4
+	VPSRLW       $0x01, Z7, Z7
+	VMOVDQU32    Z4, 192(BX)
+	ADDQ         $0x00000100, BX
+	VPERMB       Z5, Z6, Z4
+	VPSRLW       $0x01, Z6, Z6
+	VMOVDQU32    Z4, (BX)
+	VPERMB       Z5, Z6, Z4
+	VPSRLW       $0x01, Z6, Z6
+	VMOVDQU32    Z4, 128(BX)
+	VPERMB       Z5, Z7, Z4
+	VPSRLW       $0x01, Z7, Z7
+	VMOVDQU32    Z4, 64(BX)
+	VPERMB       Z5, Z7, Z4
+	VPSRLW       $0x01, Z7, Z7
+	VMOVDQU32    Z4, 192(BX)
+	ADDQ         $0x00000100, BX
+	VPERMB       Z5, Z6, Z4
+	VPSRLW       $0x01, Z6, Z6
+	VMOVDQU32    Z4, (BX)
+	VPERMB       Z5, Z6, Z4
+	VPSRLW       $0x01, Z6, Z6
+	VMOVDQU32    Z4, 128(BX)
+	VPERMB       Z5, Z7, Z4
+	VPSRLW       $0x01, Z7, Z7
+	VMOVDQU32    Z4, 64(BX)
+	VPERMB       Z5, Z7, Z4
+	VPSRLW       $0x01, Z7, Z7
+	VMOVDQU32    Z4, 192(BX)
+	ADDQ         $0x00000100, BX
+	VPERMB       Z5, Z6, Z4
+	VPSRLW       $0x01, Z6, Z6
+	VMOVDQU32    Z4, (BX)
+	VPERMB       Z5, Z6, Z4
+	VPSRLW       $0x01, Z6, Z6
+	VMOVDQU32    Z4, 128(BX)
+	VPERMB       Z5, Z7, Z4
+	VPSRLW       $0x01, Z7, Z7
+	VMOVDQU32    Z4, 64(BX)
+	VPERMB       Z5, Z7, Z4
+	VPSRLW       $0x01, Z7, Z7
+	VMOVDQU32    Z4, 192(BX)
+	ADDQ         $0x00000100, BX
+	DECQ         R11
+	JNE          decode
+	MOVQ         152(AX), R10
+	VBROADCASTSS infinity<>+0(SB), Z27
+	VBROADCASTSS infinity<>+0(SB), Z28
+	MOVQ         (AX), CX
+	SUBQ         216(AX), CX
+	MOVQ         $0x00000008, DX
+	CMPQ         CX, DX
+	CMOVQGT      DX, CX
+	LEAQ         cellMasks<>+0(SB), DX
+	KMOVB        (DX)(CX*1), K3
+	MOVQ         80(AX), CX
+	MOVQ         216(AX), DX
+	VMOVDQU32.Z  (CX)(DX*4), K3, Y0
+	VPBROADCASTD 88(AX), Y1
+	VPMINUD      Y1, Y0, Y0
+	MOVQ         192(AX), CX
+	VMOVDQU32    Y0, (CX)
+	VPBROADCASTD 104(AX), Y1
+	VPMULLD      Y1, Y0, Y0
+	MOVQ         192(AX), CX
+	VMOVDQU32    Y0, 32(CX)
+	MOVQ         (AX), CX
+	SUBQ         216(AX), CX
+	CMPQ         CX, $0x04
+	JLE          firstTail
+	SUBQ         $0x08, CX
+	JLE          firstLast
+	ADDQ         $0x00000080, 48(AX)
+	MOVQ         $0x00000008, DX
+	CMPQ         CX, DX
+	CMOVQGT      DX, CX
+	LEAQ         tokenMasks<>+0(SB), DX
+	KMOVQ        32(DX)(CX*8), K1
+	KMOVQ        (DX)(CX*8), K2
+
+firstLast:
+	MOVQ      200(AX), BX
+	ADDQ      $0x00000440, BX
+	MOVQ      $0x00000000, CX
+	MOVQ      CX, 224(AX)
+	MOVQ      16(AX), CX
+	VMOVDQU32 (CX), Z11
+	VMOVDQU32 64(CX), Z12
+	VMOVDQU32 (CX), Z13
+	VMOVDQU32 64(CX), Z14
+	VMOVDQU32 (CX), Z15
+	VMOVDQU32 64(CX), Z16
+	VMOVDQU32 (CX), Z17
+	VMOVDQU32 64(CX), Z18
+	VMOVDQU32 (CX), Z19
+	VMOVDQU32 64(CX), Z20
+	VMOVDQU32 (CX), Z21
+	VMOVDQU32 64(CX), Z22
+	VMOVDQU32 (CX), Z23
+	VMOVDQU32 64(CX), Z24
+	VMOVDQU32 (CX), Z25
+	VMOVDQU32 64(CX), Z26
+	MOVQ      192(AX), R14
+	ADDQ      $0x00000440, R14
+	MOVQ      8(AX), R13
+	MOVQ      72(AX), R11
+
+first:
+	MOVQ       200(AX), SI
+	LEAQ       64(SI), DI
+	MOVQ       208(AX), R8
+	MOVQ       192(AX), R9
+	MOVQ       48(AX), DX
+	ADDQ       224(AX), DX
+	MOVQ       56(AX), CX
+	VMOVDQU8.Z (DX), K1, Z6
+	VMOVDQU8.Z 64(DX), K2, Z7
+	MOVQ       64(AX), CX
+	ADDQ       CX, 224(AX)
+	MOVQ       $0x00000004, R12
+
+firstTurn:
+	VMOVDQU32    (R13), Z8
+	VMOVDQU32    64(R13), Z9
+	VPBROADCASTD (R14), Z10
+	VPDPBUSD     Z8, Z10, Z11
+	VPDPBUSD     Z9, Z10, Z12
+	VPBROADCASTD 16(R14), Z10
+	VPDPBUSD     Z8, Z10, Z13
+	VPDPBUSD     Z9, Z10, Z14
+	VPBROADCASTD 32(R14), Z10
+	VPDPBUSD     Z8, Z10, Z15
+	VPDPBUSD     Z9, Z10, Z16
+	VPBROADCASTD 48(R14), Z10
+	VPDPBUSD     Z8, Z10, Z17
+	VPDPBUSD     Z9, Z10, Z18
+	VPBROADCASTD 64(R14), Z10
+	VPDPBUSD     Z8, Z10, Z19
+	VPDPBUSD     Z9, Z10, Z20
+	VPBROADCASTD 80(R14), Z10
+	VPDPBUSD     Z8, Z10, Z21
+	VPDPBUSD     Z9, Z10, Z22
+	VPBROADCASTD 96(R14), Z10
+	VPDPBUSD     Z8, Z10, Z23
+	VPDPBUSD     Z9, Z10, Z24
+	VPBROADCASTD 112(R14), Z10
+	VPDPBUSD     Z8, Z10, Z25
+	VPDPBUSD     Z9, Z10, Z26
+	VPERMB       Z5, Z6, Z4
+	VPSRLW       $0x01, Z6, Z6
+	VMOVDQU32    128(R13), Z8
+	VMOVDQU32    192(R13), Z9
+	VPBROADCASTD 4(R14), Z10
+	VPDPBUSD     Z8, Z10, Z11
+	VPDPBUSD     Z9, Z10, Z12
+	VPBROADCASTD 20(R14), Z10
+	VPDPBUSD     Z8, Z10, Z13
+	VPDPBUSD     Z9, Z10, Z14
+	VPBROADCASTD 36(R14), Z10
+	VPDPBUSD     Z8, Z10, Z15
+	VPDPBUSD     Z9, Z10, Z16
+	VPBROADCASTD 52(R14), Z10
+	VPDPBUSD     Z8, Z10, Z17
+	VPDPBUSD     Z9, Z10, Z18
+	VPBROADCASTD 68(R14), Z10
+	VPDPBUSD     Z8, Z10, Z19
+	VPDPBUSD     Z9, Z10, Z20
+	VPBROADCASTD 84(R14), Z10
+	VPDPBUSD     Z8, Z10, Z21
+	VPDPBUSD     Z9, Z10, Z22
+	VPBROADCASTD 100(R14), Z10
+	VPDPBUSD     Z8, Z10, Z23
+	VPDPBUSD     Z9, Z10, Z24
+	VPBROADCASTD 116(R14), Z10
+	VPDPBUSD     Z8, Z10, Z25
+	VPDPBUSD     Z9, Z10, Z26
+	VMOVDQU32    Z4, (BX)
+	MOVL         32(R9), CX
+	ADDQ         96(AX), CX
+	PREFETCHT0   (CX)
+	VMOVDQU32    256(R13), Z8
+	VMOVDQU32    320(R13), Z9
+	VPBROADCASTD 8(R14), Z10
+	VPDPBUSD     Z8, Z10, Z11
+	VPDPBUSD     Z9, Z10, Z12
+	VPBROADCASTD 24(R14), Z10
+	VPDPBUSD     Z8, Z10, Z13
+	VPDPBUSD     Z9, Z10, Z14
+	VPBROADCASTD 40(R14), Z10
+	VPDPBUSD     Z8, Z10, Z15
+	VPDPBUSD     Z9, Z10, Z16
+	VPBROADCASTD 56(R14), Z10
+	VPDPBUSD     Z8, Z10, Z17
+	VPDPBUSD     Z9, Z10, Z18
+	VPBROADCASTD 72(R14), Z10
+	VPDPBUSD     Z8, Z10, Z19
+	VPDPBUSD     Z9, Z10, Z20
+	VPBROADCASTD 88(R14), Z10
+	VPDPBUSD     Z8, Z10, Z21
+	VPDPBUSD     Z9, Z10, Z22
+	VPBROADCASTD 104(R14), Z10
+	VPDPBUSD     Z8, Z10, Z23
+	VPDPBUSD     Z9, Z10, Z24
+	VPBROADCASTD 120(R14), Z10
+	VPDPBUSD     Z8, Z10, Z25
+	VPDPBUSD     Z9, Z10, Z26
+	VPERMB       Z5, Z6, Z4
+	VPSRLW       $0x01, Z6, Z6
+	VMOVDQU32    384(R13), Z8
+	VMOVDQU32    448(R13), Z9
+	VPBROADCASTD 12(R14), Z10
+	VPDPBUSD     Z8, Z10, Z11
+	VPDPBUSD     Z9, Z10, Z12
+	VPBROADCASTD 28(R14), Z10
+	VPDPBUSD     Z8, Z10, Z13
+	VPDPBUSD     Z9, Z10, Z14
+	VPBROADCASTD 44(R14), Z10
+	VPDPBUSD     Z8, Z10, Z15
+	VPDPBUSD     Z9, Z10, Z16
+	VPBROADCASTD 60(R14), Z10
+	VPDPBUSD     Z8, Z10, Z17
+	VPDPBUSD     Z9, Z10, Z18
+	VPBROADCASTD 76(R14), Z10
+	VPDPBUSD     Z8, Z10, Z19
+	VPDPBUSD     Z9, Z10, Z20
+	VPBROADCASTD 92(R14), Z10
+	VPDPBUSD     Z8, Z10, Z21
+	VPDPBUSD     Z9, Z10, Z22
+	VPBROADCASTD 108(R14), Z10
+	VPDPBUSD     Z8, Z10, Z23
+	VPDPBUSD     Z9, Z10, Z24
+	VPBROADCASTD 124(R14), Z10
+	VPDPBUSD     Z8, Z10, Z25
+	VPDPBUSD     Z9, Z10, Z26
+	VMOVDQU32    Z4, 128(BX)
+	MOVL         36(R9), CX
+	ADDQ         96(AX), CX
+	PREFETCHT0   (CX)
+	VMOVDQU32    512(R13), Z8
+	VMOVDQU32    576(R13), Z9
+	VPBROADCASTD 128(R14), Z10
+	VPDPBUSD     Z8, Z10, Z11
+	VPDPBUSD     Z9, Z10, Z12
+	VPBROADCASTD 144(R14), Z10
+	VPDPBUSD     Z8, Z10, Z13
+	VPDPBUSD     Z9, Z10, Z14
+	VPBROADCASTD 160(R14), Z10
+	VPDPBUSD     Z8, Z10, Z15
+	VPDPBUSD     Z9, Z10, Z16
+	VPBROADCASTD 176(R14), Z10
+	VPDPBUSD     Z8, Z10, Z17
+	VPDPBUSD     Z9, Z10, Z18
+	VPBROADCASTD 192(R14), Z10
+	VPDPBUSD     Z8, Z10, Z19
+	VPDPBUSD     Z9, Z10, Z20
+	VPBROADCASTD 208(R14), Z10
+	VPDPBUSD     Z8, Z10, Z21
+	VPDPBUSD     Z9, Z10, Z22
+	VPBROADCASTD 224(R14), Z10
+	VPDPBUSD     Z8, Z10, Z23
+	VPDPBUSD     Z9, Z10, Z24
+	VPBROADCASTD 240(R14), Z10
+	VPDPBUSD     Z8, Z10, Z25
+	VPDPBUSD     Z9, Z10, Z26
+	VPERMB       Z5, Z7, Z4
+	VPSRLW       $0x01, Z7, Z7
+	VMOVDQU32    Z4, 64(BX)
+	VMOVDQU32    640(R13), Z8
+	VMOVDQU32    704(R13), Z9
+	VPBROADCASTD 132(R14), Z10
+	VPDPBUSD     Z8, Z10, Z11
+	VPDPBUSD     Z9, Z10, Z12
+	VPBROADCASTD 148(R14), Z10
+	VPDPBUSD     Z8, Z10, Z13
+	VPDPBUSD     Z9, Z10, Z14
+	VPBROADCASTD 164(R14), Z10
+	VPDPBUSD     Z8, Z10, Z15
+	VPDPBUSD     Z9, Z10, Z16
+	VPBROADCASTD 180(R14), Z10
+	VPDPBUSD     Z8, Z10, Z17
+	VPDPBUSD     Z9, Z10, Z18
+	VPBROADCASTD 196(R14), Z10
+	VPDPBUSD     Z8, Z10, Z19
+	VPDPBUSD     Z9, Z10, Z20
+	VPBROADCASTD 212(R14), Z10
+	VPDPBUSD     Z8, Z10, Z21
+	VPDPBUSD     Z9, Z10, Z22
+	VPBROADCASTD 228(R14), Z10
+	VPDPBUSD     Z8, Z10, Z23
+	VPDPBUSD     Z9, Z10, Z24
+	VPBROADCASTD 244(R14), Z10
+	VPDPBUSD     Z8, Z10, Z25
+	VPDPBUSD     Z9, Z10, Z26
+	PREFETCHT0   (R10)
+	VMOVDQU32    768(R13), Z8
+	VMOVDQU32    832(R13), Z9
+	VPBROADCASTD 136(R14), Z10
+	VPDPBUSD     Z8, Z10, Z11
+	VPDPBUSD     Z9, Z10, Z12
+	VPBROADCASTD 152(R14), Z10
+	VPDPBUSD     Z8, Z10, Z13
+	VPDPBUSD     Z9, Z10, Z14
+	VPBROADCASTD 168(R14), Z10
+	VPDPBUSD     Z8, Z10, Z15
+	VPDPBUSD     Z9, Z10, Z16
+	VPBROADCASTD 184(R14), Z10
+	VPDPBUSD     Z8, Z10, Z17
+	VPDPBUSD     Z9, Z10, Z18
+	VPBROADCASTD 200(R14), Z10
+	VPDPBUSD     Z8, Z10, Z19
+	VPDPBUSD     Z9, Z10, Z20
+	VPBROADCASTD 216(R14), Z10
+	VPDPBUSD     Z8, Z10, Z21
+	VPDPBUSD     Z9, Z10, Z22
+	VPBROADCASTD 232(R14), Z10
+	VPDPBUSD     Z8, Z10, Z23
+	VPDPBUSD     Z9, Z10, Z24
+	VPBROADCASTD 248(R14), Z10
+	VPDPBUSD     Z8, Z10, Z25
+	VPDPBUSD     Z9, Z10, Z26
+	VPERMB       Z5, Z7, Z4
+	VPSRLW       $0x01, Z7, Z7
+	VMOVDQU32    Z4, 192(BX)
+	VMOVDQU32    896(R13), Z8
+	VMOVDQU32    960(R13), Z9
+	VPBROADCASTD 140(R14), Z10
+	VPDPBUSD     Z8, Z10, Z11
+	VPDPBUSD     Z9, Z10, Z12
+	VPBROADCASTD 156(R14), Z10
+	VPDPBUSD     Z8, Z10, Z13
+	VPDPBUSD     Z9, Z10, Z14
+	VPBROADCASTD 172(R14), Z10
+	VPDPBUSD     Z8, Z10, Z15
+	VPDPBUSD     Z9, Z10, Z16
+	VPBROADCASTD 188(R14), Z10
+	VPDPBUSD     Z8, Z10, Z17
+	VPDPBUSD     Z9, Z10, Z18
+	VPBROADCASTD 204(R14), Z10
+	VPDPBUSD     Z8, Z10, Z19
+	VPDPBUSD     Z9, Z10, Z20
+	VPBROADCASTD 220(R14), Z10
+	VPDPBUSD     Z8, Z10, Z21
+	VPDPBUSD     Z9, Z10, Z22
+	VPBROADCASTD 236(R14), Z10
+	VPDPBUSD     Z8, Z10, Z23
+	VPDPBUSD     Z9, Z10, Z24
+	VPBROADCASTD 252(R14), Z10
+	VPDPBUSD     Z8, Z10, Z25
+	VPDPBUSD     Z9, Z10, Z26
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x08, R9
+	ADDQ         168(AX), R10
+	CMPQ         R10, 160(AX)
+	CMOVQHI      160(AX), R10
+	ADDQ         $0x00000400, R13
+	ADDQ         $0x00000100, R14
+	DECQ         R12
+	JNE          firstTurn
+	DECQ         R11
+	JNE          first
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z11, 64(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z12, 128(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z13, 192(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z14, 256(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z15, 320(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z16, 384(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z17, 448(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z18, 512(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z19, 576(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z20, 640(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z21, 704(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z22, 768(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z23, 832(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z24, 896(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z25, 960(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z26, 1024(CX)
+	MOVQ         192(AX), CX
+	MOVQ         200(AX), DX
+	MOVQ         DX, 192(AX)
+	MOVQ         CX, 200(AX)
+	MOVQ         216(AX), CX
+	MOVQ         120(AX), DX
+	ADDQ         CX, DX
+	MOVQ         DX, 208(AX)
+	ADDQ         $0x08, CX
+	MOVQ         CX, 216(AX)
+	CMPQ         CX, (AX)
+	JGE          drain
+
+block:
+	MOVQ         (AX), CX
+	SUBQ         216(AX), CX
+	MOVQ         $0x00000008, DX
+	CMPQ         CX, DX
+	CMOVQGT      DX, CX
+	LEAQ         cellMasks<>+0(SB), DX
+	KMOVB        (DX)(CX*1), K3
+	MOVQ         80(AX), CX
+	MOVQ         216(AX), DX
+	VMOVDQU32.Z  (CX)(DX*4), K3, Y0
+	VPBROADCASTD 88(AX), Y1
+	VPMINUD      Y1, Y0, Y0
+	MOVQ         192(AX), CX
+	VMOVDQU32    Y0, (CX)
+	VPBROADCASTD 104(AX), Y1
+	VPMULLD      Y1, Y0, Y0
+	MOVQ         192(AX), CX
+	VMOVDQU32    Y0, 32(CX)
+	MOVQ         (AX), CX
+	SUBQ         216(AX), CX
+	CMPQ         CX, $0x04
+	JLE          laterTail
+	SUBQ         $0x08, CX
+	JLE          laterLast
+	ADDQ         $0x00000080, 48(AX)
+	MOVQ         $0x00000008, DX
+	CMPQ         CX, DX
+	CMOVQGT      DX, CX
+	LEAQ         tokenMasks<>+0(SB), DX
+	KMOVQ        32(DX)(CX*8), K1
+	KMOVQ        (DX)(CX*8), K2
+
+laterLast:
+	MOVQ      200(AX), BX
+	ADDQ      $0x00000440, BX
+	MOVQ      $0x00000000, CX
+	MOVQ      CX, 224(AX)
+	MOVQ      16(AX), CX
+	VMOVDQU32 (CX), Z11
+	VMOVDQU32 64(CX), Z12
+	VMOVDQU32 (CX), Z13
+	VMOVDQU32 64(CX), Z14
+	VMOVDQU32 (CX), Z15
+	VMOVDQU32 64(CX), Z16
+	VMOVDQU32 (CX), Z17
+	VMOVDQU32 64(CX), Z18
+	VMOVDQU32 (CX), Z19
+	VMOVDQU32 64(CX), Z20
+	VMOVDQU32 (CX), Z21
+	VMOVDQU32 64(CX), Z22
+	VMOVDQU32 (CX), Z23
+	VMOVDQU32 64(CX), Z24
+	VMOVDQU32 (CX), Z25
+	VMOVDQU32 64(CX), Z26
+	MOVQ      192(AX), R14
+	ADDQ      $0x00000440, R14
+	MOVQ      8(AX), R13
+	MOVQ      72(AX), R11
+
+later:
+	MOVQ       200(AX), SI
+	LEAQ       64(SI), DI
+	MOVQ       208(AX), R8
+	MOVQ       192(AX), R9
+	MOVQ       48(AX), DX
+	ADDQ       224(AX), DX
+	MOVQ       56(AX), CX
+	VMOVDQU8.Z (DX), K1, Z6
+	VMOVDQU8.Z 64(DX), K2, Z7
+	MOVQ       64(AX), CX
+	ADDQ       CX, 224(AX)
+	MOVQ       $0x00000004, R12
+
+laterTurn:
+	VMOVDQU32    (R13), Z8
+	VMOVDQU32    64(R13), Z9
+	VPBROADCASTD (R14), Z10
+	VPDPBUSD     Z8, Z10, Z11
+	VPDPBUSD     Z9, Z10, Z12
+	VPBROADCASTD 16(R14), Z10
+	VPDPBUSD     Z8, Z10, Z13
+	VPDPBUSD     Z9, Z10, Z14
+	VPBROADCASTD 32(R14), Z10
+	VPDPBUSD     Z8, Z10, Z15
+	VPDPBUSD     Z9, Z10, Z16
+	VPBROADCASTD 48(R14), Z10
+	VPDPBUSD     Z8, Z10, Z17
+	VPDPBUSD     Z9, Z10, Z18
+	VPBROADCASTD 64(R14), Z10
+	VPDPBUSD     Z8, Z10, Z19
+	VPDPBUSD     Z9, Z10, Z20
+	VPBROADCASTD 80(R14), Z10
+	VPDPBUSD     Z8, Z10, Z21
+	VPDPBUSD     Z9, Z10, Z22
+	VPBROADCASTD 96(R14), Z10
+	VPDPBUSD     Z8, Z10, Z23
+	VPDPBUSD     Z9, Z10, Z24
+	VPBROADCASTD 112(R14), Z10
+	VPDPBUSD     Z8, Z10, Z25
+	VPDPBUSD     Z9, Z10, Z26
+	MOVL         (SI), DX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z2
+	VPERMB       Z5, Z6, Z4
+	VPSRLW       $0x01, Z6, Z6
+	MOVBLZX      (R8), DX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z3
+	MOVL         32(SI), DX
+	ADDQ         96(AX), DX
+	VMOVDQU32    128(R13), Z8
+	VMOVDQU32    192(R13), Z9
+	VPBROADCASTD 4(R14), Z10
+	VPDPBUSD     Z8, Z10, Z11
+	VPDPBUSD     Z9, Z10, Z12
+	VPBROADCASTD 20(R14), Z10
+	VPDPBUSD     Z8, Z10, Z13
+	VPDPBUSD     Z9, Z10, Z14
+	VPBROADCASTD 36(R14), Z10
+	VPDPBUSD     Z8, Z10, Z15
+	VPDPBUSD     Z9, Z10, Z16
+	VPBROADCASTD 52(R14), Z10
+	VPDPBUSD     Z8, Z10, Z17
+	VPDPBUSD     Z9, Z10, Z18
+	VPBROADCASTD 68(R14), Z10
+	VPDPBUSD     Z8, Z10, Z19
+	VPDPBUSD     Z9, Z10, Z20
+	VPBROADCASTD 84(R14), Z10
+	VPDPBUSD     Z8, Z10, Z21
+	VPDPBUSD     Z9, Z10, Z22
+	VPBROADCASTD 100(R14), Z10
+	VPDPBUSD     Z8, Z10, Z23
+	VPDPBUSD     Z9, Z10, Z24
+	VPBROADCASTD 116(R14), Z10
+	VPDPBUSD     Z8, Z10, Z25
+	VPDPBUSD     Z9, Z10, Z26
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VMOVDQU32    Z4, (BX)
+	MOVL         32(R9), CX
+	ADDQ         96(AX), CX
+	PREFETCHT0   (CX)
+	VMOVDQU32    256(R13), Z8
+	VMOVDQU32    320(R13), Z9
+	VPBROADCASTD 8(R14), Z10
+	VPDPBUSD     Z8, Z10, Z11
+	VPDPBUSD     Z9, Z10, Z12
+	VPBROADCASTD 24(R14), Z10
+	VPDPBUSD     Z8, Z10, Z13
+	VPDPBUSD     Z9, Z10, Z14
+	VPBROADCASTD 40(R14), Z10
+	VPDPBUSD     Z8, Z10, Z15
+	VPDPBUSD     Z9, Z10, Z16
+	VPBROADCASTD 56(R14), Z10
+	VPDPBUSD     Z8, Z10, Z17
+	VPDPBUSD     Z9, Z10, Z18
+	VPBROADCASTD 72(R14), Z10
+	VPDPBUSD     Z8, Z10, Z19
+	VPDPBUSD     Z9, Z10, Z20
+	VPBROADCASTD 88(R14), Z10
+	VPDPBUSD     Z8, Z10, Z21
+	VPDPBUSD     Z9, Z10, Z22
+	VPBROADCASTD 104(R14), Z10
+	VPDPBUSD     Z8, Z10, Z23
+	VPDPBUSD     Z9, Z10, Z24
+	VPBROADCASTD 120(R14), Z10
+	VPDPBUSD     Z8, Z10, Z25
+	VPDPBUSD     Z9, Z10, Z26
+	VCVTDQ2PS    (DI), Z8
+	VMULPS       Z8, Z0, Z8
+	VADDPS       Z1, Z8, Z8
+	VMULPS       Z8, Z3, Z8
+	VMAXPS       Z27, Z8, Z27
+	VPERMB       Z5, Z6, Z4
+	VPSRLW       $0x01, Z6, Z6
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VMOVDQU32    384(R13), Z8
+	VMOVDQU32    448(R13), Z9
+	VPBROADCASTD 12(R14), Z10
+	VPDPBUSD     Z8, Z10, Z11
+	VPDPBUSD     Z9, Z10, Z12
+	VPBROADCASTD 28(R14), Z10
+	VPDPBUSD     Z8, Z10, Z13
+	VPDPBUSD     Z9, Z10, Z14
+	VPBROADCASTD 44(R14), Z10
+	VPDPBUSD     Z8, Z10, Z15
+	VPDPBUSD     Z9, Z10, Z16
+	VPBROADCASTD 60(R14), Z10
+	VPDPBUSD     Z8, Z10, Z17
+	VPDPBUSD     Z9, Z10, Z18
+	VPBROADCASTD 76(R14), Z10
+	VPDPBUSD     Z8, Z10, Z19
+	VPDPBUSD     Z9, Z10, Z20
+	VPBROADCASTD 92(R14), Z10
+	VPDPBUSD     Z8, Z10, Z21
+	VPDPBUSD     Z9, Z10, Z22
+	VPBROADCASTD 108(R14), Z10
+	VPDPBUSD     Z8, Z10, Z23
+	VPDPBUSD     Z9, Z10, Z24
+	VPBROADCASTD 124(R14), Z10
+	VPDPBUSD     Z8, Z10, Z25
+	VPDPBUSD     Z9, Z10, Z26
+	VCVTDQ2PS    64(DI), Z8
+	VMULPS       Z8, Z0, Z8
+	VADDPS       Z1, Z8, Z8
+	VMULPS       Z8, Z3, Z8
+	VMAXPS       Z28, Z8, Z28
+	VMOVDQU32    Z4, 128(BX)
+	MOVL         36(R9), CX
+	ADDQ         96(AX), CX
+	PREFETCHT0   (CX)
+	MOVL         4(SI), DX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z2
+	VMOVDQU32    512(R13), Z8
+	VMOVDQU32    576(R13), Z9
+	VPBROADCASTD 128(R14), Z10
+	VPDPBUSD     Z8, Z10, Z11
+	VPDPBUSD     Z9, Z10, Z12
+	VPBROADCASTD 144(R14), Z10
+	VPDPBUSD     Z8, Z10, Z13
+	VPDPBUSD     Z9, Z10, Z14
+	VPBROADCASTD 160(R14), Z10
+	VPDPBUSD     Z8, Z10, Z15
+	VPDPBUSD     Z9, Z10, Z16
+	VPBROADCASTD 176(R14), Z10
+	VPDPBUSD     Z8, Z10, Z17
+	VPDPBUSD     Z9, Z10, Z18
+	VPBROADCASTD 192(R14), Z10
+	VPDPBUSD     Z8, Z10, Z19
+	VPDPBUSD     Z9, Z10, Z20
+	VPBROADCASTD 208(R14), Z10
+	VPDPBUSD     Z8, Z10, Z21
+	VPDPBUSD     Z9, Z10, Z22
+	VPBROADCASTD 224(R14), Z10
+	VPDPBUSD     Z8, Z10, Z23
+	VPDPBUSD     Z9, Z10, Z24
+	VPBROADCASTD 240(R14), Z10
+	VPDPBUSD     Z8, Z10, Z25
+	VPDPBUSD     Z9, Z10, Z26
+	VPERMB       Z5, Z7, Z4
+	VPSRLW       $0x01, Z7, Z7
+	MOVBLZX      1(R8), DX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z3
+	MOVL         36(SI), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VMOVDQU32    640(R13), Z8
+	VMOVDQU32    704(R13), Z9
+	VPBROADCASTD 132(R14), Z10
+	VPDPBUSD     Z8, Z10, Z11
+	VPDPBUSD     Z9, Z10, Z12
+	VPBROADCASTD 148(R14), Z10
+	VPDPBUSD     Z8, Z10, Z13
+	VPDPBUSD     Z9, Z10, Z14
+	VPBROADCASTD 164(R14), Z10
+	VPDPBUSD     Z8, Z10, Z15
+	VPDPBUSD     Z9, Z10, Z16
+	VPBROADCASTD 180(R14), Z10
+	VPDPBUSD     Z8, Z10, Z17
+	VPDPBUSD     Z9, Z10, Z18
+	VPBROADCASTD 196(R14), Z10
+	VPDPBUSD     Z8, Z10, Z19
+	VPDPBUSD     Z9, Z10, Z20
+	VPBROADCASTD 212(R14), Z10
+	VPDPBUSD     Z8, Z10, Z21
+	VPDPBUSD     Z9, Z10, Z22
+	VPBROADCASTD 228(R14), Z10
+	VPDPBUSD     Z8, Z10, Z23
+	VPDPBUSD     Z9, Z10, Z24
+	VPBROADCASTD 244(R14), Z10
+	VPDPBUSD     Z8, Z10, Z25
+	VPDPBUSD     Z9, Z10, Z26
+	VMOVDQU32    Z4, 64(BX)
+	VCVTDQ2PS    128(DI), Z8
+	VMULPS       Z8, Z0, Z8
+	VADDPS       Z1, Z8, Z8
+	VMULPS       Z8, Z3, Z8
+	VMAXPS       Z27, Z8, Z27
+	PREFETCHT0   (R10)
+	VMOVDQU32    768(R13), Z8
+	VMOVDQU32    832(R13), Z9
+	VPBROADCASTD 136(R14), Z10
+	VPDPBUSD     Z8, Z10, Z11
+	VPDPBUSD     Z9, Z10, Z12
+	VPBROADCASTD 152(R14), Z10
+	VPDPBUSD     Z8, Z10, Z13
+	VPDPBUSD     Z9, Z10, Z14
+	VPBROADCASTD 168(R14), Z10
+	VPDPBUSD     Z8, Z10, Z15
+	VPDPBUSD     Z9, Z10, Z16
+	VPBROADCASTD 184(R14), Z10
+	VPDPBUSD     Z8, Z10, Z17
+	VPDPBUSD     Z9, Z10, Z18
+	VPBROADCASTD 200(R14), Z10
+	VPDPBUSD     Z8, Z10, Z19
+	VPDPBUSD     Z9, Z10, Z20
+	VPBROADCASTD 216(R14), Z10
+	VPDPBUSD     Z8, Z10, Z21
+	VPDPBUSD     Z9, Z10, Z22
+	VPBROADCASTD 232(R14), Z10
+	VPDPBUSD     Z8, Z10, Z23
+	VPDPBUSD     Z9, Z10, Z24
+	VPBROADCASTD 248(R14), Z10
+	VPDPBUSD     Z8, Z10, Z25
+	VPDPBUSD     Z9, Z10, Z26
+	VPERMB       Z5, Z7, Z4
+	VPSRLW       $0x01, Z7, Z7
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    192(DI), Z8
+	VMULPS       Z8, Z0, Z8
+	VADDPS       Z1, Z8, Z8
+	VMULPS       Z8, Z3, Z8
+	VMAXPS       Z28, Z8, Z28
+	VMOVDQU32    896(R13), Z8
+	VMOVDQU32    960(R13), Z9
+	VPBROADCASTD 140(R14), Z10
+	VPDPBUSD     Z8, Z10, Z11
+	VPDPBUSD     Z9, Z10, Z12
+	VPBROADCASTD 156(R14), Z10
+	VPDPBUSD     Z8, Z10, Z13
+	VPDPBUSD     Z9, Z10, Z14
+	VPBROADCASTD 172(R14), Z10
+	VPDPBUSD     Z8, Z10, Z15
+	VPDPBUSD     Z9, Z10, Z16
+	VPBROADCASTD 188(R14), Z10
+	VPDPBUSD     Z8, Z10, Z17
+	VPDPBUSD     Z9, Z10, Z18
+	VPBROADCASTD 204(R14), Z10
+	VPDPBUSD     Z8, Z10, Z19
+	VPDPBUSD     Z9, Z10, Z20
+	VPBROADCASTD 220(R14), Z10
+	VPDPBUSD     Z8, Z10, Z21
+	VPDPBUSD     Z9, Z10, Z22
+	VPBROADCASTD 236(R14), Z10
+	VPDPBUSD     Z8, Z10, Z23
+	VPDPBUSD     Z9, Z10, Z24
+	VPBROADCASTD 252(R14), Z10
+	VPDPBUSD     Z8, Z10, Z25
+	VPDPBUSD     Z9, Z10, Z26
+	VMOVDQU32    Z4, 192(BX)
+	ADDQ         $0x08, SI
+	ADDQ         $0x00000100, DI
+	ADDQ         $0x02, R8
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x08, R9
+	ADDQ         168(AX), R10
+	CMPQ         R10, 160(AX)
+	CMOVQHI      160(AX), R10
+	ADDQ         $0x00000400, R13
+	ADDQ         $0x00000100, R14
+	DECQ         R12
+	JNE          laterTurn
+	DECQ         R11
+	JNE          later
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z11, 64(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z12, 128(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z13, 192(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z14, 256(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z15, 320(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z16, 384(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z17, 448(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z18, 512(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z19, 576(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z20, 640(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z21, 704(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z22, 768(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z23, 832(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z24, 896(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z25, 960(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z26, 1024(CX)
+	MOVQ         192(AX), CX
+	MOVQ         200(AX), DX
+	MOVQ         DX, 192(AX)
+	MOVQ         CX, 200(AX)
+	MOVQ         216(AX), CX
+	MOVQ         120(AX), DX
+	ADDQ         CX, DX
+	MOVQ         DX, 208(AX)
+	ADDQ         $0x08, CX
+	MOVQ         CX, 216(AX)
+	CMPQ         CX, (AX)
+	JGE          drain
+	JMP          block
+
+drain:
+	MOVQ         200(AX), SI
+	LEAQ         64(SI), DI
+	MOVQ         208(AX), R8
+	MOVQ         192(AX), R9
+	SUBQ         (AX), CX
+	NEGQ         CX
+	LEAQ         8(CX), R12
+	MOVL         (SI), DX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z2
+	MOVBLZX      (R8), DX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z3
+	MOVL         32(SI), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    (DI), Z8
+	VMULPS       Z8, Z0, Z8
+	VADDPS       Z1, Z8, Z8
+	VMULPS       Z8, Z3, Z8
+	VMAXPS       Z27, Z8, Z27
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    64(DI), Z8
+	VMULPS       Z8, Z0, Z8
+	VADDPS       Z1, Z8, Z8
+	VMULPS       Z8, Z3, Z8
+	VMAXPS       Z28, Z8, Z28
+	CMPQ         R12, $0x01
+	JEQ          done
+	MOVL         4(SI), DX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z2
+	MOVBLZX      1(R8), DX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z3
+	MOVL         36(SI), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    128(DI), Z8
+	VMULPS       Z8, Z0, Z8
+	VADDPS       Z1, Z8, Z8
+	VMULPS       Z8, Z3, Z8
+	VMAXPS       Z27, Z8, Z27
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    192(DI), Z8
+	VMULPS       Z8, Z0, Z8
+	VADDPS       Z1, Z8, Z8
+	VMULPS       Z8, Z3, Z8
+	VMAXPS       Z28, Z8, Z28
+	CMPQ         R12, $0x02
+	JEQ          done
+	ADDQ         $0x08, SI
+	ADDQ         $0x00000100, DI
+	ADDQ         $0x02, R8
+	MOVL         (SI), DX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z2
+	MOVBLZX      (R8), DX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z3
+	MOVL         32(SI), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    (DI), Z8
+	VMULPS       Z8, Z0, Z8
+	VADDPS       Z1, Z8, Z8
+	VMULPS       Z8, Z3, Z8
+	VMAXPS       Z27, Z8, Z27
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    64(DI), Z8
+	VMULPS       Z8, Z0, Z8
+	VADDPS       Z1, Z8, Z8
+	VMULPS       Z8, Z3, Z8
+	VMAXPS       Z28, Z8, Z28
+	CMPQ         R12, $0x03
+	JEQ          done
+	MOVL         4(SI), DX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z2
+	MOVBLZX      1(R8), DX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z3
+	MOVL         36(SI), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    128(DI), Z8
+	VMULPS       Z8, Z0, Z8
+	VADDPS       Z1, Z8, Z8
+	VMULPS       Z8, Z3, Z8
+	VMAXPS       Z27, Z8, Z27
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    192(DI), Z8
+	VMULPS       Z8, Z0, Z8
+	VADDPS       Z1, Z8, Z8
+	VMULPS       Z8, Z3, Z8
+	VMAXPS       Z28, Z8, Z28
+	CMPQ         R12, $0x04
+	JEQ          done
+	ADDQ         $0x08, SI
+	ADDQ         $0x00000100, DI
+	ADDQ         $0x02, R8
+	MOVL         (SI), DX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z2
+	MOVBLZX      (R8), DX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z3
+	MOVL         32(SI), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    (DI), Z8
+	VMULPS       Z8, Z0, Z8
+	VADDPS       Z1, Z8, Z8
+	VMULPS       Z8, Z3, Z8
+	VMAXPS       Z27, Z8, Z27
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    64(DI), Z8
+	VMULPS       Z8, Z0, Z8
+	VADDPS       Z1, Z8, Z8
+	VMULPS       Z8, Z3, Z8
+	VMAXPS       Z28, Z8, Z28
+	CMPQ         R12, $0x05
+	JEQ          done
+	MOVL         4(SI), DX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z2
+	MOVBLZX      1(R8), DX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z3
+	MOVL         36(SI), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    128(DI), Z8
+	VMULPS       Z8, Z0, Z8
+	VADDPS       Z1, Z8, Z8
+	VMULPS       Z8, Z3, Z8
+	VMAXPS       Z27, Z8, Z27
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    192(DI), Z8
+	VMULPS       Z8, Z0, Z8
+	VADDPS       Z1, Z8, Z8
+	VMULPS       Z8, Z3, Z8
+	VMAXPS       Z28, Z8, Z28
+	CMPQ         R12, $0x06
+	JEQ          done
+	ADDQ         $0x08, SI
+	ADDQ         $0x00000100, DI
+	ADDQ         $0x02, R8
+	MOVL         (SI), DX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z2
+	MOVBLZX      (R8), DX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z3
+	MOVL         32(SI), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    (DI), Z8
+	VMULPS       Z8, Z0, Z8
+	VADDPS       Z1, Z8, Z8
+	VMULPS       Z8, Z3, Z8
+	VMAXPS       Z27, Z8, Z27
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    64(DI), Z8
+	VMULPS       Z8, Z0, Z8
+	VADDPS       Z1, Z8, Z8
+	VMULPS       Z8, Z3, Z8
+	VMAXPS       Z28, Z8, Z28
+	CMPQ         R12, $0x07
+	JEQ          done
+	MOVL         4(SI), DX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z2
+	MOVBLZX      1(R8), DX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z3
+	MOVL         36(SI), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    128(DI), Z8
+	VMULPS       Z8, Z0, Z8
+	VADDPS       Z1, Z8, Z8
+	VMULPS       Z8, Z3, Z8
+	VMAXPS       Z27, Z8, Z27
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    192(DI), Z8
+	VMULPS       Z8, Z0, Z8
+	VADDPS       Z1, Z8, Z8
+	VMULPS       Z8, Z3, Z8
+	VMAXPS       Z28, Z8, Z28
+	JMP          done
+
+firstTail:
+	MOVQ      16(AX), CX
+	VMOVDQU32 (CX), Z11
+	VMOVDQU32 64(CX), Z12
+	VMOVDQU32 (CX), Z13
+	VMOVDQU32 64(CX), Z14
+	VMOVDQU32 (CX), Z15
+	VMOVDQU32 64(CX), Z16
+	VMOVDQU32 (CX), Z17
+	VMOVDQU32 64(CX), Z18
+	MOVQ      192(AX), R14
+	ADDQ      $0x00000440, R14
+	MOVQ      8(AX), R13
+	MOVQ      72(AX), R11
+
+firstProducts:
+	MOVQ 200(AX), SI
+	LEAQ 64(SI), DI
+	MOVQ 208(AX), R8
+	MOVQ 192(AX), R9
+	MOVQ $0x00000004, R12
+
+firstProductsTurn:
+	VMOVDQU32    (R13), Z8
+	VMOVDQU32    64(R13), Z9
+	VPBROADCASTD (R14), Z10
+	VPDPBUSD     Z8, Z10, Z11
+	VPDPBUSD     Z9, Z10, Z12
+	VPBROADCASTD 16(R14), Z10
+	VPDPBUSD     Z8, Z10, Z13
+	VPDPBUSD     Z9, Z10, Z14
+	VPBROADCASTD 32(R14), Z10
+	VPDPBUSD     Z8, Z10, Z15
+	VPDPBUSD     Z9, Z10, Z16
+	VPBROADCASTD 48(R14), Z10
+	VPDPBUSD     Z8, Z10, Z17
+	VPDPBUSD     Z9, Z10, Z18
+	VMOVDQU32    128(R13), Z8
+	VMOVDQU32    192(R13), Z9
+	VPBROADCASTD 4(R14), Z10
+	VPDPBUSD     Z8, Z10, Z11
+	VPDPBUSD     Z9, Z10, Z12
+	VPBROADCASTD 20(R14), Z10
+	VPDPBUSD     Z8, Z10, Z13
+	VPDPBUSD     Z9, Z10, Z14
+	VPBROADCASTD 36(R14), Z10
+	VPDPBUSD     Z8, Z10, Z15
+	VPDPBUSD     Z9, Z10, Z16
+	VPBROADCASTD 52(R14), Z10
+	VPDPBUSD     Z8, Z10, Z17
+	VPDPBUSD     Z9, Z10, Z18
+	VMOVDQU32    256(R13), Z8
+	VMOVDQU32    320(R13), Z9
+	VPBROADCASTD 8(R14), Z10
+	VPDPBUSD     Z8, Z10, Z11
+	VPDPBUSD     Z9, Z10, Z12
+	VPBROADCASTD 24(R14), Z10
+	VPDPBUSD     Z8, Z10, Z13
+	VPDPBUSD     Z9, Z10, Z14
+	VPBROADCASTD 40(R14), Z10
+	VPDPBUSD     Z8, Z10, Z15
+	VPDPBUSD     Z9, Z10, Z16
+	VPBROADCASTD 56(R14), Z10
+	VPDPBUSD     Z8, Z10, Z17
+	VPDPBUSD     Z9, Z10, Z18
+	VMOVDQU32    384(R13), Z8
+	VMOVDQU32    448(R13), Z9
+	VPBROADCASTD 12(R14), Z10
+	VPDPBUSD     Z8, Z10, Z11
+	VPDPBUSD     Z9, Z10, Z12
+	VPBROADCASTD 28(R14), Z10
+	VPDPBUSD     Z8, Z10, Z13
+	VPDPBUSD     Z9, Z10, Z14
+	VPBROADCASTD 44(R14), Z10
+	VPDPBUSD     Z8, Z10, Z15
+	VPDPBUSD     Z9, Z10, Z16
+	VPBROADCASTD 60(R14), Z10
+	VPDPBUSD     Z8, Z10, Z17
+	VPDPBUSD     Z9, Z10, Z18
+	VMOVDQU32    512(R13), Z8
+	VMOVDQU32    576(R13), Z9
+	VPBROADCASTD 128(R14), Z10
+	VPDPBUSD     Z8, Z10, Z11
+	VPDPBUSD     Z9, Z10, Z12
+	VPBROADCASTD 144(R14), Z10
+	VPDPBUSD     Z8, Z10, Z13
+	VPDPBUSD     Z9, Z10, Z14
+	VPBROADCASTD 160(R14), Z10
+	VPDPBUSD     Z8, Z10, Z15
+	VPDPBUSD     Z9, Z10, Z16
+	VPBROADCASTD 176(R14), Z10
+	VPDPBUSD     Z8, Z10, Z17
+	VPDPBUSD     Z9, Z10, Z18
+	VMOVDQU32    640(R13), Z8
+	VMOVDQU32    704(R13), Z9
+	VPBROADCASTD 132(R14), Z10
+	VPDPBUSD     Z8, Z10, Z11
+	VPDPBUSD     Z9, Z10, Z12
+	VPBROADCASTD 148(R14), Z10
+	VPDPBUSD     Z8, Z10, Z13
+	VPDPBUSD     Z9, Z10, Z14
+	VPBROADCASTD 164(R14), Z10
+	VPDPBUSD     Z8, Z10, Z15
+	VPDPBUSD     Z9, Z10, Z16
+	VPBROADCASTD 180(R14), Z10
+	VPDPBUSD     Z8, Z10, Z17
+	VPDPBUSD     Z9, Z10, Z18
+	VMOVDQU32    768(R13), Z8
+	VMOVDQU32    832(R13), Z9
+	VPBROADCASTD 136(R14), Z10
+	VPDPBUSD     Z8, Z10, Z11
+	VPDPBUSD     Z9, Z10, Z12
+	VPBROADCASTD 152(R14), Z10
+	VPDPBUSD     Z8, Z10, Z13
+	VPDPBUSD     Z9, Z10, Z14
+	VPBROADCASTD 168(R14), Z10
+	VPDPBUSD     Z8, Z10, Z15
+	VPDPBUSD     Z9, Z10, Z16
+	VPBROADCASTD 184(R14), Z10
+	VPDPBUSD     Z8, Z10, Z17
+	VPDPBUSD     Z9, Z10, Z18
+	VMOVDQU32    896(R13), Z8
+	VMOVDQU32    960(R13), Z9
+	VPBROADCASTD 140(R14), Z10
+	VPDPBUSD     Z8, Z10, Z11
+	VPDPBUSD     Z9, Z10, Z12
+	VPBROADCASTD 156(R14), Z10
+	VPDPBUSD     Z8, Z10, Z13
+	VPDPBUSD     Z9, Z10, Z14
+	VPBROADCASTD 172(R14), Z10
+	VPDPBUSD     Z8, Z10, Z15
+	VPDPBUSD     Z9, Z10, Z16
+	VPBROADCASTD 188(R14), Z10
+	VPDPBUSD     Z8, Z10, Z17
+	VPDPBUSD     Z9, Z10, Z18
+	ADDQ         $0x00000400, R13
+	ADDQ         $0x00000100, R14
+	DECQ         R12
+	JNE          firstProductsTurn
+	DECQ         R11
+	JNE          firstProducts
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z11, 64(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z12, 128(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z13, 192(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z14, 256(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z15, 320(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z16, 384(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z17, 448(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z18, 512(CX)
+	MOVQ         192(AX), CX
+	MOVQ         200(AX), DX
+	MOVQ         DX, 192(AX)
+	MOVQ         CX, 200(AX)
+	MOVQ         216(AX), CX
+	MOVQ         120(AX), DX
+	ADDQ         CX, DX
+	MOVQ         DX, 208(AX)
+	ADDQ         $0x04, CX
+	JMP          drain4
+
+laterTail:
+	MOVQ      16(AX), CX
+	VMOVDQU32 (CX), Z11
+	VMOVDQU32 64(CX), Z12
+	VMOVDQU32 (CX), Z13
+	VMOVDQU32 64(CX), Z14
+	VMOVDQU32 (CX), Z15
+	VMOVDQU32 64(CX), Z16
+	VMOVDQU32 (CX), Z17
+	VMOVDQU32 64(CX), Z18
+	MOVQ      192(AX), R14
+	ADDQ      $0x00000440, R14
+	MOVQ      8(AX), R13
+	MOVQ      72(AX), R11
+
+laterProducts:
+	MOVQ 200(AX), SI
+	LEAQ 64(SI), DI
+	MOVQ 208(AX), R8
+	MOVQ 192(AX), R9
+	MOVQ $0x00000004, R12
+
+laterProductsTurn:
+	VMOVDQU32    (R13), Z8
+	VMOVDQU32    64(R13), Z9
+	VPBROADCASTD (R14), Z10
+	VPDPBUSD     Z8, Z10, Z11
+	VPDPBUSD     Z9, Z10, Z12
+	VPBROADCASTD 16(R14), Z10
+	VPDPBUSD     Z8, Z10, Z13
+	VPDPBUSD     Z9, Z10, Z14
+	VPBROADCASTD 32(R14), Z10
+	VPDPBUSD     Z8, Z10, Z15
+	VPDPBUSD     Z9, Z10, Z16
+	VPBROADCASTD 48(R14), Z10
+	VPDPBUSD     Z8, Z10, Z17
+	VPDPBUSD     Z9, Z10, Z18
+	MOVL         (SI), DX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z2
+	VMOVDQU32    128(R13), Z8
+	VMOVDQU32    192(R13), Z9
+	VPBROADCASTD 4(R14), Z10
+	VPDPBUSD     Z8, Z10, Z11
+	VPDPBUSD     Z9, Z10, Z12
+	VPBROADCASTD 20(R14), Z10
+	VPDPBUSD     Z8, Z10, Z13
+	VPDPBUSD     Z9, Z10, Z14
+	VPBROADCASTD 36(R14), Z10
+	VPDPBUSD     Z8, Z10, Z15
+	VPDPBUSD     Z9, Z10, Z16
+	VPBROADCASTD 52(R14), Z10
+	VPDPBUSD     Z8, Z10, Z17
+	VPDPBUSD     Z9, Z10, Z18
+	MOVBLZX      (R8), DX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z3
+	MOVL         32(SI), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VMOVDQU32    256(R13), Z8
+	VMOVDQU32    320(R13), Z9
+	VPBROADCASTD 8(R14), Z10
+	VPDPBUSD     Z8, Z10, Z11
+	VPDPBUSD     Z9, Z10, Z12
+	VPBROADCASTD 24(R14), Z10
+	VPDPBUSD     Z8, Z10, Z13
+	VPDPBUSD     Z9, Z10, Z14
+	VPBROADCASTD 40(R14), Z10
+	VPDPBUSD     Z8, Z10, Z15
+	VPDPBUSD     Z9, Z10, Z16
+	VPBROADCASTD 56(R14), Z10
+	VPDPBUSD     Z8, Z10, Z17
+	VPDPBUSD     Z9, Z10, Z18
+	VCVTDQ2PS    (DI), Z8
+	VMULPS       Z8, Z0, Z8
+	VADDPS       Z1, Z8, Z8
+	VMULPS       Z8, Z3, Z8
+	VMAXPS       Z27, Z8, Z27
+	VMOVDQU32    384(R13), Z8
+	VMOVDQU32    448(R13), Z9
+	VPBROADCASTD 12(R14), Z10
+	VPDPBUSD     Z8, Z10, Z11
+	VPDPBUSD     Z9, Z10, Z12
+	VPBROADCASTD 28(R14), Z10
+	VPDPBUSD     Z8, Z10, Z13
+	VPDPBUSD     Z9, Z10, Z14
+	VPBROADCASTD 44(R14), Z10
+	VPDPBUSD     Z8, Z10, Z15
+	VPDPBUSD     Z9, Z10, Z16
+	VPBROADCASTD 60(R14), Z10
+	VPDPBUSD     Z8, Z10, Z17
+	VPDPBUSD     Z9, Z10, Z18
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    64(DI), Z8
+	VMULPS       Z8, Z0, Z8
+	VADDPS       Z1, Z8, Z8
+	VMULPS       Z8, Z3, Z8
+	VMAXPS       Z28, Z8, Z28
+	VMOVDQU32    512(R13), Z8
+	VMOVDQU32    576(R13), Z9
+	VPBROADCASTD 128(R14), Z10
+	VPDPBUSD     Z8, Z10, Z11
+	VPDPBUSD     Z9, Z10, Z12
+	VPBROADCASTD 144(R14), Z10
+	VPDPBUSD     Z8, Z10, Z13
+	VPDPBUSD     Z9, Z10, Z14
+	VPBROADCASTD 160(R14), Z10
+	VPDPBUSD     Z8, Z10, Z15
+	VPDPBUSD     Z9, Z10, Z16
+	VPBROADCASTD 176(R14), Z10
+	VPDPBUSD     Z8, Z10, Z17
+	VPDPBUSD     Z9, Z10, Z18
+	MOVL         4(SI), DX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z2
+	MOVBLZX      1(R8), DX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z3
+	MOVL         36(SI), DX
+	ADDQ         96(AX), DX
+	VMOVDQU32    640(R13), Z8
+	VMOVDQU32    704(R13), Z9
+	VPBROADCASTD 132(R14), Z10
+	VPDPBUSD     Z8, Z10, Z11
+	VPDPBUSD     Z9, Z10, Z12
+	VPBROADCASTD 148(R14), Z10
+	VPDPBUSD     Z8, Z10, Z13
+	VPDPBUSD     Z9, Z10, Z14
+	VPBROADCASTD 164(R14), Z10
+	VPDPBUSD     Z8, Z10, Z15
+	VPDPBUSD     Z9, Z10, Z16
+	VPBROADCASTD 180(R14), Z10
+	VPDPBUSD     Z8, Z10, Z17
+	VPDPBUSD     Z9, Z10, Z18
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VMOVDQU32    768(R13), Z8
+	VMOVDQU32    832(R13), Z9
+	VPBROADCASTD 136(R14), Z10
+	VPDPBUSD     Z8, Z10, Z11
+	VPDPBUSD     Z9, Z10, Z12
+	VPBROADCASTD 152(R14), Z10
+	VPDPBUSD     Z8, Z10, Z13
+	VPDPBUSD     Z9, Z10, Z14
+	VPBROADCASTD 168(R14), Z10
+	VPDPBUSD     Z8, Z10, Z15
+	VPDPBUSD     Z9, Z10, Z16
+	VPBROADCASTD 184(R14), Z10
+	VPDPBUSD     Z8, Z10, Z17
+	VPDPBUSD     Z9, Z10, Z18
+	VCVTDQ2PS    128(DI), Z8
+	VMULPS       Z8, Z0, Z8
+	VADDPS       Z1, Z8, Z8
+	VMULPS       Z8, Z3, Z8
+	VMAXPS       Z27, Z8, Z27
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VMOVDQU32    896(R13), Z8
+	VMOVDQU32    960(R13), Z9
+	VPBROADCASTD 140(R14), Z10
+	VPDPBUSD     Z8, Z10, Z11
+	VPDPBUSD     Z9, Z10, Z12
+	VPBROADCASTD 156(R14), Z10
+	VPDPBUSD     Z8, Z10, Z13
+	VPDPBUSD     Z9, Z10, Z14
+	VPBROADCASTD 172(R14), Z10
+	VPDPBUSD     Z8, Z10, Z15
+	VPDPBUSD     Z9, Z10, Z16
+	VPBROADCASTD 188(R14), Z10
+	VPDPBUSD     Z8, Z10, Z17
+	VPDPBUSD     Z9, Z10, Z18
+	VCVTDQ2PS    192(DI), Z8
+	VMULPS       Z8, Z0, Z8
+	VADDPS       Z1, Z8, Z8
+	VMULPS       Z8, Z3, Z8
+	VMAXPS       Z28, Z8, Z28
+	ADDQ         $0x08, SI
+	ADDQ         $0x00000100, DI
+	ADDQ         $0x02, R8
+	ADDQ         $0x00000400, R13
+	ADDQ         $0x00000100, R14
+	DECQ         R12
+	JNE          laterProductsTurn
+	DECQ         R11
+	JNE          laterProducts
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z11, 64(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z12, 128(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z13, 192(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z14, 256(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z15, 320(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z16, 384(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z17, 448(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z18, 512(CX)
+	MOVQ         192(AX), CX
+	MOVQ         200(AX), DX
+	MOVQ         DX, 192(AX)
+	MOVQ         CX, 200(AX)
+	MOVQ         216(AX), CX
+	MOVQ         120(AX), DX
+	ADDQ         CX, DX
+	MOVQ         DX, 208(AX)
+	ADDQ         $0x04, CX
+
+drain4:
+	MOVQ         200(AX), SI
+	LEAQ         64(SI), DI
+	MOVQ         208(AX), R8
+	MOVQ         192(AX), R9
+	SUBQ         (AX), CX
+	NEGQ         CX
+	LEAQ         4(CX), R12
+	MOVL         (SI), DX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z2
+	MOVBLZX      (R8), DX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z3
+	MOVL         32(SI), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    (DI), Z8
+	VMULPS       Z8, Z0, Z8
+	VADDPS       Z1, Z8, Z8
+	VMULPS       Z8, Z3, Z8
+	VMAXPS       Z27, Z8, Z27
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    64(DI), Z8
+	VMULPS       Z8, Z0, Z8
+	VADDPS       Z1, Z8, Z8
+	VMULPS       Z8, Z3, Z8
+	VMAXPS       Z28, Z8, Z28
+	CMPQ         R12, $0x01
+	JEQ          done
+	MOVL         4(SI), DX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z2
+	MOVBLZX      1(R8), DX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z3
+	MOVL         36(SI), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    128(DI), Z8
+	VMULPS       Z8, Z0, Z8
+	VADDPS       Z1, Z8, Z8
+	VMULPS       Z8, Z3, Z8
+	VMAXPS       Z27, Z8, Z27
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    192(DI), Z8
+	VMULPS       Z8, Z0, Z8
+	VADDPS       Z1, Z8, Z8
+	VMULPS       Z8, Z3, Z8
+	VMAXPS       Z28, Z8, Z28
+	CMPQ         R12, $0x02
+	JEQ          done
+	ADDQ         $0x08, SI
+	ADDQ         $0x00000100, DI
+	ADDQ         $0x02, R8
+	MOVL         (SI), DX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z2
+	MOVBLZX      (R8), DX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z3
+	MOVL         32(SI), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    (DI), Z8
+	VMULPS       Z8, Z0, Z8
+	VADDPS       Z1, Z8, Z8
+	VMULPS       Z8, Z3, Z8
+	VMAXPS       Z27, Z8, Z27
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    64(DI), Z8
+	VMULPS       Z8, Z0, Z8
+	VADDPS       Z1, Z8, Z8
+	VMULPS       Z8, Z3, Z8
+	VMAXPS       Z28, Z8, Z28
+	CMPQ         R12, $0x03
+	JEQ          done
+	MOVL         4(SI), DX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z2
+	MOVBLZX      1(R8), DX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z3
+	MOVL         36(SI), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    128(DI), Z8
+	VMULPS       Z8, Z0, Z8
+	VADDPS       Z1, Z8, Z8
+	VMULPS       Z8, Z3, Z8
+	VMAXPS       Z27, Z8, Z27
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    192(DI), Z8
+	VMULPS       Z8, Z0, Z8
+	VADDPS       Z1, Z8, Z8
+	VMULPS       Z8, Z3, Z8
+	VMAXPS       Z28, Z8, Z28
+
+done:
+	VBROADCASTSS 176(AX), Z0
+	MOVQ         184(AX), CX
+	MOVQ         32(AX), AX
+	VMOVDQU32    interleave<>+0(SB), Z1
+	VPERMI2PS    Z28, Z27, Z1
+	VMULPS       Z0, Z1, Z1
+	KMOVW        CX, K1
+	VMOVUPS.Z    (AX), K1, Z2
+	VMAXPS       Z2, Z1, Z1
+	VMOVUPS      Z1, K1, (AX)
+	SHRQ         $0x10, CX
+	VMOVDQU32    interleave<>+64(SB), Z1
+	VPERMI2PS    Z28, Z27, Z1
+	VMULPS       Z0, Z1, Z1
+	KMOVW        CX, K1
+	VMOVUPS.Z    64(AX), K1, Z0
+	VMAXPS       Z0, Z1, Z1
+	VMOVUPS      Z1, K1, 64(AX)
+	SHRQ         $0x10, CX
 	VZEROUPPER
 	RET
 
-// func scoreMaxima32AVX2(best *float32, dots *int32, stride int, tokens *int32, n int, scales *float32, lines *float32)
-// Requires: AVX
-TEXT ·scoreMaxima32AVX2(SB), NOSPLIT, $0-56
-	MOVQ    best+0(FP), AX
-	MOVQ    dots+8(FP), CX
-	MOVQ    tokens+24(FP), DX
-	MOVQ    scales+40(FP), BX
-	MOVQ    lines+48(FP), SI
-	MOVQ    n+32(FP), DI
-	MOVQ    stride+16(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (AX), Y0
-	VMOVUPS (BX), Y4
-	VMOVUPS 32(AX), Y1
-	VMOVUPS 32(BX), Y5
-	VMOVUPS 64(AX), Y2
-	VMOVUPS 64(BX), Y6
-	VMOVUPS 96(AX), Y3
-	VMOVUPS 96(BX), Y7
+// func code1Maxima4AVX512(args *int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VBMI, AVX512VL, AVX512VNNI, CMOV, MMX+
+TEXT ·code1Maxima4AVX512(SB), $512-8
+	MOVQ            args+0(FP), AX
+	MOVQ            40(AX), CX
+	VMOVDQU32       (CX), Z0
+	VBROADCASTSS    infinity<>+0(SB), Z3
+	MOVQ            24(AX), CX
+	VBROADCASTF32X4 (CX), Z4
+	MOVL            $0x000000f0, CX
+	KMOVW           CX, K3
+	MOVL            $0x00000f00, CX
+	KMOVW           CX, K4
+	MOVL            $0x0000f000, CX
+	KMOVW           CX, K5
+	MOVQ            152(AX), DI
+	XORQ            SI, SI
+	MOVQ            (AX), CX
+	MOVQ            $0x00000008, DX
+	CMPQ            CX, DX
+	CMOVQGT         DX, CX
+	LEAQ            tokenMasks<>+0(SB), DX
+	KMOVQ           32(DX)(CX*8), K1
+	KMOVQ           (DX)(CX*8), K2
 
-token:
-	MOVLQSX      (DX), BX
-	IMULQ        R8, BX
-	ADDQ         SI, BX
-	VBROADCASTSS 4(DX), Y8
-	VBROADCASTSS 8(DX), Y9
-	VMULPS       Y4, Y8, Y10
-	VCVTDQ2PS    (CX), Y11
-	VMULPS       Y11, Y10, Y11
-	VADDPS       (BX), Y11, Y11
-	VMULPS       Y11, Y9, Y11
-	VMAXPS       Y0, Y11, Y0
-	VMULPS       Y5, Y8, Y10
-	VCVTDQ2PS    32(CX), Y11
-	VMULPS       Y11, Y10, Y11
-	VADDPS       32(BX), Y11, Y11
-	VMULPS       Y11, Y9, Y11
-	VMAXPS       Y1, Y11, Y1
-	VMULPS       Y6, Y8, Y10
-	VCVTDQ2PS    64(CX), Y11
-	VMULPS       Y11, Y10, Y11
-	VADDPS       64(BX), Y11, Y11
-	VMULPS       Y11, Y9, Y11
-	VMAXPS       Y2, Y11, Y2
-	VMULPS       Y7, Y8, Y10
-	VCVTDQ2PS    96(CX), Y11
-	VMULPS       Y11, Y10, Y11
-	VADDPS       96(BX), Y11, Y11
-	VMULPS       Y11, Y9, Y11
-	VMAXPS       Y3, Y11, Y3
-	ADDQ         $0x0c, DX
-	ADDQ         R8, CX
-	DECQ         DI
-	JNE          token
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      Y1, 32(AX)
-	VMOVUPS      Y2, 64(AX)
-	VMOVUPS      Y3, 96(AX)
+block:
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	MOVQ   8(AX), BX
+	MOVQ   72(AX), R8
+
+chunk:
+	MOVQ       48(AX), DX
+	ADDQ       224(AX), DX
+	MOVQ       56(AX), CX
+	VMOVDQU8.Z (DX), K1, Z1
+	VMOVDQU8.Z 64(DX), K2, Z2
+	MOVQ       64(AX), CX
+	ADDQ       CX, 224(AX)
+	MOVQ       $0x00000004, CX
+
+turn:
+	VPERMB     Z0, Z1, Z13
+	VPSRLW     $0x01, Z1, Z1
+	VPERMB     Z0, Z2, Z14
+	VPSRLW     $0x01, Z2, Z2
+	VMOVDQU32  (BX), Z15
+	VPDPBUSD   Z15, Z13, Z5
+	VPDPBUSD   Z15, Z14, Z9
+	VMOVDQU32  64(BX), Z15
+	VPDPBUSD   Z15, Z13, Z6
+	VPDPBUSD   Z15, Z14, Z10
+	VMOVDQU32  128(BX), Z15
+	VPDPBUSD   Z15, Z13, Z7
+	VPDPBUSD   Z15, Z14, Z11
+	VMOVDQU32  192(BX), Z15
+	VPDPBUSD   Z15, Z13, Z8
+	VPDPBUSD   Z15, Z14, Z12
+	VPERMB     Z0, Z1, Z13
+	VPSRLW     $0x01, Z1, Z1
+	VPERMB     Z0, Z2, Z14
+	VPSRLW     $0x01, Z2, Z2
+	VMOVDQU32  256(BX), Z15
+	VPDPBUSD   Z15, Z13, Z5
+	VPDPBUSD   Z15, Z14, Z9
+	VMOVDQU32  320(BX), Z15
+	VPDPBUSD   Z15, Z13, Z6
+	VPDPBUSD   Z15, Z14, Z10
+	VMOVDQU32  384(BX), Z15
+	VPDPBUSD   Z15, Z13, Z7
+	VPDPBUSD   Z15, Z14, Z11
+	VMOVDQU32  448(BX), Z15
+	VPDPBUSD   Z15, Z13, Z8
+	VPDPBUSD   Z15, Z14, Z12
+	ADDQ       $0x00000200, BX
+	PREFETCHT0 (DI)
+	ADDQ       168(AX), DI
+	CMPQ       DI, 160(AX)
+	CMOVQHI    160(AX), DI
+	DECQ       CX
+	JNE        turn
+	DECQ       R8
+	JNE        chunk
+	MOVQ       $0x00000000, CX
+	MOVQ       CX, 224(AX)
+	ADDQ       $0x00000080, 48(AX)
+	MOVQ       (AX), CX
+	SUBQ       SI, CX
+	SUBQ       $0x08, CX
+	JLE        last
+	MOVQ       $0x00000008, DX
+	CMPQ       CX, DX
+	CMOVQGT    DX, CX
+	LEAQ       tokenMasks<>+0(SB), DX
+	KMOVQ      32(DX)(CX*8), K1
+	KMOVQ      (DX)(CX*8), K2
+
+last:
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            (SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), Z1
+	VBROADCASTSS    (BX)(R8*4), Z2
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VMOVDQU32       (DX), X16
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            1(SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), K3, Z1
+	VBROADCASTSS    (BX)(R8*4), K3, Z2
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VINSERTI32X4    $0x01, (DX), Z16, Z16
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            2(SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), K4, Z1
+	VBROADCASTSS    (BX)(R8*4), K4, Z2
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VINSERTI32X4    $0x02, (DX), Z16, Z16
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            3(SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), K5, Z1
+	VBROADCASTSS    (BX)(R8*4), K5, Z2
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VINSERTI32X4    $0x03, (DX), Z16, Z16
+	MOVQ            (AX), CX
+	SUBQ            SI, CX
+	MOVQ            $0x00000004, BX
+	CMPQ            CX, BX
+	CMOVQGT         BX, CX
+	LEAQ            quarterMasks<>+0(SB), BX
+	KMOVW           (BX)(CX*2), K6
+	VPUNPCKLDQ      Z6, Z5, Z13
+	VPUNPCKHDQ      Z6, Z5, Z5
+	VPADDD          Z13, Z5, Z5
+	VPUNPCKLDQ      Z8, Z7, Z13
+	VPUNPCKHDQ      Z8, Z7, Z7
+	VPADDD          Z13, Z7, Z7
+	VPUNPCKLQDQ     Z7, Z5, Z13
+	VPUNPCKHQDQ     Z7, Z5, Z5
+	VPADDD          Z13, Z5, Z5
+	VPXORD          Z13, Z13, Z13
+	VPUNPCKLWD      Z16, Z13, Z13
+	VCVTDQ2PS       Z13, Z13
+	MOVQ            16(AX), CX
+	VBROADCASTI32X4 (CX), Z14
+	VPADDD          Z14, Z5, Z5
+	VCVTDQ2PS       Z5, Z5
+	VMULPS          Z4, Z1, Z14
+	VMULPS          Z5, Z14, Z5
+	VADDPS          Z13, Z5, Z5
+	VMULPS          Z5, Z2, Z5
+	VMAXPS          Z3, Z5, K6, Z3
+	ADDQ            $0x04, SI
+	CMPQ            SI, (AX)
+	JGE             done
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            (SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), Z1
+	VBROADCASTSS    (BX)(R8*4), Z2
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VMOVDQU32       (DX), X16
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            1(SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), K3, Z1
+	VBROADCASTSS    (BX)(R8*4), K3, Z2
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VINSERTI32X4    $0x01, (DX), Z16, Z16
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            2(SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), K4, Z1
+	VBROADCASTSS    (BX)(R8*4), K4, Z2
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VINSERTI32X4    $0x02, (DX), Z16, Z16
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            3(SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), K5, Z1
+	VBROADCASTSS    (BX)(R8*4), K5, Z2
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VINSERTI32X4    $0x03, (DX), Z16, Z16
+	MOVQ            (AX), CX
+	SUBQ            SI, CX
+	MOVQ            $0x00000004, BX
+	CMPQ            CX, BX
+	CMOVQGT         BX, CX
+	LEAQ            quarterMasks<>+0(SB), BX
+	KMOVW           (BX)(CX*2), K6
+	VPUNPCKLDQ      Z10, Z9, Z13
+	VPUNPCKHDQ      Z10, Z9, Z9
+	VPADDD          Z13, Z9, Z9
+	VPUNPCKLDQ      Z12, Z11, Z13
+	VPUNPCKHDQ      Z12, Z11, Z11
+	VPADDD          Z13, Z11, Z11
+	VPUNPCKLQDQ     Z11, Z9, Z13
+	VPUNPCKHQDQ     Z11, Z9, Z9
+	VPADDD          Z13, Z9, Z9
+	VPXORD          Z13, Z13, Z13
+	VPUNPCKLWD      Z16, Z13, Z13
+	VCVTDQ2PS       Z13, Z13
+	MOVQ            16(AX), CX
+	VBROADCASTI32X4 (CX), Z14
+	VPADDD          Z14, Z9, Z9
+	VCVTDQ2PS       Z9, Z9
+	VMULPS          Z4, Z1, Z14
+	VMULPS          Z9, Z14, Z9
+	VADDPS          Z13, Z9, Z9
+	VMULPS          Z9, Z2, Z9
+	VMAXPS          Z3, Z9, K6, Z3
+	ADDQ            $0x04, SI
+	CMPQ            SI, (AX)
+	JGE             done
+	JMP             block
+
+done:
+	VSHUFF32X4   $0x4e, Z3, Z3, Z0
+	VMAXPS       Z0, Z3, Z3
+	VSHUFF32X4   $0xb1, Z3, Z3, Z0
+	VMAXPS       Z0, Z3, Z3
+	VBROADCASTSS 176(AX), Y0
+	VMULPS       Y0, Y3, Y3
+	KMOVB        184(AX), K1
+	MOVQ         32(AX), AX
+	VMOVUPS.Z    (AX), K1, Y0
+	VMAXPS       Y0, Y3, Y3
+	VMOVUPS      Y3, K1, (AX)
 	VZEROUPPER
 	RET
 
-// func scoreMaxima16AVX512(best *float32, dots *int32, stride int, tokens *int32, n int, scales *float32, lines *float32)
-// Requires: AVX, AVX512F
-TEXT ·scoreMaxima16AVX512(SB), NOSPLIT, $0-56
-	MOVQ    best+0(FP), AX
-	MOVQ    dots+8(FP), CX
-	MOVQ    tokens+24(FP), DX
-	MOVQ    scales+40(FP), BX
-	MOVQ    lines+48(FP), SI
-	MOVQ    n+32(FP), DI
-	MOVQ    stride+16(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (AX), Z0
-	VMOVUPS (BX), Z1
+// func code1Maxima8AVX512(args *int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VBMI, AVX512VL, AVX512VNNI, CMOV, MMX+
+TEXT ·code1Maxima8AVX512(SB), $512-8
+	MOVQ            args+0(FP), AX
+	MOVQ            40(AX), CX
+	VMOVDQU32       (CX), Z0
+	VBROADCASTSS    infinity<>+0(SB), Z3
+	MOVQ            24(AX), CX
+	VBROADCASTF32X4 (CX), Z5
+	VBROADCASTSS    infinity<>+0(SB), Z4
+	MOVQ            24(AX), CX
+	VBROADCASTF32X4 16(CX), Z6
+	MOVL            $0x000000f0, CX
+	KMOVW           CX, K3
+	MOVL            $0x00000f00, CX
+	KMOVW           CX, K4
+	MOVL            $0x0000f000, CX
+	KMOVW           CX, K5
+	MOVQ            152(AX), DI
+	XORQ            SI, SI
+	MOVQ            (AX), CX
+	MOVQ            $0x00000008, DX
+	CMPQ            CX, DX
+	CMOVQGT         DX, CX
+	LEAQ            tokenMasks<>+0(SB), DX
+	KMOVQ           32(DX)(CX*8), K1
+	KMOVQ           (DX)(CX*8), K2
 
-token:
-	MOVLQSX      (DX), BX
-	IMULQ        R8, BX
-	ADDQ         SI, BX
-	VBROADCASTSS 4(DX), Z2
-	VBROADCASTSS 8(DX), Z3
-	VMULPS       Z1, Z2, Z2
-	VCVTDQ2PS    (CX), Z4
-	VMULPS       Z4, Z2, Z4
-	VADDPS       (BX), Z4, Z4
+block:
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	MOVQ   8(AX), BX
+	MOVQ   72(AX), R8
+
+chunk:
+	MOVQ       48(AX), DX
+	ADDQ       224(AX), DX
+	MOVQ       56(AX), CX
+	VMOVDQU8.Z (DX), K1, Z1
+	VMOVDQU8.Z 64(DX), K2, Z2
+	MOVQ       64(AX), CX
+	ADDQ       CX, 224(AX)
+	MOVQ       $0x00000004, CX
+
+turn:
+	VPERMB     Z0, Z1, Z23
+	VPSRLW     $0x01, Z1, Z1
+	VPERMB     Z0, Z2, Z24
+	VPSRLW     $0x01, Z2, Z2
+	VMOVDQU32  (BX), Z25
+	VPDPBUSD   Z25, Z23, Z7
+	VPDPBUSD   Z25, Z24, Z15
+	VMOVDQU32  64(BX), Z25
+	VPDPBUSD   Z25, Z23, Z8
+	VPDPBUSD   Z25, Z24, Z16
+	VMOVDQU32  128(BX), Z25
+	VPDPBUSD   Z25, Z23, Z9
+	VPDPBUSD   Z25, Z24, Z17
+	VMOVDQU32  192(BX), Z25
+	VPDPBUSD   Z25, Z23, Z10
+	VPDPBUSD   Z25, Z24, Z18
+	VMOVDQU32  256(BX), Z25
+	VPDPBUSD   Z25, Z23, Z11
+	VPDPBUSD   Z25, Z24, Z19
+	VMOVDQU32  320(BX), Z25
+	VPDPBUSD   Z25, Z23, Z12
+	VPDPBUSD   Z25, Z24, Z20
+	VMOVDQU32  384(BX), Z25
+	VPDPBUSD   Z25, Z23, Z13
+	VPDPBUSD   Z25, Z24, Z21
+	VMOVDQU32  448(BX), Z25
+	VPDPBUSD   Z25, Z23, Z14
+	VPDPBUSD   Z25, Z24, Z22
+	VPERMB     Z0, Z1, Z23
+	VPSRLW     $0x01, Z1, Z1
+	VPERMB     Z0, Z2, Z24
+	VPSRLW     $0x01, Z2, Z2
+	VMOVDQU32  512(BX), Z25
+	VPDPBUSD   Z25, Z23, Z7
+	VPDPBUSD   Z25, Z24, Z15
+	VMOVDQU32  576(BX), Z25
+	VPDPBUSD   Z25, Z23, Z8
+	VPDPBUSD   Z25, Z24, Z16
+	VMOVDQU32  640(BX), Z25
+	VPDPBUSD   Z25, Z23, Z9
+	VPDPBUSD   Z25, Z24, Z17
+	VMOVDQU32  704(BX), Z25
+	VPDPBUSD   Z25, Z23, Z10
+	VPDPBUSD   Z25, Z24, Z18
+	VMOVDQU32  768(BX), Z25
+	VPDPBUSD   Z25, Z23, Z11
+	VPDPBUSD   Z25, Z24, Z19
+	VMOVDQU32  832(BX), Z25
+	VPDPBUSD   Z25, Z23, Z12
+	VPDPBUSD   Z25, Z24, Z20
+	VMOVDQU32  896(BX), Z25
+	VPDPBUSD   Z25, Z23, Z13
+	VPDPBUSD   Z25, Z24, Z21
+	VMOVDQU32  960(BX), Z25
+	VPDPBUSD   Z25, Z23, Z14
+	VPDPBUSD   Z25, Z24, Z22
+	ADDQ       $0x00000400, BX
+	PREFETCHT0 (DI)
+	ADDQ       168(AX), DI
+	CMPQ       DI, 160(AX)
+	CMOVQHI    160(AX), DI
+	DECQ       CX
+	JNE        turn
+	DECQ       R8
+	JNE        chunk
+	MOVQ       $0x00000000, CX
+	MOVQ       CX, 224(AX)
+	ADDQ       $0x00000080, 48(AX)
+	MOVQ       (AX), CX
+	SUBQ       SI, CX
+	SUBQ       $0x08, CX
+	JLE        last
+	MOVQ       $0x00000008, DX
+	CMPQ       CX, DX
+	CMOVQGT    DX, CX
+	LEAQ       tokenMasks<>+0(SB), DX
+	KMOVQ      32(DX)(CX*8), K1
+	KMOVQ      (DX)(CX*8), K2
+
+last:
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            (SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), Z1
+	VBROADCASTSS    (BX)(R8*4), Z2
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VMOVDQU32       (DX), X26
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            1(SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), K3, Z1
+	VBROADCASTSS    (BX)(R8*4), K3, Z2
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VINSERTI32X4    $0x01, (DX), Z26, Z26
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            2(SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), K4, Z1
+	VBROADCASTSS    (BX)(R8*4), K4, Z2
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VINSERTI32X4    $0x02, (DX), Z26, Z26
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            3(SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), K5, Z1
+	VBROADCASTSS    (BX)(R8*4), K5, Z2
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VINSERTI32X4    $0x03, (DX), Z26, Z26
+	MOVQ            (AX), CX
+	SUBQ            SI, CX
+	MOVQ            $0x00000004, BX
+	CMPQ            CX, BX
+	CMOVQGT         BX, CX
+	LEAQ            quarterMasks<>+0(SB), BX
+	KMOVW           (BX)(CX*2), K6
+	VPUNPCKLDQ      Z9, Z7, Z23
+	VPUNPCKHDQ      Z9, Z7, Z7
+	VPADDD          Z23, Z7, Z7
+	VPUNPCKLDQ      Z13, Z11, Z23
+	VPUNPCKHDQ      Z13, Z11, Z11
+	VPADDD          Z23, Z11, Z11
+	VPUNPCKLQDQ     Z11, Z7, Z23
+	VPUNPCKHQDQ     Z11, Z7, Z7
+	VPADDD          Z23, Z7, Z7
+	VPSLLD          $0x10, Z26, Z23
+	VCVTDQ2PS       Z23, Z23
+	MOVQ            16(AX), CX
+	VBROADCASTI32X4 (CX), Z24
+	VPADDD          Z24, Z7, Z7
+	VCVTDQ2PS       Z7, Z7
+	VMULPS          Z5, Z1, Z24
+	VMULPS          Z7, Z24, Z7
+	VADDPS          Z23, Z7, Z7
+	VMULPS          Z7, Z2, Z7
+	VMAXPS          Z3, Z7, K6, Z3
+	VPUNPCKLDQ      Z10, Z8, Z23
+	VPUNPCKHDQ      Z10, Z8, Z8
+	VPADDD          Z23, Z8, Z8
+	VPUNPCKLDQ      Z14, Z12, Z23
+	VPUNPCKHDQ      Z14, Z12, Z12
+	VPADDD          Z23, Z12, Z12
+	VPUNPCKLQDQ     Z12, Z8, Z23
+	VPUNPCKHQDQ     Z12, Z8, Z8
+	VPADDD          Z23, Z8, Z8
+	VPANDD.BCST     selectors<>+8(SB), Z26, Z23
+	VCVTDQ2PS       Z23, Z23
+	MOVQ            16(AX), CX
+	VBROADCASTI32X4 16(CX), Z24
+	VPADDD          Z24, Z8, Z8
+	VCVTDQ2PS       Z8, Z8
+	VMULPS          Z6, Z1, Z24
+	VMULPS          Z8, Z24, Z8
+	VADDPS          Z23, Z8, Z8
+	VMULPS          Z8, Z2, Z8
+	VMAXPS          Z4, Z8, K6, Z4
+	ADDQ            $0x04, SI
+	CMPQ            SI, (AX)
+	JGE             done
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            (SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), Z1
+	VBROADCASTSS    (BX)(R8*4), Z2
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VMOVDQU32       (DX), X26
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            1(SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), K3, Z1
+	VBROADCASTSS    (BX)(R8*4), K3, Z2
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VINSERTI32X4    $0x01, (DX), Z26, Z26
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            2(SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), K4, Z1
+	VBROADCASTSS    (BX)(R8*4), K4, Z2
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VINSERTI32X4    $0x02, (DX), Z26, Z26
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            3(SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), K5, Z1
+	VBROADCASTSS    (BX)(R8*4), K5, Z2
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VINSERTI32X4    $0x03, (DX), Z26, Z26
+	MOVQ            (AX), CX
+	SUBQ            SI, CX
+	MOVQ            $0x00000004, BX
+	CMPQ            CX, BX
+	CMOVQGT         BX, CX
+	LEAQ            quarterMasks<>+0(SB), BX
+	KMOVW           (BX)(CX*2), K6
+	VPUNPCKLDQ      Z17, Z15, Z23
+	VPUNPCKHDQ      Z17, Z15, Z15
+	VPADDD          Z23, Z15, Z15
+	VPUNPCKLDQ      Z21, Z19, Z23
+	VPUNPCKHDQ      Z21, Z19, Z19
+	VPADDD          Z23, Z19, Z19
+	VPUNPCKLQDQ     Z19, Z15, Z23
+	VPUNPCKHQDQ     Z19, Z15, Z15
+	VPADDD          Z23, Z15, Z15
+	VPSLLD          $0x10, Z26, Z23
+	VCVTDQ2PS       Z23, Z23
+	MOVQ            16(AX), CX
+	VBROADCASTI32X4 (CX), Z24
+	VPADDD          Z24, Z15, Z15
+	VCVTDQ2PS       Z15, Z15
+	VMULPS          Z5, Z1, Z24
+	VMULPS          Z15, Z24, Z15
+	VADDPS          Z23, Z15, Z15
+	VMULPS          Z15, Z2, Z15
+	VMAXPS          Z3, Z15, K6, Z3
+	VPUNPCKLDQ      Z18, Z16, Z23
+	VPUNPCKHDQ      Z18, Z16, Z16
+	VPADDD          Z23, Z16, Z16
+	VPUNPCKLDQ      Z22, Z20, Z23
+	VPUNPCKHDQ      Z22, Z20, Z20
+	VPADDD          Z23, Z20, Z20
+	VPUNPCKLQDQ     Z20, Z16, Z23
+	VPUNPCKHQDQ     Z20, Z16, Z16
+	VPADDD          Z23, Z16, Z16
+	VPANDD.BCST     selectors<>+8(SB), Z26, Z23
+	VCVTDQ2PS       Z23, Z23
+	MOVQ            16(AX), CX
+	VBROADCASTI32X4 16(CX), Z24
+	VPADDD          Z24, Z16, Z16
+	VCVTDQ2PS       Z16, Z16
+	VMULPS          Z6, Z1, Z24
+	VMULPS          Z16, Z24, Z16
+	VADDPS          Z23, Z16, Z16
+	VMULPS          Z16, Z2, Z16
+	VMAXPS          Z4, Z16, K6, Z4
+	ADDQ            $0x04, SI
+	CMPQ            SI, (AX)
+	JGE             done
+	JMP             block
+
+done:
+	VSHUFF32X4   $0x4e, Z3, Z3, Z0
+	VMAXPS       Z0, Z3, Z3
+	VSHUFF32X4   $0xb1, Z3, Z3, Z0
+	VMAXPS       Z0, Z3, Z3
+	VSHUFF32X4   $0x4e, Z4, Z4, Z0
+	VMAXPS       Z0, Z4, Z4
+	VSHUFF32X4   $0xb1, Z4, Z4, Z0
+	VMAXPS       Z0, Z4, Z4
+	VUNPCKLPS    X4, X3, X0
+	VUNPCKHPS    X4, X3, X3
+	VINSERTF128  $0x01, X3, Y0, Y3
+	VBROADCASTSS 176(AX), Y0
+	VMULPS       Y0, Y3, Y3
+	KMOVB        184(AX), K1
+	MOVQ         32(AX), AX
+	VMOVUPS.Z    (AX), K1, Y0
+	VMAXPS       Y0, Y3, Y3
+	VMOVUPS      Y3, K1, (AX)
+	VZEROUPPER
+	RET
+
+// func code2Maxima16AVX512(args *int)
+// Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, AVX512VBMI, AVX512VL, AVX512VNNI, CMOV, MMX+
+TEXT ·code2Maxima16AVX512(SB), $512-8
+	MOVQ      args+0(FP), AX
+	MOVQ      40(AX), CX
+	VMOVDQU32 (CX), Z4
+	MOVQ      (AX), CX
+	MOVQ      $0x00000008, DX
+	CMPQ      CX, DX
+	CMOVQGT   DX, CX
+	LEAQ      tokenMasks<>+0(SB), DX
+	KMOVQ     32(DX)(CX*8), K1
+	KMOVQ     (DX)(CX*8), K2
+	MOVQ      192(AX), BX
+	ADDQ      $0x00000440, BX
+	MOVQ      72(AX), R11
+
+decode:
+	MOVQ            48(AX), DX
+	ADDQ            224(AX), DX
+	MOVQ            56(AX), CX
+	VMOVDQU8.Z      (DX), K1, Z0
+	VMOVDQU8.Z      (DX)(CX*1), K1, Z5
+	VPSRLW          $0x01, Z5, Z6
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z5
+	VMOVDQU8.Z      64(DX), K2, Z0
+	VMOVDQU8.Z      64(DX)(CX*1), K2, Z7
+	VPSRLW          $0x01, Z7, Z8
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z8
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z7
+	MOVQ            64(AX), CX
+	ADDQ            CX, 224(AX)
+	VPERMB          Z4, Z5, Z3
+	VPSRLW          $0x02, Z5, Z5
+	VMOVDQU32       Z3, (BX)
+	VPERMB          Z4, Z6, Z3
+	VPSRLW          $0x02, Z6, Z6
+	VMOVDQU32       Z3, 128(BX)
+	VPERMB          Z4, Z7, Z3
+	VPSRLW          $0x02, Z7, Z7
+	VMOVDQU32       Z3, 64(BX)
+	VPERMB          Z4, Z8, Z3
+	VPSRLW          $0x02, Z8, Z8
+	VMOVDQU32       Z3, 192(BX)
+	ADDQ            $0x00000100, BX
+	VPERMB          Z4, Z5, Z3
+	VPSRLW          $0x02, Z5, Z5
+	VMOVDQU32       Z3, (BX)
+	VPERMB          Z4, Z6, Z3
+	VPSRLW          $0x02, Z6, Z6
+	VMOVDQU32       Z3, 128(BX)
+	VPERMB          Z4, Z7, Z3
+	VPSRLW          $0x02, Z7, Z7
+	VMOVDQU32       Z3, 64(BX)
+	VPERMB          Z4, Z8, Z3
+	VPSRLW          $0x02, Z8, Z8
+	VMOVDQU32       Z3, 192(BX)
+	ADDQ            $0x00000100, BX
+	VPERMB          Z4, Z5, Z3
+	VPSRLW          $0x02, Z5, Z5
+	VMOVDQU32       Z3, (BX)
+	VPERMB          Z4, Z6, Z3
+	VPSRLW          $0x02, Z6, Z6
+	VMOVDQU32       Z3, 128(BX)
+	VPERMB          Z4, Z7, Z3
+	VPSRLW          $0x02, Z7, Z7
+	VMOVDQU32       Z3, 64(BX)
+	VPERMB          Z4, Z8, Z3
+	VPSRLW          $0x02, Z8, Z8
+	VMOVDQU32       Z3, 192(BX)
+	ADDQ            $0x00000100, BX
+	VPERMB          Z4, Z5, Z3
+	VPSRLW          $0x02, Z5, Z5
+	VMOVDQU32       Z3, (BX)
+	VPERMB          Z4, Z6, Z3
+	VPSRLW          $0x02, Z6, Z6
+	VMOVDQU32       Z3, 128(BX)
+	VPERMB          Z4, Z7, Z3
+	VPSRLW          $0x02, Z7, Z7
+	VMOVDQU32       Z3, 64(BX)
+	VPERMB          Z4, Z8, Z3
+	VPSRLW          $0x02, Z8, Z8
+	VMOVDQU32       Z3, 192(BX)
+	ADDQ            $0x00000100, BX
+	DECQ            R11
+	JNE             decode
+	MOVQ            152(AX), R10
+	VBROADCASTSS    infinity<>+0(SB), Z28
+	MOVQ            (AX), CX
+	SUBQ            216(AX), CX
+	MOVQ            $0x00000008, DX
+	CMPQ            CX, DX
+	CMOVQGT         DX, CX
+	LEAQ            cellMasks<>+0(SB), DX
+	KMOVB           (DX)(CX*1), K3
+	MOVQ            80(AX), CX
+	MOVQ            216(AX), DX
+	VMOVDQU32.Z     (CX)(DX*4), K3, Y0
+	VPBROADCASTD    88(AX), Y1
+	VPMINUD         Y1, Y0, Y0
+	MOVQ            192(AX), CX
+	VMOVDQU32       Y0, (CX)
+	VPBROADCASTD    104(AX), Y1
+	VPMULLD         Y1, Y0, Y0
+	MOVQ            192(AX), CX
+	VMOVDQU32       Y0, 32(CX)
+	MOVQ            (AX), CX
+	SUBQ            216(AX), CX
+	CMPQ            CX, $0x04
+	JLE             firstTail
+	SUBQ            $0x08, CX
+	JLE             firstLast
+	ADDQ            $0x00000080, 48(AX)
+	MOVQ            $0x00000008, DX
+	CMPQ            CX, DX
+	CMOVQGT         DX, CX
+	LEAQ            tokenMasks<>+0(SB), DX
+	KMOVQ           32(DX)(CX*8), K1
+	KMOVQ           (DX)(CX*8), K2
+
+firstLast:
+	MOVQ   200(AX), BX
+	ADDQ   $0x00000440, BX
+	MOVQ   $0x00000000, CX
+	MOVQ   CX, 224(AX)
+	MOVQ   16(AX), CX
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	VPXORD Z24, Z24, Z24
+	VPXORD Z25, Z25, Z25
+	VPXORD Z26, Z26, Z26
+	VPXORD Z27, Z27, Z27
+	MOVQ   192(AX), R14
+	ADDQ   $0x00000440, R14
+	MOVQ   8(AX), R13
+	MOVQ   72(AX), R11
+
+first:
+	MOVQ            200(AX), SI
+	LEAQ            64(SI), DI
+	MOVQ            208(AX), R8
+	MOVQ            192(AX), R9
+	MOVQ            48(AX), DX
+	ADDQ            224(AX), DX
+	MOVQ            56(AX), CX
+	VMOVDQU8.Z      (DX), K1, Z0
+	VMOVDQU8.Z      (DX)(CX*1), K1, Z5
+	VPSRLW          $0x01, Z5, Z6
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z5
+	VMOVDQU8.Z      64(DX), K2, Z0
+	VMOVDQU8.Z      64(DX)(CX*1), K2, Z7
+	VPSRLW          $0x01, Z7, Z8
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z8
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z7
+	MOVQ            64(AX), CX
+	ADDQ            CX, 224(AX)
+	MOVQ            $0x00000004, R12
+
+firstTurn:
+	VMOVDQU32    (R13), Z9
+	VMOVDQU32    64(R13), Z10
+	VPBROADCASTQ (R14), Z11
+	VPDPBUSD     Z9, Z11, Z12
+	VPDPBUSD     Z10, Z11, Z13
+	VPBROADCASTQ 16(R14), Z11
+	VPDPBUSD     Z9, Z11, Z14
+	VPDPBUSD     Z10, Z11, Z15
+	VPBROADCASTQ 32(R14), Z11
+	VPDPBUSD     Z9, Z11, Z16
+	VPDPBUSD     Z10, Z11, Z17
+	VPBROADCASTQ 48(R14), Z11
+	VPDPBUSD     Z9, Z11, Z18
+	VPDPBUSD     Z10, Z11, Z19
+	VPBROADCASTQ 64(R14), Z11
+	VPDPBUSD     Z9, Z11, Z20
+	VPDPBUSD     Z10, Z11, Z21
+	VPBROADCASTQ 80(R14), Z11
+	VPDPBUSD     Z9, Z11, Z22
+	VPDPBUSD     Z10, Z11, Z23
+	VPBROADCASTQ 96(R14), Z11
+	VPDPBUSD     Z9, Z11, Z24
+	VPDPBUSD     Z10, Z11, Z25
+	VPBROADCASTQ 112(R14), Z11
+	VPDPBUSD     Z9, Z11, Z26
+	VPDPBUSD     Z10, Z11, Z27
+	VPERMB       Z4, Z5, Z3
+	VPSRLW       $0x02, Z5, Z5
+	MOVL         32(R9), CX
+	ADDQ         96(AX), CX
+	PREFETCHT0   (CX)
+	VMOVDQU32    Z3, (BX)
+	VMOVDQU32    128(R13), Z9
+	VMOVDQU32    192(R13), Z10
+	VPBROADCASTQ 8(R14), Z11
+	VPDPBUSD     Z9, Z11, Z12
+	VPDPBUSD     Z10, Z11, Z13
+	VPBROADCASTQ 24(R14), Z11
+	VPDPBUSD     Z9, Z11, Z14
+	VPDPBUSD     Z10, Z11, Z15
+	VPBROADCASTQ 40(R14), Z11
+	VPDPBUSD     Z9, Z11, Z16
+	VPDPBUSD     Z10, Z11, Z17
+	VPBROADCASTQ 56(R14), Z11
+	VPDPBUSD     Z9, Z11, Z18
+	VPDPBUSD     Z10, Z11, Z19
+	VPBROADCASTQ 72(R14), Z11
+	VPDPBUSD     Z9, Z11, Z20
+	VPDPBUSD     Z10, Z11, Z21
+	VPBROADCASTQ 88(R14), Z11
+	VPDPBUSD     Z9, Z11, Z22
+	VPDPBUSD     Z10, Z11, Z23
+	VPBROADCASTQ 104(R14), Z11
+	VPDPBUSD     Z9, Z11, Z24
+	VPDPBUSD     Z10, Z11, Z25
+	VPBROADCASTQ 120(R14), Z11
+	VPDPBUSD     Z9, Z11, Z26
+	VPDPBUSD     Z10, Z11, Z27
+	VPERMB       Z4, Z6, Z3
+	VPSRLW       $0x02, Z6, Z6
+	MOVL         36(R9), CX
+	ADDQ         96(AX), CX
+	PREFETCHT0   (CX)
+	VMOVDQU32    Z3, 128(BX)
+	VPERMB       Z4, Z7, Z3
+	VPSRLW       $0x02, Z7, Z7
+	VMOVDQU32    256(R13), Z9
+	VMOVDQU32    320(R13), Z10
+	VPBROADCASTQ 128(R14), Z11
+	VPDPBUSD     Z9, Z11, Z12
+	VPDPBUSD     Z10, Z11, Z13
+	VPBROADCASTQ 144(R14), Z11
+	VPDPBUSD     Z9, Z11, Z14
+	VPDPBUSD     Z10, Z11, Z15
+	VPBROADCASTQ 160(R14), Z11
+	VPDPBUSD     Z9, Z11, Z16
+	VPDPBUSD     Z10, Z11, Z17
+	VPBROADCASTQ 176(R14), Z11
+	VPDPBUSD     Z9, Z11, Z18
+	VPDPBUSD     Z10, Z11, Z19
+	VPBROADCASTQ 192(R14), Z11
+	VPDPBUSD     Z9, Z11, Z20
+	VPDPBUSD     Z10, Z11, Z21
+	VPBROADCASTQ 208(R14), Z11
+	VPDPBUSD     Z9, Z11, Z22
+	VPDPBUSD     Z10, Z11, Z23
+	VPBROADCASTQ 224(R14), Z11
+	VPDPBUSD     Z9, Z11, Z24
+	VPDPBUSD     Z10, Z11, Z25
+	VPBROADCASTQ 240(R14), Z11
+	VPDPBUSD     Z9, Z11, Z26
+	VPDPBUSD     Z10, Z11, Z27
+	PREFETCHT0   (R10)
+	VMOVDQU32    Z3, 64(BX)
+	VPERMB       Z4, Z8, Z3
+	VPSRLW       $0x02, Z8, Z8
+	VMOVDQU32    384(R13), Z9
+	VMOVDQU32    448(R13), Z10
+	VPBROADCASTQ 136(R14), Z11
+	VPDPBUSD     Z9, Z11, Z12
+	VPDPBUSD     Z10, Z11, Z13
+	VPBROADCASTQ 152(R14), Z11
+	VPDPBUSD     Z9, Z11, Z14
+	VPDPBUSD     Z10, Z11, Z15
+	VPBROADCASTQ 168(R14), Z11
+	VPDPBUSD     Z9, Z11, Z16
+	VPDPBUSD     Z10, Z11, Z17
+	VPBROADCASTQ 184(R14), Z11
+	VPDPBUSD     Z9, Z11, Z18
+	VPDPBUSD     Z10, Z11, Z19
+	VPBROADCASTQ 200(R14), Z11
+	VPDPBUSD     Z9, Z11, Z20
+	VPDPBUSD     Z10, Z11, Z21
+	VPBROADCASTQ 216(R14), Z11
+	VPDPBUSD     Z9, Z11, Z22
+	VPDPBUSD     Z10, Z11, Z23
+	VPBROADCASTQ 232(R14), Z11
+	VPDPBUSD     Z9, Z11, Z24
+	VPDPBUSD     Z10, Z11, Z25
+	VPBROADCASTQ 248(R14), Z11
+	VPDPBUSD     Z9, Z11, Z26
+	VPDPBUSD     Z10, Z11, Z27
+	PREFETCHT0   64(R10)
+	VMOVDQU32    Z3, 192(BX)
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x08, R9
+	ADDQ         168(AX), R10
+	CMPQ         R10, 160(AX)
+	CMOVQHI      160(AX), R10
+	ADDQ         $0x00000200, R13
+	ADDQ         $0x00000100, R14
+	DECQ         R12
+	JNE          firstTurn
+	DECQ         R11
+	JNE          first
+	VSHUFPS      $0x88, Z13, Z12, Z11
+	VSHUFPS      $0xdd, Z13, Z12, Z12
+	VPADDD       Z11, Z12, Z12
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z12, Z12
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z12, 64(CX)
+	VSHUFPS      $0x88, Z15, Z14, Z11
+	VSHUFPS      $0xdd, Z15, Z14, Z14
+	VPADDD       Z11, Z14, Z14
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z14, Z14
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z14, 128(CX)
+	VSHUFPS      $0x88, Z17, Z16, Z11
+	VSHUFPS      $0xdd, Z17, Z16, Z16
+	VPADDD       Z11, Z16, Z16
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z16, Z16
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z16, 192(CX)
+	VSHUFPS      $0x88, Z19, Z18, Z11
+	VSHUFPS      $0xdd, Z19, Z18, Z18
+	VPADDD       Z11, Z18, Z18
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z18, Z18
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z18, 256(CX)
+	VSHUFPS      $0x88, Z21, Z20, Z11
+	VSHUFPS      $0xdd, Z21, Z20, Z20
+	VPADDD       Z11, Z20, Z20
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z20, Z20
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z20, 320(CX)
+	VSHUFPS      $0x88, Z23, Z22, Z11
+	VSHUFPS      $0xdd, Z23, Z22, Z22
+	VPADDD       Z11, Z22, Z22
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z22, Z22
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z22, 384(CX)
+	VSHUFPS      $0x88, Z25, Z24, Z11
+	VSHUFPS      $0xdd, Z25, Z24, Z24
+	VPADDD       Z11, Z24, Z24
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z24, Z24
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z24, 448(CX)
+	VSHUFPS      $0x88, Z27, Z26, Z11
+	VSHUFPS      $0xdd, Z27, Z26, Z26
+	VPADDD       Z11, Z26, Z26
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z26, Z26
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z26, 512(CX)
+	MOVQ         192(AX), CX
+	MOVQ         200(AX), DX
+	MOVQ         DX, 192(AX)
+	MOVQ         CX, 200(AX)
+	MOVQ         216(AX), CX
+	MOVQ         120(AX), DX
+	ADDQ         CX, DX
+	MOVQ         DX, 208(AX)
+	ADDQ         $0x08, CX
+	MOVQ         CX, 216(AX)
+	CMPQ         CX, (AX)
+	JGE          drain
+
+block:
+	MOVQ         (AX), CX
+	SUBQ         216(AX), CX
+	MOVQ         $0x00000008, DX
+	CMPQ         CX, DX
+	CMOVQGT      DX, CX
+	LEAQ         cellMasks<>+0(SB), DX
+	KMOVB        (DX)(CX*1), K3
+	MOVQ         80(AX), CX
+	MOVQ         216(AX), DX
+	VMOVDQU32.Z  (CX)(DX*4), K3, Y0
+	VPBROADCASTD 88(AX), Y1
+	VPMINUD      Y1, Y0, Y0
+	MOVQ         192(AX), CX
+	VMOVDQU32    Y0, (CX)
+	VPBROADCASTD 104(AX), Y1
+	VPMULLD      Y1, Y0, Y0
+	MOVQ         192(AX), CX
+	VMOVDQU32    Y0, 32(CX)
+	MOVQ         (AX), CX
+	SUBQ         216(AX), CX
+	CMPQ         CX, $0x04
+	JLE          laterTail
+	SUBQ         $0x08, CX
+	JLE          laterLast
+	ADDQ         $0x00000080, 48(AX)
+	MOVQ         $0x00000008, DX
+	CMPQ         CX, DX
+	CMOVQGT      DX, CX
+	LEAQ         tokenMasks<>+0(SB), DX
+	KMOVQ        32(DX)(CX*8), K1
+	KMOVQ        (DX)(CX*8), K2
+
+laterLast:
+	MOVQ   200(AX), BX
+	ADDQ   $0x00000440, BX
+	MOVQ   $0x00000000, CX
+	MOVQ   CX, 224(AX)
+	MOVQ   16(AX), CX
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	VPXORD Z24, Z24, Z24
+	VPXORD Z25, Z25, Z25
+	VPXORD Z26, Z26, Z26
+	VPXORD Z27, Z27, Z27
+	MOVQ   192(AX), R14
+	ADDQ   $0x00000440, R14
+	MOVQ   8(AX), R13
+	MOVQ   72(AX), R11
+
+later:
+	MOVQ            200(AX), SI
+	LEAQ            64(SI), DI
+	MOVQ            208(AX), R8
+	MOVQ            192(AX), R9
+	MOVQ            48(AX), DX
+	ADDQ            224(AX), DX
+	MOVQ            56(AX), CX
+	VMOVDQU8.Z      (DX), K1, Z0
+	VMOVDQU8.Z      (DX)(CX*1), K1, Z5
+	VPSRLW          $0x01, Z5, Z6
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z5
+	VMOVDQU8.Z      64(DX), K2, Z0
+	VMOVDQU8.Z      64(DX)(CX*1), K2, Z7
+	VPSRLW          $0x01, Z7, Z8
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z8
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z7
+	MOVQ            64(AX), CX
+	ADDQ            CX, 224(AX)
+	MOVQ            $0x00000004, R12
+
+laterTurn:
+	VMOVDQU32       (R13), Z9
+	VMOVDQU32       64(R13), Z10
+	VPBROADCASTQ    (R14), Z11
+	VPDPBUSD        Z9, Z11, Z12
+	VPDPBUSD        Z10, Z11, Z13
+	VPBROADCASTQ    16(R14), Z11
+	VPDPBUSD        Z9, Z11, Z14
+	VPDPBUSD        Z10, Z11, Z15
+	VPBROADCASTQ    32(R14), Z11
+	VPDPBUSD        Z9, Z11, Z16
+	VPDPBUSD        Z10, Z11, Z17
+	VPBROADCASTQ    48(R14), Z11
+	VPDPBUSD        Z9, Z11, Z18
+	VPDPBUSD        Z10, Z11, Z19
+	VPBROADCASTQ    64(R14), Z11
+	VPDPBUSD        Z9, Z11, Z20
+	VPDPBUSD        Z10, Z11, Z21
+	VPBROADCASTQ    80(R14), Z11
+	VPDPBUSD        Z9, Z11, Z22
+	VPDPBUSD        Z10, Z11, Z23
+	VPBROADCASTQ    96(R14), Z11
+	VPDPBUSD        Z9, Z11, Z24
+	VPDPBUSD        Z10, Z11, Z25
+	VPBROADCASTQ    112(R14), Z11
+	VPDPBUSD        Z9, Z11, Z26
+	VPDPBUSD        Z10, Z11, Z27
+	MOVL            (SI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z0
+	VPERMB          Z4, Z5, Z3
+	VPSRLW          $0x02, Z5, Z5
+	MOVL            32(R9), CX
+	ADDQ            96(AX), CX
+	PREFETCHT0      (CX)
+	MOVBLZX         (R8), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVL            32(SI), DX
+	ADDQ            96(AX), DX
+	VMOVDQU32       Z3, (BX)
+	VMOVDQU32       128(R13), Z9
+	VMOVDQU32       192(R13), Z10
+	VPBROADCASTQ    8(R14), Z11
+	VPDPBUSD        Z9, Z11, Z12
+	VPDPBUSD        Z10, Z11, Z13
+	VPBROADCASTQ    24(R14), Z11
+	VPDPBUSD        Z9, Z11, Z14
+	VPDPBUSD        Z10, Z11, Z15
+	VPBROADCASTQ    40(R14), Z11
+	VPDPBUSD        Z9, Z11, Z16
+	VPDPBUSD        Z10, Z11, Z17
+	VPBROADCASTQ    56(R14), Z11
+	VPDPBUSD        Z9, Z11, Z18
+	VPDPBUSD        Z10, Z11, Z19
+	VPBROADCASTQ    72(R14), Z11
+	VPDPBUSD        Z9, Z11, Z20
+	VPDPBUSD        Z10, Z11, Z21
+	VPBROADCASTQ    88(R14), Z11
+	VPDPBUSD        Z9, Z11, Z22
+	VPDPBUSD        Z10, Z11, Z23
+	VPBROADCASTQ    104(R14), Z11
+	VPDPBUSD        Z9, Z11, Z24
+	VPDPBUSD        Z10, Z11, Z25
+	VPBROADCASTQ    120(R14), Z11
+	VPDPBUSD        Z9, Z11, Z26
+	VPDPBUSD        Z10, Z11, Z27
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z0, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VPERMB          Z4, Z6, Z3
+	VPSRLW          $0x02, Z6, Z6
+	MOVL            36(R9), CX
+	ADDQ            96(AX), CX
+	PREFETCHT0      (CX)
+	VCVTDQ2PS       (DI), Z9
+	VMULPS          Z9, Z0, Z9
+	VADDPS          Z1, Z9, Z9
+	VMULPS          Z9, Z2, Z9
+	VMAXPS          Z28, Z9, Z28
+	VMOVDQU32       Z3, 128(BX)
+	MOVL            4(SI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z0
+	VMOVDQU32       256(R13), Z9
+	VMOVDQU32       320(R13), Z10
+	VPBROADCASTQ    128(R14), Z11
+	VPDPBUSD        Z9, Z11, Z12
+	VPDPBUSD        Z10, Z11, Z13
+	VPBROADCASTQ    144(R14), Z11
+	VPDPBUSD        Z9, Z11, Z14
+	VPDPBUSD        Z10, Z11, Z15
+	VPBROADCASTQ    160(R14), Z11
+	VPDPBUSD        Z9, Z11, Z16
+	VPDPBUSD        Z10, Z11, Z17
+	VPBROADCASTQ    176(R14), Z11
+	VPDPBUSD        Z9, Z11, Z18
+	VPDPBUSD        Z10, Z11, Z19
+	VPBROADCASTQ    192(R14), Z11
+	VPDPBUSD        Z9, Z11, Z20
+	VPDPBUSD        Z10, Z11, Z21
+	VPBROADCASTQ    208(R14), Z11
+	VPDPBUSD        Z9, Z11, Z22
+	VPDPBUSD        Z10, Z11, Z23
+	VPBROADCASTQ    224(R14), Z11
+	VPDPBUSD        Z9, Z11, Z24
+	VPDPBUSD        Z10, Z11, Z25
+	VPBROADCASTQ    240(R14), Z11
+	VPDPBUSD        Z9, Z11, Z26
+	VPDPBUSD        Z10, Z11, Z27
+	VPERMB          Z4, Z7, Z3
+	VPSRLW          $0x02, Z7, Z7
+	PREFETCHT0      (R10)
+	MOVBLZX         1(R8), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVL            36(SI), DX
+	ADDQ            96(AX), DX
+	VMOVDQU32       Z3, 64(BX)
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z0, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VPERMB          Z4, Z8, Z3
+	VPSRLW          $0x02, Z8, Z8
+	VMOVDQU32       384(R13), Z9
+	VMOVDQU32       448(R13), Z10
+	VPBROADCASTQ    136(R14), Z11
+	VPDPBUSD        Z9, Z11, Z12
+	VPDPBUSD        Z10, Z11, Z13
+	VPBROADCASTQ    152(R14), Z11
+	VPDPBUSD        Z9, Z11, Z14
+	VPDPBUSD        Z10, Z11, Z15
+	VPBROADCASTQ    168(R14), Z11
+	VPDPBUSD        Z9, Z11, Z16
+	VPDPBUSD        Z10, Z11, Z17
+	VPBROADCASTQ    184(R14), Z11
+	VPDPBUSD        Z9, Z11, Z18
+	VPDPBUSD        Z10, Z11, Z19
+	VPBROADCASTQ    200(R14), Z11
+	VPDPBUSD        Z9, Z11, Z20
+	VPDPBUSD        Z10, Z11, Z21
+	VPBROADCASTQ    216(R14), Z11
+	VPDPBUSD        Z9, Z11, Z22
+	VPDPBUSD        Z10, Z11, Z23
+	VPBROADCASTQ    232(R14), Z11
+	VPDPBUSD        Z9, Z11, Z24
+	VPDPBUSD        Z10, Z11, Z25
+	VPBROADCASTQ    248(R14), Z11
+	VPDPBUSD        Z9, Z11, Z26
+	VPDPBUSD        Z10, Z11, Z27
+	PREFETCHT0      64(R10)
+	VCVTDQ2PS       64(DI), Z9
+	VMULPS          Z9, Z0, Z9
+	VADDPS          Z1, Z9, Z9
+	VMULPS          Z9, Z2, Z9
+	VMAXPS          Z28, Z9, Z28
+	VMOVDQU32       Z3, 192(BX)
+	ADDQ            $0x08, SI
+	ADDQ            $0x00000080, DI
+	ADDQ            $0x02, R8
+	ADDQ            $0x00000100, BX
+	ADDQ            $0x08, R9
+	ADDQ            168(AX), R10
+	CMPQ            R10, 160(AX)
+	CMOVQHI         160(AX), R10
+	ADDQ            $0x00000200, R13
+	ADDQ            $0x00000100, R14
+	DECQ            R12
+	JNE             laterTurn
+	DECQ            R11
+	JNE             later
+	VSHUFPS         $0x88, Z13, Z12, Z11
+	VSHUFPS         $0xdd, Z13, Z12, Z12
+	VPADDD          Z11, Z12, Z12
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z12, Z12
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z12, 64(CX)
+	VSHUFPS         $0x88, Z15, Z14, Z11
+	VSHUFPS         $0xdd, Z15, Z14, Z14
+	VPADDD          Z11, Z14, Z14
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z14, Z14
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z14, 128(CX)
+	VSHUFPS         $0x88, Z17, Z16, Z11
+	VSHUFPS         $0xdd, Z17, Z16, Z16
+	VPADDD          Z11, Z16, Z16
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z16, Z16
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z16, 192(CX)
+	VSHUFPS         $0x88, Z19, Z18, Z11
+	VSHUFPS         $0xdd, Z19, Z18, Z18
+	VPADDD          Z11, Z18, Z18
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z18, Z18
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z18, 256(CX)
+	VSHUFPS         $0x88, Z21, Z20, Z11
+	VSHUFPS         $0xdd, Z21, Z20, Z20
+	VPADDD          Z11, Z20, Z20
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z20, Z20
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z20, 320(CX)
+	VSHUFPS         $0x88, Z23, Z22, Z11
+	VSHUFPS         $0xdd, Z23, Z22, Z22
+	VPADDD          Z11, Z22, Z22
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z22, Z22
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z22, 384(CX)
+	VSHUFPS         $0x88, Z25, Z24, Z11
+	VSHUFPS         $0xdd, Z25, Z24, Z24
+	VPADDD          Z11, Z24, Z24
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z24, Z24
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z24, 448(CX)
+	VSHUFPS         $0x88, Z27, Z26, Z11
+	VSHUFPS         $0xdd, Z27, Z26, Z26
+	VPADDD          Z11, Z26, Z26
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z26, Z26
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z26, 512(CX)
+	MOVQ            192(AX), CX
+	MOVQ            200(AX), DX
+	MOVQ            DX, 192(AX)
+	MOVQ            CX, 200(AX)
+	MOVQ            216(AX), CX
+	MOVQ            120(AX), DX
+	ADDQ            CX, DX
+	MOVQ            DX, 208(AX)
+	ADDQ            $0x08, CX
+	MOVQ            CX, 216(AX)
+	CMPQ            CX, (AX)
+	JGE             drain
+	JMP             block
+
+drain:
+	MOVQ            200(AX), SI
+	LEAQ            64(SI), DI
+	MOVQ            208(AX), R8
+	MOVQ            192(AX), R9
+	SUBQ            (AX), CX
+	NEGQ            CX
+	LEAQ            8(CX), R12
+	MOVL            (SI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z0
+	MOVBLZX         (R8), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVL            32(SI), DX
+	ADDQ            96(AX), DX
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z0, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (DI), Z9
+	VMULPS          Z9, Z0, Z9
+	VADDPS          Z1, Z9, Z9
+	VMULPS          Z9, Z2, Z9
+	VMAXPS          Z28, Z9, Z28
+	CMPQ            R12, $0x01
+	JEQ             done
+	MOVL            4(SI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z0
+	MOVBLZX         1(R8), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVL            36(SI), DX
+	ADDQ            96(AX), DX
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z0, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       64(DI), Z9
+	VMULPS          Z9, Z0, Z9
+	VADDPS          Z1, Z9, Z9
+	VMULPS          Z9, Z2, Z9
+	VMAXPS          Z28, Z9, Z28
+	CMPQ            R12, $0x02
+	JEQ             done
+	ADDQ            $0x08, SI
+	ADDQ            $0x00000080, DI
+	ADDQ            $0x02, R8
+	MOVL            (SI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z0
+	MOVBLZX         (R8), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVL            32(SI), DX
+	ADDQ            96(AX), DX
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z0, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (DI), Z9
+	VMULPS          Z9, Z0, Z9
+	VADDPS          Z1, Z9, Z9
+	VMULPS          Z9, Z2, Z9
+	VMAXPS          Z28, Z9, Z28
+	CMPQ            R12, $0x03
+	JEQ             done
+	MOVL            4(SI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z0
+	MOVBLZX         1(R8), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVL            36(SI), DX
+	ADDQ            96(AX), DX
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z0, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       64(DI), Z9
+	VMULPS          Z9, Z0, Z9
+	VADDPS          Z1, Z9, Z9
+	VMULPS          Z9, Z2, Z9
+	VMAXPS          Z28, Z9, Z28
+	CMPQ            R12, $0x04
+	JEQ             done
+	ADDQ            $0x08, SI
+	ADDQ            $0x00000080, DI
+	ADDQ            $0x02, R8
+	MOVL            (SI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z0
+	MOVBLZX         (R8), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVL            32(SI), DX
+	ADDQ            96(AX), DX
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z0, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (DI), Z9
+	VMULPS          Z9, Z0, Z9
+	VADDPS          Z1, Z9, Z9
+	VMULPS          Z9, Z2, Z9
+	VMAXPS          Z28, Z9, Z28
+	CMPQ            R12, $0x05
+	JEQ             done
+	MOVL            4(SI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z0
+	MOVBLZX         1(R8), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVL            36(SI), DX
+	ADDQ            96(AX), DX
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z0, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       64(DI), Z9
+	VMULPS          Z9, Z0, Z9
+	VADDPS          Z1, Z9, Z9
+	VMULPS          Z9, Z2, Z9
+	VMAXPS          Z28, Z9, Z28
+	CMPQ            R12, $0x06
+	JEQ             done
+	ADDQ            $0x08, SI
+	ADDQ            $0x00000080, DI
+	ADDQ            $0x02, R8
+	MOVL            (SI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z0
+	MOVBLZX         (R8), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVL            32(SI), DX
+	ADDQ            96(AX), DX
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z0, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (DI), Z9
+	VMULPS          Z9, Z0, Z9
+	VADDPS          Z1, Z9, Z9
+	VMULPS          Z9, Z2, Z9
+	VMAXPS          Z28, Z9, Z28
+	CMPQ            R12, $0x07
+	JEQ             done
+	MOVL            4(SI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z0
+	MOVBLZX         1(R8), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVL            36(SI), DX
+	ADDQ            96(AX), DX
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z0, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       64(DI), Z9
+	VMULPS          Z9, Z0, Z9
+	VADDPS          Z1, Z9, Z9
+	VMULPS          Z9, Z2, Z9
+	VMAXPS          Z28, Z9, Z28
+	JMP             done
+
+firstTail:
+	MOVQ   16(AX), CX
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	MOVQ   192(AX), R14
+	ADDQ   $0x00000440, R14
+	MOVQ   8(AX), R13
+	MOVQ   72(AX), R11
+
+firstProducts:
+	MOVQ 200(AX), SI
+	LEAQ 64(SI), DI
+	MOVQ 208(AX), R8
+	MOVQ 192(AX), R9
+	MOVQ $0x00000004, R12
+
+firstProductsTurn:
+	VMOVDQU32    (R13), Z9
+	VMOVDQU32    64(R13), Z10
+	VPBROADCASTQ (R14), Z11
+	VPDPBUSD     Z9, Z11, Z12
+	VPDPBUSD     Z10, Z11, Z13
+	VPBROADCASTQ 16(R14), Z11
+	VPDPBUSD     Z9, Z11, Z14
+	VPDPBUSD     Z10, Z11, Z15
+	VPBROADCASTQ 32(R14), Z11
+	VPDPBUSD     Z9, Z11, Z16
+	VPDPBUSD     Z10, Z11, Z17
+	VPBROADCASTQ 48(R14), Z11
+	VPDPBUSD     Z9, Z11, Z18
+	VPDPBUSD     Z10, Z11, Z19
+	VMOVDQU32    128(R13), Z9
+	VMOVDQU32    192(R13), Z10
+	VPBROADCASTQ 8(R14), Z11
+	VPDPBUSD     Z9, Z11, Z12
+	VPDPBUSD     Z10, Z11, Z13
+	VPBROADCASTQ 24(R14), Z11
+	VPDPBUSD     Z9, Z11, Z14
+	VPDPBUSD     Z10, Z11, Z15
+	VPBROADCASTQ 40(R14), Z11
+	VPDPBUSD     Z9, Z11, Z16
+	VPDPBUSD     Z10, Z11, Z17
+	VPBROADCASTQ 56(R14), Z11
+	VPDPBUSD     Z9, Z11, Z18
+	VPDPBUSD     Z10, Z11, Z19
+	VMOVDQU32    256(R13), Z9
+	VMOVDQU32    320(R13), Z10
+	VPBROADCASTQ 128(R14), Z11
+	VPDPBUSD     Z9, Z11, Z12
+	VPDPBUSD     Z10, Z11, Z13
+	VPBROADCASTQ 144(R14), Z11
+	VPDPBUSD     Z9, Z11, Z14
+	VPDPBUSD     Z10, Z11, Z15
+	VPBROADCASTQ 160(R14), Z11
+	VPDPBUSD     Z9, Z11, Z16
+	VPDPBUSD     Z10, Z11, Z17
+	VPBROADCASTQ 176(R14), Z11
+	VPDPBUSD     Z9, Z11, Z18
+	VPDPBUSD     Z10, Z11, Z19
+	VMOVDQU32    384(R13), Z9
+	VMOVDQU32    448(R13), Z10
+	VPBROADCASTQ 136(R14), Z11
+	VPDPBUSD     Z9, Z11, Z12
+	VPDPBUSD     Z10, Z11, Z13
+	VPBROADCASTQ 152(R14), Z11
+	VPDPBUSD     Z9, Z11, Z14
+	VPDPBUSD     Z10, Z11, Z15
+	VPBROADCASTQ 168(R14), Z11
+	VPDPBUSD     Z9, Z11, Z16
+	VPDPBUSD     Z10, Z11, Z17
+	VPBROADCASTQ 184(R14), Z11
+	VPDPBUSD     Z9, Z11, Z18
+	VPDPBUSD     Z10, Z11, Z19
+	ADDQ         $0x00000200, R13
+	ADDQ         $0x00000100, R14
+	DECQ         R12
+	JNE          firstProductsTurn
+	DECQ         R11
+	JNE          firstProducts
+	VSHUFPS      $0x88, Z13, Z12, Z11
+	VSHUFPS      $0xdd, Z13, Z12, Z12
+	VPADDD       Z11, Z12, Z12
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z12, Z12
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z12, 64(CX)
+	VSHUFPS      $0x88, Z15, Z14, Z11
+	VSHUFPS      $0xdd, Z15, Z14, Z14
+	VPADDD       Z11, Z14, Z14
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z14, Z14
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z14, 128(CX)
+	VSHUFPS      $0x88, Z17, Z16, Z11
+	VSHUFPS      $0xdd, Z17, Z16, Z16
+	VPADDD       Z11, Z16, Z16
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z16, Z16
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z16, 192(CX)
+	VSHUFPS      $0x88, Z19, Z18, Z11
+	VSHUFPS      $0xdd, Z19, Z18, Z18
+	VPADDD       Z11, Z18, Z18
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z18, Z18
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z18, 256(CX)
+	MOVQ         192(AX), CX
+	MOVQ         200(AX), DX
+	MOVQ         DX, 192(AX)
+	MOVQ         CX, 200(AX)
+	MOVQ         216(AX), CX
+	MOVQ         120(AX), DX
+	ADDQ         CX, DX
+	MOVQ         DX, 208(AX)
+	ADDQ         $0x04, CX
+	JMP          drain4
+
+laterTail:
+	MOVQ   16(AX), CX
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	MOVQ   192(AX), R14
+	ADDQ   $0x00000440, R14
+	MOVQ   8(AX), R13
+	MOVQ   72(AX), R11
+
+laterProducts:
+	MOVQ 200(AX), SI
+	LEAQ 64(SI), DI
+	MOVQ 208(AX), R8
+	MOVQ 192(AX), R9
+	MOVQ $0x00000004, R12
+
+laterProductsTurn:
+	VMOVDQU32       (R13), Z9
+	VMOVDQU32       64(R13), Z10
+	VPBROADCASTQ    (R14), Z11
+	VPDPBUSD        Z9, Z11, Z12
+	VPDPBUSD        Z10, Z11, Z13
+	VPBROADCASTQ    16(R14), Z11
+	VPDPBUSD        Z9, Z11, Z14
+	VPDPBUSD        Z10, Z11, Z15
+	VPBROADCASTQ    32(R14), Z11
+	VPDPBUSD        Z9, Z11, Z16
+	VPDPBUSD        Z10, Z11, Z17
+	VPBROADCASTQ    48(R14), Z11
+	VPDPBUSD        Z9, Z11, Z18
+	VPDPBUSD        Z10, Z11, Z19
+	MOVL            (SI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z0
+	MOVBLZX         (R8), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVL            32(SI), DX
+	ADDQ            96(AX), DX
+	VMOVDQU32       128(R13), Z9
+	VMOVDQU32       192(R13), Z10
+	VPBROADCASTQ    8(R14), Z11
+	VPDPBUSD        Z9, Z11, Z12
+	VPDPBUSD        Z10, Z11, Z13
+	VPBROADCASTQ    24(R14), Z11
+	VPDPBUSD        Z9, Z11, Z14
+	VPDPBUSD        Z10, Z11, Z15
+	VPBROADCASTQ    40(R14), Z11
+	VPDPBUSD        Z9, Z11, Z16
+	VPDPBUSD        Z10, Z11, Z17
+	VPBROADCASTQ    56(R14), Z11
+	VPDPBUSD        Z9, Z11, Z18
+	VPDPBUSD        Z10, Z11, Z19
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z0, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (DI), Z9
+	VMULPS          Z9, Z0, Z9
+	VADDPS          Z1, Z9, Z9
+	VMULPS          Z9, Z2, Z9
+	VMAXPS          Z28, Z9, Z28
+	VMOVDQU32       256(R13), Z9
+	VMOVDQU32       320(R13), Z10
+	VPBROADCASTQ    128(R14), Z11
+	VPDPBUSD        Z9, Z11, Z12
+	VPDPBUSD        Z10, Z11, Z13
+	VPBROADCASTQ    144(R14), Z11
+	VPDPBUSD        Z9, Z11, Z14
+	VPDPBUSD        Z10, Z11, Z15
+	VPBROADCASTQ    160(R14), Z11
+	VPDPBUSD        Z9, Z11, Z16
+	VPDPBUSD        Z10, Z11, Z17
+	VPBROADCASTQ    176(R14), Z11
+	VPDPBUSD        Z9, Z11, Z18
+	VPDPBUSD        Z10, Z11, Z19
+	MOVL            4(SI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z0
+	MOVBLZX         1(R8), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVL            36(SI), DX
+	ADDQ            96(AX), DX
+	VMOVDQU32       384(R13), Z9
+	VMOVDQU32       448(R13), Z10
+	VPBROADCASTQ    136(R14), Z11
+	VPDPBUSD        Z9, Z11, Z12
+	VPDPBUSD        Z10, Z11, Z13
+	VPBROADCASTQ    152(R14), Z11
+	VPDPBUSD        Z9, Z11, Z14
+	VPDPBUSD        Z10, Z11, Z15
+	VPBROADCASTQ    168(R14), Z11
+	VPDPBUSD        Z9, Z11, Z16
+	VPDPBUSD        Z10, Z11, Z17
+	VPBROADCASTQ    184(R14), Z11
+	VPDPBUSD        Z9, Z11, Z18
+	VPDPBUSD        Z10, Z11, Z19
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z0, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       64(DI), Z9
+	VMULPS          Z9, Z0, Z9
+	VADDPS          Z1, Z9, Z9
+	VMULPS          Z9, Z2, Z9
+	VMAXPS          Z28, Z9, Z28
+	ADDQ            $0x08, SI
+	ADDQ            $0x00000080, DI
+	ADDQ            $0x02, R8
+	ADDQ            $0x00000200, R13
+	ADDQ            $0x00000100, R14
+	DECQ            R12
+	JNE             laterProductsTurn
+	DECQ            R11
+	JNE             laterProducts
+	VSHUFPS         $0x88, Z13, Z12, Z11
+	VSHUFPS         $0xdd, Z13, Z12, Z12
+	VPADDD          Z11, Z12, Z12
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z12, Z12
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z12, 64(CX)
+	VSHUFPS         $0x88, Z15, Z14, Z11
+	VSHUFPS         $0xdd, Z15, Z14, Z14
+	VPADDD          Z11, Z14, Z14
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z14, Z14
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z14, 128(CX)
+	VSHUFPS         $0x88, Z17, Z16, Z11
+	VSHUFPS         $0xdd, Z17, Z16, Z16
+	VPADDD          Z11, Z16, Z16
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z16, Z16
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z16, 192(CX)
+	VSHUFPS         $0x88, Z19, Z18, Z11
+	VSHUFPS         $0xdd, Z19, Z18, Z18
+	VPADDD          Z11, Z18, Z18
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z18, Z18
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z18, 256(CX)
+	MOVQ            192(AX), CX
+	MOVQ            200(AX), DX
+	MOVQ            DX, 192(AX)
+	MOVQ            CX, 200(AX)
+	MOVQ            216(AX), CX
+	MOVQ            120(AX), DX
+	ADDQ            CX, DX
+	MOVQ            DX, 208(AX)
+	ADDQ            $0x04, CX
+
+drain4:
+	MOVQ            200(AX), SI
+	LEAQ            64(SI), DI
+	MOVQ            208(AX), R8
+	MOVQ            192(AX), R9
+	SUBQ            (AX), CX
+	NEGQ            CX
+	LEAQ            4(CX), R12
+	MOVL            (SI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z0
+	MOVBLZX         (R8), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVL            32(SI), DX
+	ADDQ            96(AX), DX
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z0, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (DI), Z9
+	VMULPS          Z9, Z0, Z9
+	VADDPS          Z1, Z9, Z9
+	VMULPS          Z9, Z2, Z9
+	VMAXPS          Z28, Z9, Z28
+	CMPQ            R12, $0x01
+	JEQ             done
+	MOVL            4(SI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z0
+	MOVBLZX         1(R8), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVL            36(SI), DX
+	ADDQ            96(AX), DX
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z0, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       64(DI), Z9
+	VMULPS          Z9, Z0, Z9
+	VADDPS          Z1, Z9, Z9
+	VMULPS          Z9, Z2, Z9
+	VMAXPS          Z28, Z9, Z28
+	CMPQ            R12, $0x02
+	JEQ             done
+	ADDQ            $0x08, SI
+	ADDQ            $0x00000080, DI
+	ADDQ            $0x02, R8
+	MOVL            (SI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z0
+	MOVBLZX         (R8), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVL            32(SI), DX
+	ADDQ            96(AX), DX
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z0, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (DI), Z9
+	VMULPS          Z9, Z0, Z9
+	VADDPS          Z1, Z9, Z9
+	VMULPS          Z9, Z2, Z9
+	VMAXPS          Z28, Z9, Z28
+	CMPQ            R12, $0x03
+	JEQ             done
+	MOVL            4(SI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z0
+	MOVBLZX         1(R8), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVL            36(SI), DX
+	ADDQ            96(AX), DX
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z0, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       64(DI), Z9
+	VMULPS          Z9, Z0, Z9
+	VADDPS          Z1, Z9, Z9
+	VMULPS          Z9, Z2, Z9
+	VMAXPS          Z28, Z9, Z28
+
+done:
+	VBROADCASTSS 176(AX), Z0
+	MOVQ         184(AX), CX
+	MOVQ         32(AX), AX
+	VMOVDQU32    interleave16<>+0(SB), Z1
+	VPERMPS      Z28, Z1, Z1
+	VMULPS       Z0, Z1, Z1
+	KMOVW        CX, K1
+	VMOVUPS.Z    (AX), K1, Z0
+	VMAXPS       Z0, Z1, Z1
+	VMOVUPS      Z1, K1, (AX)
+	SHRQ         $0x10, CX
+	VZEROUPPER
+	RET
+
+// func code2Maxima32AVX512(args *int)
+// Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, AVX512VBMI, AVX512VL, AVX512VNNI, CMOV, MMX+
+TEXT ·code2Maxima32AVX512(SB), $512-8
+	MOVQ      args+0(FP), AX
+	MOVQ      40(AX), CX
+	VMOVDQU32 (CX), Z5
+	MOVQ      (AX), CX
+	MOVQ      $0x00000008, DX
+	CMPQ      CX, DX
+	CMOVQGT   DX, CX
+	LEAQ      tokenMasks<>+0(SB), DX
+	KMOVQ     32(DX)(CX*8), K1
+	KMOVQ     (DX)(CX*8), K2
+	MOVQ      192(AX), BX
+	ADDQ      $0x00000440, BX
+	MOVQ      72(AX), R11
+
+decode:
+	MOVQ            48(AX), DX
+	ADDQ            224(AX), DX
+	MOVQ            56(AX), CX
+	VMOVDQU8.Z      (DX), K1, Z0
+	VMOVDQU8.Z      (DX)(CX*1), K1, Z6
+	VPSRLW          $0x01, Z6, Z7
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z7
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
+	VMOVDQU8.Z      64(DX), K2, Z0
+	VMOVDQU8.Z      64(DX)(CX*1), K2, Z8
+	VPSRLW          $0x01, Z8, Z9
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z9
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z8
+	MOVQ            64(AX), CX
+	ADDQ            CX, 224(AX)
+	VPERMB          Z5, Z6, Z4
+	VPSRLW          $0x02, Z6, Z6
+	VMOVDQU32       Z4, (BX)
+	VPERMB          Z5, Z7, Z4
+	VPSRLW          $0x02, Z7, Z7
+	VMOVDQU32       Z4, 128(BX)
+	VPERMB          Z5, Z8, Z4
+	VPSRLW          $0x02, Z8, Z8
+	VMOVDQU32       Z4, 64(BX)
+	VPERMB          Z5, Z9, Z4
+	VPSRLW          $0x02, Z9, Z9
+	VMOVDQU32       Z4, 192(BX)
+	ADDQ            $0x00000100, BX
+	VPERMB          Z5, Z6, Z4
+	VPSRLW          $0x02, Z6, Z6
+	VMOVDQU32       Z4, (BX)
+	VPERMB          Z5, Z7, Z4
+	VPSRLW          $0x02, Z7, Z7
+	VMOVDQU32       Z4, 128(BX)
+	VPERMB          Z5, Z8, Z4
+	VPSRLW          $0x02, Z8, Z8
+	VMOVDQU32       Z4, 64(BX)
+	VPERMB          Z5, Z9, Z4
+	VPSRLW          $0x02, Z9, Z9
+	VMOVDQU32       Z4, 192(BX)
+	ADDQ            $0x00000100, BX
+	VPERMB          Z5, Z6, Z4
+	VPSRLW          $0x02, Z6, Z6
+	VMOVDQU32       Z4, (BX)
+	VPERMB          Z5, Z7, Z4
+	VPSRLW          $0x02, Z7, Z7
+	VMOVDQU32       Z4, 128(BX)
+	VPERMB          Z5, Z8, Z4
+	VPSRLW          $0x02, Z8, Z8
+	VMOVDQU32       Z4, 64(BX)
+	VPERMB          Z5, Z9, Z4
+	VPSRLW          $0x02, Z9, Z9
+	VMOVDQU32       Z4, 192(BX)
+	ADDQ            $0x00000100, BX
+	VPERMB          Z5, Z6, Z4
+	VPSRLW          $0x02, Z6, Z6
+	VMOVDQU32       Z4, (BX)
+	VPERMB          Z5, Z7, Z4
+	VPSRLW          $0x02, Z7, Z7
+	VMOVDQU32       Z4, 128(BX)
+	VPERMB          Z5, Z8, Z4
+	VPSRLW          $0x02, Z8, Z8
+	VMOVDQU32       Z4, 64(BX)
+	VPERMB          Z5, Z9, Z4
+	VPSRLW          $0x02, Z9, Z9
+	VMOVDQU32       Z4, 192(BX)
+	ADDQ            $0x00000100, BX
+	DECQ            R11
+	JNE             decode
+	MOVQ            152(AX), R10
+	VBROADCASTSS    infinity<>+0(SB), Z29
+	VBROADCASTSS    infinity<>+0(SB), Z30
+	MOVQ            (AX), CX
+	SUBQ            216(AX), CX
+	MOVQ            $0x00000008, DX
+	CMPQ            CX, DX
+	CMOVQGT         DX, CX
+	LEAQ            cellMasks<>+0(SB), DX
+	KMOVB           (DX)(CX*1), K3
+	MOVQ            80(AX), CX
+	MOVQ            216(AX), DX
+	VMOVDQU32.Z     (CX)(DX*4), K3, Y0
+	VPBROADCASTD    88(AX), Y1
+	VPMINUD         Y1, Y0, Y0
+	MOVQ            192(AX), CX
+	VMOVDQU32       Y0, (CX)
+	VPBROADCASTD    104(AX), Y1
+	VPMULLD         Y1, Y0, Y0
+	MOVQ            192(AX), CX
+	VMOVDQU32       Y0, 32(CX)
+	MOVQ            (AX), CX
+	SUBQ            216(AX), CX
+	CMPQ            CX, $0x04
+	JLE             firstTail
+	SUBQ            $0x08, CX
+	JLE             firstLast
+	ADDQ            $0x00000080, 48(AX)
+	MOVQ            $0x00000008, DX
+	CMPQ            CX, DX
+	CMOVQGT         DX, CX
+	LEAQ            tokenMasks<>+0(SB), DX
+	KMOVQ           32(DX)(CX*8), K1
+	KMOVQ           (DX)(CX*8), K2
+
+firstLast:
+	MOVQ      200(AX), BX
+	ADDQ      $0x00000440, BX
+	MOVQ      $0x00000000, CX
+	MOVQ      CX, 224(AX)
+	MOVQ      16(AX), CX
+	VMOVDQU32 (CX), Z13
+	VMOVDQU32 64(CX), Z14
+	VMOVDQU32 (CX), Z15
+	VMOVDQU32 64(CX), Z16
+	VMOVDQU32 (CX), Z17
+	VMOVDQU32 64(CX), Z18
+	VMOVDQU32 (CX), Z19
+	VMOVDQU32 64(CX), Z20
+	VMOVDQU32 (CX), Z21
+	VMOVDQU32 64(CX), Z22
+	VMOVDQU32 (CX), Z23
+	VMOVDQU32 64(CX), Z24
+	VMOVDQU32 (CX), Z25
+	VMOVDQU32 64(CX), Z26
+	VMOVDQU32 (CX), Z27
+	VMOVDQU32 64(CX), Z28
+	MOVQ      192(AX), R14
+	ADDQ      $0x00000440, R14
+	MOVQ      8(AX), R13
+	MOVQ      72(AX), R11
+
+first:
+	MOVQ            200(AX), SI
+	LEAQ            64(SI), DI
+	MOVQ            208(AX), R8
+	MOVQ            192(AX), R9
+	MOVQ            48(AX), DX
+	ADDQ            224(AX), DX
+	MOVQ            56(AX), CX
+	VMOVDQU8.Z      (DX), K1, Z0
+	VMOVDQU8.Z      (DX)(CX*1), K1, Z6
+	VPSRLW          $0x01, Z6, Z7
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z7
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
+	VMOVDQU8.Z      64(DX), K2, Z0
+	VMOVDQU8.Z      64(DX)(CX*1), K2, Z8
+	VPSRLW          $0x01, Z8, Z9
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z9
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z8
+	MOVQ            64(AX), CX
+	ADDQ            CX, 224(AX)
+	MOVQ            $0x00000004, R12
+
+firstTurn:
+	VMOVDQU32    (R13), Z10
+	VMOVDQU32    64(R13), Z11
+	VPBROADCASTD (R14), Z12
+	VPDPBUSD     Z10, Z12, Z13
+	VPDPBUSD     Z11, Z12, Z14
+	VPBROADCASTD 16(R14), Z12
+	VPDPBUSD     Z10, Z12, Z15
+	VPDPBUSD     Z11, Z12, Z16
+	VPBROADCASTD 32(R14), Z12
+	VPDPBUSD     Z10, Z12, Z17
+	VPDPBUSD     Z11, Z12, Z18
+	VPBROADCASTD 48(R14), Z12
+	VPDPBUSD     Z10, Z12, Z19
+	VPDPBUSD     Z11, Z12, Z20
+	VPBROADCASTD 64(R14), Z12
+	VPDPBUSD     Z10, Z12, Z21
+	VPDPBUSD     Z11, Z12, Z22
+	VPBROADCASTD 80(R14), Z12
+	VPDPBUSD     Z10, Z12, Z23
+	VPDPBUSD     Z11, Z12, Z24
+	VPBROADCASTD 96(R14), Z12
+	VPDPBUSD     Z10, Z12, Z25
+	VPDPBUSD     Z11, Z12, Z26
+	VPBROADCASTD 112(R14), Z12
+	VPDPBUSD     Z10, Z12, Z27
+	VPDPBUSD     Z11, Z12, Z28
+	VPERMB       Z5, Z6, Z4
+	VPSRLW       $0x02, Z6, Z6
+	VMOVDQU32    128(R13), Z10
+	VMOVDQU32    192(R13), Z11
+	VPBROADCASTD 4(R14), Z12
+	VPDPBUSD     Z10, Z12, Z13
+	VPDPBUSD     Z11, Z12, Z14
+	VPBROADCASTD 20(R14), Z12
+	VPDPBUSD     Z10, Z12, Z15
+	VPDPBUSD     Z11, Z12, Z16
+	VPBROADCASTD 36(R14), Z12
+	VPDPBUSD     Z10, Z12, Z17
+	VPDPBUSD     Z11, Z12, Z18
+	VPBROADCASTD 52(R14), Z12
+	VPDPBUSD     Z10, Z12, Z19
+	VPDPBUSD     Z11, Z12, Z20
+	VPBROADCASTD 68(R14), Z12
+	VPDPBUSD     Z10, Z12, Z21
+	VPDPBUSD     Z11, Z12, Z22
+	VPBROADCASTD 84(R14), Z12
+	VPDPBUSD     Z10, Z12, Z23
+	VPDPBUSD     Z11, Z12, Z24
+	VPBROADCASTD 100(R14), Z12
+	VPDPBUSD     Z10, Z12, Z25
+	VPDPBUSD     Z11, Z12, Z26
+	VPBROADCASTD 116(R14), Z12
+	VPDPBUSD     Z10, Z12, Z27
+	VPDPBUSD     Z11, Z12, Z28
+	MOVL         32(R9), CX
+	ADDQ         96(AX), CX
+	PREFETCHT0   (CX)
+	VMOVDQU32    Z4, (BX)
+	VMOVDQU32    256(R13), Z10
+	VMOVDQU32    320(R13), Z11
+	VPBROADCASTD 8(R14), Z12
+	VPDPBUSD     Z10, Z12, Z13
+	VPDPBUSD     Z11, Z12, Z14
+	VPBROADCASTD 24(R14), Z12
+	VPDPBUSD     Z10, Z12, Z15
+	VPDPBUSD     Z11, Z12, Z16
+	VPBROADCASTD 40(R14), Z12
+	VPDPBUSD     Z10, Z12, Z17
+	VPDPBUSD     Z11, Z12, Z18
+	VPBROADCASTD 56(R14), Z12
+	VPDPBUSD     Z10, Z12, Z19
+	VPDPBUSD     Z11, Z12, Z20
+	VPBROADCASTD 72(R14), Z12
+	VPDPBUSD     Z10, Z12, Z21
+	VPDPBUSD     Z11, Z12, Z22
+	VPBROADCASTD 88(R14), Z12
+	VPDPBUSD     Z10, Z12, Z23
+	VPDPBUSD     Z11, Z12, Z24
+	VPBROADCASTD 104(R14), Z12
+	VPDPBUSD     Z10, Z12, Z25
+	VPDPBUSD     Z11, Z12, Z26
+	VPBROADCASTD 120(R14), Z12
+	VPDPBUSD     Z10, Z12, Z27
+	VPDPBUSD     Z11, Z12, Z28
+	VPERMB       Z5, Z7, Z4
+	VPSRLW       $0x02, Z7, Z7
+	MOVL         36(R9), CX
+	ADDQ         96(AX), CX
+	PREFETCHT0   (CX)
+	VMOVDQU32    384(R13), Z10
+	VMOVDQU32    448(R13), Z11
+	VPBROADCASTD 12(R14), Z12
+	VPDPBUSD     Z10, Z12, Z13
+	VPDPBUSD     Z11, Z12, Z14
+	VPBROADCASTD 28(R14), Z12
+	VPDPBUSD     Z10, Z12, Z15
+	VPDPBUSD     Z11, Z12, Z16
+	VPBROADCASTD 44(R14), Z12
+	VPDPBUSD     Z10, Z12, Z17
+	VPDPBUSD     Z11, Z12, Z18
+	VPBROADCASTD 60(R14), Z12
+	VPDPBUSD     Z10, Z12, Z19
+	VPDPBUSD     Z11, Z12, Z20
+	VPBROADCASTD 76(R14), Z12
+	VPDPBUSD     Z10, Z12, Z21
+	VPDPBUSD     Z11, Z12, Z22
+	VPBROADCASTD 92(R14), Z12
+	VPDPBUSD     Z10, Z12, Z23
+	VPDPBUSD     Z11, Z12, Z24
+	VPBROADCASTD 108(R14), Z12
+	VPDPBUSD     Z10, Z12, Z25
+	VPDPBUSD     Z11, Z12, Z26
+	VPBROADCASTD 124(R14), Z12
+	VPDPBUSD     Z10, Z12, Z27
+	VPDPBUSD     Z11, Z12, Z28
+	VMOVDQU32    Z4, 128(BX)
+	VPERMB       Z5, Z8, Z4
+	VPSRLW       $0x02, Z8, Z8
+	VMOVDQU32    512(R13), Z10
+	VMOVDQU32    576(R13), Z11
+	VPBROADCASTD 128(R14), Z12
+	VPDPBUSD     Z10, Z12, Z13
+	VPDPBUSD     Z11, Z12, Z14
+	VPBROADCASTD 144(R14), Z12
+	VPDPBUSD     Z10, Z12, Z15
+	VPDPBUSD     Z11, Z12, Z16
+	VPBROADCASTD 160(R14), Z12
+	VPDPBUSD     Z10, Z12, Z17
+	VPDPBUSD     Z11, Z12, Z18
+	VPBROADCASTD 176(R14), Z12
+	VPDPBUSD     Z10, Z12, Z19
+	VPDPBUSD     Z11, Z12, Z20
+	VPBROADCASTD 192(R14), Z12
+	VPDPBUSD     Z10, Z12, Z21
+	VPDPBUSD     Z11, Z12, Z22
+	VPBROADCASTD 208(R14), Z12
+	VPDPBUSD     Z10, Z12, Z23
+	VPDPBUSD     Z11, Z12, Z24
+	VPBROADCASTD 224(R14), Z12
+	VPDPBUSD     Z10, Z12, Z25
+	VPDPBUSD     Z11, Z12, Z26
+	VPBROADCASTD 240(R14), Z12
+	VPDPBUSD     Z10, Z12, Z27
+	VPDPBUSD     Z11, Z12, Z28
+	PREFETCHT0   (R10)
+	VMOVDQU32    640(R13), Z10
+	VMOVDQU32    704(R13), Z11
+	VPBROADCASTD 132(R14), Z12
+	VPDPBUSD     Z10, Z12, Z13
+	VPDPBUSD     Z11, Z12, Z14
+	VPBROADCASTD 148(R14), Z12
+	VPDPBUSD     Z10, Z12, Z15
+	VPDPBUSD     Z11, Z12, Z16
+	VPBROADCASTD 164(R14), Z12
+	VPDPBUSD     Z10, Z12, Z17
+	VPDPBUSD     Z11, Z12, Z18
+	VPBROADCASTD 180(R14), Z12
+	VPDPBUSD     Z10, Z12, Z19
+	VPDPBUSD     Z11, Z12, Z20
+	VPBROADCASTD 196(R14), Z12
+	VPDPBUSD     Z10, Z12, Z21
+	VPDPBUSD     Z11, Z12, Z22
+	VPBROADCASTD 212(R14), Z12
+	VPDPBUSD     Z10, Z12, Z23
+	VPDPBUSD     Z11, Z12, Z24
+	VPBROADCASTD 228(R14), Z12
+	VPDPBUSD     Z10, Z12, Z25
+	VPDPBUSD     Z11, Z12, Z26
+	VPBROADCASTD 244(R14), Z12
+	VPDPBUSD     Z10, Z12, Z27
+	VPDPBUSD     Z11, Z12, Z28
+	VMOVDQU32    Z4, 64(BX)
+	VPERMB       Z5, Z9, Z4
+	VPSRLW       $0x02, Z9, Z9
+	VMOVDQU32    768(R13), Z10
+	VMOVDQU32    832(R13), Z11
+	VPBROADCASTD 136(R14), Z12
+	VPDPBUSD     Z10, Z12, Z13
+	VPDPBUSD     Z11, Z12, Z14
+	VPBROADCASTD 152(R14), Z12
+	VPDPBUSD     Z10, Z12, Z15
+	VPDPBUSD     Z11, Z12, Z16
+	VPBROADCASTD 168(R14), Z12
+	VPDPBUSD     Z10, Z12, Z17
+	VPDPBUSD     Z11, Z12, Z18
+	VPBROADCASTD 184(R14), Z12
+	VPDPBUSD     Z10, Z12, Z19
+	VPDPBUSD     Z11, Z12, Z20
+	VPBROADCASTD 200(R14), Z12
+	VPDPBUSD     Z10, Z12, Z21
+	VPDPBUSD     Z11, Z12, Z22
+	VPBROADCASTD 216(R14), Z12
+	VPDPBUSD     Z10, Z12, Z23
+	VPDPBUSD     Z11, Z12, Z24
+	VPBROADCASTD 232(R14), Z12
+	VPDPBUSD     Z10, Z12, Z25
+	VPDPBUSD     Z11, Z12, Z26
+	VPBROADCASTD 248(R14), Z12
+	VPDPBUSD     Z10, Z12, Z27
+	VPDPBUSD     Z11, Z12, Z28
+	PREFETCHT0   64(R10)
+	VMOVDQU32    Z4, 192(BX)
+	VMOVDQU32    896(R13), Z10
+	VMOVDQU32    960(R13), Z11
+	VPBROADCASTD 140(R14), Z12
+	VPDPBUSD     Z10, Z12, Z13
+	VPDPBUSD     Z11, Z12, Z14
+	VPBROADCASTD 156(R14), Z12
+	VPDPBUSD     Z10, Z12, Z15
+	VPDPBUSD     Z11, Z12, Z16
+	VPBROADCASTD 172(R14), Z12
+	VPDPBUSD     Z10, Z12, Z17
+	VPDPBUSD     Z11, Z12, Z18
+	VPBROADCASTD 188(R14), Z12
+	VPDPBUSD     Z10, Z12, Z19
+	VPDPBUSD     Z11, Z12, Z20
+	VPBROADCASTD 204(R14), Z12
+	VPDPBUSD     Z10, Z12, Z21
+	VPDPBUSD     Z11, Z12, Z22
+	VPBROADCASTD 220(R14), Z12
+	VPDPBUSD     Z10, Z12, Z23
+	VPDPBUSD     Z11, Z12, Z24
+	VPBROADCASTD 236(R14), Z12
+	VPDPBUSD     Z10, Z12, Z25
+	VPDPBUSD     Z11, Z12, Z26
+	VPBROADCASTD 252(R14), Z12
+	VPDPBUSD     Z10, Z12, Z27
+	VPDPBUSD     Z11, Z12, Z28
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x08, R9
+	ADDQ         168(AX), R10
+	CMPQ         R10, 160(AX)
+	CMOVQHI      160(AX), R10
+	ADDQ         $0x00000400, R13
+	ADDQ         $0x00000100, R14
+	DECQ         R12
+	JNE          firstTurn
+	DECQ         R11
+	JNE          first
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z13, 64(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z14, 128(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z15, 192(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z16, 256(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z17, 320(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z18, 384(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z19, 448(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z20, 512(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z21, 576(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z22, 640(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z23, 704(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z24, 768(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z25, 832(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z26, 896(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z27, 960(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z28, 1024(CX)
+	MOVQ         192(AX), CX
+	MOVQ         200(AX), DX
+	MOVQ         DX, 192(AX)
+	MOVQ         CX, 200(AX)
+	MOVQ         216(AX), CX
+	MOVQ         120(AX), DX
+	ADDQ         CX, DX
+	MOVQ         DX, 208(AX)
+	ADDQ         $0x08, CX
+	MOVQ         CX, 216(AX)
+	CMPQ         CX, (AX)
+	JGE          drain
+
+block:
+	MOVQ         (AX), CX
+	SUBQ         216(AX), CX
+	MOVQ         $0x00000008, DX
+	CMPQ         CX, DX
+	CMOVQGT      DX, CX
+	LEAQ         cellMasks<>+0(SB), DX
+	KMOVB        (DX)(CX*1), K3
+	MOVQ         80(AX), CX
+	MOVQ         216(AX), DX
+	VMOVDQU32.Z  (CX)(DX*4), K3, Y0
+	VPBROADCASTD 88(AX), Y1
+	VPMINUD      Y1, Y0, Y0
+	MOVQ         192(AX), CX
+	VMOVDQU32    Y0, (CX)
+	VPBROADCASTD 104(AX), Y1
+	VPMULLD      Y1, Y0, Y0
+	MOVQ         192(AX), CX
+	VMOVDQU32    Y0, 32(CX)
+	MOVQ         (AX), CX
+	SUBQ         216(AX), CX
+	CMPQ         CX, $0x04
+	JLE          laterTail
+	SUBQ         $0x08, CX
+	JLE          laterLast
+	ADDQ         $0x00000080, 48(AX)
+	MOVQ         $0x00000008, DX
+	CMPQ         CX, DX
+	CMOVQGT      DX, CX
+	LEAQ         tokenMasks<>+0(SB), DX
+	KMOVQ        32(DX)(CX*8), K1
+	KMOVQ        (DX)(CX*8), K2
+
+laterLast:
+	MOVQ      200(AX), BX
+	ADDQ      $0x00000440, BX
+	MOVQ      $0x00000000, CX
+	MOVQ      CX, 224(AX)
+	MOVQ      16(AX), CX
+	VMOVDQU32 (CX), Z13
+	VMOVDQU32 64(CX), Z14
+	VMOVDQU32 (CX), Z15
+	VMOVDQU32 64(CX), Z16
+	VMOVDQU32 (CX), Z17
+	VMOVDQU32 64(CX), Z18
+	VMOVDQU32 (CX), Z19
+	VMOVDQU32 64(CX), Z20
+	VMOVDQU32 (CX), Z21
+	VMOVDQU32 64(CX), Z22
+	VMOVDQU32 (CX), Z23
+	VMOVDQU32 64(CX), Z24
+	VMOVDQU32 (CX), Z25
+	VMOVDQU32 64(CX), Z26
+	VMOVDQU32 (CX), Z27
+	VMOVDQU32 64(CX), Z28
+	MOVQ      192(AX), R14
+	ADDQ      $0x00000440, R14
+	MOVQ      8(AX), R13
+	MOVQ      72(AX), R11
+
+later:
+	MOVQ            200(AX), SI
+	LEAQ            64(SI), DI
+	MOVQ            208(AX), R8
+	MOVQ            192(AX), R9
+	MOVQ            48(AX), DX
+	ADDQ            224(AX), DX
+	MOVQ            56(AX), CX
+	VMOVDQU8.Z      (DX), K1, Z0
+	VMOVDQU8.Z      (DX)(CX*1), K1, Z6
+	VPSRLW          $0x01, Z6, Z7
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z7
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
+	VMOVDQU8.Z      64(DX), K2, Z0
+	VMOVDQU8.Z      64(DX)(CX*1), K2, Z8
+	VPSRLW          $0x01, Z8, Z9
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z9
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z8
+	MOVQ            64(AX), CX
+	ADDQ            CX, 224(AX)
+	MOVQ            $0x00000004, R12
+
+laterTurn:
+	VMOVDQU32    (R13), Z10
+	VMOVDQU32    64(R13), Z11
+	VPBROADCASTD (R14), Z12
+	VPDPBUSD     Z10, Z12, Z13
+	VPDPBUSD     Z11, Z12, Z14
+	VPBROADCASTD 16(R14), Z12
+	VPDPBUSD     Z10, Z12, Z15
+	VPDPBUSD     Z11, Z12, Z16
+	VPBROADCASTD 32(R14), Z12
+	VPDPBUSD     Z10, Z12, Z17
+	VPDPBUSD     Z11, Z12, Z18
+	VPBROADCASTD 48(R14), Z12
+	VPDPBUSD     Z10, Z12, Z19
+	VPDPBUSD     Z11, Z12, Z20
+	VPBROADCASTD 64(R14), Z12
+	VPDPBUSD     Z10, Z12, Z21
+	VPDPBUSD     Z11, Z12, Z22
+	VPBROADCASTD 80(R14), Z12
+	VPDPBUSD     Z10, Z12, Z23
+	VPDPBUSD     Z11, Z12, Z24
+	VPBROADCASTD 96(R14), Z12
+	VPDPBUSD     Z10, Z12, Z25
+	VPDPBUSD     Z11, Z12, Z26
+	VPBROADCASTD 112(R14), Z12
+	VPDPBUSD     Z10, Z12, Z27
+	VPDPBUSD     Z11, Z12, Z28
+	MOVL         (SI), DX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z2
+	VPERMB       Z5, Z6, Z4
+	VPSRLW       $0x02, Z6, Z6
+	MOVBLZX      (R8), DX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z3
+	MOVL         32(SI), DX
+	ADDQ         96(AX), DX
+	VMOVDQU32    128(R13), Z10
+	VMOVDQU32    192(R13), Z11
+	VPBROADCASTD 4(R14), Z12
+	VPDPBUSD     Z10, Z12, Z13
+	VPDPBUSD     Z11, Z12, Z14
+	VPBROADCASTD 20(R14), Z12
+	VPDPBUSD     Z10, Z12, Z15
+	VPDPBUSD     Z11, Z12, Z16
+	VPBROADCASTD 36(R14), Z12
+	VPDPBUSD     Z10, Z12, Z17
+	VPDPBUSD     Z11, Z12, Z18
+	VPBROADCASTD 52(R14), Z12
+	VPDPBUSD     Z10, Z12, Z19
+	VPDPBUSD     Z11, Z12, Z20
+	VPBROADCASTD 68(R14), Z12
+	VPDPBUSD     Z10, Z12, Z21
+	VPDPBUSD     Z11, Z12, Z22
+	VPBROADCASTD 84(R14), Z12
+	VPDPBUSD     Z10, Z12, Z23
+	VPDPBUSD     Z11, Z12, Z24
+	VPBROADCASTD 100(R14), Z12
+	VPDPBUSD     Z10, Z12, Z25
+	VPDPBUSD     Z11, Z12, Z26
+	VPBROADCASTD 116(R14), Z12
+	VPDPBUSD     Z10, Z12, Z27
+	VPDPBUSD     Z11, Z12, Z28
+	VMOVDQU32    Z4, (BX)
+	MOVL         32(R9), CX
+	ADDQ         96(AX), CX
+	PREFETCHT0   (CX)
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VMOVDQU32    256(R13), Z10
+	VMOVDQU32    320(R13), Z11
+	VPBROADCASTD 8(R14), Z12
+	VPDPBUSD     Z10, Z12, Z13
+	VPDPBUSD     Z11, Z12, Z14
+	VPBROADCASTD 24(R14), Z12
+	VPDPBUSD     Z10, Z12, Z15
+	VPDPBUSD     Z11, Z12, Z16
+	VPBROADCASTD 40(R14), Z12
+	VPDPBUSD     Z10, Z12, Z17
+	VPDPBUSD     Z11, Z12, Z18
+	VPBROADCASTD 56(R14), Z12
+	VPDPBUSD     Z10, Z12, Z19
+	VPDPBUSD     Z11, Z12, Z20
+	VPBROADCASTD 72(R14), Z12
+	VPDPBUSD     Z10, Z12, Z21
+	VPDPBUSD     Z11, Z12, Z22
+	VPBROADCASTD 88(R14), Z12
+	VPDPBUSD     Z10, Z12, Z23
+	VPDPBUSD     Z11, Z12, Z24
+	VPBROADCASTD 104(R14), Z12
+	VPDPBUSD     Z10, Z12, Z25
+	VPDPBUSD     Z11, Z12, Z26
+	VPBROADCASTD 120(R14), Z12
+	VPDPBUSD     Z10, Z12, Z27
+	VPDPBUSD     Z11, Z12, Z28
+	VCVTDQ2PS    (DI), Z4
+	VMULPS       Z4, Z0, Z4
+	VADDPS       Z1, Z4, Z4
 	VMULPS       Z4, Z3, Z4
-	VMAXPS       Z0, Z4, Z0
-	ADDQ         $0x0c, DX
-	ADDQ         R8, CX
-	DECQ         DI
-	JNE          token
-	VMOVUPS      Z0, (AX)
+	VMAXPS       Z29, Z4, Z29
+	VPERMB       Z5, Z7, Z4
+	VPSRLW       $0x02, Z7, Z7
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	MOVL         36(R9), CX
+	ADDQ         96(AX), CX
+	PREFETCHT0   (CX)
+	VMOVDQU32    384(R13), Z10
+	VMOVDQU32    448(R13), Z11
+	VPBROADCASTD 12(R14), Z12
+	VPDPBUSD     Z10, Z12, Z13
+	VPDPBUSD     Z11, Z12, Z14
+	VPBROADCASTD 28(R14), Z12
+	VPDPBUSD     Z10, Z12, Z15
+	VPDPBUSD     Z11, Z12, Z16
+	VPBROADCASTD 44(R14), Z12
+	VPDPBUSD     Z10, Z12, Z17
+	VPDPBUSD     Z11, Z12, Z18
+	VPBROADCASTD 60(R14), Z12
+	VPDPBUSD     Z10, Z12, Z19
+	VPDPBUSD     Z11, Z12, Z20
+	VPBROADCASTD 76(R14), Z12
+	VPDPBUSD     Z10, Z12, Z21
+	VPDPBUSD     Z11, Z12, Z22
+	VPBROADCASTD 92(R14), Z12
+	VPDPBUSD     Z10, Z12, Z23
+	VPDPBUSD     Z11, Z12, Z24
+	VPBROADCASTD 108(R14), Z12
+	VPDPBUSD     Z10, Z12, Z25
+	VPDPBUSD     Z11, Z12, Z26
+	VPBROADCASTD 124(R14), Z12
+	VPDPBUSD     Z10, Z12, Z27
+	VPDPBUSD     Z11, Z12, Z28
+	VMOVDQU32    Z4, 128(BX)
+	VCVTDQ2PS    64(DI), Z4
+	VMULPS       Z4, Z0, Z4
+	VADDPS       Z1, Z4, Z4
+	VMULPS       Z4, Z3, Z4
+	VMAXPS       Z30, Z4, Z30
+	MOVL         4(SI), DX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z2
+	VMOVDQU32    512(R13), Z10
+	VMOVDQU32    576(R13), Z11
+	VPBROADCASTD 128(R14), Z12
+	VPDPBUSD     Z10, Z12, Z13
+	VPDPBUSD     Z11, Z12, Z14
+	VPBROADCASTD 144(R14), Z12
+	VPDPBUSD     Z10, Z12, Z15
+	VPDPBUSD     Z11, Z12, Z16
+	VPBROADCASTD 160(R14), Z12
+	VPDPBUSD     Z10, Z12, Z17
+	VPDPBUSD     Z11, Z12, Z18
+	VPBROADCASTD 176(R14), Z12
+	VPDPBUSD     Z10, Z12, Z19
+	VPDPBUSD     Z11, Z12, Z20
+	VPBROADCASTD 192(R14), Z12
+	VPDPBUSD     Z10, Z12, Z21
+	VPDPBUSD     Z11, Z12, Z22
+	VPBROADCASTD 208(R14), Z12
+	VPDPBUSD     Z10, Z12, Z23
+	VPDPBUSD     Z11, Z12, Z24
+	VPBROADCASTD 224(R14), Z12
+	VPDPBUSD     Z10, Z12, Z25
+	VPDPBUSD     Z11, Z12, Z26
+	VPBROADCASTD 240(R14), Z12
+	VPDPBUSD     Z10, Z12, Z27
+	VPDPBUSD     Z11, Z12, Z28
+	VPERMB       Z5, Z8, Z4
+	VPSRLW       $0x02, Z8, Z8
+	MOVBLZX      1(R8), DX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z3
+	MOVL         36(SI), DX
+	ADDQ         96(AX), DX
+	PREFETCHT0   (R10)
+	VMOVDQU32    640(R13), Z10
+	VMOVDQU32    704(R13), Z11
+	VPBROADCASTD 132(R14), Z12
+	VPDPBUSD     Z10, Z12, Z13
+	VPDPBUSD     Z11, Z12, Z14
+	VPBROADCASTD 148(R14), Z12
+	VPDPBUSD     Z10, Z12, Z15
+	VPDPBUSD     Z11, Z12, Z16
+	VPBROADCASTD 164(R14), Z12
+	VPDPBUSD     Z10, Z12, Z17
+	VPDPBUSD     Z11, Z12, Z18
+	VPBROADCASTD 180(R14), Z12
+	VPDPBUSD     Z10, Z12, Z19
+	VPDPBUSD     Z11, Z12, Z20
+	VPBROADCASTD 196(R14), Z12
+	VPDPBUSD     Z10, Z12, Z21
+	VPDPBUSD     Z11, Z12, Z22
+	VPBROADCASTD 212(R14), Z12
+	VPDPBUSD     Z10, Z12, Z23
+	VPDPBUSD     Z11, Z12, Z24
+	VPBROADCASTD 228(R14), Z12
+	VPDPBUSD     Z10, Z12, Z25
+	VPDPBUSD     Z11, Z12, Z26
+	VPBROADCASTD 244(R14), Z12
+	VPDPBUSD     Z10, Z12, Z27
+	VPDPBUSD     Z11, Z12, Z28
+	VMOVDQU32    Z4, 64(BX)
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    128(DI), Z4
+	VMULPS       Z4, Z0, Z4
+	VADDPS       Z1, Z4, Z4
+	VMULPS       Z4, Z3, Z4
+	VMAXPS       Z29, Z4, Z29
+	VPERMB       Z5, Z9, Z4
+	VPSRLW       $0x02, Z9, Z9
+	VMOVDQU32    768(R13), Z10
+	VMOVDQU32    832(R13), Z11
+	VPBROADCASTD 136(R14), Z12
+	VPDPBUSD     Z10, Z12, Z13
+	VPDPBUSD     Z11, Z12, Z14
+	VPBROADCASTD 152(R14), Z12
+	VPDPBUSD     Z10, Z12, Z15
+	VPDPBUSD     Z11, Z12, Z16
+	VPBROADCASTD 168(R14), Z12
+	VPDPBUSD     Z10, Z12, Z17
+	VPDPBUSD     Z11, Z12, Z18
+	VPBROADCASTD 184(R14), Z12
+	VPDPBUSD     Z10, Z12, Z19
+	VPDPBUSD     Z11, Z12, Z20
+	VPBROADCASTD 200(R14), Z12
+	VPDPBUSD     Z10, Z12, Z21
+	VPDPBUSD     Z11, Z12, Z22
+	VPBROADCASTD 216(R14), Z12
+	VPDPBUSD     Z10, Z12, Z23
+	VPDPBUSD     Z11, Z12, Z24
+	VPBROADCASTD 232(R14), Z12
+	VPDPBUSD     Z10, Z12, Z25
+	VPDPBUSD     Z11, Z12, Z26
+	VPBROADCASTD 248(R14), Z12
+	VPDPBUSD     Z10, Z12, Z27
+	VPDPBUSD     Z11, Z12, Z28
+	PREFETCHT0   64(R10)
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VMOVDQU32    Z4, 192(BX)
+	VMOVDQU32    896(R13), Z10
+	VMOVDQU32    960(R13), Z11
+	VPBROADCASTD 140(R14), Z12
+	VPDPBUSD     Z10, Z12, Z13
+	VPDPBUSD     Z11, Z12, Z14
+	VPBROADCASTD 156(R14), Z12
+	VPDPBUSD     Z10, Z12, Z15
+	VPDPBUSD     Z11, Z12, Z16
+	VPBROADCASTD 172(R14), Z12
+	VPDPBUSD     Z10, Z12, Z17
+	VPDPBUSD     Z11, Z12, Z18
+	VPBROADCASTD 188(R14), Z12
+	VPDPBUSD     Z10, Z12, Z19
+	VPDPBUSD     Z11, Z12, Z20
+	VPBROADCASTD 204(R14), Z12
+	VPDPBUSD     Z10, Z12, Z21
+	VPDPBUSD     Z11, Z12, Z22
+	VPBROADCASTD 220(R14), Z12
+	VPDPBUSD     Z10, Z12, Z23
+	VPDPBUSD     Z11, Z12, Z24
+	VPBROADCASTD 236(R14), Z12
+	VPDPBUSD     Z10, Z12, Z25
+	VPDPBUSD     Z11, Z12, Z26
+	VPBROADCASTD 252(R14), Z12
+	VPDPBUSD     Z10, Z12, Z27
+	VPDPBUSD     Z11, Z12, Z28
+	VCVTDQ2PS    192(DI), Z4
+	VMULPS       Z4, Z0, Z4
+	VADDPS       Z1, Z4, Z4
+	VMULPS       Z4, Z3, Z4
+	VMAXPS       Z30, Z4, Z30
+	ADDQ         $0x08, SI
+	ADDQ         $0x00000100, DI
+	ADDQ         $0x02, R8
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x08, R9
+	ADDQ         168(AX), R10
+	CMPQ         R10, 160(AX)
+	CMOVQHI      160(AX), R10
+	ADDQ         $0x00000400, R13
+	ADDQ         $0x00000100, R14
+	DECQ         R12
+	JNE          laterTurn
+	DECQ         R11
+	JNE          later
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z13, 64(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z14, 128(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z15, 192(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z16, 256(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z17, 320(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z18, 384(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z19, 448(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z20, 512(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z21, 576(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z22, 640(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z23, 704(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z24, 768(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z25, 832(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z26, 896(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z27, 960(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z28, 1024(CX)
+	MOVQ         192(AX), CX
+	MOVQ         200(AX), DX
+	MOVQ         DX, 192(AX)
+	MOVQ         CX, 200(AX)
+	MOVQ         216(AX), CX
+	MOVQ         120(AX), DX
+	ADDQ         CX, DX
+	MOVQ         DX, 208(AX)
+	ADDQ         $0x08, CX
+	MOVQ         CX, 216(AX)
+	CMPQ         CX, (AX)
+	JGE          drain
+	JMP          block
+
+drain:
+	MOVQ         200(AX), SI
+	LEAQ         64(SI), DI
+	MOVQ         208(AX), R8
+	MOVQ         192(AX), R9
+	SUBQ         (AX), CX
+	NEGQ         CX
+	LEAQ         8(CX), R12
+	MOVL         (SI), DX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z2
+	MOVBLZX      (R8), DX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z3
+	MOVL         32(SI), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    (DI), Z4
+	VMULPS       Z4, Z0, Z4
+	VADDPS       Z1, Z4, Z4
+	VMULPS       Z4, Z3, Z4
+	VMAXPS       Z29, Z4, Z29
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    64(DI), Z4
+	VMULPS       Z4, Z0, Z4
+	VADDPS       Z1, Z4, Z4
+	VMULPS       Z4, Z3, Z4
+	VMAXPS       Z30, Z4, Z30
+	CMPQ         R12, $0x01
+	JEQ          done
+	MOVL         4(SI), DX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z2
+	MOVBLZX      1(R8), DX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z3
+	MOVL         36(SI), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    128(DI), Z4
+	VMULPS       Z4, Z0, Z4
+	VADDPS       Z1, Z4, Z4
+	VMULPS       Z4, Z3, Z4
+	VMAXPS       Z29, Z4, Z29
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    192(DI), Z4
+	VMULPS       Z4, Z0, Z4
+	VADDPS       Z1, Z4, Z4
+	VMULPS       Z4, Z3, Z4
+	VMAXPS       Z30, Z4, Z30
+	CMPQ         R12, $0x02
+	JEQ          done
+	ADDQ         $0x08, SI
+	ADDQ         $0x00000100, DI
+	ADDQ         $0x02, R8
+	MOVL         (SI), DX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z2
+	MOVBLZX      (R8), DX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z3
+	MOVL         32(SI), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    (DI), Z4
+	VMULPS       Z4, Z0, Z4
+	VADDPS       Z1, Z4, Z4
+	VMULPS       Z4, Z3, Z4
+	VMAXPS       Z29, Z4, Z29
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    64(DI), Z4
+	VMULPS       Z4, Z0, Z4
+	VADDPS       Z1, Z4, Z4
+	VMULPS       Z4, Z3, Z4
+	VMAXPS       Z30, Z4, Z30
+	CMPQ         R12, $0x03
+	JEQ          done
+	MOVL         4(SI), DX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z2
+	MOVBLZX      1(R8), DX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z3
+	MOVL         36(SI), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    128(DI), Z4
+	VMULPS       Z4, Z0, Z4
+	VADDPS       Z1, Z4, Z4
+	VMULPS       Z4, Z3, Z4
+	VMAXPS       Z29, Z4, Z29
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    192(DI), Z4
+	VMULPS       Z4, Z0, Z4
+	VADDPS       Z1, Z4, Z4
+	VMULPS       Z4, Z3, Z4
+	VMAXPS       Z30, Z4, Z30
+	CMPQ         R12, $0x04
+	JEQ          done
+	ADDQ         $0x08, SI
+	ADDQ         $0x00000100, DI
+	ADDQ         $0x02, R8
+	MOVL         (SI), DX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z2
+	MOVBLZX      (R8), DX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z3
+	MOVL         32(SI), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    (DI), Z4
+	VMULPS       Z4, Z0, Z4
+	VADDPS       Z1, Z4, Z4
+	VMULPS       Z4, Z3, Z4
+	VMAXPS       Z29, Z4, Z29
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    64(DI), Z4
+	VMULPS       Z4, Z0, Z4
+	VADDPS       Z1, Z4, Z4
+	VMULPS       Z4, Z3, Z4
+	VMAXPS       Z30, Z4, Z30
+	CMPQ         R12, $0x05
+	JEQ          done
+	MOVL         4(SI), DX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z2
+	MOVBLZX      1(R8), DX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z3
+	MOVL         36(SI), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    128(DI), Z4
+	VMULPS       Z4, Z0, Z4
+	VADDPS       Z1, Z4, Z4
+	VMULPS       Z4, Z3, Z4
+	VMAXPS       Z29, Z4, Z29
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    192(DI), Z4
+	VMULPS       Z4, Z0, Z4
+	VADDPS       Z1, Z4, Z4
+	VMULPS       Z4, Z3, Z4
+	VMAXPS       Z30, Z4, Z30
+	CMPQ         R12, $0x06
+	JEQ          done
+	ADDQ         $0x08, SI
+	ADDQ         $0x00000100, DI
+	ADDQ         $0x02, R8
+	MOVL         (SI), DX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z2
+	MOVBLZX      (R8), DX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z3
+	MOVL         32(SI), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    (DI), Z4
+	VMULPS       Z4, Z0, Z4
+	VADDPS       Z1, Z4, Z4
+	VMULPS       Z4, Z3, Z4
+	VMAXPS       Z29, Z4, Z29
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    64(DI), Z4
+	VMULPS       Z4, Z0, Z4
+	VADDPS       Z1, Z4, Z4
+	VMULPS       Z4, Z3, Z4
+	VMAXPS       Z30, Z4, Z30
+	CMPQ         R12, $0x07
+	JEQ          done
+	MOVL         4(SI), DX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z2
+	MOVBLZX      1(R8), DX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z3
+	MOVL         36(SI), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    128(DI), Z4
+	VMULPS       Z4, Z0, Z4
+	VADDPS       Z1, Z4, Z4
+	VMULPS       Z4, Z3, Z4
+	VMAXPS       Z29, Z4, Z29
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    192(DI), Z4
+	VMULPS       Z4, Z0, Z4
+	VADDPS       Z1, Z4, Z4
+	VMULPS       Z4, Z3, Z4
+	VMAXPS       Z30, Z4, Z30
+	JMP          done
+
+firstTail:
+	MOVQ      16(AX), CX
+	VMOVDQU32 (CX), Z13
+	VMOVDQU32 64(CX), Z14
+	VMOVDQU32 (CX), Z15
+	VMOVDQU32 64(CX), Z16
+	VMOVDQU32 (CX), Z17
+	VMOVDQU32 64(CX), Z18
+	VMOVDQU32 (CX), Z19
+	VMOVDQU32 64(CX), Z20
+	MOVQ      192(AX), R14
+	ADDQ      $0x00000440, R14
+	MOVQ      8(AX), R13
+	MOVQ      72(AX), R11
+
+firstProducts:
+	MOVQ 200(AX), SI
+	LEAQ 64(SI), DI
+	MOVQ 208(AX), R8
+	MOVQ 192(AX), R9
+	MOVQ $0x00000004, R12
+
+firstProductsTurn:
+	VMOVDQU32    (R13), Z10
+	VMOVDQU32    64(R13), Z11
+	VPBROADCASTD (R14), Z12
+	VPDPBUSD     Z10, Z12, Z13
+	VPDPBUSD     Z11, Z12, Z14
+	VPBROADCASTD 16(R14), Z12
+	VPDPBUSD     Z10, Z12, Z15
+	VPDPBUSD     Z11, Z12, Z16
+	VPBROADCASTD 32(R14), Z12
+	VPDPBUSD     Z10, Z12, Z17
+	VPDPBUSD     Z11, Z12, Z18
+	VPBROADCASTD 48(R14), Z12
+	VPDPBUSD     Z10, Z12, Z19
+	VPDPBUSD     Z11, Z12, Z20
+	VMOVDQU32    128(R13), Z10
+	VMOVDQU32    192(R13), Z11
+	VPBROADCASTD 4(R14), Z12
+	VPDPBUSD     Z10, Z12, Z13
+	VPDPBUSD     Z11, Z12, Z14
+	VPBROADCASTD 20(R14), Z12
+	VPDPBUSD     Z10, Z12, Z15
+	VPDPBUSD     Z11, Z12, Z16
+	VPBROADCASTD 36(R14), Z12
+	VPDPBUSD     Z10, Z12, Z17
+	VPDPBUSD     Z11, Z12, Z18
+	VPBROADCASTD 52(R14), Z12
+	VPDPBUSD     Z10, Z12, Z19
+	VPDPBUSD     Z11, Z12, Z20
+	VMOVDQU32    256(R13), Z10
+	VMOVDQU32    320(R13), Z11
+	VPBROADCASTD 8(R14), Z12
+	VPDPBUSD     Z10, Z12, Z13
+	VPDPBUSD     Z11, Z12, Z14
+	VPBROADCASTD 24(R14), Z12
+	VPDPBUSD     Z10, Z12, Z15
+	VPDPBUSD     Z11, Z12, Z16
+	VPBROADCASTD 40(R14), Z12
+	VPDPBUSD     Z10, Z12, Z17
+	VPDPBUSD     Z11, Z12, Z18
+	VPBROADCASTD 56(R14), Z12
+	VPDPBUSD     Z10, Z12, Z19
+	VPDPBUSD     Z11, Z12, Z20
+	VMOVDQU32    384(R13), Z10
+	VMOVDQU32    448(R13), Z11
+	VPBROADCASTD 12(R14), Z12
+	VPDPBUSD     Z10, Z12, Z13
+	VPDPBUSD     Z11, Z12, Z14
+	VPBROADCASTD 28(R14), Z12
+	VPDPBUSD     Z10, Z12, Z15
+	VPDPBUSD     Z11, Z12, Z16
+	VPBROADCASTD 44(R14), Z12
+	VPDPBUSD     Z10, Z12, Z17
+	VPDPBUSD     Z11, Z12, Z18
+	VPBROADCASTD 60(R14), Z12
+	VPDPBUSD     Z10, Z12, Z19
+	VPDPBUSD     Z11, Z12, Z20
+	VMOVDQU32    512(R13), Z10
+	VMOVDQU32    576(R13), Z11
+	VPBROADCASTD 128(R14), Z12
+	VPDPBUSD     Z10, Z12, Z13
+	VPDPBUSD     Z11, Z12, Z14
+	VPBROADCASTD 144(R14), Z12
+	VPDPBUSD     Z10, Z12, Z15
+	VPDPBUSD     Z11, Z12, Z16
+	VPBROADCASTD 160(R14), Z12
+	VPDPBUSD     Z10, Z12, Z17
+	VPDPBUSD     Z11, Z12, Z18
+	VPBROADCASTD 176(R14), Z12
+	VPDPBUSD     Z10, Z12, Z19
+	VPDPBUSD     Z11, Z12, Z20
+	VMOVDQU32    640(R13), Z10
+	VMOVDQU32    704(R13), Z11
+	VPBROADCASTD 132(R14), Z12
+	VPDPBUSD     Z10, Z12, Z13
+	VPDPBUSD     Z11, Z12, Z14
+	VPBROADCASTD 148(R14), Z12
+	VPDPBUSD     Z10, Z12, Z15
+	VPDPBUSD     Z11, Z12, Z16
+	VPBROADCASTD 164(R14), Z12
+	VPDPBUSD     Z10, Z12, Z17
+	VPDPBUSD     Z11, Z12, Z18
+	VPBROADCASTD 180(R14), Z12
+	VPDPBUSD     Z10, Z12, Z19
+	VPDPBUSD     Z11, Z12, Z20
+	VMOVDQU32    768(R13), Z10
+	VMOVDQU32    832(R13), Z11
+	VPBROADCASTD 136(R14), Z12
+	VPDPBUSD     Z10, Z12, Z13
+	VPDPBUSD     Z11, Z12, Z14
+	VPBROADCASTD 152(R14), Z12
+	VPDPBUSD     Z10, Z12, Z15
+	VPDPBUSD     Z11, Z12, Z16
+	VPBROADCASTD 168(R14), Z12
+	VPDPBUSD     Z10, Z12, Z17
+	VPDPBUSD     Z11, Z12, Z18
+	VPBROADCASTD 184(R14), Z12
+	VPDPBUSD     Z10, Z12, Z19
+	VPDPBUSD     Z11, Z12, Z20
+	VMOVDQU32    896(R13), Z10
+	VMOVDQU32    960(R13), Z11
+	VPBROADCASTD 140(R14), Z12
+	VPDPBUSD     Z10, Z12, Z13
+	VPDPBUSD     Z11, Z12, Z14
+	VPBROADCASTD 156(R14), Z12
+	VPDPBUSD     Z10, Z12, Z15
+	VPDPBUSD     Z11, Z12, Z16
+	VPBROADCASTD 172(R14), Z12
+	VPDPBUSD     Z10, Z12, Z17
+	VPDPBUSD     Z11, Z12, Z18
+	VPBROADCASTD 188(R14), Z12
+	VPDPBUSD     Z10, Z12, Z19
+	VPDPBUSD     Z11, Z12, Z20
+	ADDQ         $0x00000400, R13
+	ADDQ         $0x00000100, R14
+	DECQ         R12
+	JNE          firstProductsTurn
+	DECQ         R11
+	JNE          firstProducts
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z13, 64(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z14, 128(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z15, 192(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z16, 256(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z17, 320(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z18, 384(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z19, 448(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z20, 512(CX)
+	MOVQ         192(AX), CX
+	MOVQ         200(AX), DX
+	MOVQ         DX, 192(AX)
+	MOVQ         CX, 200(AX)
+	MOVQ         216(AX), CX
+	MOVQ         120(AX), DX
+	ADDQ         CX, DX
+	MOVQ         DX, 208(AX)
+	ADDQ         $0x04, CX
+	JMP          drain4
+
+laterTail:
+	MOVQ      16(AX), CX
+	VMOVDQU32 (CX), Z13
+	VMOVDQU32 64(CX), Z14
+	VMOVDQU32 (CX), Z15
+	VMOVDQU32 64(CX), Z16
+	VMOVDQU32 (CX), Z17
+	VMOVDQU32 64(CX), Z18
+	VMOVDQU32 (CX), Z19
+	VMOVDQU32 64(CX), Z20
+	MOVQ      192(AX), R14
+	ADDQ      $0x00000440, R14
+	MOVQ      8(AX), R13
+	MOVQ      72(AX), R11
+
+laterProducts:
+	MOVQ 200(AX), SI
+	LEAQ 64(SI), DI
+	MOVQ 208(AX), R8
+	MOVQ 192(AX), R9
+	MOVQ $0x00000004, R12
+
+laterProductsTurn:
+	VMOVDQU32    (R13), Z10
+	VMOVDQU32    64(R13), Z11
+	VPBROADCASTD (R14), Z12
+	VPDPBUSD     Z10, Z12, Z13
+	VPDPBUSD     Z11, Z12, Z14
+	VPBROADCASTD 16(R14), Z12
+	VPDPBUSD     Z10, Z12, Z15
+	VPDPBUSD     Z11, Z12, Z16
+	VPBROADCASTD 32(R14), Z12
+	VPDPBUSD     Z10, Z12, Z17
+	VPDPBUSD     Z11, Z12, Z18
+	VPBROADCASTD 48(R14), Z12
+	VPDPBUSD     Z10, Z12, Z19
+	VPDPBUSD     Z11, Z12, Z20
+	MOVL         (SI), DX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z2
+	VMOVDQU32    128(R13), Z10
+	VMOVDQU32    192(R13), Z11
+	VPBROADCASTD 4(R14), Z12
+	VPDPBUSD     Z10, Z12, Z13
+	VPDPBUSD     Z11, Z12, Z14
+	VPBROADCASTD 20(R14), Z12
+	VPDPBUSD     Z10, Z12, Z15
+	VPDPBUSD     Z11, Z12, Z16
+	VPBROADCASTD 36(R14), Z12
+	VPDPBUSD     Z10, Z12, Z17
+	VPDPBUSD     Z11, Z12, Z18
+	VPBROADCASTD 52(R14), Z12
+	VPDPBUSD     Z10, Z12, Z19
+	VPDPBUSD     Z11, Z12, Z20
+	MOVBLZX      (R8), DX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z3
+	MOVL         32(SI), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VMOVDQU32    256(R13), Z10
+	VMOVDQU32    320(R13), Z11
+	VPBROADCASTD 8(R14), Z12
+	VPDPBUSD     Z10, Z12, Z13
+	VPDPBUSD     Z11, Z12, Z14
+	VPBROADCASTD 24(R14), Z12
+	VPDPBUSD     Z10, Z12, Z15
+	VPDPBUSD     Z11, Z12, Z16
+	VPBROADCASTD 40(R14), Z12
+	VPDPBUSD     Z10, Z12, Z17
+	VPDPBUSD     Z11, Z12, Z18
+	VPBROADCASTD 56(R14), Z12
+	VPDPBUSD     Z10, Z12, Z19
+	VPDPBUSD     Z11, Z12, Z20
+	VCVTDQ2PS    (DI), Z4
+	VMULPS       Z4, Z0, Z4
+	VADDPS       Z1, Z4, Z4
+	VMULPS       Z4, Z3, Z4
+	VMAXPS       Z29, Z4, Z29
+	VMOVDQU32    384(R13), Z10
+	VMOVDQU32    448(R13), Z11
+	VPBROADCASTD 12(R14), Z12
+	VPDPBUSD     Z10, Z12, Z13
+	VPDPBUSD     Z11, Z12, Z14
+	VPBROADCASTD 28(R14), Z12
+	VPDPBUSD     Z10, Z12, Z15
+	VPDPBUSD     Z11, Z12, Z16
+	VPBROADCASTD 44(R14), Z12
+	VPDPBUSD     Z10, Z12, Z17
+	VPDPBUSD     Z11, Z12, Z18
+	VPBROADCASTD 60(R14), Z12
+	VPDPBUSD     Z10, Z12, Z19
+	VPDPBUSD     Z11, Z12, Z20
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    64(DI), Z4
+	VMULPS       Z4, Z0, Z4
+	VADDPS       Z1, Z4, Z4
+	VMULPS       Z4, Z3, Z4
+	VMAXPS       Z30, Z4, Z30
+	VMOVDQU32    512(R13), Z10
+	VMOVDQU32    576(R13), Z11
+	VPBROADCASTD 128(R14), Z12
+	VPDPBUSD     Z10, Z12, Z13
+	VPDPBUSD     Z11, Z12, Z14
+	VPBROADCASTD 144(R14), Z12
+	VPDPBUSD     Z10, Z12, Z15
+	VPDPBUSD     Z11, Z12, Z16
+	VPBROADCASTD 160(R14), Z12
+	VPDPBUSD     Z10, Z12, Z17
+	VPDPBUSD     Z11, Z12, Z18
+	VPBROADCASTD 176(R14), Z12
+	VPDPBUSD     Z10, Z12, Z19
+	VPDPBUSD     Z11, Z12, Z20
+	MOVL         4(SI), DX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z2
+	MOVBLZX      1(R8), DX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z3
+	MOVL         36(SI), DX
+	ADDQ         96(AX), DX
+	VMOVDQU32    640(R13), Z10
+	VMOVDQU32    704(R13), Z11
+	VPBROADCASTD 132(R14), Z12
+	VPDPBUSD     Z10, Z12, Z13
+	VPDPBUSD     Z11, Z12, Z14
+	VPBROADCASTD 148(R14), Z12
+	VPDPBUSD     Z10, Z12, Z15
+	VPDPBUSD     Z11, Z12, Z16
+	VPBROADCASTD 164(R14), Z12
+	VPDPBUSD     Z10, Z12, Z17
+	VPDPBUSD     Z11, Z12, Z18
+	VPBROADCASTD 180(R14), Z12
+	VPDPBUSD     Z10, Z12, Z19
+	VPDPBUSD     Z11, Z12, Z20
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VMOVDQU32    768(R13), Z10
+	VMOVDQU32    832(R13), Z11
+	VPBROADCASTD 136(R14), Z12
+	VPDPBUSD     Z10, Z12, Z13
+	VPDPBUSD     Z11, Z12, Z14
+	VPBROADCASTD 152(R14), Z12
+	VPDPBUSD     Z10, Z12, Z15
+	VPDPBUSD     Z11, Z12, Z16
+	VPBROADCASTD 168(R14), Z12
+	VPDPBUSD     Z10, Z12, Z17
+	VPDPBUSD     Z11, Z12, Z18
+	VPBROADCASTD 184(R14), Z12
+	VPDPBUSD     Z10, Z12, Z19
+	VPDPBUSD     Z11, Z12, Z20
+	VCVTDQ2PS    128(DI), Z4
+	VMULPS       Z4, Z0, Z4
+	VADDPS       Z1, Z4, Z4
+	VMULPS       Z4, Z3, Z4
+	VMAXPS       Z29, Z4, Z29
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VMOVDQU32    896(R13), Z10
+	VMOVDQU32    960(R13), Z11
+	VPBROADCASTD 140(R14), Z12
+	VPDPBUSD     Z10, Z12, Z13
+	VPDPBUSD     Z11, Z12, Z14
+	VPBROADCASTD 156(R14), Z12
+	VPDPBUSD     Z10, Z12, Z15
+	VPDPBUSD     Z11, Z12, Z16
+	VPBROADCASTD 172(R14), Z12
+	VPDPBUSD     Z10, Z12, Z17
+	VPDPBUSD     Z11, Z12, Z18
+	VPBROADCASTD 188(R14), Z12
+	VPDPBUSD     Z10, Z12, Z19
+	VPDPBUSD     Z11, Z12, Z20
+	VCVTDQ2PS    192(DI), Z4
+	VMULPS       Z4, Z0, Z4
+	VADDPS       Z1, Z4, Z4
+	VMULPS       Z4, Z3, Z4
+	VMAXPS       Z30, Z4, Z30
+	ADDQ         $0x08, SI
+	ADDQ         $0x00000100, DI
+	ADDQ         $0x02, R8
+	ADDQ         $0x00000400, R13
+	ADDQ         $0x00000100, R14
+	DECQ         R12
+	JNE          laterProductsTurn
+	DECQ         R11
+	JNE          laterProducts
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z13, 64(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z14, 128(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z15, 192(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z16, 256(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z17, 320(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z18, 384(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z19, 448(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z20, 512(CX)
+	MOVQ         192(AX), CX
+	MOVQ         200(AX), DX
+	MOVQ         DX, 192(AX)
+	MOVQ         CX, 200(AX)
+	MOVQ         216(AX), CX
+	MOVQ         120(AX), DX
+	ADDQ         CX, DX
+	MOVQ         DX, 208(AX)
+	ADDQ         $0x04, CX
+
+drain4:
+	MOVQ         200(AX), SI
+	LEAQ         64(SI), DI
+	MOVQ         208(AX), R8
+	MOVQ         192(AX), R9
+	SUBQ         (AX), CX
+	NEGQ         CX
+	LEAQ         4(CX), R12
+	MOVL         (SI), DX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z2
+	MOVBLZX      (R8), DX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z3
+	MOVL         32(SI), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    (DI), Z4
+	VMULPS       Z4, Z0, Z4
+	VADDPS       Z1, Z4, Z4
+	VMULPS       Z4, Z3, Z4
+	VMAXPS       Z29, Z4, Z29
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    64(DI), Z4
+	VMULPS       Z4, Z0, Z4
+	VADDPS       Z1, Z4, Z4
+	VMULPS       Z4, Z3, Z4
+	VMAXPS       Z30, Z4, Z30
+	CMPQ         R12, $0x01
+	JEQ          done
+	MOVL         4(SI), DX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z2
+	MOVBLZX      1(R8), DX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z3
+	MOVL         36(SI), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    128(DI), Z4
+	VMULPS       Z4, Z0, Z4
+	VADDPS       Z1, Z4, Z4
+	VMULPS       Z4, Z3, Z4
+	VMAXPS       Z29, Z4, Z29
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    192(DI), Z4
+	VMULPS       Z4, Z0, Z4
+	VADDPS       Z1, Z4, Z4
+	VMULPS       Z4, Z3, Z4
+	VMAXPS       Z30, Z4, Z30
+	CMPQ         R12, $0x02
+	JEQ          done
+	ADDQ         $0x08, SI
+	ADDQ         $0x00000100, DI
+	ADDQ         $0x02, R8
+	MOVL         (SI), DX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z2
+	MOVBLZX      (R8), DX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z3
+	MOVL         32(SI), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    (DI), Z4
+	VMULPS       Z4, Z0, Z4
+	VADDPS       Z1, Z4, Z4
+	VMULPS       Z4, Z3, Z4
+	VMAXPS       Z29, Z4, Z29
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    64(DI), Z4
+	VMULPS       Z4, Z0, Z4
+	VADDPS       Z1, Z4, Z4
+	VMULPS       Z4, Z3, Z4
+	VMAXPS       Z30, Z4, Z30
+	CMPQ         R12, $0x03
+	JEQ          done
+	MOVL         4(SI), DX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z2
+	MOVBLZX      1(R8), DX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z3
+	MOVL         36(SI), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    128(DI), Z4
+	VMULPS       Z4, Z0, Z4
+	VADDPS       Z1, Z4, Z4
+	VMULPS       Z4, Z3, Z4
+	VMAXPS       Z29, Z4, Z29
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    192(DI), Z4
+	VMULPS       Z4, Z0, Z4
+	VADDPS       Z1, Z4, Z4
+	VMULPS       Z4, Z3, Z4
+	VMAXPS       Z30, Z4, Z30
+
+done:
+	VBROADCASTSS 176(AX), Z0
+	MOVQ         184(AX), CX
+	MOVQ         32(AX), AX
+	VMOVDQU32    interleave<>+0(SB), Z1
+	VPERMI2PS    Z30, Z29, Z1
+	VMULPS       Z0, Z1, Z1
+	KMOVW        CX, K1
+	VMOVUPS.Z    (AX), K1, Z2
+	VMAXPS       Z2, Z1, Z1
+	VMOVUPS      Z1, K1, (AX)
+	SHRQ         $0x10, CX
+	VMOVDQU32    interleave<>+64(SB), Z1
+	VPERMI2PS    Z30, Z29, Z1
+	VMULPS       Z0, Z1, Z1
+	KMOVW        CX, K1
+	VMOVUPS.Z    64(AX), K1, Z0
+	VMAXPS       Z0, Z1, Z1
+	VMOVUPS      Z1, K1, 64(AX)
+	SHRQ         $0x10, CX
 	VZEROUPPER
 	RET
 
-// func scoreMaxima32AVX512(best *float32, dots *int32, stride int, tokens *int32, n int, scales *float32, lines *float32)
-// Requires: AVX, AVX512F
-TEXT ·scoreMaxima32AVX512(SB), NOSPLIT, $0-56
-	MOVQ    best+0(FP), AX
-	MOVQ    dots+8(FP), CX
-	MOVQ    tokens+24(FP), DX
-	MOVQ    scales+40(FP), BX
-	MOVQ    lines+48(FP), SI
-	MOVQ    n+32(FP), DI
-	MOVQ    stride+16(FP), R8
-	SHLQ    $0x02, R8
-	VMOVUPS (AX), Z0
-	VMOVUPS (BX), Z2
-	VMOVUPS 64(AX), Z1
-	VMOVUPS 64(BX), Z3
+// func code2Maxima4AVX512(args *int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VBMI, AVX512VL, AVX512VNNI, CMOV, MMX+
+TEXT ·code2Maxima4AVX512(SB), $512-8
+	MOVQ            args+0(FP), AX
+	MOVQ            40(AX), CX
+	VMOVDQU32       (CX), Z1
+	VBROADCASTSS    infinity<>+0(SB), Z6
+	MOVQ            24(AX), CX
+	VBROADCASTF32X4 (CX), Z7
+	MOVL            $0x000000f0, CX
+	KMOVW           CX, K3
+	MOVL            $0x00000f00, CX
+	KMOVW           CX, K4
+	MOVL            $0x0000f000, CX
+	KMOVW           CX, K5
+	MOVQ            152(AX), DI
+	XORQ            SI, SI
+	MOVQ            (AX), CX
+	MOVQ            $0x00000008, DX
+	CMPQ            CX, DX
+	CMOVQGT         DX, CX
+	LEAQ            tokenMasks<>+0(SB), DX
+	KMOVQ           32(DX)(CX*8), K1
+	KMOVQ           (DX)(CX*8), K2
 
-token:
-	MOVLQSX      (DX), BX
-	IMULQ        R8, BX
-	ADDQ         SI, BX
-	VBROADCASTSS 4(DX), Z4
-	VBROADCASTSS 8(DX), Z5
-	VMULPS       Z2, Z4, Z6
-	VCVTDQ2PS    (CX), Z7
-	VMULPS       Z7, Z6, Z7
-	VADDPS       (BX), Z7, Z7
-	VMULPS       Z7, Z5, Z7
-	VMAXPS       Z0, Z7, Z0
-	VMULPS       Z3, Z4, Z6
-	VCVTDQ2PS    64(CX), Z7
-	VMULPS       Z7, Z6, Z7
-	VADDPS       64(BX), Z7, Z7
-	VMULPS       Z7, Z5, Z7
-	VMAXPS       Z1, Z7, Z1
-	ADDQ         $0x0c, DX
-	ADDQ         R8, CX
+block:
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	MOVQ   8(AX), BX
+	MOVQ   72(AX), R8
+
+chunk:
+	MOVQ            48(AX), DX
+	ADDQ            224(AX), DX
+	MOVQ            56(AX), CX
+	VMOVDQU8.Z      (DX), K1, Z0
+	VMOVDQU8.Z      (DX)(CX*1), K1, Z2
+	VPSRLW          $0x01, Z2, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z3
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z2
+	VMOVDQU8.Z      64(DX), K2, Z0
+	VMOVDQU8.Z      64(DX)(CX*1), K2, Z4
+	VPSRLW          $0x01, Z4, Z5
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z5
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z4
+	MOVQ            64(AX), CX
+	ADDQ            CX, 224(AX)
+	MOVQ            $0x00000004, CX
+
+turn:
+	VPERMB     Z1, Z2, Z0
+	VPSRLW     $0x02, Z2, Z2
+	VPERMB     Z1, Z4, Z17
+	VPSRLW     $0x02, Z4, Z4
+	VMOVDQU32  (BX), Z18
+	VPDPBUSD   Z18, Z0, Z8
+	VPDPBUSD   Z18, Z17, Z12
+	VMOVDQU32  64(BX), Z18
+	VPDPBUSD   Z18, Z0, Z9
+	VPDPBUSD   Z18, Z17, Z13
+	VMOVDQU32  128(BX), Z18
+	VPDPBUSD   Z18, Z0, Z10
+	VPDPBUSD   Z18, Z17, Z14
+	VMOVDQU32  192(BX), Z18
+	VPDPBUSD   Z18, Z0, Z11
+	VPDPBUSD   Z18, Z17, Z15
+	VPERMB     Z1, Z3, Z0
+	VPSRLW     $0x02, Z3, Z3
+	VPERMB     Z1, Z5, Z17
+	VPSRLW     $0x02, Z5, Z5
+	VMOVDQU32  256(BX), Z18
+	VPDPBUSD   Z18, Z0, Z8
+	VPDPBUSD   Z18, Z17, Z12
+	VMOVDQU32  320(BX), Z18
+	VPDPBUSD   Z18, Z0, Z9
+	VPDPBUSD   Z18, Z17, Z13
+	VMOVDQU32  384(BX), Z18
+	VPDPBUSD   Z18, Z0, Z10
+	VPDPBUSD   Z18, Z17, Z14
+	VMOVDQU32  448(BX), Z18
+	VPDPBUSD   Z18, Z0, Z11
+	VPDPBUSD   Z18, Z17, Z15
+	ADDQ       $0x00000200, BX
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       168(AX), DI
+	CMPQ       DI, 160(AX)
+	CMOVQHI    160(AX), DI
+	DECQ       CX
+	JNE        turn
+	DECQ       R8
+	JNE        chunk
+	MOVQ       $0x00000000, CX
+	MOVQ       CX, 224(AX)
+	ADDQ       $0x00000080, 48(AX)
+	MOVQ       (AX), CX
+	SUBQ       SI, CX
+	SUBQ       $0x08, CX
+	JLE        last
+	MOVQ       $0x00000008, DX
+	CMPQ       CX, DX
+	CMOVQGT    DX, CX
+	LEAQ       tokenMasks<>+0(SB), DX
+	KMOVQ      32(DX)(CX*8), K1
+	KMOVQ      (DX)(CX*8), K2
+
+last:
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            (SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), Z0
+	VBROADCASTSS    (BX)(R8*4), Z2
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VMOVDQU32       (DX), X16
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            1(SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), K3, Z0
+	VBROADCASTSS    (BX)(R8*4), K3, Z2
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VINSERTI32X4    $0x01, (DX), Z16, Z16
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            2(SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), K4, Z0
+	VBROADCASTSS    (BX)(R8*4), K4, Z2
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VINSERTI32X4    $0x02, (DX), Z16, Z16
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            3(SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), K5, Z0
+	VBROADCASTSS    (BX)(R8*4), K5, Z2
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VINSERTI32X4    $0x03, (DX), Z16, Z16
+	MOVQ            (AX), CX
+	SUBQ            SI, CX
+	MOVQ            $0x00000004, BX
+	CMPQ            CX, BX
+	CMOVQGT         BX, CX
+	LEAQ            quarterMasks<>+0(SB), BX
+	KMOVW           (BX)(CX*2), K6
+	VPUNPCKLDQ      Z9, Z8, Z3
+	VPUNPCKHDQ      Z9, Z8, Z8
+	VPADDD          Z3, Z8, Z8
+	VPUNPCKLDQ      Z11, Z10, Z3
+	VPUNPCKHDQ      Z11, Z10, Z10
+	VPADDD          Z3, Z10, Z10
+	VPUNPCKLQDQ     Z10, Z8, Z3
+	VPUNPCKHQDQ     Z10, Z8, Z8
+	VPADDD          Z3, Z8, Z8
+	VPXORD          Z3, Z3, Z3
+	VPUNPCKLWD      Z16, Z3, Z3
+	VCVTDQ2PS       Z3, Z3
+	MOVQ            16(AX), CX
+	VBROADCASTI32X4 (CX), Z4
+	VPADDD          Z4, Z8, Z8
+	VCVTDQ2PS       Z8, Z8
+	VMULPS          Z7, Z0, Z4
+	VMULPS          Z8, Z4, Z8
+	VADDPS          Z3, Z8, Z8
+	VMULPS          Z8, Z2, Z8
+	VMAXPS          Z6, Z8, K6, Z6
+	ADDQ            $0x04, SI
+	CMPQ            SI, (AX)
+	JGE             done
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            (SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), Z0
+	VBROADCASTSS    (BX)(R8*4), Z2
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VMOVDQU32       (DX), X16
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            1(SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), K3, Z0
+	VBROADCASTSS    (BX)(R8*4), K3, Z2
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VINSERTI32X4    $0x01, (DX), Z16, Z16
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            2(SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), K4, Z0
+	VBROADCASTSS    (BX)(R8*4), K4, Z2
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VINSERTI32X4    $0x02, (DX), Z16, Z16
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            3(SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), K5, Z0
+	VBROADCASTSS    (BX)(R8*4), K5, Z2
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VINSERTI32X4    $0x03, (DX), Z16, Z16
+	MOVQ            (AX), CX
+	SUBQ            SI, CX
+	MOVQ            $0x00000004, BX
+	CMPQ            CX, BX
+	CMOVQGT         BX, CX
+	LEAQ            quarterMasks<>+0(SB), BX
+	KMOVW           (BX)(CX*2), K6
+	VPUNPCKLDQ      Z13, Z12, Z3
+	VPUNPCKHDQ      Z13, Z12, Z12
+	VPADDD          Z3, Z12, Z12
+	VPUNPCKLDQ      Z15, Z14, Z3
+	VPUNPCKHDQ      Z15, Z14, Z14
+	VPADDD          Z3, Z14, Z14
+	VPUNPCKLQDQ     Z14, Z12, Z3
+	VPUNPCKHQDQ     Z14, Z12, Z12
+	VPADDD          Z3, Z12, Z12
+	VPXORD          Z3, Z3, Z3
+	VPUNPCKLWD      Z16, Z3, Z3
+	VCVTDQ2PS       Z3, Z3
+	MOVQ            16(AX), CX
+	VBROADCASTI32X4 (CX), Z4
+	VPADDD          Z4, Z12, Z12
+	VCVTDQ2PS       Z12, Z12
+	VMULPS          Z7, Z0, Z4
+	VMULPS          Z12, Z4, Z12
+	VADDPS          Z3, Z12, Z12
+	VMULPS          Z12, Z2, Z12
+	VMAXPS          Z6, Z12, K6, Z6
+	ADDQ            $0x04, SI
+	CMPQ            SI, (AX)
+	JGE             done
+	JMP             block
+
+done:
+	VSHUFF32X4   $0x4e, Z6, Z6, Z0
+	VMAXPS       Z0, Z6, Z6
+	VSHUFF32X4   $0xb1, Z6, Z6, Z0
+	VMAXPS       Z0, Z6, Z6
+	VBROADCASTSS 176(AX), Y0
+	VMULPS       Y0, Y6, Y6
+	KMOVB        184(AX), K1
+	MOVQ         32(AX), AX
+	VMOVUPS.Z    (AX), K1, Y0
+	VMAXPS       Y0, Y6, Y6
+	VMOVUPS      Y6, K1, (AX)
+	VZEROUPPER
+	RET
+
+// func code2Maxima8AVX512(args *int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VBMI, AVX512VL, AVX512VNNI, CMOV, MMX+
+TEXT ·code2Maxima8AVX512(SB), $512-8
+	MOVQ            args+0(FP), AX
+	MOVQ            40(AX), CX
+	VMOVDQU32       (CX), Z1
+	VBROADCASTSS    infinity<>+0(SB), Z6
+	MOVQ            24(AX), CX
+	VBROADCASTF32X4 (CX), Z8
+	VBROADCASTSS    infinity<>+0(SB), Z7
+	MOVQ            24(AX), CX
+	VBROADCASTF32X4 16(CX), Z9
+	MOVL            $0x000000f0, CX
+	KMOVW           CX, K3
+	MOVL            $0x00000f00, CX
+	KMOVW           CX, K4
+	MOVL            $0x0000f000, CX
+	KMOVW           CX, K5
+	MOVQ            152(AX), DI
+	XORQ            SI, SI
+	MOVQ            (AX), CX
+	MOVQ            $0x00000008, DX
+	CMPQ            CX, DX
+	CMOVQGT         DX, CX
+	LEAQ            tokenMasks<>+0(SB), DX
+	KMOVQ           32(DX)(CX*8), K1
+	KMOVQ           (DX)(CX*8), K2
+
+block:
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	VPXORD Z24, Z24, Z24
+	VPXORD Z25, Z25, Z25
+	MOVQ   8(AX), BX
+	MOVQ   72(AX), R8
+
+chunk:
+	MOVQ            48(AX), DX
+	ADDQ            224(AX), DX
+	MOVQ            56(AX), CX
+	VMOVDQU8.Z      (DX), K1, Z0
+	VMOVDQU8.Z      (DX)(CX*1), K1, Z2
+	VPSRLW          $0x01, Z2, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z3
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z2
+	VMOVDQU8.Z      64(DX), K2, Z0
+	VMOVDQU8.Z      64(DX)(CX*1), K2, Z4
+	VPSRLW          $0x01, Z4, Z5
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z5
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z4
+	MOVQ            64(AX), CX
+	ADDQ            CX, 224(AX)
+	MOVQ            $0x00000004, CX
+
+turn:
+	VPERMB     Z1, Z2, Z0
+	VPSRLW     $0x02, Z2, Z2
+	VPERMB     Z1, Z4, Z27
+	VPSRLW     $0x02, Z4, Z4
+	VMOVDQU32  (BX), Z28
+	VPDPBUSD   Z28, Z0, Z10
+	VPDPBUSD   Z28, Z27, Z18
+	VMOVDQU32  64(BX), Z28
+	VPDPBUSD   Z28, Z0, Z11
+	VPDPBUSD   Z28, Z27, Z19
+	VMOVDQU32  128(BX), Z28
+	VPDPBUSD   Z28, Z0, Z12
+	VPDPBUSD   Z28, Z27, Z20
+	VMOVDQU32  192(BX), Z28
+	VPDPBUSD   Z28, Z0, Z13
+	VPDPBUSD   Z28, Z27, Z21
+	VMOVDQU32  256(BX), Z28
+	VPDPBUSD   Z28, Z0, Z14
+	VPDPBUSD   Z28, Z27, Z22
+	VMOVDQU32  320(BX), Z28
+	VPDPBUSD   Z28, Z0, Z15
+	VPDPBUSD   Z28, Z27, Z23
+	VMOVDQU32  384(BX), Z28
+	VPDPBUSD   Z28, Z0, Z16
+	VPDPBUSD   Z28, Z27, Z24
+	VMOVDQU32  448(BX), Z28
+	VPDPBUSD   Z28, Z0, Z17
+	VPDPBUSD   Z28, Z27, Z25
+	VPERMB     Z1, Z3, Z0
+	VPSRLW     $0x02, Z3, Z3
+	VPERMB     Z1, Z5, Z27
+	VPSRLW     $0x02, Z5, Z5
+	VMOVDQU32  512(BX), Z28
+	VPDPBUSD   Z28, Z0, Z10
+	VPDPBUSD   Z28, Z27, Z18
+	VMOVDQU32  576(BX), Z28
+	VPDPBUSD   Z28, Z0, Z11
+	VPDPBUSD   Z28, Z27, Z19
+	VMOVDQU32  640(BX), Z28
+	VPDPBUSD   Z28, Z0, Z12
+	VPDPBUSD   Z28, Z27, Z20
+	VMOVDQU32  704(BX), Z28
+	VPDPBUSD   Z28, Z0, Z13
+	VPDPBUSD   Z28, Z27, Z21
+	VMOVDQU32  768(BX), Z28
+	VPDPBUSD   Z28, Z0, Z14
+	VPDPBUSD   Z28, Z27, Z22
+	VMOVDQU32  832(BX), Z28
+	VPDPBUSD   Z28, Z0, Z15
+	VPDPBUSD   Z28, Z27, Z23
+	VMOVDQU32  896(BX), Z28
+	VPDPBUSD   Z28, Z0, Z16
+	VPDPBUSD   Z28, Z27, Z24
+	VMOVDQU32  960(BX), Z28
+	VPDPBUSD   Z28, Z0, Z17
+	VPDPBUSD   Z28, Z27, Z25
+	ADDQ       $0x00000400, BX
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       168(AX), DI
+	CMPQ       DI, 160(AX)
+	CMOVQHI    160(AX), DI
+	DECQ       CX
+	JNE        turn
+	DECQ       R8
+	JNE        chunk
+	MOVQ       $0x00000000, CX
+	MOVQ       CX, 224(AX)
+	ADDQ       $0x00000080, 48(AX)
+	MOVQ       (AX), CX
+	SUBQ       SI, CX
+	SUBQ       $0x08, CX
+	JLE        last
+	MOVQ       $0x00000008, DX
+	CMPQ       CX, DX
+	CMOVQGT    DX, CX
+	LEAQ       tokenMasks<>+0(SB), DX
+	KMOVQ      32(DX)(CX*8), K1
+	KMOVQ      (DX)(CX*8), K2
+
+last:
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            (SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), Z0
+	VBROADCASTSS    (BX)(R8*4), Z2
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VMOVDQU32       (DX), X26
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            1(SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), K3, Z0
+	VBROADCASTSS    (BX)(R8*4), K3, Z2
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VINSERTI32X4    $0x01, (DX), Z26, Z26
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            2(SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), K4, Z0
+	VBROADCASTSS    (BX)(R8*4), K4, Z2
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VINSERTI32X4    $0x02, (DX), Z26, Z26
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            3(SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), K5, Z0
+	VBROADCASTSS    (BX)(R8*4), K5, Z2
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VINSERTI32X4    $0x03, (DX), Z26, Z26
+	MOVQ            (AX), CX
+	SUBQ            SI, CX
+	MOVQ            $0x00000004, BX
+	CMPQ            CX, BX
+	CMOVQGT         BX, CX
+	LEAQ            quarterMasks<>+0(SB), BX
+	KMOVW           (BX)(CX*2), K6
+	VPUNPCKLDQ      Z12, Z10, Z3
+	VPUNPCKHDQ      Z12, Z10, Z10
+	VPADDD          Z3, Z10, Z10
+	VPUNPCKLDQ      Z16, Z14, Z3
+	VPUNPCKHDQ      Z16, Z14, Z14
+	VPADDD          Z3, Z14, Z14
+	VPUNPCKLQDQ     Z14, Z10, Z3
+	VPUNPCKHQDQ     Z14, Z10, Z10
+	VPADDD          Z3, Z10, Z10
+	VPSLLD          $0x10, Z26, Z3
+	VCVTDQ2PS       Z3, Z3
+	MOVQ            16(AX), CX
+	VBROADCASTI32X4 (CX), Z4
+	VPADDD          Z4, Z10, Z10
+	VCVTDQ2PS       Z10, Z10
+	VMULPS          Z8, Z0, Z4
+	VMULPS          Z10, Z4, Z10
+	VADDPS          Z3, Z10, Z10
+	VMULPS          Z10, Z2, Z10
+	VMAXPS          Z6, Z10, K6, Z6
+	VPUNPCKLDQ      Z13, Z11, Z3
+	VPUNPCKHDQ      Z13, Z11, Z11
+	VPADDD          Z3, Z11, Z11
+	VPUNPCKLDQ      Z17, Z15, Z3
+	VPUNPCKHDQ      Z17, Z15, Z15
+	VPADDD          Z3, Z15, Z15
+	VPUNPCKLQDQ     Z15, Z11, Z3
+	VPUNPCKHQDQ     Z15, Z11, Z11
+	VPADDD          Z3, Z11, Z11
+	VPANDD.BCST     selectors<>+8(SB), Z26, Z3
+	VCVTDQ2PS       Z3, Z3
+	MOVQ            16(AX), CX
+	VBROADCASTI32X4 16(CX), Z4
+	VPADDD          Z4, Z11, Z11
+	VCVTDQ2PS       Z11, Z11
+	VMULPS          Z9, Z0, Z4
+	VMULPS          Z11, Z4, Z11
+	VADDPS          Z3, Z11, Z11
+	VMULPS          Z11, Z2, Z11
+	VMAXPS          Z7, Z11, K6, Z7
+	ADDQ            $0x04, SI
+	CMPQ            SI, (AX)
+	JGE             done
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            (SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), Z0
+	VBROADCASTSS    (BX)(R8*4), Z2
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VMOVDQU32       (DX), X26
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            1(SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), K3, Z0
+	VBROADCASTSS    (BX)(R8*4), K3, Z2
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VINSERTI32X4    $0x01, (DX), Z26, Z26
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            2(SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), K4, Z0
+	VBROADCASTSS    (BX)(R8*4), K4, Z2
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VINSERTI32X4    $0x02, (DX), Z26, Z26
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            3(SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), K5, Z0
+	VBROADCASTSS    (BX)(R8*4), K5, Z2
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VINSERTI32X4    $0x03, (DX), Z26, Z26
+	MOVQ            (AX), CX
+	SUBQ            SI, CX
+	MOVQ            $0x00000004, BX
+	CMPQ            CX, BX
+	CMOVQGT         BX, CX
+	LEAQ            quarterMasks<>+0(SB), BX
+	KMOVW           (BX)(CX*2), K6
+	VPUNPCKLDQ      Z20, Z18, Z3
+	VPUNPCKHDQ      Z20, Z18, Z18
+	VPADDD          Z3, Z18, Z18
+	VPUNPCKLDQ      Z24, Z22, Z3
+	VPUNPCKHDQ      Z24, Z22, Z22
+	VPADDD          Z3, Z22, Z22
+	VPUNPCKLQDQ     Z22, Z18, Z3
+	VPUNPCKHQDQ     Z22, Z18, Z18
+	VPADDD          Z3, Z18, Z18
+	VPSLLD          $0x10, Z26, Z3
+	VCVTDQ2PS       Z3, Z3
+	MOVQ            16(AX), CX
+	VBROADCASTI32X4 (CX), Z4
+	VPADDD          Z4, Z18, Z18
+	VCVTDQ2PS       Z18, Z18
+	VMULPS          Z8, Z0, Z4
+	VMULPS          Z18, Z4, Z18
+	VADDPS          Z3, Z18, Z18
+	VMULPS          Z18, Z2, Z18
+	VMAXPS          Z6, Z18, K6, Z6
+	VPUNPCKLDQ      Z21, Z19, Z3
+	VPUNPCKHDQ      Z21, Z19, Z19
+	VPADDD          Z3, Z19, Z19
+	VPUNPCKLDQ      Z25, Z23, Z3
+	VPUNPCKHDQ      Z25, Z23, Z23
+	VPADDD          Z3, Z23, Z23
+	VPUNPCKLQDQ     Z23, Z19, Z3
+	VPUNPCKHQDQ     Z23, Z19, Z19
+	VPADDD          Z3, Z19, Z19
+	VPANDD.BCST     selectors<>+8(SB), Z26, Z3
+	VCVTDQ2PS       Z3, Z3
+	MOVQ            16(AX), CX
+	VBROADCASTI32X4 16(CX), Z4
+	VPADDD          Z4, Z19, Z19
+	VCVTDQ2PS       Z19, Z19
+	VMULPS          Z9, Z0, Z4
+	VMULPS          Z19, Z4, Z19
+	VADDPS          Z3, Z19, Z19
+	VMULPS          Z19, Z2, Z19
+	VMAXPS          Z7, Z19, K6, Z7
+	ADDQ            $0x04, SI
+	CMPQ            SI, (AX)
+	JGE             done
+	JMP             block
+
+done:
+	VSHUFF32X4   $0x4e, Z6, Z6, Z0
+	VMAXPS       Z0, Z6, Z6
+	VSHUFF32X4   $0xb1, Z6, Z6, Z0
+	VMAXPS       Z0, Z6, Z6
+	VSHUFF32X4   $0x4e, Z7, Z7, Z0
+	VMAXPS       Z0, Z7, Z7
+	VSHUFF32X4   $0xb1, Z7, Z7, Z0
+	VMAXPS       Z0, Z7, Z7
+	VUNPCKLPS    X7, X6, X0
+	VUNPCKHPS    X7, X6, X6
+	VINSERTF128  $0x01, X6, Y0, Y6
+	VBROADCASTSS 176(AX), Y0
+	VMULPS       Y0, Y6, Y6
+	KMOVB        184(AX), K1
+	MOVQ         32(AX), AX
+	VMOVUPS.Z    (AX), K1, Y0
+	VMAXPS       Y0, Y6, Y6
+	VMOVUPS      Y6, K1, (AX)
+	VZEROUPPER
+	RET
+
+// func code4Maxima16AVX512(args *int)
+// Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, AVX512VBMI, AVX512VL, AVX512VNNI, CMOV, MMX+
+TEXT ·code4Maxima16AVX512(SB), $512-8
+	MOVQ      args+0(FP), AX
+	MOVQ      40(AX), CX
+	VMOVDQU32 (CX), Z5
+	MOVQ      (AX), CX
+	MOVQ      $0x00000008, DX
+	CMPQ      CX, DX
+	CMOVQGT   DX, CX
+	LEAQ      tokenMasks<>+0(SB), DX
+	KMOVQ     32(DX)(CX*8), K1
+	KMOVQ     (DX)(CX*8), K2
+	MOVQ      192(AX), SI
+	ADDQ      $0x00000440, SI
+	MOVQ      72(AX), R12
+
+decode:
+	MOVQ            48(AX), DX
+	ADDQ            224(AX), DX
+	MOVQ            56(AX), CX
+	LEAQ            (CX)(CX*2), BX
+	VMOVDQU8.Z      (DX), K1, Z0
+	VMOVDQU8.Z      (DX)(CX*1), K1, Z6
+	VPSRLW          $0x01, Z6, Z4
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z4
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
+	VMOVDQU8.Z      (DX)(CX*2), K1, Z0
+	VMOVDQU8.Z      (DX)(BX*1), K1, Z1
+	VPSRLW          $0x01, Z1, Z2
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z2
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z1
+	VPSLLW          $0x02, Z6, Z0
+	VPSRLW          $0x02, Z1, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z1
+	VMOVDQU32       Z1, (SP)
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z6, Z3
+	VMOVDQU32       Z3, 256(SP)
+	VPSLLW          $0x02, Z4, Z0
+	VPSRLW          $0x02, Z2, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z2
+	VMOVDQU32       Z2, 128(SP)
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z4, Z3
+	VMOVDQU32       Z3, 384(SP)
+	VMOVDQU8.Z      64(DX), K2, Z0
+	VMOVDQU8.Z      64(DX)(CX*1), K2, Z6
+	VPSRLW          $0x01, Z6, Z4
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z4
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
+	VMOVDQU8.Z      64(DX)(CX*2), K2, Z0
+	VMOVDQU8.Z      64(DX)(BX*1), K2, Z1
+	VPSRLW          $0x01, Z1, Z2
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z2
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z1
+	VPSLLW          $0x02, Z6, Z0
+	VPSRLW          $0x02, Z1, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z1
+	VMOVDQU32       Z1, 64(SP)
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z6, Z3
+	VMOVDQU32       Z3, 320(SP)
+	VPSLLW          $0x02, Z4, Z0
+	VPSRLW          $0x02, Z2, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z2
+	VMOVDQU32       Z2, 192(SP)
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z4, Z3
+	VMOVDQU32       Z3, 448(SP)
+	LEAQ            (SP), BX
+	MOVQ            BX, 232(AX)
+	MOVQ            64(AX), CX
+	ADDQ            CX, 224(AX)
+	MOVQ            232(AX), CX
+	VMOVDQU32       (CX), Z6
+	VPERMB          Z5, Z6, Z4
+	VPSRLW          $0x04, Z6, Z6
+	VMOVDQU32       Z4, (SI)
+	VPERMB          Z5, Z6, Z4
+	VMOVDQU32       Z4, 128(SI)
+	MOVQ            232(AX), CX
+	VMOVDQU32       64(CX), Z6
+	VPERMB          Z5, Z6, Z4
+	VPSRLW          $0x04, Z6, Z6
+	VMOVDQU32       Z4, 64(SI)
+	VPERMB          Z5, Z6, Z4
+	VMOVDQU32       Z4, 192(SI)
+	ADDQ            $0x00000080, 232(AX)
+	ADDQ            $0x00000100, SI
+	MOVQ            232(AX), CX
+	VMOVDQU32       (CX), Z6
+	VPERMB          Z5, Z6, Z4
+	VPSRLW          $0x04, Z6, Z6
+	VMOVDQU32       Z4, (SI)
+	VPERMB          Z5, Z6, Z4
+	VMOVDQU32       Z4, 128(SI)
+	MOVQ            232(AX), CX
+	VMOVDQU32       64(CX), Z6
+	VPERMB          Z5, Z6, Z4
+	VPSRLW          $0x04, Z6, Z6
+	VMOVDQU32       Z4, 64(SI)
+	VPERMB          Z5, Z6, Z4
+	VMOVDQU32       Z4, 192(SI)
+	ADDQ            $0x00000080, 232(AX)
+	ADDQ            $0x00000100, SI
+	MOVQ            232(AX), CX
+	VMOVDQU32       (CX), Z6
+	VPERMB          Z5, Z6, Z4
+	VPSRLW          $0x04, Z6, Z6
+	VMOVDQU32       Z4, (SI)
+	VPERMB          Z5, Z6, Z4
+	VMOVDQU32       Z4, 128(SI)
+	MOVQ            232(AX), CX
+	VMOVDQU32       64(CX), Z6
+	VPERMB          Z5, Z6, Z4
+	VPSRLW          $0x04, Z6, Z6
+	VMOVDQU32       Z4, 64(SI)
+	VPERMB          Z5, Z6, Z4
+	VMOVDQU32       Z4, 192(SI)
+	ADDQ            $0x00000080, 232(AX)
+	ADDQ            $0x00000100, SI
+	MOVQ            232(AX), CX
+	VMOVDQU32       (CX), Z6
+	VPERMB          Z5, Z6, Z4
+	VPSRLW          $0x04, Z6, Z6
+	VMOVDQU32       Z4, (SI)
+	VPERMB          Z5, Z6, Z4
+	VMOVDQU32       Z4, 128(SI)
+	MOVQ            232(AX), CX
+	VMOVDQU32       64(CX), Z6
+	VPERMB          Z5, Z6, Z4
+	VPSRLW          $0x04, Z6, Z6
+	VMOVDQU32       Z4, 64(SI)
+	VPERMB          Z5, Z6, Z4
+	VMOVDQU32       Z4, 192(SI)
+	ADDQ            $0x00000080, 232(AX)
+	ADDQ            $0x00000100, SI
+	DECQ            R12
+	JNE             decode
+	MOVQ            152(AX), R11
+	VBROADCASTSS    infinity<>+0(SB), Z26
+	MOVQ            (AX), CX
+	SUBQ            216(AX), CX
+	MOVQ            $0x00000008, DX
+	CMPQ            CX, DX
+	CMOVQGT         DX, CX
+	LEAQ            cellMasks<>+0(SB), DX
+	KMOVB           (DX)(CX*1), K3
+	MOVQ            80(AX), CX
+	MOVQ            216(AX), DX
+	VMOVDQU32.Z     (CX)(DX*4), K3, Y0
+	VPBROADCASTD    88(AX), Y1
+	VPMINUD         Y1, Y0, Y0
+	MOVQ            192(AX), CX
+	VMOVDQU32       Y0, (CX)
+	VPBROADCASTD    104(AX), Y1
+	VPMULLD         Y1, Y0, Y0
+	MOVQ            192(AX), CX
+	VMOVDQU32       Y0, 32(CX)
+	MOVQ            (AX), CX
+	SUBQ            216(AX), CX
+	CMPQ            CX, $0x04
+	JLE             firstTail
+	SUBQ            $0x08, CX
+	JLE             firstLast
+	ADDQ            $0x00000080, 48(AX)
+	MOVQ            $0x00000008, DX
+	CMPQ            CX, DX
+	CMOVQGT         DX, CX
+	LEAQ            tokenMasks<>+0(SB), DX
+	KMOVQ           32(DX)(CX*8), K1
+	KMOVQ           (DX)(CX*8), K2
+
+firstLast:
+	MOVQ   200(AX), SI
+	ADDQ   $0x00000440, SI
+	MOVQ   $0x00000000, CX
+	MOVQ   CX, 224(AX)
+	MOVQ   16(AX), CX
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	VPXORD Z24, Z24, Z24
+	VPXORD Z25, Z25, Z25
+	MOVQ   192(AX), R15
+	ADDQ   $0x00000440, R15
+	MOVQ   8(AX), R14
+	MOVQ   72(AX), R12
+
+first:
+	MOVQ            200(AX), DI
+	LEAQ            64(DI), R8
+	MOVQ            208(AX), R9
+	MOVQ            192(AX), R10
+	MOVQ            48(AX), DX
+	ADDQ            224(AX), DX
+	MOVQ            56(AX), CX
+	LEAQ            (CX)(CX*2), BX
+	VMOVDQU8.Z      (DX), K1, Z0
+	VMOVDQU8.Z      (DX)(CX*1), K1, Z6
+	VPSRLW          $0x01, Z6, Z4
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z4
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
+	VMOVDQU8.Z      (DX)(CX*2), K1, Z0
+	VMOVDQU8.Z      (DX)(BX*1), K1, Z1
+	VPSRLW          $0x01, Z1, Z2
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z2
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z1
+	VPSLLW          $0x02, Z6, Z0
+	VPSRLW          $0x02, Z1, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z1
+	VMOVDQU32       Z1, (SP)
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z6, Z3
+	VMOVDQU32       Z3, 256(SP)
+	VPSLLW          $0x02, Z4, Z0
+	VPSRLW          $0x02, Z2, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z2
+	VMOVDQU32       Z2, 128(SP)
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z4, Z3
+	VMOVDQU32       Z3, 384(SP)
+	VMOVDQU8.Z      64(DX), K2, Z0
+	VMOVDQU8.Z      64(DX)(CX*1), K2, Z6
+	VPSRLW          $0x01, Z6, Z4
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z4
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
+	VMOVDQU8.Z      64(DX)(CX*2), K2, Z0
+	VMOVDQU8.Z      64(DX)(BX*1), K2, Z1
+	VPSRLW          $0x01, Z1, Z2
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z2
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z1
+	VPSLLW          $0x02, Z6, Z0
+	VPSRLW          $0x02, Z1, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z1
+	VMOVDQU32       Z1, 64(SP)
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z6, Z3
+	VMOVDQU32       Z3, 320(SP)
+	VPSLLW          $0x02, Z4, Z0
+	VPSRLW          $0x02, Z2, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z2
+	VMOVDQU32       Z2, 192(SP)
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z4, Z3
+	VMOVDQU32       Z3, 448(SP)
+	LEAQ            (SP), BX
+	MOVQ            BX, 232(AX)
+	MOVQ            64(AX), CX
+	ADDQ            CX, 224(AX)
+	MOVQ            $0x00000004, R13
+
+firstTurn:
+	VMOVDQU32    (R14), Z7
+	VMOVDQU32    64(R14), Z8
+	VPBROADCASTQ (R15), Z9
+	VPDPBUSD     Z7, Z9, Z10
+	VPDPBUSD     Z8, Z9, Z11
+	VPBROADCASTQ 16(R15), Z9
+	VPDPBUSD     Z7, Z9, Z12
+	VPDPBUSD     Z8, Z9, Z13
+	VPBROADCASTQ 32(R15), Z9
+	VPDPBUSD     Z7, Z9, Z14
+	VPDPBUSD     Z8, Z9, Z15
+	VPBROADCASTQ 48(R15), Z9
+	VPDPBUSD     Z7, Z9, Z16
+	VPDPBUSD     Z8, Z9, Z17
+	VPBROADCASTQ 64(R15), Z9
+	VPDPBUSD     Z7, Z9, Z18
+	VPDPBUSD     Z8, Z9, Z19
+	VPBROADCASTQ 80(R15), Z9
+	VPDPBUSD     Z7, Z9, Z20
+	VPDPBUSD     Z8, Z9, Z21
+	VPBROADCASTQ 96(R15), Z9
+	VPDPBUSD     Z7, Z9, Z22
+	VPDPBUSD     Z8, Z9, Z23
+	VPBROADCASTQ 112(R15), Z9
+	VPDPBUSD     Z7, Z9, Z24
+	VPDPBUSD     Z8, Z9, Z25
+	MOVQ         232(AX), CX
+	VMOVDQU32    (CX), Z6
+	VPERMB       Z5, Z6, Z4
+	VPSRLW       $0x04, Z6, Z6
+	MOVL         32(R10), CX
+	ADDQ         96(AX), CX
+	PREFETCHT0   (CX)
+	VMOVDQU32    Z4, (SI)
+	MOVL         36(R10), CX
+	ADDQ         96(AX), CX
+	PREFETCHT0   (CX)
+	VMOVDQU32    128(R14), Z7
+	VMOVDQU32    192(R14), Z8
+	VPBROADCASTQ 8(R15), Z9
+	VPDPBUSD     Z7, Z9, Z10
+	VPDPBUSD     Z8, Z9, Z11
+	VPBROADCASTQ 24(R15), Z9
+	VPDPBUSD     Z7, Z9, Z12
+	VPDPBUSD     Z8, Z9, Z13
+	VPBROADCASTQ 40(R15), Z9
+	VPDPBUSD     Z7, Z9, Z14
+	VPDPBUSD     Z8, Z9, Z15
+	VPBROADCASTQ 56(R15), Z9
+	VPDPBUSD     Z7, Z9, Z16
+	VPDPBUSD     Z8, Z9, Z17
+	VPBROADCASTQ 72(R15), Z9
+	VPDPBUSD     Z7, Z9, Z18
+	VPDPBUSD     Z8, Z9, Z19
+	VPBROADCASTQ 88(R15), Z9
+	VPDPBUSD     Z7, Z9, Z20
+	VPDPBUSD     Z8, Z9, Z21
+	VPBROADCASTQ 104(R15), Z9
+	VPDPBUSD     Z7, Z9, Z22
+	VPDPBUSD     Z8, Z9, Z23
+	VPBROADCASTQ 120(R15), Z9
+	VPDPBUSD     Z7, Z9, Z24
+	VPDPBUSD     Z8, Z9, Z25
+	VPERMB       Z5, Z6, Z4
+	VMOVDQU32    Z4, 128(SI)
+	PREFETCHT0   (R11)
+	MOVQ         232(AX), CX
+	VMOVDQU32    64(CX), Z6
+	VPERMB       Z5, Z6, Z4
+	VPSRLW       $0x04, Z6, Z6
+	VMOVDQU32    256(R14), Z7
+	VMOVDQU32    320(R14), Z8
+	VPBROADCASTQ 128(R15), Z9
+	VPDPBUSD     Z7, Z9, Z10
+	VPDPBUSD     Z8, Z9, Z11
+	VPBROADCASTQ 144(R15), Z9
+	VPDPBUSD     Z7, Z9, Z12
+	VPDPBUSD     Z8, Z9, Z13
+	VPBROADCASTQ 160(R15), Z9
+	VPDPBUSD     Z7, Z9, Z14
+	VPDPBUSD     Z8, Z9, Z15
+	VPBROADCASTQ 176(R15), Z9
+	VPDPBUSD     Z7, Z9, Z16
+	VPDPBUSD     Z8, Z9, Z17
+	VPBROADCASTQ 192(R15), Z9
+	VPDPBUSD     Z7, Z9, Z18
+	VPDPBUSD     Z8, Z9, Z19
+	VPBROADCASTQ 208(R15), Z9
+	VPDPBUSD     Z7, Z9, Z20
+	VPDPBUSD     Z8, Z9, Z21
+	VPBROADCASTQ 224(R15), Z9
+	VPDPBUSD     Z7, Z9, Z22
+	VPDPBUSD     Z8, Z9, Z23
+	VPBROADCASTQ 240(R15), Z9
+	VPDPBUSD     Z7, Z9, Z24
+	VPDPBUSD     Z8, Z9, Z25
+	PREFETCHT0   64(R11)
+	VMOVDQU32    Z4, 64(SI)
+	VPERMB       Z5, Z6, Z4
+	PREFETCHT0   128(R11)
+	VMOVDQU32    384(R14), Z7
+	VMOVDQU32    448(R14), Z8
+	VPBROADCASTQ 136(R15), Z9
+	VPDPBUSD     Z7, Z9, Z10
+	VPDPBUSD     Z8, Z9, Z11
+	VPBROADCASTQ 152(R15), Z9
+	VPDPBUSD     Z7, Z9, Z12
+	VPDPBUSD     Z8, Z9, Z13
+	VPBROADCASTQ 168(R15), Z9
+	VPDPBUSD     Z7, Z9, Z14
+	VPDPBUSD     Z8, Z9, Z15
+	VPBROADCASTQ 184(R15), Z9
+	VPDPBUSD     Z7, Z9, Z16
+	VPDPBUSD     Z8, Z9, Z17
+	VPBROADCASTQ 200(R15), Z9
+	VPDPBUSD     Z7, Z9, Z18
+	VPDPBUSD     Z8, Z9, Z19
+	VPBROADCASTQ 216(R15), Z9
+	VPDPBUSD     Z7, Z9, Z20
+	VPDPBUSD     Z8, Z9, Z21
+	VPBROADCASTQ 232(R15), Z9
+	VPDPBUSD     Z7, Z9, Z22
+	VPDPBUSD     Z8, Z9, Z23
+	VPBROADCASTQ 248(R15), Z9
+	VPDPBUSD     Z7, Z9, Z24
+	VPDPBUSD     Z8, Z9, Z25
+	VMOVDQU32    Z4, 192(SI)
+	PREFETCHT0   192(R11)
+	ADDQ         $0x00000080, 232(AX)
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x08, R10
+	ADDQ         168(AX), R11
+	CMPQ         R11, 160(AX)
+	CMOVQHI      160(AX), R11
+	ADDQ         $0x00000200, R14
+	ADDQ         $0x00000100, R15
+	DECQ         R13
+	JNE          firstTurn
+	DECQ         R12
+	JNE          first
+	VSHUFPS      $0x88, Z11, Z10, Z9
+	VSHUFPS      $0xdd, Z11, Z10, Z10
+	VPADDD       Z9, Z10, Z10
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z10, Z10
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z10, 64(CX)
+	VSHUFPS      $0x88, Z13, Z12, Z9
+	VSHUFPS      $0xdd, Z13, Z12, Z12
+	VPADDD       Z9, Z12, Z12
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z12, Z12
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z12, 128(CX)
+	VSHUFPS      $0x88, Z15, Z14, Z9
+	VSHUFPS      $0xdd, Z15, Z14, Z14
+	VPADDD       Z9, Z14, Z14
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z14, Z14
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z14, 192(CX)
+	VSHUFPS      $0x88, Z17, Z16, Z9
+	VSHUFPS      $0xdd, Z17, Z16, Z16
+	VPADDD       Z9, Z16, Z16
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z16, Z16
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z16, 256(CX)
+	VSHUFPS      $0x88, Z19, Z18, Z9
+	VSHUFPS      $0xdd, Z19, Z18, Z18
+	VPADDD       Z9, Z18, Z18
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z18, Z18
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z18, 320(CX)
+	VSHUFPS      $0x88, Z21, Z20, Z9
+	VSHUFPS      $0xdd, Z21, Z20, Z20
+	VPADDD       Z9, Z20, Z20
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z20, Z20
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z20, 384(CX)
+	VSHUFPS      $0x88, Z23, Z22, Z9
+	VSHUFPS      $0xdd, Z23, Z22, Z22
+	VPADDD       Z9, Z22, Z22
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z22, Z22
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z22, 448(CX)
+	VSHUFPS      $0x88, Z25, Z24, Z9
+	VSHUFPS      $0xdd, Z25, Z24, Z24
+	VPADDD       Z9, Z24, Z24
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z24, Z24
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z24, 512(CX)
+	MOVQ         192(AX), CX
+	MOVQ         200(AX), DX
+	MOVQ         DX, 192(AX)
+	MOVQ         CX, 200(AX)
+	MOVQ         216(AX), CX
+	MOVQ         120(AX), DX
+	ADDQ         CX, DX
+	MOVQ         DX, 208(AX)
+	ADDQ         $0x08, CX
+	MOVQ         CX, 216(AX)
+	CMPQ         CX, (AX)
+	JGE          drain
+
+block:
+	MOVQ         (AX), CX
+	SUBQ         216(AX), CX
+	MOVQ         $0x00000008, DX
+	CMPQ         CX, DX
+	CMOVQGT      DX, CX
+	LEAQ         cellMasks<>+0(SB), DX
+	KMOVB        (DX)(CX*1), K3
+	MOVQ         80(AX), CX
+	MOVQ         216(AX), DX
+	VMOVDQU32.Z  (CX)(DX*4), K3, Y0
+	VPBROADCASTD 88(AX), Y1
+	VPMINUD      Y1, Y0, Y0
+	MOVQ         192(AX), CX
+	VMOVDQU32    Y0, (CX)
+	VPBROADCASTD 104(AX), Y1
+	VPMULLD      Y1, Y0, Y0
+	MOVQ         192(AX), CX
+	VMOVDQU32    Y0, 32(CX)
+	MOVQ         (AX), CX
+	SUBQ         216(AX), CX
+	CMPQ         CX, $0x04
+	JLE          laterTail
+	SUBQ         $0x08, CX
+	JLE          laterLast
+	ADDQ         $0x00000080, 48(AX)
+	MOVQ         $0x00000008, DX
+	CMPQ         CX, DX
+	CMOVQGT      DX, CX
+	LEAQ         tokenMasks<>+0(SB), DX
+	KMOVQ        32(DX)(CX*8), K1
+	KMOVQ        (DX)(CX*8), K2
+
+laterLast:
+	MOVQ   200(AX), SI
+	ADDQ   $0x00000440, SI
+	MOVQ   $0x00000000, CX
+	MOVQ   CX, 224(AX)
+	MOVQ   16(AX), CX
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	VPXORD Z24, Z24, Z24
+	VPXORD Z25, Z25, Z25
+	MOVQ   192(AX), R15
+	ADDQ   $0x00000440, R15
+	MOVQ   8(AX), R14
+	MOVQ   72(AX), R12
+
+later:
+	MOVQ            200(AX), DI
+	LEAQ            64(DI), R8
+	MOVQ            208(AX), R9
+	MOVQ            192(AX), R10
+	MOVQ            48(AX), DX
+	ADDQ            224(AX), DX
+	MOVQ            56(AX), CX
+	LEAQ            (CX)(CX*2), BX
+	VMOVDQU8.Z      (DX), K1, Z0
+	VMOVDQU8.Z      (DX)(CX*1), K1, Z6
+	VPSRLW          $0x01, Z6, Z4
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z4
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
+	VMOVDQU8.Z      (DX)(CX*2), K1, Z0
+	VMOVDQU8.Z      (DX)(BX*1), K1, Z1
+	VPSRLW          $0x01, Z1, Z2
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z2
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z1
+	VPSLLW          $0x02, Z6, Z0
+	VPSRLW          $0x02, Z1, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z1
+	VMOVDQU32       Z1, (SP)
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z6, Z3
+	VMOVDQU32       Z3, 256(SP)
+	VPSLLW          $0x02, Z4, Z0
+	VPSRLW          $0x02, Z2, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z2
+	VMOVDQU32       Z2, 128(SP)
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z4, Z3
+	VMOVDQU32       Z3, 384(SP)
+	VMOVDQU8.Z      64(DX), K2, Z0
+	VMOVDQU8.Z      64(DX)(CX*1), K2, Z6
+	VPSRLW          $0x01, Z6, Z4
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z4
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
+	VMOVDQU8.Z      64(DX)(CX*2), K2, Z0
+	VMOVDQU8.Z      64(DX)(BX*1), K2, Z1
+	VPSRLW          $0x01, Z1, Z2
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z2
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z1
+	VPSLLW          $0x02, Z6, Z0
+	VPSRLW          $0x02, Z1, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z1
+	VMOVDQU32       Z1, 64(SP)
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z6, Z3
+	VMOVDQU32       Z3, 320(SP)
+	VPSLLW          $0x02, Z4, Z0
+	VPSRLW          $0x02, Z2, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z2
+	VMOVDQU32       Z2, 192(SP)
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z4, Z3
+	VMOVDQU32       Z3, 448(SP)
+	LEAQ            (SP), BX
+	MOVQ            BX, 232(AX)
+	MOVQ            64(AX), CX
+	ADDQ            CX, 224(AX)
+	MOVQ            $0x00000004, R13
+
+laterTurn:
+	VMOVDQU32       (R14), Z7
+	VMOVDQU32       64(R14), Z8
+	VPBROADCASTQ    (R15), Z9
+	VPDPBUSD        Z7, Z9, Z10
+	VPDPBUSD        Z8, Z9, Z11
+	VPBROADCASTQ    16(R15), Z9
+	VPDPBUSD        Z7, Z9, Z12
+	VPDPBUSD        Z8, Z9, Z13
+	VPBROADCASTQ    32(R15), Z9
+	VPDPBUSD        Z7, Z9, Z14
+	VPDPBUSD        Z8, Z9, Z15
+	VPBROADCASTQ    48(R15), Z9
+	VPDPBUSD        Z7, Z9, Z16
+	VPDPBUSD        Z8, Z9, Z17
+	VPBROADCASTQ    64(R15), Z9
+	VPDPBUSD        Z7, Z9, Z18
+	VPDPBUSD        Z8, Z9, Z19
+	VPBROADCASTQ    80(R15), Z9
+	VPDPBUSD        Z7, Z9, Z20
+	VPDPBUSD        Z8, Z9, Z21
+	VPBROADCASTQ    96(R15), Z9
+	VPDPBUSD        Z7, Z9, Z22
+	VPDPBUSD        Z8, Z9, Z23
+	VPBROADCASTQ    112(R15), Z9
+	VPDPBUSD        Z7, Z9, Z24
+	VPDPBUSD        Z8, Z9, Z25
+	MOVL            (DI), BX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z2
+	MOVQ            232(AX), CX
+	VMOVDQU32       (CX), Z6
+	VPERMB          Z5, Z6, Z4
+	VPSRLW          $0x04, Z6, Z6
+	MOVL            32(R10), CX
+	ADDQ            96(AX), CX
+	PREFETCHT0      (CX)
+	MOVBLZX         (R9), BX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z3
+	MOVL            32(DI), DX
+	ADDQ            96(AX), DX
+	VMOVDQU32       Z4, (SI)
+	VPERMB          Z5, Z6, Z4
+	VMOVDQU32       128(R14), Z7
+	VMOVDQU32       192(R14), Z8
+	VPBROADCASTQ    8(R15), Z9
+	VPDPBUSD        Z7, Z9, Z10
+	VPDPBUSD        Z8, Z9, Z11
+	VPBROADCASTQ    24(R15), Z9
+	VPDPBUSD        Z7, Z9, Z12
+	VPDPBUSD        Z8, Z9, Z13
+	VPBROADCASTQ    40(R15), Z9
+	VPDPBUSD        Z7, Z9, Z14
+	VPDPBUSD        Z8, Z9, Z15
+	VPBROADCASTQ    56(R15), Z9
+	VPDPBUSD        Z7, Z9, Z16
+	VPDPBUSD        Z8, Z9, Z17
+	VPBROADCASTQ    72(R15), Z9
+	VPDPBUSD        Z7, Z9, Z18
+	VPDPBUSD        Z8, Z9, Z19
+	VPBROADCASTQ    88(R15), Z9
+	VPDPBUSD        Z7, Z9, Z20
+	VPDPBUSD        Z8, Z9, Z21
+	VPBROADCASTQ    104(R15), Z9
+	VPDPBUSD        Z7, Z9, Z22
+	VPDPBUSD        Z8, Z9, Z23
+	VPBROADCASTQ    120(R15), Z9
+	VPDPBUSD        Z7, Z9, Z24
+	VPDPBUSD        Z8, Z9, Z25
+	MOVL            36(R10), CX
+	ADDQ            96(AX), CX
+	PREFETCHT0      (CX)
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VMOVDQU32       Z4, 128(SI)
+	VCVTDQ2PS       (R8), Z2
+	VMULPS          Z2, Z0, Z2
+	VADDPS          Z1, Z2, Z2
+	VMULPS          Z2, Z3, Z2
+	VMAXPS          Z26, Z2, Z26
+	PREFETCHT0      (R11)
+	MOVQ            232(AX), CX
+	VMOVDQU32       64(CX), Z6
+	VPERMB          Z5, Z6, Z4
+	VPSRLW          $0x04, Z6, Z6
+	MOVL            4(DI), BX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z2
+	VMOVDQU32       256(R14), Z7
+	VMOVDQU32       320(R14), Z8
+	VPBROADCASTQ    128(R15), Z9
+	VPDPBUSD        Z7, Z9, Z10
+	VPDPBUSD        Z8, Z9, Z11
+	VPBROADCASTQ    144(R15), Z9
+	VPDPBUSD        Z7, Z9, Z12
+	VPDPBUSD        Z8, Z9, Z13
+	VPBROADCASTQ    160(R15), Z9
+	VPDPBUSD        Z7, Z9, Z14
+	VPDPBUSD        Z8, Z9, Z15
+	VPBROADCASTQ    176(R15), Z9
+	VPDPBUSD        Z7, Z9, Z16
+	VPDPBUSD        Z8, Z9, Z17
+	VPBROADCASTQ    192(R15), Z9
+	VPDPBUSD        Z7, Z9, Z18
+	VPDPBUSD        Z8, Z9, Z19
+	VPBROADCASTQ    208(R15), Z9
+	VPDPBUSD        Z7, Z9, Z20
+	VPDPBUSD        Z8, Z9, Z21
+	VPBROADCASTQ    224(R15), Z9
+	VPDPBUSD        Z7, Z9, Z22
+	VPDPBUSD        Z8, Z9, Z23
+	VPBROADCASTQ    240(R15), Z9
+	VPDPBUSD        Z7, Z9, Z24
+	VPDPBUSD        Z8, Z9, Z25
+	PREFETCHT0      64(R11)
+	VMOVDQU32       Z4, 64(SI)
+	MOVBLZX         1(R9), BX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z3
+	MOVL            36(DI), DX
+	ADDQ            96(AX), DX
+	VPERMB          Z5, Z6, Z4
+	PREFETCHT0      128(R11)
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VMOVDQU32       384(R14), Z7
+	VMOVDQU32       448(R14), Z8
+	VPBROADCASTQ    136(R15), Z9
+	VPDPBUSD        Z7, Z9, Z10
+	VPDPBUSD        Z8, Z9, Z11
+	VPBROADCASTQ    152(R15), Z9
+	VPDPBUSD        Z7, Z9, Z12
+	VPDPBUSD        Z8, Z9, Z13
+	VPBROADCASTQ    168(R15), Z9
+	VPDPBUSD        Z7, Z9, Z14
+	VPDPBUSD        Z8, Z9, Z15
+	VPBROADCASTQ    184(R15), Z9
+	VPDPBUSD        Z7, Z9, Z16
+	VPDPBUSD        Z8, Z9, Z17
+	VPBROADCASTQ    200(R15), Z9
+	VPDPBUSD        Z7, Z9, Z18
+	VPDPBUSD        Z8, Z9, Z19
+	VPBROADCASTQ    216(R15), Z9
+	VPDPBUSD        Z7, Z9, Z20
+	VPDPBUSD        Z8, Z9, Z21
+	VPBROADCASTQ    232(R15), Z9
+	VPDPBUSD        Z7, Z9, Z22
+	VPDPBUSD        Z8, Z9, Z23
+	VPBROADCASTQ    248(R15), Z9
+	VPDPBUSD        Z7, Z9, Z24
+	VPDPBUSD        Z8, Z9, Z25
+	VMOVDQU32       Z4, 192(SI)
+	PREFETCHT0      192(R11)
+	VCVTDQ2PS       64(R8), Z2
+	VMULPS          Z2, Z0, Z2
+	VADDPS          Z1, Z2, Z2
+	VMULPS          Z2, Z3, Z2
+	VMAXPS          Z26, Z2, Z26
+	ADDQ            $0x00000080, 232(AX)
+	ADDQ            $0x08, DI
+	ADDQ            $0x00000080, R8
+	ADDQ            $0x02, R9
+	ADDQ            $0x00000100, SI
+	ADDQ            $0x08, R10
+	ADDQ            168(AX), R11
+	CMPQ            R11, 160(AX)
+	CMOVQHI         160(AX), R11
+	ADDQ            $0x00000200, R14
+	ADDQ            $0x00000100, R15
+	DECQ            R13
+	JNE             laterTurn
+	DECQ            R12
+	JNE             later
+	VSHUFPS         $0x88, Z11, Z10, Z9
+	VSHUFPS         $0xdd, Z11, Z10, Z10
+	VPADDD          Z9, Z10, Z10
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z10, Z10
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z10, 64(CX)
+	VSHUFPS         $0x88, Z13, Z12, Z9
+	VSHUFPS         $0xdd, Z13, Z12, Z12
+	VPADDD          Z9, Z12, Z12
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z12, Z12
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z12, 128(CX)
+	VSHUFPS         $0x88, Z15, Z14, Z9
+	VSHUFPS         $0xdd, Z15, Z14, Z14
+	VPADDD          Z9, Z14, Z14
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z14, Z14
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z14, 192(CX)
+	VSHUFPS         $0x88, Z17, Z16, Z9
+	VSHUFPS         $0xdd, Z17, Z16, Z16
+	VPADDD          Z9, Z16, Z16
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z16, Z16
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z16, 256(CX)
+	VSHUFPS         $0x88, Z19, Z18, Z9
+	VSHUFPS         $0xdd, Z19, Z18, Z18
+	VPADDD          Z9, Z18, Z18
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z18, Z18
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z18, 320(CX)
+	VSHUFPS         $0x88, Z21, Z20, Z9
+	VSHUFPS         $0xdd, Z21, Z20, Z20
+	VPADDD          Z9, Z20, Z20
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z20, Z20
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z20, 384(CX)
+	VSHUFPS         $0x88, Z23, Z22, Z9
+	VSHUFPS         $0xdd, Z23, Z22, Z22
+	VPADDD          Z9, Z22, Z22
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z22, Z22
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z22, 448(CX)
+	VSHUFPS         $0x88, Z25, Z24, Z9
+	VSHUFPS         $0xdd, Z25, Z24, Z24
+	VPADDD          Z9, Z24, Z24
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z24, Z24
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z24, 512(CX)
+	MOVQ            192(AX), CX
+	MOVQ            200(AX), DX
+	MOVQ            DX, 192(AX)
+	MOVQ            CX, 200(AX)
+	MOVQ            216(AX), CX
+	MOVQ            120(AX), DX
+	ADDQ            CX, DX
+	MOVQ            DX, 208(AX)
+	ADDQ            $0x08, CX
+	MOVQ            CX, 216(AX)
+	CMPQ            CX, (AX)
+	JGE             drain
+	JMP             block
+
+drain:
+	MOVQ            200(AX), DI
+	LEAQ            64(DI), R8
+	MOVQ            208(AX), R9
+	MOVQ            192(AX), R10
+	SUBQ            (AX), CX
+	NEGQ            CX
+	LEAQ            8(CX), R13
+	MOVL            (DI), BX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z2
+	MOVBLZX         (R9), BX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z3
+	MOVL            32(DI), DX
+	ADDQ            96(AX), DX
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (R8), Z2
+	VMULPS          Z2, Z0, Z2
+	VADDPS          Z1, Z2, Z2
+	VMULPS          Z2, Z3, Z2
+	VMAXPS          Z26, Z2, Z26
+	CMPQ            R13, $0x01
+	JEQ             done
+	MOVL            4(DI), BX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z2
+	MOVBLZX         1(R9), BX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z3
+	MOVL            36(DI), DX
+	ADDQ            96(AX), DX
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       64(R8), Z2
+	VMULPS          Z2, Z0, Z2
+	VADDPS          Z1, Z2, Z2
+	VMULPS          Z2, Z3, Z2
+	VMAXPS          Z26, Z2, Z26
+	CMPQ            R13, $0x02
+	JEQ             done
+	ADDQ            $0x08, DI
+	ADDQ            $0x00000080, R8
+	ADDQ            $0x02, R9
+	MOVL            (DI), BX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z2
+	MOVBLZX         (R9), BX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z3
+	MOVL            32(DI), DX
+	ADDQ            96(AX), DX
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (R8), Z2
+	VMULPS          Z2, Z0, Z2
+	VADDPS          Z1, Z2, Z2
+	VMULPS          Z2, Z3, Z2
+	VMAXPS          Z26, Z2, Z26
+	CMPQ            R13, $0x03
+	JEQ             done
+	MOVL            4(DI), BX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z2
+	MOVBLZX         1(R9), BX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z3
+	MOVL            36(DI), DX
+	ADDQ            96(AX), DX
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       64(R8), Z2
+	VMULPS          Z2, Z0, Z2
+	VADDPS          Z1, Z2, Z2
+	VMULPS          Z2, Z3, Z2
+	VMAXPS          Z26, Z2, Z26
+	CMPQ            R13, $0x04
+	JEQ             done
+	ADDQ            $0x08, DI
+	ADDQ            $0x00000080, R8
+	ADDQ            $0x02, R9
+	MOVL            (DI), BX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z2
+	MOVBLZX         (R9), BX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z3
+	MOVL            32(DI), DX
+	ADDQ            96(AX), DX
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (R8), Z2
+	VMULPS          Z2, Z0, Z2
+	VADDPS          Z1, Z2, Z2
+	VMULPS          Z2, Z3, Z2
+	VMAXPS          Z26, Z2, Z26
+	CMPQ            R13, $0x05
+	JEQ             done
+	MOVL            4(DI), BX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z2
+	MOVBLZX         1(R9), BX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z3
+	MOVL            36(DI), DX
+	ADDQ            96(AX), DX
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       64(R8), Z2
+	VMULPS          Z2, Z0, Z2
+	VADDPS          Z1, Z2, Z2
+	VMULPS          Z2, Z3, Z2
+	VMAXPS          Z26, Z2, Z26
+	CMPQ            R13, $0x06
+	JEQ             done
+	ADDQ            $0x08, DI
+	ADDQ            $0x00000080, R8
+	ADDQ            $0x02, R9
+	MOVL            (DI), BX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z2
+	MOVBLZX         (R9), BX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z3
+	MOVL            32(DI), DX
+	ADDQ            96(AX), DX
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (R8), Z2
+	VMULPS          Z2, Z0, Z2
+	VADDPS          Z1, Z2, Z2
+	VMULPS          Z2, Z3, Z2
+	VMAXPS          Z26, Z2, Z26
+	CMPQ            R13, $0x07
+	JEQ             done
+	MOVL            4(DI), BX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z2
+	MOVBLZX         1(R9), BX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z3
+	MOVL            36(DI), DX
+	ADDQ            96(AX), DX
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       64(R8), Z2
+	VMULPS          Z2, Z0, Z2
+	VADDPS          Z1, Z2, Z2
+	VMULPS          Z2, Z3, Z2
+	VMAXPS          Z26, Z2, Z26
+	JMP             done
+
+firstTail:
+	MOVQ   16(AX), CX
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	MOVQ   192(AX), R15
+	ADDQ   $0x00000440, R15
+	MOVQ   8(AX), R14
+	MOVQ   72(AX), R12
+
+firstProducts:
+	MOVQ 200(AX), DI
+	LEAQ 64(DI), R8
+	MOVQ 208(AX), R9
+	MOVQ 192(AX), R10
+	MOVQ $0x00000004, R13
+
+firstProductsTurn:
+	VMOVDQU32    (R14), Z7
+	VMOVDQU32    64(R14), Z8
+	VPBROADCASTQ (R15), Z9
+	VPDPBUSD     Z7, Z9, Z10
+	VPDPBUSD     Z8, Z9, Z11
+	VPBROADCASTQ 16(R15), Z9
+	VPDPBUSD     Z7, Z9, Z12
+	VPDPBUSD     Z8, Z9, Z13
+	VPBROADCASTQ 32(R15), Z9
+	VPDPBUSD     Z7, Z9, Z14
+	VPDPBUSD     Z8, Z9, Z15
+	VPBROADCASTQ 48(R15), Z9
+	VPDPBUSD     Z7, Z9, Z16
+	VPDPBUSD     Z8, Z9, Z17
+	VMOVDQU32    128(R14), Z7
+	VMOVDQU32    192(R14), Z8
+	VPBROADCASTQ 8(R15), Z9
+	VPDPBUSD     Z7, Z9, Z10
+	VPDPBUSD     Z8, Z9, Z11
+	VPBROADCASTQ 24(R15), Z9
+	VPDPBUSD     Z7, Z9, Z12
+	VPDPBUSD     Z8, Z9, Z13
+	VPBROADCASTQ 40(R15), Z9
+	VPDPBUSD     Z7, Z9, Z14
+	VPDPBUSD     Z8, Z9, Z15
+	VPBROADCASTQ 56(R15), Z9
+	VPDPBUSD     Z7, Z9, Z16
+	VPDPBUSD     Z8, Z9, Z17
+	VMOVDQU32    256(R14), Z7
+	VMOVDQU32    320(R14), Z8
+	VPBROADCASTQ 128(R15), Z9
+	VPDPBUSD     Z7, Z9, Z10
+	VPDPBUSD     Z8, Z9, Z11
+	VPBROADCASTQ 144(R15), Z9
+	VPDPBUSD     Z7, Z9, Z12
+	VPDPBUSD     Z8, Z9, Z13
+	VPBROADCASTQ 160(R15), Z9
+	VPDPBUSD     Z7, Z9, Z14
+	VPDPBUSD     Z8, Z9, Z15
+	VPBROADCASTQ 176(R15), Z9
+	VPDPBUSD     Z7, Z9, Z16
+	VPDPBUSD     Z8, Z9, Z17
+	VMOVDQU32    384(R14), Z7
+	VMOVDQU32    448(R14), Z8
+	VPBROADCASTQ 136(R15), Z9
+	VPDPBUSD     Z7, Z9, Z10
+	VPDPBUSD     Z8, Z9, Z11
+	VPBROADCASTQ 152(R15), Z9
+	VPDPBUSD     Z7, Z9, Z12
+	VPDPBUSD     Z8, Z9, Z13
+	VPBROADCASTQ 168(R15), Z9
+	VPDPBUSD     Z7, Z9, Z14
+	VPDPBUSD     Z8, Z9, Z15
+	VPBROADCASTQ 184(R15), Z9
+	VPDPBUSD     Z7, Z9, Z16
+	VPDPBUSD     Z8, Z9, Z17
+	ADDQ         $0x00000200, R14
+	ADDQ         $0x00000100, R15
+	DECQ         R13
+	JNE          firstProductsTurn
+	DECQ         R12
+	JNE          firstProducts
+	VSHUFPS      $0x88, Z11, Z10, Z9
+	VSHUFPS      $0xdd, Z11, Z10, Z10
+	VPADDD       Z9, Z10, Z10
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z10, Z10
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z10, 64(CX)
+	VSHUFPS      $0x88, Z13, Z12, Z9
+	VSHUFPS      $0xdd, Z13, Z12, Z12
+	VPADDD       Z9, Z12, Z12
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z12, Z12
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z12, 128(CX)
+	VSHUFPS      $0x88, Z15, Z14, Z9
+	VSHUFPS      $0xdd, Z15, Z14, Z14
+	VPADDD       Z9, Z14, Z14
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z14, Z14
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z14, 192(CX)
+	VSHUFPS      $0x88, Z17, Z16, Z9
+	VSHUFPS      $0xdd, Z17, Z16, Z16
+	VPADDD       Z9, Z16, Z16
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z16, Z16
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z16, 256(CX)
+	MOVQ         192(AX), CX
+	MOVQ         200(AX), DX
+	MOVQ         DX, 192(AX)
+	MOVQ         CX, 200(AX)
+	MOVQ         216(AX), CX
+	MOVQ         120(AX), DX
+	ADDQ         CX, DX
+	MOVQ         DX, 208(AX)
+	ADDQ         $0x04, CX
+	JMP          drain4
+
+laterTail:
+	MOVQ   16(AX), CX
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	MOVQ   192(AX), R15
+	ADDQ   $0x00000440, R15
+	MOVQ   8(AX), R14
+	MOVQ   72(AX), R12
+
+laterProducts:
+	MOVQ 200(AX), DI
+	LEAQ 64(DI), R8
+	MOVQ 208(AX), R9
+	MOVQ 192(AX), R10
+	MOVQ $0x00000004, R13
+
+laterProductsTurn:
+	VMOVDQU32       (R14), Z7
+	VMOVDQU32       64(R14), Z8
+	VPBROADCASTQ    (R15), Z9
+	VPDPBUSD        Z7, Z9, Z10
+	VPDPBUSD        Z8, Z9, Z11
+	VPBROADCASTQ    16(R15), Z9
+	VPDPBUSD        Z7, Z9, Z12
+	VPDPBUSD        Z8, Z9, Z13
+	VPBROADCASTQ    32(R15), Z9
+	VPDPBUSD        Z7, Z9, Z14
+	VPDPBUSD        Z8, Z9, Z15
+	VPBROADCASTQ    48(R15), Z9
+	VPDPBUSD        Z7, Z9, Z16
+	VPDPBUSD        Z8, Z9, Z17
+	MOVL            (DI), BX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z2
+	MOVBLZX         (R9), BX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z3
+	MOVL            32(DI), DX
+	ADDQ            96(AX), DX
+	VMOVDQU32       128(R14), Z7
+	VMOVDQU32       192(R14), Z8
+	VPBROADCASTQ    8(R15), Z9
+	VPDPBUSD        Z7, Z9, Z10
+	VPDPBUSD        Z8, Z9, Z11
+	VPBROADCASTQ    24(R15), Z9
+	VPDPBUSD        Z7, Z9, Z12
+	VPDPBUSD        Z8, Z9, Z13
+	VPBROADCASTQ    40(R15), Z9
+	VPDPBUSD        Z7, Z9, Z14
+	VPDPBUSD        Z8, Z9, Z15
+	VPBROADCASTQ    56(R15), Z9
+	VPDPBUSD        Z7, Z9, Z16
+	VPDPBUSD        Z8, Z9, Z17
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (R8), Z2
+	VMULPS          Z2, Z0, Z2
+	VADDPS          Z1, Z2, Z2
+	VMULPS          Z2, Z3, Z2
+	VMAXPS          Z26, Z2, Z26
+	VMOVDQU32       256(R14), Z7
+	VMOVDQU32       320(R14), Z8
+	VPBROADCASTQ    128(R15), Z9
+	VPDPBUSD        Z7, Z9, Z10
+	VPDPBUSD        Z8, Z9, Z11
+	VPBROADCASTQ    144(R15), Z9
+	VPDPBUSD        Z7, Z9, Z12
+	VPDPBUSD        Z8, Z9, Z13
+	VPBROADCASTQ    160(R15), Z9
+	VPDPBUSD        Z7, Z9, Z14
+	VPDPBUSD        Z8, Z9, Z15
+	VPBROADCASTQ    176(R15), Z9
+	VPDPBUSD        Z7, Z9, Z16
+	VPDPBUSD        Z8, Z9, Z17
+	MOVL            4(DI), BX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z2
+	MOVBLZX         1(R9), BX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z3
+	MOVL            36(DI), DX
+	ADDQ            96(AX), DX
+	VMOVDQU32       384(R14), Z7
+	VMOVDQU32       448(R14), Z8
+	VPBROADCASTQ    136(R15), Z9
+	VPDPBUSD        Z7, Z9, Z10
+	VPDPBUSD        Z8, Z9, Z11
+	VPBROADCASTQ    152(R15), Z9
+	VPDPBUSD        Z7, Z9, Z12
+	VPDPBUSD        Z8, Z9, Z13
+	VPBROADCASTQ    168(R15), Z9
+	VPDPBUSD        Z7, Z9, Z14
+	VPDPBUSD        Z8, Z9, Z15
+	VPBROADCASTQ    184(R15), Z9
+	VPDPBUSD        Z7, Z9, Z16
+	VPDPBUSD        Z8, Z9, Z17
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       64(R8), Z2
+	VMULPS          Z2, Z0, Z2
+	VADDPS          Z1, Z2, Z2
+	VMULPS          Z2, Z3, Z2
+	VMAXPS          Z26, Z2, Z26
+	ADDQ            $0x08, DI
+	ADDQ            $0x00000080, R8
+	ADDQ            $0x02, R9
+	ADDQ            $0x00000200, R14
+	ADDQ            $0x00000100, R15
+	DECQ            R13
+	JNE             laterProductsTurn
+	DECQ            R12
+	JNE             laterProducts
+	VSHUFPS         $0x88, Z11, Z10, Z9
+	VSHUFPS         $0xdd, Z11, Z10, Z10
+	VPADDD          Z9, Z10, Z10
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z10, Z10
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z10, 64(CX)
+	VSHUFPS         $0x88, Z13, Z12, Z9
+	VSHUFPS         $0xdd, Z13, Z12, Z12
+	VPADDD          Z9, Z12, Z12
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z12, Z12
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z12, 128(CX)
+	VSHUFPS         $0x88, Z15, Z14, Z9
+	VSHUFPS         $0xdd, Z15, Z14, Z14
+	VPADDD          Z9, Z14, Z14
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z14, Z14
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z14, 192(CX)
+	VSHUFPS         $0x88, Z17, Z16, Z9
+	VSHUFPS         $0xdd, Z17, Z16, Z16
+	VPADDD          Z9, Z16, Z16
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z16, Z16
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z16, 256(CX)
+	MOVQ            192(AX), CX
+	MOVQ            200(AX), DX
+	MOVQ            DX, 192(AX)
+	MOVQ            CX, 200(AX)
+	MOVQ            216(AX), CX
+	MOVQ            120(AX), DX
+	ADDQ            CX, DX
+	MOVQ            DX, 208(AX)
+	ADDQ            $0x04, CX
+
+drain4:
+	MOVQ            200(AX), DI
+	LEAQ            64(DI), R8
+	MOVQ            208(AX), R9
+	MOVQ            192(AX), R10
+	SUBQ            (AX), CX
+	NEGQ            CX
+	LEAQ            4(CX), R13
+	MOVL            (DI), BX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z2
+	MOVBLZX         (R9), BX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z3
+	MOVL            32(DI), DX
+	ADDQ            96(AX), DX
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (R8), Z2
+	VMULPS          Z2, Z0, Z2
+	VADDPS          Z1, Z2, Z2
+	VMULPS          Z2, Z3, Z2
+	VMAXPS          Z26, Z2, Z26
+	CMPQ            R13, $0x01
+	JEQ             done
+	MOVL            4(DI), BX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z2
+	MOVBLZX         1(R9), BX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z3
+	MOVL            36(DI), DX
+	ADDQ            96(AX), DX
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       64(R8), Z2
+	VMULPS          Z2, Z0, Z2
+	VADDPS          Z1, Z2, Z2
+	VMULPS          Z2, Z3, Z2
+	VMAXPS          Z26, Z2, Z26
+	CMPQ            R13, $0x02
+	JEQ             done
+	ADDQ            $0x08, DI
+	ADDQ            $0x00000080, R8
+	ADDQ            $0x02, R9
+	MOVL            (DI), BX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z2
+	MOVBLZX         (R9), BX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z3
+	MOVL            32(DI), DX
+	ADDQ            96(AX), DX
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (R8), Z2
+	VMULPS          Z2, Z0, Z2
+	VADDPS          Z1, Z2, Z2
+	VMULPS          Z2, Z3, Z2
+	VMAXPS          Z26, Z2, Z26
+	CMPQ            R13, $0x03
+	JEQ             done
+	MOVL            4(DI), BX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z2
+	MOVBLZX         1(R9), BX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z3
+	MOVL            36(DI), DX
+	ADDQ            96(AX), DX
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       64(R8), Z2
+	VMULPS          Z2, Z0, Z2
+	VADDPS          Z1, Z2, Z2
+	VMULPS          Z2, Z3, Z2
+	VMAXPS          Z26, Z2, Z26
+
+done:
+	VBROADCASTSS 176(AX), Z0
+	MOVQ         184(AX), CX
+	MOVQ         32(AX), AX
+	VMOVDQU32    interleave16<>+0(SB), Z1
+	VPERMPS      Z26, Z1, Z1
+	VMULPS       Z0, Z1, Z1
+	KMOVW        CX, K1
+	VMOVUPS.Z    (AX), K1, Z0
+	VMAXPS       Z0, Z1, Z1
+	VMOVUPS      Z1, K1, (AX)
+	SHRQ         $0x10, CX
+	VZEROUPPER
+	RET
+
+// func code4Maxima32AVX512(args *int)
+// Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, AVX512VBMI, AVX512VL, AVX512VNNI, CMOV, MMX+
+TEXT ·code4Maxima32AVX512(SB), $512-8
+	MOVQ      args+0(FP), AX
+	MOVQ      40(AX), CX
+	VMOVDQU32 (CX), Z5
+	MOVQ      (AX), CX
+	MOVQ      $0x00000008, DX
+	CMPQ      CX, DX
+	CMOVQGT   DX, CX
+	LEAQ      tokenMasks<>+0(SB), DX
+	KMOVQ     32(DX)(CX*8), K1
+	KMOVQ     (DX)(CX*8), K2
+	MOVQ      192(AX), SI
+	ADDQ      $0x00000440, SI
+	MOVQ      72(AX), R12
+
+decode:
+	MOVQ            48(AX), DX
+	ADDQ            224(AX), DX
+	MOVQ            56(AX), CX
+	LEAQ            (CX)(CX*2), BX
+	VMOVDQU8.Z      (DX), K1, Z0
+	VMOVDQU8.Z      (DX)(CX*1), K1, Z6
+	VPSRLW          $0x01, Z6, Z4
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z4
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
+	VMOVDQU8.Z      (DX)(CX*2), K1, Z0
+	VMOVDQU8.Z      (DX)(BX*1), K1, Z1
+	VPSRLW          $0x01, Z1, Z2
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z2
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z1
+	VPSLLW          $0x02, Z6, Z0
+	VPSRLW          $0x02, Z1, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z1
+	VMOVDQU32       Z1, (SP)
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z6, Z3
+	VMOVDQU32       Z3, 256(SP)
+	VPSLLW          $0x02, Z4, Z0
+	VPSRLW          $0x02, Z2, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z2
+	VMOVDQU32       Z2, 128(SP)
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z4, Z3
+	VMOVDQU32       Z3, 384(SP)
+	VMOVDQU8.Z      64(DX), K2, Z0
+	VMOVDQU8.Z      64(DX)(CX*1), K2, Z6
+	VPSRLW          $0x01, Z6, Z4
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z4
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
+	VMOVDQU8.Z      64(DX)(CX*2), K2, Z0
+	VMOVDQU8.Z      64(DX)(BX*1), K2, Z1
+	VPSRLW          $0x01, Z1, Z2
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z2
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z1
+	VPSLLW          $0x02, Z6, Z0
+	VPSRLW          $0x02, Z1, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z1
+	VMOVDQU32       Z1, 64(SP)
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z6, Z3
+	VMOVDQU32       Z3, 320(SP)
+	VPSLLW          $0x02, Z4, Z0
+	VPSRLW          $0x02, Z2, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z2
+	VMOVDQU32       Z2, 192(SP)
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z4, Z3
+	VMOVDQU32       Z3, 448(SP)
+	LEAQ            (SP), BX
+	MOVQ            BX, 232(AX)
+	MOVQ            64(AX), CX
+	ADDQ            CX, 224(AX)
+	MOVQ            232(AX), CX
+	VMOVDQU32       (CX), Z6
+	VPERMB          Z5, Z6, Z4
+	VPSRLW          $0x04, Z6, Z6
+	VMOVDQU32       Z4, (SI)
+	VPERMB          Z5, Z6, Z4
+	VMOVDQU32       Z4, 128(SI)
+	MOVQ            232(AX), CX
+	VMOVDQU32       64(CX), Z6
+	VPERMB          Z5, Z6, Z4
+	VPSRLW          $0x04, Z6, Z6
+	VMOVDQU32       Z4, 64(SI)
+	VPERMB          Z5, Z6, Z4
+	VMOVDQU32       Z4, 192(SI)
+	ADDQ            $0x00000080, 232(AX)
+	ADDQ            $0x00000100, SI
+	MOVQ            232(AX), CX
+	VMOVDQU32       (CX), Z6
+	VPERMB          Z5, Z6, Z4
+	VPSRLW          $0x04, Z6, Z6
+	VMOVDQU32       Z4, (SI)
+	VPERMB          Z5, Z6, Z4
+	VMOVDQU32       Z4, 128(SI)
+	MOVQ            232(AX), CX
+	VMOVDQU32       64(CX), Z6
+	VPERMB          Z5, Z6, Z4
+	VPSRLW          $0x04, Z6, Z6
+	VMOVDQU32       Z4, 64(SI)
+	VPERMB          Z5, Z6, Z4
+	VMOVDQU32       Z4, 192(SI)
+	ADDQ            $0x00000080, 232(AX)
+	ADDQ            $0x00000100, SI
+	MOVQ            232(AX), CX
+	VMOVDQU32       (CX), Z6
+	VPERMB          Z5, Z6, Z4
+	VPSRLW          $0x04, Z6, Z6
+	VMOVDQU32       Z4, (SI)
+	VPERMB          Z5, Z6, Z4
+	VMOVDQU32       Z4, 128(SI)
+	MOVQ            232(AX), CX
+	VMOVDQU32       64(CX), Z6
+	VPERMB          Z5, Z6, Z4
+	VPSRLW          $0x04, Z6, Z6
+	VMOVDQU32       Z4, 64(SI)
+	VPERMB          Z5, Z6, Z4
+	VMOVDQU32       Z4, 192(SI)
+	ADDQ            $0x00000080, 232(AX)
+	ADDQ            $0x00000100, SI
+	MOVQ            232(AX), CX
+	VMOVDQU32       (CX), Z6
+	VPERMB          Z5, Z6, Z4
+	VPSRLW          $0x04, Z6, Z6
+	VMOVDQU32       Z4, (SI)
+	VPERMB          Z5, Z6, Z4
+	VMOVDQU32       Z4, 128(SI)
+	MOVQ            232(AX), CX
+	VMOVDQU32       64(CX), Z6
+	VPERMB          Z5, Z6, Z4
+	VPSRLW          $0x04, Z6, Z6
+	VMOVDQU32       Z4, 64(SI)
+	VPERMB          Z5, Z6, Z4
+	VMOVDQU32       Z4, 192(SI)
+	ADDQ            $0x00000080, 232(AX)
+	ADDQ            $0x00000100, SI
+	DECQ            R12
+	JNE             decode
+	MOVQ            152(AX), R11
+	VBROADCASTSS    infinity<>+0(SB), Z26
+	VBROADCASTSS    infinity<>+0(SB), Z27
+	MOVQ            (AX), CX
+	SUBQ            216(AX), CX
+	MOVQ            $0x00000008, DX
+	CMPQ            CX, DX
+	CMOVQGT         DX, CX
+	LEAQ            cellMasks<>+0(SB), DX
+	KMOVB           (DX)(CX*1), K3
+	MOVQ            80(AX), CX
+	MOVQ            216(AX), DX
+	VMOVDQU32.Z     (CX)(DX*4), K3, Y0
+	VPBROADCASTD    88(AX), Y1
+	VPMINUD         Y1, Y0, Y0
+	MOVQ            192(AX), CX
+	VMOVDQU32       Y0, (CX)
+	VPBROADCASTD    104(AX), Y1
+	VPMULLD         Y1, Y0, Y0
+	MOVQ            192(AX), CX
+	VMOVDQU32       Y0, 32(CX)
+	MOVQ            (AX), CX
+	SUBQ            216(AX), CX
+	CMPQ            CX, $0x04
+	JLE             firstTail
+	SUBQ            $0x08, CX
+	JLE             firstLast
+	ADDQ            $0x00000080, 48(AX)
+	MOVQ            $0x00000008, DX
+	CMPQ            CX, DX
+	CMOVQGT         DX, CX
+	LEAQ            tokenMasks<>+0(SB), DX
+	KMOVQ           32(DX)(CX*8), K1
+	KMOVQ           (DX)(CX*8), K2
+
+firstLast:
+	MOVQ      200(AX), SI
+	ADDQ      $0x00000440, SI
+	MOVQ      $0x00000000, CX
+	MOVQ      CX, 224(AX)
+	MOVQ      16(AX), CX
+	VMOVDQU32 (CX), Z10
+	VMOVDQU32 64(CX), Z11
+	VMOVDQU32 (CX), Z12
+	VMOVDQU32 64(CX), Z13
+	VMOVDQU32 (CX), Z14
+	VMOVDQU32 64(CX), Z15
+	VMOVDQU32 (CX), Z16
+	VMOVDQU32 64(CX), Z17
+	VMOVDQU32 (CX), Z18
+	VMOVDQU32 64(CX), Z19
+	VMOVDQU32 (CX), Z20
+	VMOVDQU32 64(CX), Z21
+	VMOVDQU32 (CX), Z22
+	VMOVDQU32 64(CX), Z23
+	VMOVDQU32 (CX), Z24
+	VMOVDQU32 64(CX), Z25
+	MOVQ      192(AX), R15
+	ADDQ      $0x00000440, R15
+	MOVQ      8(AX), R14
+	MOVQ      72(AX), R12
+
+first:
+	MOVQ            200(AX), DI
+	LEAQ            64(DI), R8
+	MOVQ            208(AX), R9
+	MOVQ            192(AX), R10
+	MOVQ            48(AX), DX
+	ADDQ            224(AX), DX
+	MOVQ            56(AX), CX
+	LEAQ            (CX)(CX*2), BX
+	VMOVDQU8.Z      (DX), K1, Z0
+	VMOVDQU8.Z      (DX)(CX*1), K1, Z6
+	VPSRLW          $0x01, Z6, Z4
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z4
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
+	VMOVDQU8.Z      (DX)(CX*2), K1, Z0
+	VMOVDQU8.Z      (DX)(BX*1), K1, Z1
+	VPSRLW          $0x01, Z1, Z2
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z2
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z1
+	VPSLLW          $0x02, Z6, Z0
+	VPSRLW          $0x02, Z1, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z1
+	VMOVDQU32       Z1, (SP)
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z6, Z3
+	VMOVDQU32       Z3, 256(SP)
+	VPSLLW          $0x02, Z4, Z0
+	VPSRLW          $0x02, Z2, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z2
+	VMOVDQU32       Z2, 128(SP)
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z4, Z3
+	VMOVDQU32       Z3, 384(SP)
+	VMOVDQU8.Z      64(DX), K2, Z0
+	VMOVDQU8.Z      64(DX)(CX*1), K2, Z6
+	VPSRLW          $0x01, Z6, Z4
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z4
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
+	VMOVDQU8.Z      64(DX)(CX*2), K2, Z0
+	VMOVDQU8.Z      64(DX)(BX*1), K2, Z1
+	VPSRLW          $0x01, Z1, Z2
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z2
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z1
+	VPSLLW          $0x02, Z6, Z0
+	VPSRLW          $0x02, Z1, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z1
+	VMOVDQU32       Z1, 64(SP)
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z6, Z3
+	VMOVDQU32       Z3, 320(SP)
+	VPSLLW          $0x02, Z4, Z0
+	VPSRLW          $0x02, Z2, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z2
+	VMOVDQU32       Z2, 192(SP)
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z4, Z3
+	VMOVDQU32       Z3, 448(SP)
+	LEAQ            (SP), BX
+	MOVQ            BX, 232(AX)
+	MOVQ            64(AX), CX
+	ADDQ            CX, 224(AX)
+	MOVQ            $0x00000004, R13
+
+firstTurn:
+	VMOVDQU32    (R14), Z7
+	VMOVDQU32    64(R14), Z8
+	VPBROADCASTD (R15), Z9
+	VPDPBUSD     Z7, Z9, Z10
+	VPDPBUSD     Z8, Z9, Z11
+	VPBROADCASTD 16(R15), Z9
+	VPDPBUSD     Z7, Z9, Z12
+	VPDPBUSD     Z8, Z9, Z13
+	VPBROADCASTD 32(R15), Z9
+	VPDPBUSD     Z7, Z9, Z14
+	VPDPBUSD     Z8, Z9, Z15
+	VPBROADCASTD 48(R15), Z9
+	VPDPBUSD     Z7, Z9, Z16
+	VPDPBUSD     Z8, Z9, Z17
+	VPBROADCASTD 64(R15), Z9
+	VPDPBUSD     Z7, Z9, Z18
+	VPDPBUSD     Z8, Z9, Z19
+	VPBROADCASTD 80(R15), Z9
+	VPDPBUSD     Z7, Z9, Z20
+	VPDPBUSD     Z8, Z9, Z21
+	VPBROADCASTD 96(R15), Z9
+	VPDPBUSD     Z7, Z9, Z22
+	VPDPBUSD     Z8, Z9, Z23
+	VPBROADCASTD 112(R15), Z9
+	VPDPBUSD     Z7, Z9, Z24
+	VPDPBUSD     Z8, Z9, Z25
+	MOVQ         232(AX), CX
+	VMOVDQU32    (CX), Z6
+	VPERMB       Z5, Z6, Z4
+	VPSRLW       $0x04, Z6, Z6
+	MOVL         32(R10), CX
+	ADDQ         96(AX), CX
+	PREFETCHT0   (CX)
+	VMOVDQU32    128(R14), Z7
+	VMOVDQU32    192(R14), Z8
+	VPBROADCASTD 4(R15), Z9
+	VPDPBUSD     Z7, Z9, Z10
+	VPDPBUSD     Z8, Z9, Z11
+	VPBROADCASTD 20(R15), Z9
+	VPDPBUSD     Z7, Z9, Z12
+	VPDPBUSD     Z8, Z9, Z13
+	VPBROADCASTD 36(R15), Z9
+	VPDPBUSD     Z7, Z9, Z14
+	VPDPBUSD     Z8, Z9, Z15
+	VPBROADCASTD 52(R15), Z9
+	VPDPBUSD     Z7, Z9, Z16
+	VPDPBUSD     Z8, Z9, Z17
+	VPBROADCASTD 68(R15), Z9
+	VPDPBUSD     Z7, Z9, Z18
+	VPDPBUSD     Z8, Z9, Z19
+	VPBROADCASTD 84(R15), Z9
+	VPDPBUSD     Z7, Z9, Z20
+	VPDPBUSD     Z8, Z9, Z21
+	VPBROADCASTD 100(R15), Z9
+	VPDPBUSD     Z7, Z9, Z22
+	VPDPBUSD     Z8, Z9, Z23
+	VPBROADCASTD 116(R15), Z9
+	VPDPBUSD     Z7, Z9, Z24
+	VPDPBUSD     Z8, Z9, Z25
+	VMOVDQU32    Z4, (SI)
+	MOVL         36(R10), CX
+	ADDQ         96(AX), CX
+	PREFETCHT0   (CX)
+	VMOVDQU32    256(R14), Z7
+	VMOVDQU32    320(R14), Z8
+	VPBROADCASTD 8(R15), Z9
+	VPDPBUSD     Z7, Z9, Z10
+	VPDPBUSD     Z8, Z9, Z11
+	VPBROADCASTD 24(R15), Z9
+	VPDPBUSD     Z7, Z9, Z12
+	VPDPBUSD     Z8, Z9, Z13
+	VPBROADCASTD 40(R15), Z9
+	VPDPBUSD     Z7, Z9, Z14
+	VPDPBUSD     Z8, Z9, Z15
+	VPBROADCASTD 56(R15), Z9
+	VPDPBUSD     Z7, Z9, Z16
+	VPDPBUSD     Z8, Z9, Z17
+	VPBROADCASTD 72(R15), Z9
+	VPDPBUSD     Z7, Z9, Z18
+	VPDPBUSD     Z8, Z9, Z19
+	VPBROADCASTD 88(R15), Z9
+	VPDPBUSD     Z7, Z9, Z20
+	VPDPBUSD     Z8, Z9, Z21
+	VPBROADCASTD 104(R15), Z9
+	VPDPBUSD     Z7, Z9, Z22
+	VPDPBUSD     Z8, Z9, Z23
+	VPBROADCASTD 120(R15), Z9
+	VPDPBUSD     Z7, Z9, Z24
+	VPDPBUSD     Z8, Z9, Z25
+	VPERMB       Z5, Z6, Z4
+	VMOVDQU32    Z4, 128(SI)
+	VMOVDQU32    384(R14), Z7
+	VMOVDQU32    448(R14), Z8
+	VPBROADCASTD 12(R15), Z9
+	VPDPBUSD     Z7, Z9, Z10
+	VPDPBUSD     Z8, Z9, Z11
+	VPBROADCASTD 28(R15), Z9
+	VPDPBUSD     Z7, Z9, Z12
+	VPDPBUSD     Z8, Z9, Z13
+	VPBROADCASTD 44(R15), Z9
+	VPDPBUSD     Z7, Z9, Z14
+	VPDPBUSD     Z8, Z9, Z15
+	VPBROADCASTD 60(R15), Z9
+	VPDPBUSD     Z7, Z9, Z16
+	VPDPBUSD     Z8, Z9, Z17
+	VPBROADCASTD 76(R15), Z9
+	VPDPBUSD     Z7, Z9, Z18
+	VPDPBUSD     Z8, Z9, Z19
+	VPBROADCASTD 92(R15), Z9
+	VPDPBUSD     Z7, Z9, Z20
+	VPDPBUSD     Z8, Z9, Z21
+	VPBROADCASTD 108(R15), Z9
+	VPDPBUSD     Z7, Z9, Z22
+	VPDPBUSD     Z8, Z9, Z23
+	VPBROADCASTD 124(R15), Z9
+	VPDPBUSD     Z7, Z9, Z24
+	VPDPBUSD     Z8, Z9, Z25
+	PREFETCHT0   (R11)
+	MOVQ         232(AX), CX
+	VMOVDQU32    64(CX), Z6
+	VPERMB       Z5, Z6, Z4
+	VPSRLW       $0x04, Z6, Z6
+	VMOVDQU32    512(R14), Z7
+	VMOVDQU32    576(R14), Z8
+	VPBROADCASTD 128(R15), Z9
+	VPDPBUSD     Z7, Z9, Z10
+	VPDPBUSD     Z8, Z9, Z11
+	VPBROADCASTD 144(R15), Z9
+	VPDPBUSD     Z7, Z9, Z12
+	VPDPBUSD     Z8, Z9, Z13
+	VPBROADCASTD 160(R15), Z9
+	VPDPBUSD     Z7, Z9, Z14
+	VPDPBUSD     Z8, Z9, Z15
+	VPBROADCASTD 176(R15), Z9
+	VPDPBUSD     Z7, Z9, Z16
+	VPDPBUSD     Z8, Z9, Z17
+	VPBROADCASTD 192(R15), Z9
+	VPDPBUSD     Z7, Z9, Z18
+	VPDPBUSD     Z8, Z9, Z19
+	VPBROADCASTD 208(R15), Z9
+	VPDPBUSD     Z7, Z9, Z20
+	VPDPBUSD     Z8, Z9, Z21
+	VPBROADCASTD 224(R15), Z9
+	VPDPBUSD     Z7, Z9, Z22
+	VPDPBUSD     Z8, Z9, Z23
+	VPBROADCASTD 240(R15), Z9
+	VPDPBUSD     Z7, Z9, Z24
+	VPDPBUSD     Z8, Z9, Z25
+	PREFETCHT0   64(R11)
+	VMOVDQU32    Z4, 64(SI)
+	VMOVDQU32    640(R14), Z7
+	VMOVDQU32    704(R14), Z8
+	VPBROADCASTD 132(R15), Z9
+	VPDPBUSD     Z7, Z9, Z10
+	VPDPBUSD     Z8, Z9, Z11
+	VPBROADCASTD 148(R15), Z9
+	VPDPBUSD     Z7, Z9, Z12
+	VPDPBUSD     Z8, Z9, Z13
+	VPBROADCASTD 164(R15), Z9
+	VPDPBUSD     Z7, Z9, Z14
+	VPDPBUSD     Z8, Z9, Z15
+	VPBROADCASTD 180(R15), Z9
+	VPDPBUSD     Z7, Z9, Z16
+	VPDPBUSD     Z8, Z9, Z17
+	VPBROADCASTD 196(R15), Z9
+	VPDPBUSD     Z7, Z9, Z18
+	VPDPBUSD     Z8, Z9, Z19
+	VPBROADCASTD 212(R15), Z9
+	VPDPBUSD     Z7, Z9, Z20
+	VPDPBUSD     Z8, Z9, Z21
+	VPBROADCASTD 228(R15), Z9
+	VPDPBUSD     Z7, Z9, Z22
+	VPDPBUSD     Z8, Z9, Z23
+	VPBROADCASTD 244(R15), Z9
+	VPDPBUSD     Z7, Z9, Z24
+	VPDPBUSD     Z8, Z9, Z25
+	VPERMB       Z5, Z6, Z4
+	PREFETCHT0   128(R11)
+	VMOVDQU32    768(R14), Z7
+	VMOVDQU32    832(R14), Z8
+	VPBROADCASTD 136(R15), Z9
+	VPDPBUSD     Z7, Z9, Z10
+	VPDPBUSD     Z8, Z9, Z11
+	VPBROADCASTD 152(R15), Z9
+	VPDPBUSD     Z7, Z9, Z12
+	VPDPBUSD     Z8, Z9, Z13
+	VPBROADCASTD 168(R15), Z9
+	VPDPBUSD     Z7, Z9, Z14
+	VPDPBUSD     Z8, Z9, Z15
+	VPBROADCASTD 184(R15), Z9
+	VPDPBUSD     Z7, Z9, Z16
+	VPDPBUSD     Z8, Z9, Z17
+	VPBROADCASTD 200(R15), Z9
+	VPDPBUSD     Z7, Z9, Z18
+	VPDPBUSD     Z8, Z9, Z19
+	VPBROADCASTD 216(R15), Z9
+	VPDPBUSD     Z7, Z9, Z20
+	VPDPBUSD     Z8, Z9, Z21
+	VPBROADCASTD 232(R15), Z9
+	VPDPBUSD     Z7, Z9, Z22
+	VPDPBUSD     Z8, Z9, Z23
+	VPBROADCASTD 248(R15), Z9
+	VPDPBUSD     Z7, Z9, Z24
+	VPDPBUSD     Z8, Z9, Z25
+	VMOVDQU32    Z4, 192(SI)
+	PREFETCHT0   192(R11)
+	VMOVDQU32    896(R14), Z7
+	VMOVDQU32    960(R14), Z8
+	VPBROADCASTD 140(R15), Z9
+	VPDPBUSD     Z7, Z9, Z10
+	VPDPBUSD     Z8, Z9, Z11
+	VPBROADCASTD 156(R15), Z9
+	VPDPBUSD     Z7, Z9, Z12
+	VPDPBUSD     Z8, Z9, Z13
+	VPBROADCASTD 172(R15), Z9
+	VPDPBUSD     Z7, Z9, Z14
+	VPDPBUSD     Z8, Z9, Z15
+	VPBROADCASTD 188(R15), Z9
+	VPDPBUSD     Z7, Z9, Z16
+	VPDPBUSD     Z8, Z9, Z17
+	VPBROADCASTD 204(R15), Z9
+	VPDPBUSD     Z7, Z9, Z18
+	VPDPBUSD     Z8, Z9, Z19
+	VPBROADCASTD 220(R15), Z9
+	VPDPBUSD     Z7, Z9, Z20
+	VPDPBUSD     Z8, Z9, Z21
+	VPBROADCASTD 236(R15), Z9
+	VPDPBUSD     Z7, Z9, Z22
+	VPDPBUSD     Z8, Z9, Z23
+	VPBROADCASTD 252(R15), Z9
+	VPDPBUSD     Z7, Z9, Z24
+	VPDPBUSD     Z8, Z9, Z25
+	ADDQ         $0x00000080, 232(AX)
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x08, R10
+	ADDQ         168(AX), R11
+	CMPQ         R11, 160(AX)
+	CMOVQHI      160(AX), R11
+	ADDQ         $0x00000400, R14
+	ADDQ         $0x00000100, R15
+	DECQ         R13
+	JNE          firstTurn
+	DECQ         R12
+	JNE          first
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z10, 64(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z11, 128(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z12, 192(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z13, 256(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z14, 320(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z15, 384(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z16, 448(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z17, 512(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z18, 576(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z19, 640(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z20, 704(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z21, 768(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z22, 832(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z23, 896(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z24, 960(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z25, 1024(CX)
+	MOVQ         192(AX), CX
+	MOVQ         200(AX), DX
+	MOVQ         DX, 192(AX)
+	MOVQ         CX, 200(AX)
+	MOVQ         216(AX), CX
+	MOVQ         120(AX), DX
+	ADDQ         CX, DX
+	MOVQ         DX, 208(AX)
+	ADDQ         $0x08, CX
+	MOVQ         CX, 216(AX)
+	CMPQ         CX, (AX)
+	JGE          drain
+
+block:
+	MOVQ         (AX), CX
+	SUBQ         216(AX), CX
+	MOVQ         $0x00000008, DX
+	CMPQ         CX, DX
+	CMOVQGT      DX, CX
+	LEAQ         cellMasks<>+0(SB), DX
+	KMOVB        (DX)(CX*1), K3
+	MOVQ         80(AX), CX
+	MOVQ         216(AX), DX
+	VMOVDQU32.Z  (CX)(DX*4), K3, Y0
+	VPBROADCASTD 88(AX), Y1
+	VPMINUD      Y1, Y0, Y0
+	MOVQ         192(AX), CX
+	VMOVDQU32    Y0, (CX)
+	VPBROADCASTD 104(AX), Y1
+	VPMULLD      Y1, Y0, Y0
+	MOVQ         192(AX), CX
+	VMOVDQU32    Y0, 32(CX)
+	MOVQ         (AX), CX
+	SUBQ         216(AX), CX
+	CMPQ         CX, $0x04
+	JLE          laterTail
+	SUBQ         $0x08, CX
+	JLE          laterLast
+	ADDQ         $0x00000080, 48(AX)
+	MOVQ         $0x00000008, DX
+	CMPQ         CX, DX
+	CMOVQGT      DX, CX
+	LEAQ         tokenMasks<>+0(SB), DX
+	KMOVQ        32(DX)(CX*8), K1
+	KMOVQ        (DX)(CX*8), K2
+
+laterLast:
+	MOVQ      200(AX), SI
+	ADDQ      $0x00000440, SI
+	MOVQ      $0x00000000, CX
+	MOVQ      CX, 224(AX)
+	MOVQ      16(AX), CX
+	VMOVDQU32 (CX), Z10
+	VMOVDQU32 64(CX), Z11
+	VMOVDQU32 (CX), Z12
+	VMOVDQU32 64(CX), Z13
+	VMOVDQU32 (CX), Z14
+	VMOVDQU32 64(CX), Z15
+	VMOVDQU32 (CX), Z16
+	VMOVDQU32 64(CX), Z17
+	VMOVDQU32 (CX), Z18
+	VMOVDQU32 64(CX), Z19
+	VMOVDQU32 (CX), Z20
+	VMOVDQU32 64(CX), Z21
+	VMOVDQU32 (CX), Z22
+	VMOVDQU32 64(CX), Z23
+	VMOVDQU32 (CX), Z24
+	VMOVDQU32 64(CX), Z25
+	MOVQ      192(AX), R15
+	ADDQ      $0x00000440, R15
+	MOVQ      8(AX), R14
+	MOVQ      72(AX), R12
+
+later:
+	MOVQ            200(AX), DI
+	LEAQ            64(DI), R8
+	MOVQ            208(AX), R9
+	MOVQ            192(AX), R10
+	MOVQ            48(AX), DX
+	ADDQ            224(AX), DX
+	MOVQ            56(AX), CX
+	LEAQ            (CX)(CX*2), BX
+	VMOVDQU8.Z      (DX), K1, Z0
+	VMOVDQU8.Z      (DX)(CX*1), K1, Z6
+	VPSRLW          $0x01, Z6, Z4
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z4
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
+	VMOVDQU8.Z      (DX)(CX*2), K1, Z0
+	VMOVDQU8.Z      (DX)(BX*1), K1, Z1
+	VPSRLW          $0x01, Z1, Z2
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z2
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z1
+	VPSLLW          $0x02, Z6, Z0
+	VPSRLW          $0x02, Z1, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z1
+	VMOVDQU32       Z1, (SP)
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z6, Z3
+	VMOVDQU32       Z3, 256(SP)
+	VPSLLW          $0x02, Z4, Z0
+	VPSRLW          $0x02, Z2, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z2
+	VMOVDQU32       Z2, 128(SP)
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z4, Z3
+	VMOVDQU32       Z3, 384(SP)
+	VMOVDQU8.Z      64(DX), K2, Z0
+	VMOVDQU8.Z      64(DX)(CX*1), K2, Z6
+	VPSRLW          $0x01, Z6, Z4
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z4
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
+	VMOVDQU8.Z      64(DX)(CX*2), K2, Z0
+	VMOVDQU8.Z      64(DX)(BX*1), K2, Z1
+	VPSRLW          $0x01, Z1, Z2
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z2
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z1
+	VPSLLW          $0x02, Z6, Z0
+	VPSRLW          $0x02, Z1, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z1
+	VMOVDQU32       Z1, 64(SP)
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z6, Z3
+	VMOVDQU32       Z3, 320(SP)
+	VPSLLW          $0x02, Z4, Z0
+	VPSRLW          $0x02, Z2, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z2
+	VMOVDQU32       Z2, 192(SP)
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z4, Z3
+	VMOVDQU32       Z3, 448(SP)
+	LEAQ            (SP), BX
+	MOVQ            BX, 232(AX)
+	MOVQ            64(AX), CX
+	ADDQ            CX, 224(AX)
+	MOVQ            $0x00000004, R13
+
+laterTurn:
+	VMOVDQU32    (R14), Z7
+	VMOVDQU32    64(R14), Z8
+	VPBROADCASTD (R15), Z9
+	VPDPBUSD     Z7, Z9, Z10
+	VPDPBUSD     Z8, Z9, Z11
+	VPBROADCASTD 16(R15), Z9
+	VPDPBUSD     Z7, Z9, Z12
+	VPDPBUSD     Z8, Z9, Z13
+	VPBROADCASTD 32(R15), Z9
+	VPDPBUSD     Z7, Z9, Z14
+	VPDPBUSD     Z8, Z9, Z15
+	VPBROADCASTD 48(R15), Z9
+	VPDPBUSD     Z7, Z9, Z16
+	VPDPBUSD     Z8, Z9, Z17
+	VPBROADCASTD 64(R15), Z9
+	VPDPBUSD     Z7, Z9, Z18
+	VPDPBUSD     Z8, Z9, Z19
+	VPBROADCASTD 80(R15), Z9
+	VPDPBUSD     Z7, Z9, Z20
+	VPDPBUSD     Z8, Z9, Z21
+	VPBROADCASTD 96(R15), Z9
+	VPDPBUSD     Z7, Z9, Z22
+	VPDPBUSD     Z8, Z9, Z23
+	VPBROADCASTD 112(R15), Z9
+	VPDPBUSD     Z7, Z9, Z24
+	VPDPBUSD     Z8, Z9, Z25
+	MOVL         (DI), BX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(BX*4), Z2
+	MOVQ         232(AX), CX
+	VMOVDQU32    (CX), Z6
+	VPERMB       Z5, Z6, Z4
+	VPSRLW       $0x04, Z6, Z6
+	MOVBLZX      (R9), BX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(BX*4), Z3
+	MOVL         32(DI), DX
+	ADDQ         96(AX), DX
+	VMOVDQU32    128(R14), Z7
+	VMOVDQU32    192(R14), Z8
+	VPBROADCASTD 4(R15), Z9
+	VPDPBUSD     Z7, Z9, Z10
+	VPDPBUSD     Z8, Z9, Z11
+	VPBROADCASTD 20(R15), Z9
+	VPDPBUSD     Z7, Z9, Z12
+	VPDPBUSD     Z8, Z9, Z13
+	VPBROADCASTD 36(R15), Z9
+	VPDPBUSD     Z7, Z9, Z14
+	VPDPBUSD     Z8, Z9, Z15
+	VPBROADCASTD 52(R15), Z9
+	VPDPBUSD     Z7, Z9, Z16
+	VPDPBUSD     Z8, Z9, Z17
+	VPBROADCASTD 68(R15), Z9
+	VPDPBUSD     Z7, Z9, Z18
+	VPDPBUSD     Z8, Z9, Z19
+	VPBROADCASTD 84(R15), Z9
+	VPDPBUSD     Z7, Z9, Z20
+	VPDPBUSD     Z8, Z9, Z21
+	VPBROADCASTD 100(R15), Z9
+	VPDPBUSD     Z7, Z9, Z22
+	VPDPBUSD     Z8, Z9, Z23
+	VPBROADCASTD 116(R15), Z9
+	VPDPBUSD     Z7, Z9, Z24
+	VPDPBUSD     Z8, Z9, Z25
+	MOVL         32(R10), CX
+	ADDQ         96(AX), CX
+	PREFETCHT0   (CX)
+	VMOVDQU32    Z4, (SI)
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VPERMB       Z5, Z6, Z4
+	VMOVDQU32    256(R14), Z7
+	VMOVDQU32    320(R14), Z8
+	VPBROADCASTD 8(R15), Z9
+	VPDPBUSD     Z7, Z9, Z10
+	VPDPBUSD     Z8, Z9, Z11
+	VPBROADCASTD 24(R15), Z9
+	VPDPBUSD     Z7, Z9, Z12
+	VPDPBUSD     Z8, Z9, Z13
+	VPBROADCASTD 40(R15), Z9
+	VPDPBUSD     Z7, Z9, Z14
+	VPDPBUSD     Z8, Z9, Z15
+	VPBROADCASTD 56(R15), Z9
+	VPDPBUSD     Z7, Z9, Z16
+	VPDPBUSD     Z8, Z9, Z17
+	VPBROADCASTD 72(R15), Z9
+	VPDPBUSD     Z7, Z9, Z18
+	VPDPBUSD     Z8, Z9, Z19
+	VPBROADCASTD 88(R15), Z9
+	VPDPBUSD     Z7, Z9, Z20
+	VPDPBUSD     Z8, Z9, Z21
+	VPBROADCASTD 104(R15), Z9
+	VPDPBUSD     Z7, Z9, Z22
+	VPDPBUSD     Z8, Z9, Z23
+	VPBROADCASTD 120(R15), Z9
+	VPDPBUSD     Z7, Z9, Z24
+	VPDPBUSD     Z8, Z9, Z25
+	MOVL         36(R10), CX
+	ADDQ         96(AX), CX
+	PREFETCHT0   (CX)
+	VCVTDQ2PS    (R8), Z6
+	VMULPS       Z6, Z0, Z6
+	VADDPS       Z1, Z6, Z6
+	VMULPS       Z6, Z3, Z6
+	VMAXPS       Z26, Z6, Z26
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VMOVDQU32    Z4, 128(SI)
+	VMOVDQU32    384(R14), Z7
+	VMOVDQU32    448(R14), Z8
+	VPBROADCASTD 12(R15), Z9
+	VPDPBUSD     Z7, Z9, Z10
+	VPDPBUSD     Z8, Z9, Z11
+	VPBROADCASTD 28(R15), Z9
+	VPDPBUSD     Z7, Z9, Z12
+	VPDPBUSD     Z8, Z9, Z13
+	VPBROADCASTD 44(R15), Z9
+	VPDPBUSD     Z7, Z9, Z14
+	VPDPBUSD     Z8, Z9, Z15
+	VPBROADCASTD 60(R15), Z9
+	VPDPBUSD     Z7, Z9, Z16
+	VPDPBUSD     Z8, Z9, Z17
+	VPBROADCASTD 76(R15), Z9
+	VPDPBUSD     Z7, Z9, Z18
+	VPDPBUSD     Z8, Z9, Z19
+	VPBROADCASTD 92(R15), Z9
+	VPDPBUSD     Z7, Z9, Z20
+	VPDPBUSD     Z8, Z9, Z21
+	VPBROADCASTD 108(R15), Z9
+	VPDPBUSD     Z7, Z9, Z22
+	VPDPBUSD     Z8, Z9, Z23
+	VPBROADCASTD 124(R15), Z9
+	VPDPBUSD     Z7, Z9, Z24
+	VPDPBUSD     Z8, Z9, Z25
+	PREFETCHT0   (R11)
+	VCVTDQ2PS    64(R8), Z6
+	VMULPS       Z6, Z0, Z6
+	VADDPS       Z1, Z6, Z6
+	VMULPS       Z6, Z3, Z6
+	VMAXPS       Z27, Z6, Z27
+	MOVQ         232(AX), CX
+	VMOVDQU32    64(CX), Z6
+	VPERMB       Z5, Z6, Z4
+	VPSRLW       $0x04, Z6, Z6
+	MOVL         4(DI), BX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(BX*4), Z2
+	VMOVDQU32    512(R14), Z7
+	VMOVDQU32    576(R14), Z8
+	VPBROADCASTD 128(R15), Z9
+	VPDPBUSD     Z7, Z9, Z10
+	VPDPBUSD     Z8, Z9, Z11
+	VPBROADCASTD 144(R15), Z9
+	VPDPBUSD     Z7, Z9, Z12
+	VPDPBUSD     Z8, Z9, Z13
+	VPBROADCASTD 160(R15), Z9
+	VPDPBUSD     Z7, Z9, Z14
+	VPDPBUSD     Z8, Z9, Z15
+	VPBROADCASTD 176(R15), Z9
+	VPDPBUSD     Z7, Z9, Z16
+	VPDPBUSD     Z8, Z9, Z17
+	VPBROADCASTD 192(R15), Z9
+	VPDPBUSD     Z7, Z9, Z18
+	VPDPBUSD     Z8, Z9, Z19
+	VPBROADCASTD 208(R15), Z9
+	VPDPBUSD     Z7, Z9, Z20
+	VPDPBUSD     Z8, Z9, Z21
+	VPBROADCASTD 224(R15), Z9
+	VPDPBUSD     Z7, Z9, Z22
+	VPDPBUSD     Z8, Z9, Z23
+	VPBROADCASTD 240(R15), Z9
+	VPDPBUSD     Z7, Z9, Z24
+	VPDPBUSD     Z8, Z9, Z25
+	VMOVDQU32    Z4, 64(SI)
+	PREFETCHT0   64(R11)
+	MOVBLZX      1(R9), BX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(BX*4), Z3
+	MOVL         36(DI), DX
+	ADDQ         96(AX), DX
+	VMOVDQU32    640(R14), Z7
+	VMOVDQU32    704(R14), Z8
+	VPBROADCASTD 132(R15), Z9
+	VPDPBUSD     Z7, Z9, Z10
+	VPDPBUSD     Z8, Z9, Z11
+	VPBROADCASTD 148(R15), Z9
+	VPDPBUSD     Z7, Z9, Z12
+	VPDPBUSD     Z8, Z9, Z13
+	VPBROADCASTD 164(R15), Z9
+	VPDPBUSD     Z7, Z9, Z14
+	VPDPBUSD     Z8, Z9, Z15
+	VPBROADCASTD 180(R15), Z9
+	VPDPBUSD     Z7, Z9, Z16
+	VPDPBUSD     Z8, Z9, Z17
+	VPBROADCASTD 196(R15), Z9
+	VPDPBUSD     Z7, Z9, Z18
+	VPDPBUSD     Z8, Z9, Z19
+	VPBROADCASTD 212(R15), Z9
+	VPDPBUSD     Z7, Z9, Z20
+	VPDPBUSD     Z8, Z9, Z21
+	VPBROADCASTD 228(R15), Z9
+	VPDPBUSD     Z7, Z9, Z22
+	VPDPBUSD     Z8, Z9, Z23
+	VPBROADCASTD 244(R15), Z9
+	VPDPBUSD     Z7, Z9, Z24
+	VPDPBUSD     Z8, Z9, Z25
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VPERMB       Z5, Z6, Z4
+	PREFETCHT0   128(R11)
+	VCVTDQ2PS    128(R8), Z6
+	VMULPS       Z6, Z0, Z6
+	VADDPS       Z1, Z6, Z6
+	VMULPS       Z6, Z3, Z6
+	VMAXPS       Z26, Z6, Z26
+	VMOVDQU32    768(R14), Z7
+	VMOVDQU32    832(R14), Z8
+	VPBROADCASTD 136(R15), Z9
+	VPDPBUSD     Z7, Z9, Z10
+	VPDPBUSD     Z8, Z9, Z11
+	VPBROADCASTD 152(R15), Z9
+	VPDPBUSD     Z7, Z9, Z12
+	VPDPBUSD     Z8, Z9, Z13
+	VPBROADCASTD 168(R15), Z9
+	VPDPBUSD     Z7, Z9, Z14
+	VPDPBUSD     Z8, Z9, Z15
+	VPBROADCASTD 184(R15), Z9
+	VPDPBUSD     Z7, Z9, Z16
+	VPDPBUSD     Z8, Z9, Z17
+	VPBROADCASTD 200(R15), Z9
+	VPDPBUSD     Z7, Z9, Z18
+	VPDPBUSD     Z8, Z9, Z19
+	VPBROADCASTD 216(R15), Z9
+	VPDPBUSD     Z7, Z9, Z20
+	VPDPBUSD     Z8, Z9, Z21
+	VPBROADCASTD 232(R15), Z9
+	VPDPBUSD     Z7, Z9, Z22
+	VPDPBUSD     Z8, Z9, Z23
+	VPBROADCASTD 248(R15), Z9
+	VPDPBUSD     Z7, Z9, Z24
+	VPDPBUSD     Z8, Z9, Z25
+	VMOVDQU32    Z4, 192(SI)
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	PREFETCHT0   192(R11)
+	ADDQ         $0x00000080, 232(AX)
+	VMOVDQU32    896(R14), Z7
+	VMOVDQU32    960(R14), Z8
+	VPBROADCASTD 140(R15), Z9
+	VPDPBUSD     Z7, Z9, Z10
+	VPDPBUSD     Z8, Z9, Z11
+	VPBROADCASTD 156(R15), Z9
+	VPDPBUSD     Z7, Z9, Z12
+	VPDPBUSD     Z8, Z9, Z13
+	VPBROADCASTD 172(R15), Z9
+	VPDPBUSD     Z7, Z9, Z14
+	VPDPBUSD     Z8, Z9, Z15
+	VPBROADCASTD 188(R15), Z9
+	VPDPBUSD     Z7, Z9, Z16
+	VPDPBUSD     Z8, Z9, Z17
+	VPBROADCASTD 204(R15), Z9
+	VPDPBUSD     Z7, Z9, Z18
+	VPDPBUSD     Z8, Z9, Z19
+	VPBROADCASTD 220(R15), Z9
+	VPDPBUSD     Z7, Z9, Z20
+	VPDPBUSD     Z8, Z9, Z21
+	VPBROADCASTD 236(R15), Z9
+	VPDPBUSD     Z7, Z9, Z22
+	VPDPBUSD     Z8, Z9, Z23
+	VPBROADCASTD 252(R15), Z9
+	VPDPBUSD     Z7, Z9, Z24
+	VPDPBUSD     Z8, Z9, Z25
+	VCVTDQ2PS    192(R8), Z6
+	VMULPS       Z6, Z0, Z6
+	VADDPS       Z1, Z6, Z6
+	VMULPS       Z6, Z3, Z6
+	VMAXPS       Z27, Z6, Z27
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x02, R9
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x08, R10
+	ADDQ         168(AX), R11
+	CMPQ         R11, 160(AX)
+	CMOVQHI      160(AX), R11
+	ADDQ         $0x00000400, R14
+	ADDQ         $0x00000100, R15
+	DECQ         R13
+	JNE          laterTurn
+	DECQ         R12
+	JNE          later
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z10, 64(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z11, 128(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z12, 192(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z13, 256(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z14, 320(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z15, 384(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z16, 448(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z17, 512(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z18, 576(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z19, 640(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z20, 704(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z21, 768(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z22, 832(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z23, 896(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z24, 960(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z25, 1024(CX)
+	MOVQ         192(AX), CX
+	MOVQ         200(AX), DX
+	MOVQ         DX, 192(AX)
+	MOVQ         CX, 200(AX)
+	MOVQ         216(AX), CX
+	MOVQ         120(AX), DX
+	ADDQ         CX, DX
+	MOVQ         DX, 208(AX)
+	ADDQ         $0x08, CX
+	MOVQ         CX, 216(AX)
+	CMPQ         CX, (AX)
+	JGE          drain
+	JMP          block
+
+drain:
+	MOVQ         200(AX), DI
+	LEAQ         64(DI), R8
+	MOVQ         208(AX), R9
+	MOVQ         192(AX), R10
+	SUBQ         (AX), CX
+	NEGQ         CX
+	LEAQ         8(CX), R13
+	MOVL         (DI), BX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(BX*4), Z2
+	MOVBLZX      (R9), BX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(BX*4), Z3
+	MOVL         32(DI), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    (R8), Z6
+	VMULPS       Z6, Z0, Z6
+	VADDPS       Z1, Z6, Z6
+	VMULPS       Z6, Z3, Z6
+	VMAXPS       Z26, Z6, Z26
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    64(R8), Z6
+	VMULPS       Z6, Z0, Z6
+	VADDPS       Z1, Z6, Z6
+	VMULPS       Z6, Z3, Z6
+	VMAXPS       Z27, Z6, Z27
+	CMPQ         R13, $0x01
+	JEQ          done
+	MOVL         4(DI), BX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(BX*4), Z2
+	MOVBLZX      1(R9), BX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(BX*4), Z3
+	MOVL         36(DI), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    128(R8), Z6
+	VMULPS       Z6, Z0, Z6
+	VADDPS       Z1, Z6, Z6
+	VMULPS       Z6, Z3, Z6
+	VMAXPS       Z26, Z6, Z26
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    192(R8), Z6
+	VMULPS       Z6, Z0, Z6
+	VADDPS       Z1, Z6, Z6
+	VMULPS       Z6, Z3, Z6
+	VMAXPS       Z27, Z6, Z27
+	CMPQ         R13, $0x02
+	JEQ          done
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x02, R9
+	MOVL         (DI), BX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(BX*4), Z2
+	MOVBLZX      (R9), BX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(BX*4), Z3
+	MOVL         32(DI), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    (R8), Z6
+	VMULPS       Z6, Z0, Z6
+	VADDPS       Z1, Z6, Z6
+	VMULPS       Z6, Z3, Z6
+	VMAXPS       Z26, Z6, Z26
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    64(R8), Z6
+	VMULPS       Z6, Z0, Z6
+	VADDPS       Z1, Z6, Z6
+	VMULPS       Z6, Z3, Z6
+	VMAXPS       Z27, Z6, Z27
+	CMPQ         R13, $0x03
+	JEQ          done
+	MOVL         4(DI), BX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(BX*4), Z2
+	MOVBLZX      1(R9), BX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(BX*4), Z3
+	MOVL         36(DI), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    128(R8), Z6
+	VMULPS       Z6, Z0, Z6
+	VADDPS       Z1, Z6, Z6
+	VMULPS       Z6, Z3, Z6
+	VMAXPS       Z26, Z6, Z26
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    192(R8), Z6
+	VMULPS       Z6, Z0, Z6
+	VADDPS       Z1, Z6, Z6
+	VMULPS       Z6, Z3, Z6
+	VMAXPS       Z27, Z6, Z27
+	CMPQ         R13, $0x04
+	JEQ          done
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x02, R9
+	MOVL         (DI), BX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(BX*4), Z2
+	MOVBLZX      (R9), BX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(BX*4), Z3
+	MOVL         32(DI), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    (R8), Z6
+	VMULPS       Z6, Z0, Z6
+	VADDPS       Z1, Z6, Z6
+	VMULPS       Z6, Z3, Z6
+	VMAXPS       Z26, Z6, Z26
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    64(R8), Z6
+	VMULPS       Z6, Z0, Z6
+	VADDPS       Z1, Z6, Z6
+	VMULPS       Z6, Z3, Z6
+	VMAXPS       Z27, Z6, Z27
+	CMPQ         R13, $0x05
+	JEQ          done
+	MOVL         4(DI), BX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(BX*4), Z2
+	MOVBLZX      1(R9), BX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(BX*4), Z3
+	MOVL         36(DI), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    128(R8), Z6
+	VMULPS       Z6, Z0, Z6
+	VADDPS       Z1, Z6, Z6
+	VMULPS       Z6, Z3, Z6
+	VMAXPS       Z26, Z6, Z26
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    192(R8), Z6
+	VMULPS       Z6, Z0, Z6
+	VADDPS       Z1, Z6, Z6
+	VMULPS       Z6, Z3, Z6
+	VMAXPS       Z27, Z6, Z27
+	CMPQ         R13, $0x06
+	JEQ          done
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x02, R9
+	MOVL         (DI), BX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(BX*4), Z2
+	MOVBLZX      (R9), BX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(BX*4), Z3
+	MOVL         32(DI), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    (R8), Z6
+	VMULPS       Z6, Z0, Z6
+	VADDPS       Z1, Z6, Z6
+	VMULPS       Z6, Z3, Z6
+	VMAXPS       Z26, Z6, Z26
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    64(R8), Z6
+	VMULPS       Z6, Z0, Z6
+	VADDPS       Z1, Z6, Z6
+	VMULPS       Z6, Z3, Z6
+	VMAXPS       Z27, Z6, Z27
+	CMPQ         R13, $0x07
+	JEQ          done
+	MOVL         4(DI), BX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(BX*4), Z2
+	MOVBLZX      1(R9), BX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(BX*4), Z3
+	MOVL         36(DI), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    128(R8), Z6
+	VMULPS       Z6, Z0, Z6
+	VADDPS       Z1, Z6, Z6
+	VMULPS       Z6, Z3, Z6
+	VMAXPS       Z26, Z6, Z26
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    192(R8), Z6
+	VMULPS       Z6, Z0, Z6
+	VADDPS       Z1, Z6, Z6
+	VMULPS       Z6, Z3, Z6
+	VMAXPS       Z27, Z6, Z27
+	JMP          done
+
+firstTail:
+	MOVQ      16(AX), CX
+	VMOVDQU32 (CX), Z10
+	VMOVDQU32 64(CX), Z11
+	VMOVDQU32 (CX), Z12
+	VMOVDQU32 64(CX), Z13
+	VMOVDQU32 (CX), Z14
+	VMOVDQU32 64(CX), Z15
+	VMOVDQU32 (CX), Z16
+	VMOVDQU32 64(CX), Z17
+	MOVQ      192(AX), R15
+	ADDQ      $0x00000440, R15
+	MOVQ      8(AX), R14
+	MOVQ      72(AX), R12
+
+firstProducts:
+	MOVQ 200(AX), DI
+	LEAQ 64(DI), R8
+	MOVQ 208(AX), R9
+	MOVQ 192(AX), R10
+	MOVQ $0x00000004, R13
+
+firstProductsTurn:
+	VMOVDQU32    (R14), Z7
+	VMOVDQU32    64(R14), Z8
+	VPBROADCASTD (R15), Z9
+	VPDPBUSD     Z7, Z9, Z10
+	VPDPBUSD     Z8, Z9, Z11
+	VPBROADCASTD 16(R15), Z9
+	VPDPBUSD     Z7, Z9, Z12
+	VPDPBUSD     Z8, Z9, Z13
+	VPBROADCASTD 32(R15), Z9
+	VPDPBUSD     Z7, Z9, Z14
+	VPDPBUSD     Z8, Z9, Z15
+	VPBROADCASTD 48(R15), Z9
+	VPDPBUSD     Z7, Z9, Z16
+	VPDPBUSD     Z8, Z9, Z17
+	VMOVDQU32    128(R14), Z7
+	VMOVDQU32    192(R14), Z8
+	VPBROADCASTD 4(R15), Z9
+	VPDPBUSD     Z7, Z9, Z10
+	VPDPBUSD     Z8, Z9, Z11
+	VPBROADCASTD 20(R15), Z9
+	VPDPBUSD     Z7, Z9, Z12
+	VPDPBUSD     Z8, Z9, Z13
+	VPBROADCASTD 36(R15), Z9
+	VPDPBUSD     Z7, Z9, Z14
+	VPDPBUSD     Z8, Z9, Z15
+	VPBROADCASTD 52(R15), Z9
+	VPDPBUSD     Z7, Z9, Z16
+	VPDPBUSD     Z8, Z9, Z17
+	VMOVDQU32    256(R14), Z7
+	VMOVDQU32    320(R14), Z8
+	VPBROADCASTD 8(R15), Z9
+	VPDPBUSD     Z7, Z9, Z10
+	VPDPBUSD     Z8, Z9, Z11
+	VPBROADCASTD 24(R15), Z9
+	VPDPBUSD     Z7, Z9, Z12
+	VPDPBUSD     Z8, Z9, Z13
+	VPBROADCASTD 40(R15), Z9
+	VPDPBUSD     Z7, Z9, Z14
+	VPDPBUSD     Z8, Z9, Z15
+	VPBROADCASTD 56(R15), Z9
+	VPDPBUSD     Z7, Z9, Z16
+	VPDPBUSD     Z8, Z9, Z17
+	VMOVDQU32    384(R14), Z7
+	VMOVDQU32    448(R14), Z8
+	VPBROADCASTD 12(R15), Z9
+	VPDPBUSD     Z7, Z9, Z10
+	VPDPBUSD     Z8, Z9, Z11
+	VPBROADCASTD 28(R15), Z9
+	VPDPBUSD     Z7, Z9, Z12
+	VPDPBUSD     Z8, Z9, Z13
+	VPBROADCASTD 44(R15), Z9
+	VPDPBUSD     Z7, Z9, Z14
+	VPDPBUSD     Z8, Z9, Z15
+	VPBROADCASTD 60(R15), Z9
+	VPDPBUSD     Z7, Z9, Z16
+	VPDPBUSD     Z8, Z9, Z17
+	VMOVDQU32    512(R14), Z7
+	VMOVDQU32    576(R14), Z8
+	VPBROADCASTD 128(R15), Z9
+	VPDPBUSD     Z7, Z9, Z10
+	VPDPBUSD     Z8, Z9, Z11
+	VPBROADCASTD 144(R15), Z9
+	VPDPBUSD     Z7, Z9, Z12
+	VPDPBUSD     Z8, Z9, Z13
+	VPBROADCASTD 160(R15), Z9
+	VPDPBUSD     Z7, Z9, Z14
+	VPDPBUSD     Z8, Z9, Z15
+	VPBROADCASTD 176(R15), Z9
+	VPDPBUSD     Z7, Z9, Z16
+	VPDPBUSD     Z8, Z9, Z17
+	VMOVDQU32    640(R14), Z7
+	VMOVDQU32    704(R14), Z8
+	VPBROADCASTD 132(R15), Z9
+	VPDPBUSD     Z7, Z9, Z10
+	VPDPBUSD     Z8, Z9, Z11
+	VPBROADCASTD 148(R15), Z9
+	VPDPBUSD     Z7, Z9, Z12
+	VPDPBUSD     Z8, Z9, Z13
+	VPBROADCASTD 164(R15), Z9
+	VPDPBUSD     Z7, Z9, Z14
+	VPDPBUSD     Z8, Z9, Z15
+	VPBROADCASTD 180(R15), Z9
+	VPDPBUSD     Z7, Z9, Z16
+	VPDPBUSD     Z8, Z9, Z17
+	VMOVDQU32    768(R14), Z7
+	VMOVDQU32    832(R14), Z8
+	VPBROADCASTD 136(R15), Z9
+	VPDPBUSD     Z7, Z9, Z10
+	VPDPBUSD     Z8, Z9, Z11
+	VPBROADCASTD 152(R15), Z9
+	VPDPBUSD     Z7, Z9, Z12
+	VPDPBUSD     Z8, Z9, Z13
+	VPBROADCASTD 168(R15), Z9
+	VPDPBUSD     Z7, Z9, Z14
+	VPDPBUSD     Z8, Z9, Z15
+	VPBROADCASTD 184(R15), Z9
+	VPDPBUSD     Z7, Z9, Z16
+	VPDPBUSD     Z8, Z9, Z17
+	VMOVDQU32    896(R14), Z7
+	VMOVDQU32    960(R14), Z8
+	VPBROADCASTD 140(R15), Z9
+	VPDPBUSD     Z7, Z9, Z10
+	VPDPBUSD     Z8, Z9, Z11
+	VPBROADCASTD 156(R15), Z9
+	VPDPBUSD     Z7, Z9, Z12
+	VPDPBUSD     Z8, Z9, Z13
+	VPBROADCASTD 172(R15), Z9
+	VPDPBUSD     Z7, Z9, Z14
+	VPDPBUSD     Z8, Z9, Z15
+	VPBROADCASTD 188(R15), Z9
+	VPDPBUSD     Z7, Z9, Z16
+	VPDPBUSD     Z8, Z9, Z17
+	ADDQ         $0x00000400, R14
+	ADDQ         $0x00000100, R15
+	DECQ         R13
+	JNE          firstProductsTurn
+	DECQ         R12
+	JNE          firstProducts
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z10, 64(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z11, 128(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z12, 192(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z13, 256(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z14, 320(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z15, 384(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z16, 448(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z17, 512(CX)
+	MOVQ         192(AX), CX
+	MOVQ         200(AX), DX
+	MOVQ         DX, 192(AX)
+	MOVQ         CX, 200(AX)
+	MOVQ         216(AX), CX
+	MOVQ         120(AX), DX
+	ADDQ         CX, DX
+	MOVQ         DX, 208(AX)
+	ADDQ         $0x04, CX
+	JMP          drain4
+
+laterTail:
+	MOVQ      16(AX), CX
+	VMOVDQU32 (CX), Z10
+	VMOVDQU32 64(CX), Z11
+	VMOVDQU32 (CX), Z12
+	VMOVDQU32 64(CX), Z13
+	VMOVDQU32 (CX), Z14
+	VMOVDQU32 64(CX), Z15
+	VMOVDQU32 (CX), Z16
+	VMOVDQU32 64(CX), Z17
+	MOVQ      192(AX), R15
+	ADDQ      $0x00000440, R15
+	MOVQ      8(AX), R14
+	MOVQ      72(AX), R12
+
+laterProducts:
+	MOVQ 200(AX), DI
+	LEAQ 64(DI), R8
+	MOVQ 208(AX), R9
+	MOVQ 192(AX), R10
+	MOVQ $0x00000004, R13
+
+laterProductsTurn:
+	VMOVDQU32    (R14), Z7
+	VMOVDQU32    64(R14), Z8
+	VPBROADCASTD (R15), Z9
+	VPDPBUSD     Z7, Z9, Z10
+	VPDPBUSD     Z8, Z9, Z11
+	VPBROADCASTD 16(R15), Z9
+	VPDPBUSD     Z7, Z9, Z12
+	VPDPBUSD     Z8, Z9, Z13
+	VPBROADCASTD 32(R15), Z9
+	VPDPBUSD     Z7, Z9, Z14
+	VPDPBUSD     Z8, Z9, Z15
+	VPBROADCASTD 48(R15), Z9
+	VPDPBUSD     Z7, Z9, Z16
+	VPDPBUSD     Z8, Z9, Z17
+	MOVL         (DI), BX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(BX*4), Z2
+	VMOVDQU32    128(R14), Z7
+	VMOVDQU32    192(R14), Z8
+	VPBROADCASTD 4(R15), Z9
+	VPDPBUSD     Z7, Z9, Z10
+	VPDPBUSD     Z8, Z9, Z11
+	VPBROADCASTD 20(R15), Z9
+	VPDPBUSD     Z7, Z9, Z12
+	VPDPBUSD     Z8, Z9, Z13
+	VPBROADCASTD 36(R15), Z9
+	VPDPBUSD     Z7, Z9, Z14
+	VPDPBUSD     Z8, Z9, Z15
+	VPBROADCASTD 52(R15), Z9
+	VPDPBUSD     Z7, Z9, Z16
+	VPDPBUSD     Z8, Z9, Z17
+	MOVBLZX      (R9), BX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(BX*4), Z3
+	MOVL         32(DI), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VMOVDQU32    256(R14), Z7
+	VMOVDQU32    320(R14), Z8
+	VPBROADCASTD 8(R15), Z9
+	VPDPBUSD     Z7, Z9, Z10
+	VPDPBUSD     Z8, Z9, Z11
+	VPBROADCASTD 24(R15), Z9
+	VPDPBUSD     Z7, Z9, Z12
+	VPDPBUSD     Z8, Z9, Z13
+	VPBROADCASTD 40(R15), Z9
+	VPDPBUSD     Z7, Z9, Z14
+	VPDPBUSD     Z8, Z9, Z15
+	VPBROADCASTD 56(R15), Z9
+	VPDPBUSD     Z7, Z9, Z16
+	VPDPBUSD     Z8, Z9, Z17
+	VCVTDQ2PS    (R8), Z6
+	VMULPS       Z6, Z0, Z6
+	VADDPS       Z1, Z6, Z6
+	VMULPS       Z6, Z3, Z6
+	VMAXPS       Z26, Z6, Z26
+	VMOVDQU32    384(R14), Z7
+	VMOVDQU32    448(R14), Z8
+	VPBROADCASTD 12(R15), Z9
+	VPDPBUSD     Z7, Z9, Z10
+	VPDPBUSD     Z8, Z9, Z11
+	VPBROADCASTD 28(R15), Z9
+	VPDPBUSD     Z7, Z9, Z12
+	VPDPBUSD     Z8, Z9, Z13
+	VPBROADCASTD 44(R15), Z9
+	VPDPBUSD     Z7, Z9, Z14
+	VPDPBUSD     Z8, Z9, Z15
+	VPBROADCASTD 60(R15), Z9
+	VPDPBUSD     Z7, Z9, Z16
+	VPDPBUSD     Z8, Z9, Z17
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    64(R8), Z6
+	VMULPS       Z6, Z0, Z6
+	VADDPS       Z1, Z6, Z6
+	VMULPS       Z6, Z3, Z6
+	VMAXPS       Z27, Z6, Z27
+	VMOVDQU32    512(R14), Z7
+	VMOVDQU32    576(R14), Z8
+	VPBROADCASTD 128(R15), Z9
+	VPDPBUSD     Z7, Z9, Z10
+	VPDPBUSD     Z8, Z9, Z11
+	VPBROADCASTD 144(R15), Z9
+	VPDPBUSD     Z7, Z9, Z12
+	VPDPBUSD     Z8, Z9, Z13
+	VPBROADCASTD 160(R15), Z9
+	VPDPBUSD     Z7, Z9, Z14
+	VPDPBUSD     Z8, Z9, Z15
+	VPBROADCASTD 176(R15), Z9
+	VPDPBUSD     Z7, Z9, Z16
+	VPDPBUSD     Z8, Z9, Z17
+	MOVL         4(DI), BX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(BX*4), Z2
+	MOVBLZX      1(R9), BX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(BX*4), Z3
+	MOVL         36(DI), DX
+	ADDQ         96(AX), DX
+	VMOVDQU32    640(R14), Z7
+	VMOVDQU32    704(R14), Z8
+	VPBROADCASTD 132(R15), Z9
+	VPDPBUSD     Z7, Z9, Z10
+	VPDPBUSD     Z8, Z9, Z11
+	VPBROADCASTD 148(R15), Z9
+	VPDPBUSD     Z7, Z9, Z12
+	VPDPBUSD     Z8, Z9, Z13
+	VPBROADCASTD 164(R15), Z9
+	VPDPBUSD     Z7, Z9, Z14
+	VPDPBUSD     Z8, Z9, Z15
+	VPBROADCASTD 180(R15), Z9
+	VPDPBUSD     Z7, Z9, Z16
+	VPDPBUSD     Z8, Z9, Z17
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VMOVDQU32    768(R14), Z7
+	VMOVDQU32    832(R14), Z8
+	VPBROADCASTD 136(R15), Z9
+	VPDPBUSD     Z7, Z9, Z10
+	VPDPBUSD     Z8, Z9, Z11
+	VPBROADCASTD 152(R15), Z9
+	VPDPBUSD     Z7, Z9, Z12
+	VPDPBUSD     Z8, Z9, Z13
+	VPBROADCASTD 168(R15), Z9
+	VPDPBUSD     Z7, Z9, Z14
+	VPDPBUSD     Z8, Z9, Z15
+	VPBROADCASTD 184(R15), Z9
+	VPDPBUSD     Z7, Z9, Z16
+	VPDPBUSD     Z8, Z9, Z17
+	VCVTDQ2PS    128(R8), Z6
+	VMULPS       Z6, Z0, Z6
+	VADDPS       Z1, Z6, Z6
+	VMULPS       Z6, Z3, Z6
+	VMAXPS       Z26, Z6, Z26
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VMOVDQU32    896(R14), Z7
+	VMOVDQU32    960(R14), Z8
+	VPBROADCASTD 140(R15), Z9
+	VPDPBUSD     Z7, Z9, Z10
+	VPDPBUSD     Z8, Z9, Z11
+	VPBROADCASTD 156(R15), Z9
+	VPDPBUSD     Z7, Z9, Z12
+	VPDPBUSD     Z8, Z9, Z13
+	VPBROADCASTD 172(R15), Z9
+	VPDPBUSD     Z7, Z9, Z14
+	VPDPBUSD     Z8, Z9, Z15
+	VPBROADCASTD 188(R15), Z9
+	VPDPBUSD     Z7, Z9, Z16
+	VPDPBUSD     Z8, Z9, Z17
+	VCVTDQ2PS    192(R8), Z6
+	VMULPS       Z6, Z0, Z6
+	VADDPS       Z1, Z6, Z6
+	VMULPS       Z6, Z3, Z6
+	VMAXPS       Z27, Z6, Z27
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x02, R9
+	ADDQ         $0x00000400, R14
+	ADDQ         $0x00000100, R15
+	DECQ         R13
+	JNE          laterProductsTurn
+	DECQ         R12
+	JNE          laterProducts
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z10, 64(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z11, 128(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z12, 192(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z13, 256(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z14, 320(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z15, 384(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z16, 448(CX)
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z17, 512(CX)
+	MOVQ         192(AX), CX
+	MOVQ         200(AX), DX
+	MOVQ         DX, 192(AX)
+	MOVQ         CX, 200(AX)
+	MOVQ         216(AX), CX
+	MOVQ         120(AX), DX
+	ADDQ         CX, DX
+	MOVQ         DX, 208(AX)
+	ADDQ         $0x04, CX
+
+drain4:
+	MOVQ         200(AX), DI
+	LEAQ         64(DI), R8
+	MOVQ         208(AX), R9
+	MOVQ         192(AX), R10
+	SUBQ         (AX), CX
+	NEGQ         CX
+	LEAQ         4(CX), R13
+	MOVL         (DI), BX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(BX*4), Z2
+	MOVBLZX      (R9), BX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(BX*4), Z3
+	MOVL         32(DI), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    (R8), Z6
+	VMULPS       Z6, Z0, Z6
+	VADDPS       Z1, Z6, Z6
+	VMULPS       Z6, Z3, Z6
+	VMAXPS       Z26, Z6, Z26
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    64(R8), Z6
+	VMULPS       Z6, Z0, Z6
+	VADDPS       Z1, Z6, Z6
+	VMULPS       Z6, Z3, Z6
+	VMAXPS       Z27, Z6, Z27
+	CMPQ         R13, $0x01
+	JEQ          done
+	MOVL         4(DI), BX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(BX*4), Z2
+	MOVBLZX      1(R9), BX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(BX*4), Z3
+	MOVL         36(DI), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    128(R8), Z6
+	VMULPS       Z6, Z0, Z6
+	VADDPS       Z1, Z6, Z6
+	VMULPS       Z6, Z3, Z6
+	VMAXPS       Z26, Z6, Z26
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    192(R8), Z6
+	VMULPS       Z6, Z0, Z6
+	VADDPS       Z1, Z6, Z6
+	VMULPS       Z6, Z3, Z6
+	VMAXPS       Z27, Z6, Z27
+	CMPQ         R13, $0x02
+	JEQ          done
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x02, R9
+	MOVL         (DI), BX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(BX*4), Z2
+	MOVBLZX      (R9), BX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(BX*4), Z3
+	MOVL         32(DI), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    (R8), Z6
+	VMULPS       Z6, Z0, Z6
+	VADDPS       Z1, Z6, Z6
+	VMULPS       Z6, Z3, Z6
+	VMAXPS       Z26, Z6, Z26
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    64(R8), Z6
+	VMULPS       Z6, Z0, Z6
+	VADDPS       Z1, Z6, Z6
+	VMULPS       Z6, Z3, Z6
+	VMAXPS       Z27, Z6, Z27
+	CMPQ         R13, $0x03
+	JEQ          done
+	MOVL         4(DI), BX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(BX*4), Z2
+	MOVBLZX      1(R9), BX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(BX*4), Z3
+	MOVL         36(DI), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    128(R8), Z6
+	VMULPS       Z6, Z0, Z6
+	VADDPS       Z1, Z6, Z6
+	VMULPS       Z6, Z3, Z6
+	VMAXPS       Z26, Z6, Z26
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    192(R8), Z6
+	VMULPS       Z6, Z0, Z6
+	VADDPS       Z1, Z6, Z6
+	VMULPS       Z6, Z3, Z6
+	VMAXPS       Z27, Z6, Z27
+
+done:
+	VBROADCASTSS 176(AX), Z0
+	MOVQ         184(AX), CX
+	MOVQ         32(AX), AX
+	VMOVDQU32    interleave<>+0(SB), Z1
+	VPERMI2PS    Z27, Z26, Z1
+	VMULPS       Z0, Z1, Z1
+	KMOVW        CX, K1
+	VMOVUPS.Z    (AX), K1, Z2
+	VMAXPS       Z2, Z1, Z1
+	VMOVUPS      Z1, K1, (AX)
+	SHRQ         $0x10, CX
+	VMOVDQU32    interleave<>+64(SB), Z1
+	VPERMI2PS    Z27, Z26, Z1
+	VMULPS       Z0, Z1, Z1
+	KMOVW        CX, K1
+	VMOVUPS.Z    64(AX), K1, Z0
+	VMAXPS       Z0, Z1, Z1
+	VMOVUPS      Z1, K1, 64(AX)
+	SHRQ         $0x10, CX
+	VZEROUPPER
+	RET
+
+// func code4Maxima4AVX512(args *int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VBMI, AVX512VL, AVX512VNNI, CMOV, MMX+
+TEXT ·code4Maxima4AVX512(SB), $512-8
+	MOVQ            args+0(FP), AX
+	MOVQ            40(AX), CX
+	VMOVDQU32       (CX), Z4
+	VBROADCASTSS    infinity<>+0(SB), Z7
+	MOVQ            24(AX), CX
+	VBROADCASTF32X4 (CX), Z8
+	MOVL            $0x000000f0, CX
+	KMOVW           CX, K3
+	MOVL            $0x00000f00, CX
+	KMOVW           CX, K4
+	MOVL            $0x0000f000, CX
+	KMOVW           CX, K5
+	MOVQ            152(AX), DI
+	XORQ            SI, SI
+	MOVQ            (AX), CX
+	MOVQ            $0x00000008, DX
+	CMPQ            CX, DX
+	CMOVQGT         DX, CX
+	LEAQ            tokenMasks<>+0(SB), DX
+	KMOVQ           32(DX)(CX*8), K1
+	KMOVQ           (DX)(CX*8), K2
+
+block:
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	MOVQ   8(AX), R8
+	MOVQ   72(AX), R9
+
+chunk:
+	MOVQ            48(AX), DX
+	ADDQ            224(AX), DX
+	MOVQ            56(AX), CX
+	LEAQ            (CX)(CX*2), BX
+	VMOVDQU8.Z      (DX), K1, Z0
+	VMOVDQU8.Z      (DX)(CX*1), K1, Z5
+	VPSRLW          $0x01, Z5, Z6
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z5
+	VMOVDQU8.Z      (DX)(CX*2), K1, Z0
+	VMOVDQU8.Z      (DX)(BX*1), K1, Z1
+	VPSRLW          $0x01, Z1, Z2
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z2
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z1
+	VPSLLW          $0x02, Z5, Z0
+	VPSRLW          $0x02, Z1, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z1
+	VMOVDQU32       Z1, (SP)
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z5, Z3
+	VMOVDQU32       Z3, 256(SP)
+	VPSLLW          $0x02, Z6, Z0
+	VPSRLW          $0x02, Z2, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z2
+	VMOVDQU32       Z2, 128(SP)
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z6, Z3
+	VMOVDQU32       Z3, 384(SP)
+	VMOVDQU8.Z      64(DX), K2, Z0
+	VMOVDQU8.Z      64(DX)(CX*1), K2, Z6
+	VPSRLW          $0x01, Z6, Z5
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z5
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
+	VMOVDQU8.Z      64(DX)(CX*2), K2, Z0
+	VMOVDQU8.Z      64(DX)(BX*1), K2, Z1
+	VPSRLW          $0x01, Z1, Z2
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z2
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z1
+	VPSLLW          $0x02, Z6, Z0
+	VPSRLW          $0x02, Z1, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z1
+	VMOVDQU32       Z1, 64(SP)
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z6, Z3
+	VMOVDQU32       Z3, 320(SP)
+	VPSLLW          $0x02, Z5, Z0
+	VPSRLW          $0x02, Z2, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z2
+	VMOVDQU32       Z2, 192(SP)
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z5, Z3
+	VMOVDQU32       Z3, 448(SP)
+	LEAQ            (SP), BX
+	MOVQ            BX, 232(AX)
+	MOVQ            64(AX), CX
+	ADDQ            CX, 224(AX)
+	MOVQ            $0x00000004, DX
+
+turn:
+	MOVQ       232(AX), CX
+	VMOVDQU32  (CX), Z5
+	VPERMB     Z4, Z5, Z0
+	VPSRLW     $0x04, Z5, Z5
+	MOVQ       232(AX), CX
+	VMOVDQU32  64(CX), Z6
+	VPERMB     Z4, Z6, Z1
+	VPSRLW     $0x04, Z6, Z6
+	VMOVDQU32  (R8), Z2
+	VPDPBUSD   Z2, Z0, Z9
+	VPDPBUSD   Z2, Z1, Z13
+	VMOVDQU32  64(R8), Z2
+	VPDPBUSD   Z2, Z0, Z10
+	VPDPBUSD   Z2, Z1, Z14
+	VMOVDQU32  128(R8), Z2
+	VPDPBUSD   Z2, Z0, Z11
+	VPDPBUSD   Z2, Z1, Z15
+	VMOVDQU32  192(R8), Z2
+	VPDPBUSD   Z2, Z0, Z12
+	VPDPBUSD   Z2, Z1, Z16
+	VPERMB     Z4, Z5, Z0
+	VPERMB     Z4, Z6, Z1
+	VMOVDQU32  256(R8), Z2
+	VPDPBUSD   Z2, Z0, Z9
+	VPDPBUSD   Z2, Z1, Z13
+	VMOVDQU32  320(R8), Z2
+	VPDPBUSD   Z2, Z0, Z10
+	VPDPBUSD   Z2, Z1, Z14
+	VMOVDQU32  384(R8), Z2
+	VPDPBUSD   Z2, Z0, Z11
+	VPDPBUSD   Z2, Z1, Z15
+	VMOVDQU32  448(R8), Z2
+	VPDPBUSD   Z2, Z0, Z12
+	VPDPBUSD   Z2, Z1, Z16
+	ADDQ       $0x00000080, 232(AX)
+	ADDQ       $0x00000200, R8
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
+	PREFETCHT0 192(DI)
+	ADDQ       168(AX), DI
+	CMPQ       DI, 160(AX)
+	CMOVQHI    160(AX), DI
+	DECQ       DX
+	JNE        turn
+	DECQ       R9
+	JNE        chunk
+	MOVQ       $0x00000000, CX
+	MOVQ       CX, 224(AX)
+	ADDQ       $0x00000080, 48(AX)
+	MOVQ       (AX), CX
+	SUBQ       SI, CX
+	SUBQ       $0x08, CX
+	JLE        last
+	MOVQ       $0x00000008, DX
+	CMPQ       CX, DX
+	CMOVQGT    DX, CX
+	LEAQ       tokenMasks<>+0(SB), DX
+	KMOVQ      32(DX)(CX*8), K1
+	KMOVQ      (DX)(CX*8), K2
+
+last:
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            (SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), Z0
+	VBROADCASTSS    (BX)(R8*4), Z1
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VMOVDQU32       (DX), X17
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            1(SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), K3, Z0
+	VBROADCASTSS    (BX)(R8*4), K3, Z1
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VINSERTI32X4    $0x01, (DX), Z17, Z17
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            2(SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), K4, Z0
+	VBROADCASTSS    (BX)(R8*4), K4, Z1
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VINSERTI32X4    $0x02, (DX), Z17, Z17
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            3(SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), K5, Z0
+	VBROADCASTSS    (BX)(R8*4), K5, Z1
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VINSERTI32X4    $0x03, (DX), Z17, Z17
+	MOVQ            (AX), CX
+	SUBQ            SI, CX
+	MOVQ            $0x00000004, BX
+	CMPQ            CX, BX
+	CMOVQGT         BX, CX
+	LEAQ            quarterMasks<>+0(SB), BX
+	KMOVW           (BX)(CX*2), K6
+	VPUNPCKLDQ      Z10, Z9, Z2
+	VPUNPCKHDQ      Z10, Z9, Z9
+	VPADDD          Z2, Z9, Z9
+	VPUNPCKLDQ      Z12, Z11, Z2
+	VPUNPCKHDQ      Z12, Z11, Z11
+	VPADDD          Z2, Z11, Z11
+	VPUNPCKLQDQ     Z11, Z9, Z2
+	VPUNPCKHQDQ     Z11, Z9, Z9
+	VPADDD          Z2, Z9, Z9
+	VPXORD          Z2, Z2, Z2
+	VPUNPCKLWD      Z17, Z2, Z2
+	VCVTDQ2PS       Z2, Z2
+	MOVQ            16(AX), CX
+	VBROADCASTI32X4 (CX), Z3
+	VPADDD          Z3, Z9, Z9
+	VCVTDQ2PS       Z9, Z9
+	VMULPS          Z8, Z0, Z3
+	VMULPS          Z9, Z3, Z9
+	VADDPS          Z2, Z9, Z9
+	VMULPS          Z9, Z1, Z9
+	VMAXPS          Z7, Z9, K6, Z7
+	ADDQ            $0x04, SI
+	CMPQ            SI, (AX)
+	JGE             done
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            (SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), Z0
+	VBROADCASTSS    (BX)(R8*4), Z1
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VMOVDQU32       (DX), X17
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            1(SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), K3, Z0
+	VBROADCASTSS    (BX)(R8*4), K3, Z1
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VINSERTI32X4    $0x01, (DX), Z17, Z17
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            2(SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), K4, Z0
+	VBROADCASTSS    (BX)(R8*4), K4, Z1
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VINSERTI32X4    $0x02, (DX), Z17, Z17
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            3(SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), K5, Z0
+	VBROADCASTSS    (BX)(R8*4), K5, Z1
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VINSERTI32X4    $0x03, (DX), Z17, Z17
+	MOVQ            (AX), CX
+	SUBQ            SI, CX
+	MOVQ            $0x00000004, BX
+	CMPQ            CX, BX
+	CMOVQGT         BX, CX
+	LEAQ            quarterMasks<>+0(SB), BX
+	KMOVW           (BX)(CX*2), K6
+	VPUNPCKLDQ      Z14, Z13, Z2
+	VPUNPCKHDQ      Z14, Z13, Z13
+	VPADDD          Z2, Z13, Z13
+	VPUNPCKLDQ      Z16, Z15, Z2
+	VPUNPCKHDQ      Z16, Z15, Z15
+	VPADDD          Z2, Z15, Z15
+	VPUNPCKLQDQ     Z15, Z13, Z2
+	VPUNPCKHQDQ     Z15, Z13, Z13
+	VPADDD          Z2, Z13, Z13
+	VPXORD          Z2, Z2, Z2
+	VPUNPCKLWD      Z17, Z2, Z2
+	VCVTDQ2PS       Z2, Z2
+	MOVQ            16(AX), CX
+	VBROADCASTI32X4 (CX), Z3
+	VPADDD          Z3, Z13, Z13
+	VCVTDQ2PS       Z13, Z13
+	VMULPS          Z8, Z0, Z3
+	VMULPS          Z13, Z3, Z13
+	VADDPS          Z2, Z13, Z13
+	VMULPS          Z13, Z1, Z13
+	VMAXPS          Z7, Z13, K6, Z7
+	ADDQ            $0x04, SI
+	CMPQ            SI, (AX)
+	JGE             done
+	JMP             block
+
+done:
+	VSHUFF32X4   $0x4e, Z7, Z7, Z0
+	VMAXPS       Z0, Z7, Z7
+	VSHUFF32X4   $0xb1, Z7, Z7, Z0
+	VMAXPS       Z0, Z7, Z7
+	VBROADCASTSS 176(AX), Y0
+	VMULPS       Y0, Y7, Y7
+	KMOVB        184(AX), K1
+	MOVQ         32(AX), AX
+	VMOVUPS.Z    (AX), K1, Y0
+	VMAXPS       Y0, Y7, Y7
+	VMOVUPS      Y7, K1, (AX)
+	VZEROUPPER
+	RET
+
+// func code4Maxima8AVX512(args *int)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VBMI, AVX512VL, AVX512VNNI, CMOV, MMX+
+TEXT ·code4Maxima8AVX512(SB), $512-8
+	MOVQ            args+0(FP), AX
+	MOVQ            40(AX), CX
+	VMOVDQU32       (CX), Z4
+	VBROADCASTSS    infinity<>+0(SB), Z7
+	MOVQ            24(AX), CX
+	VBROADCASTF32X4 (CX), Z9
+	VBROADCASTSS    infinity<>+0(SB), Z8
+	MOVQ            24(AX), CX
+	VBROADCASTF32X4 16(CX), Z10
+	MOVL            $0x000000f0, CX
+	KMOVW           CX, K3
+	MOVL            $0x00000f00, CX
+	KMOVW           CX, K4
+	MOVL            $0x0000f000, CX
+	KMOVW           CX, K5
+	MOVQ            152(AX), DI
+	XORQ            SI, SI
+	MOVQ            (AX), CX
+	MOVQ            $0x00000008, DX
+	CMPQ            CX, DX
+	CMOVQGT         DX, CX
+	LEAQ            tokenMasks<>+0(SB), DX
+	KMOVQ           32(DX)(CX*8), K1
+	KMOVQ           (DX)(CX*8), K2
+
+block:
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	VPXORD Z24, Z24, Z24
+	VPXORD Z25, Z25, Z25
+	VPXORD Z26, Z26, Z26
+	MOVQ   8(AX), R8
+	MOVQ   72(AX), R9
+
+chunk:
+	MOVQ            48(AX), DX
+	ADDQ            224(AX), DX
+	MOVQ            56(AX), CX
+	LEAQ            (CX)(CX*2), BX
+	VMOVDQU8.Z      (DX), K1, Z0
+	VMOVDQU8.Z      (DX)(CX*1), K1, Z5
+	VPSRLW          $0x01, Z5, Z6
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z5
+	VMOVDQU8.Z      (DX)(CX*2), K1, Z0
+	VMOVDQU8.Z      (DX)(BX*1), K1, Z1
+	VPSRLW          $0x01, Z1, Z2
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z2
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z1
+	VPSLLW          $0x02, Z5, Z0
+	VPSRLW          $0x02, Z1, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z1
+	VMOVDQU32       Z1, (SP)
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z5, Z3
+	VMOVDQU32       Z3, 256(SP)
+	VPSLLW          $0x02, Z6, Z0
+	VPSRLW          $0x02, Z2, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z2
+	VMOVDQU32       Z2, 128(SP)
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z6, Z3
+	VMOVDQU32       Z3, 384(SP)
+	VMOVDQU8.Z      64(DX), K2, Z0
+	VMOVDQU8.Z      64(DX)(CX*1), K2, Z6
+	VPSRLW          $0x01, Z6, Z5
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z5
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
+	VMOVDQU8.Z      64(DX)(CX*2), K2, Z0
+	VMOVDQU8.Z      64(DX)(BX*1), K2, Z1
+	VPSRLW          $0x01, Z1, Z2
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z2
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z1
+	VPSLLW          $0x02, Z6, Z0
+	VPSRLW          $0x02, Z1, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z1
+	VMOVDQU32       Z1, 64(SP)
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z6, Z3
+	VMOVDQU32       Z3, 320(SP)
+	VPSLLW          $0x02, Z5, Z0
+	VPSRLW          $0x02, Z2, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z2
+	VMOVDQU32       Z2, 192(SP)
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z5, Z3
+	VMOVDQU32       Z3, 448(SP)
+	LEAQ            (SP), BX
+	MOVQ            BX, 232(AX)
+	MOVQ            64(AX), CX
+	ADDQ            CX, 224(AX)
+	MOVQ            $0x00000004, DX
+
+turn:
+	MOVQ       232(AX), CX
+	VMOVDQU32  (CX), Z5
+	VPERMB     Z4, Z5, Z0
+	VPSRLW     $0x04, Z5, Z5
+	MOVQ       232(AX), CX
+	VMOVDQU32  64(CX), Z6
+	VPERMB     Z4, Z6, Z1
+	VPSRLW     $0x04, Z6, Z6
+	VMOVDQU32  (R8), Z2
+	VPDPBUSD   Z2, Z0, Z11
+	VPDPBUSD   Z2, Z1, Z19
+	VMOVDQU32  64(R8), Z2
+	VPDPBUSD   Z2, Z0, Z12
+	VPDPBUSD   Z2, Z1, Z20
+	VMOVDQU32  128(R8), Z2
+	VPDPBUSD   Z2, Z0, Z13
+	VPDPBUSD   Z2, Z1, Z21
+	VMOVDQU32  192(R8), Z2
+	VPDPBUSD   Z2, Z0, Z14
+	VPDPBUSD   Z2, Z1, Z22
+	VMOVDQU32  256(R8), Z2
+	VPDPBUSD   Z2, Z0, Z15
+	VPDPBUSD   Z2, Z1, Z23
+	VMOVDQU32  320(R8), Z2
+	VPDPBUSD   Z2, Z0, Z16
+	VPDPBUSD   Z2, Z1, Z24
+	VMOVDQU32  384(R8), Z2
+	VPDPBUSD   Z2, Z0, Z17
+	VPDPBUSD   Z2, Z1, Z25
+	VMOVDQU32  448(R8), Z2
+	VPDPBUSD   Z2, Z0, Z18
+	VPDPBUSD   Z2, Z1, Z26
+	VPERMB     Z4, Z5, Z0
+	VPERMB     Z4, Z6, Z1
+	VMOVDQU32  512(R8), Z2
+	VPDPBUSD   Z2, Z0, Z11
+	VPDPBUSD   Z2, Z1, Z19
+	VMOVDQU32  576(R8), Z2
+	VPDPBUSD   Z2, Z0, Z12
+	VPDPBUSD   Z2, Z1, Z20
+	VMOVDQU32  640(R8), Z2
+	VPDPBUSD   Z2, Z0, Z13
+	VPDPBUSD   Z2, Z1, Z21
+	VMOVDQU32  704(R8), Z2
+	VPDPBUSD   Z2, Z0, Z14
+	VPDPBUSD   Z2, Z1, Z22
+	VMOVDQU32  768(R8), Z2
+	VPDPBUSD   Z2, Z0, Z15
+	VPDPBUSD   Z2, Z1, Z23
+	VMOVDQU32  832(R8), Z2
+	VPDPBUSD   Z2, Z0, Z16
+	VPDPBUSD   Z2, Z1, Z24
+	VMOVDQU32  896(R8), Z2
+	VPDPBUSD   Z2, Z0, Z17
+	VPDPBUSD   Z2, Z1, Z25
+	VMOVDQU32  960(R8), Z2
+	VPDPBUSD   Z2, Z0, Z18
+	VPDPBUSD   Z2, Z1, Z26
+	ADDQ       $0x00000080, 232(AX)
+	ADDQ       $0x00000400, R8
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
+	PREFETCHT0 192(DI)
+	ADDQ       168(AX), DI
+	CMPQ       DI, 160(AX)
+	CMOVQHI    160(AX), DI
+	DECQ       DX
+	JNE        turn
+	DECQ       R9
+	JNE        chunk
+	MOVQ       $0x00000000, CX
+	MOVQ       CX, 224(AX)
+	ADDQ       $0x00000080, 48(AX)
+	MOVQ       (AX), CX
+	SUBQ       SI, CX
+	SUBQ       $0x08, CX
+	JLE        last
+	MOVQ       $0x00000008, DX
+	CMPQ       CX, DX
+	CMOVQGT    DX, CX
+	LEAQ       tokenMasks<>+0(SB), DX
+	KMOVQ      32(DX)(CX*8), K1
+	KMOVQ      (DX)(CX*8), K2
+
+last:
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            (SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), Z0
+	VBROADCASTSS    (BX)(R8*4), Z1
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VMOVDQU32       (DX), X27
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            1(SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), K3, Z0
+	VBROADCASTSS    (BX)(R8*4), K3, Z1
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VINSERTI32X4    $0x01, (DX), Z27, Z27
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            2(SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), K4, Z0
+	VBROADCASTSS    (BX)(R8*4), K4, Z1
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VINSERTI32X4    $0x02, (DX), Z27, Z27
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            3(SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), K5, Z0
+	VBROADCASTSS    (BX)(R8*4), K5, Z1
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VINSERTI32X4    $0x03, (DX), Z27, Z27
+	MOVQ            (AX), CX
+	SUBQ            SI, CX
+	MOVQ            $0x00000004, BX
+	CMPQ            CX, BX
+	CMOVQGT         BX, CX
+	LEAQ            quarterMasks<>+0(SB), BX
+	KMOVW           (BX)(CX*2), K6
+	VPUNPCKLDQ      Z13, Z11, Z2
+	VPUNPCKHDQ      Z13, Z11, Z11
+	VPADDD          Z2, Z11, Z11
+	VPUNPCKLDQ      Z17, Z15, Z2
+	VPUNPCKHDQ      Z17, Z15, Z15
+	VPADDD          Z2, Z15, Z15
+	VPUNPCKLQDQ     Z15, Z11, Z2
+	VPUNPCKHQDQ     Z15, Z11, Z11
+	VPADDD          Z2, Z11, Z11
+	VPSLLD          $0x10, Z27, Z2
+	VCVTDQ2PS       Z2, Z2
+	MOVQ            16(AX), CX
+	VBROADCASTI32X4 (CX), Z3
+	VPADDD          Z3, Z11, Z11
+	VCVTDQ2PS       Z11, Z11
+	VMULPS          Z9, Z0, Z3
+	VMULPS          Z11, Z3, Z11
+	VADDPS          Z2, Z11, Z11
+	VMULPS          Z11, Z1, Z11
+	VMAXPS          Z7, Z11, K6, Z7
+	VPUNPCKLDQ      Z14, Z12, Z2
+	VPUNPCKHDQ      Z14, Z12, Z12
+	VPADDD          Z2, Z12, Z12
+	VPUNPCKLDQ      Z18, Z16, Z2
+	VPUNPCKHDQ      Z18, Z16, Z16
+	VPADDD          Z2, Z16, Z16
+	VPUNPCKLQDQ     Z16, Z12, Z2
+	VPUNPCKHQDQ     Z16, Z12, Z12
+	VPADDD          Z2, Z12, Z12
+	VPANDD.BCST     selectors<>+8(SB), Z27, Z2
+	VCVTDQ2PS       Z2, Z2
+	MOVQ            16(AX), CX
+	VBROADCASTI32X4 16(CX), Z3
+	VPADDD          Z3, Z12, Z12
+	VCVTDQ2PS       Z12, Z12
+	VMULPS          Z10, Z0, Z3
+	VMULPS          Z12, Z3, Z12
+	VADDPS          Z2, Z12, Z12
+	VMULPS          Z12, Z1, Z12
+	VMAXPS          Z8, Z12, K6, Z8
+	ADDQ            $0x04, SI
+	CMPQ            SI, (AX)
+	JGE             done
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            (SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), Z0
+	VBROADCASTSS    (BX)(R8*4), Z1
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VMOVDQU32       (DX), X27
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            1(SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), K3, Z0
+	VBROADCASTSS    (BX)(R8*4), K3, Z1
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VINSERTI32X4    $0x01, (DX), Z27, Z27
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            2(SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), K4, Z0
+	VBROADCASTSS    (BX)(R8*4), K4, Z1
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VINSERTI32X4    $0x02, (DX), Z27, Z27
+	MOVQ            (AX), CX
+	DECQ            CX
+	LEAQ            3(SI), BX
+	CMPQ            BX, CX
+	CMOVQGT         CX, BX
+	MOVQ            80(AX), CX
+	MOVL            (CX)(BX*4), DX
+	CMPL            DX, 88(AX)
+	CMOVLHI         88(AX), DX
+	MOVQ            112(AX), CX
+	MOVQ            120(AX), R8
+	MOVBLZX         (R8)(BX*1), R8
+	MOVQ            128(AX), BX
+	VBROADCASTSS    (CX)(DX*4), K5, Z0
+	VBROADCASTSS    (BX)(R8*4), K5, Z1
+	IMULQ           104(AX), DX
+	ADDQ            96(AX), DX
+	VINSERTI32X4    $0x03, (DX), Z27, Z27
+	MOVQ            (AX), CX
+	SUBQ            SI, CX
+	MOVQ            $0x00000004, BX
+	CMPQ            CX, BX
+	CMOVQGT         BX, CX
+	LEAQ            quarterMasks<>+0(SB), BX
+	KMOVW           (BX)(CX*2), K6
+	VPUNPCKLDQ      Z21, Z19, Z2
+	VPUNPCKHDQ      Z21, Z19, Z19
+	VPADDD          Z2, Z19, Z19
+	VPUNPCKLDQ      Z25, Z23, Z2
+	VPUNPCKHDQ      Z25, Z23, Z23
+	VPADDD          Z2, Z23, Z23
+	VPUNPCKLQDQ     Z23, Z19, Z2
+	VPUNPCKHQDQ     Z23, Z19, Z19
+	VPADDD          Z2, Z19, Z19
+	VPSLLD          $0x10, Z27, Z2
+	VCVTDQ2PS       Z2, Z2
+	MOVQ            16(AX), CX
+	VBROADCASTI32X4 (CX), Z3
+	VPADDD          Z3, Z19, Z19
+	VCVTDQ2PS       Z19, Z19
+	VMULPS          Z9, Z0, Z3
+	VMULPS          Z19, Z3, Z19
+	VADDPS          Z2, Z19, Z19
+	VMULPS          Z19, Z1, Z19
+	VMAXPS          Z7, Z19, K6, Z7
+	VPUNPCKLDQ      Z22, Z20, Z2
+	VPUNPCKHDQ      Z22, Z20, Z20
+	VPADDD          Z2, Z20, Z20
+	VPUNPCKLDQ      Z26, Z24, Z2
+	VPUNPCKHDQ      Z26, Z24, Z24
+	VPADDD          Z2, Z24, Z24
+	VPUNPCKLQDQ     Z24, Z20, Z2
+	VPUNPCKHQDQ     Z24, Z20, Z20
+	VPADDD          Z2, Z20, Z20
+	VPANDD.BCST     selectors<>+8(SB), Z27, Z2
+	VCVTDQ2PS       Z2, Z2
+	MOVQ            16(AX), CX
+	VBROADCASTI32X4 16(CX), Z3
+	VPADDD          Z3, Z20, Z20
+	VCVTDQ2PS       Z20, Z20
+	VMULPS          Z10, Z0, Z3
+	VMULPS          Z20, Z3, Z20
+	VADDPS          Z2, Z20, Z20
+	VMULPS          Z20, Z1, Z20
+	VMAXPS          Z8, Z20, K6, Z8
+	ADDQ            $0x04, SI
+	CMPQ            SI, (AX)
+	JGE             done
+	JMP             block
+
+done:
+	VSHUFF32X4   $0x4e, Z7, Z7, Z0
+	VMAXPS       Z0, Z7, Z7
+	VSHUFF32X4   $0xb1, Z7, Z7, Z0
+	VMAXPS       Z0, Z7, Z7
+	VSHUFF32X4   $0x4e, Z8, Z8, Z0
+	VMAXPS       Z0, Z8, Z8
+	VSHUFF32X4   $0xb1, Z8, Z8, Z0
+	VMAXPS       Z0, Z8, Z8
+	VUNPCKLPS    X8, X7, X0
+	VUNPCKHPS    X8, X7, X7
+	VINSERTF128  $0x01, X7, Y0, Y7
+	VBROADCASTSS 176(AX), Y0
+	VMULPS       Y0, Y7, Y7
+	KMOVB        184(AX), K1
+	MOVQ         32(AX), AX
+	VMOVUPS.Z    (AX), K1, Y0
+	VMAXPS       Y0, Y7, Y7
+	VMOVUPS      Y7, K1, (AX)
+	VZEROUPPER
+	RET
+
+// func decode1AVX2(args *int)
+// Requires: AVX, AVX2, CMOV
+TEXT ·decode1AVX2(SB), NOSPLIT, $0-8
+	MOVQ           args+0(FP), AX
+	MOVQ           48(AX), CX
+	MOVQ           136(AX), BX
+	MOVQ           56(AX), DX
+	LEAQ           (DX)(DX*2), DX
+	MOVQ           (AX), SI
+	MOVQ           72(AX), R8
+	SHLQ           $0x0a, R8
+	MOVQ           $0x00000004, DI
+	MOVQ           40(AX), DX
+	VBROADCASTI128 (DX), Y0
+	VBROADCASTI128 16(DX), Y1
+	VBROADCASTI128 32(DX), Y2
+	VBROADCASTI128 48(DX), Y3
+	VPBROADCASTD   selectors<>+12(SB), Y6
+	VPBROADCASTD   selectors<>+0(SB), Y4
+	VPBROADCASTD   selectors<>+4(SB), Y4
+
+pair:
+	LEAQ    16(CX), DX
+	CMPQ    SI, $0x01
+	CMOVQEQ CX, DX
+	MOVQ    72(AX), R11
+	MOVQ    CX, R9
+	MOVQ    BX, R10
+
+chunk:
+	VMOVDQU     (CX), X7
+	VINSERTI128 $0x01, (DX), Y7, Y7
+	VPAND       Y6, Y7, Y4
+	VPSHUFB     Y4, Y0, Y5
+	VMOVDQU     Y5, (BX)
+	VPSHUFB     Y4, Y1, Y5
+	VMOVDQU     Y5, 128(BX)
+	VPSHUFB     Y4, Y2, Y5
+	VMOVDQU     Y5, 256(BX)
+	VPSHUFB     Y4, Y3, Y5
+	VMOVDQU     Y5, 384(BX)
+	VPSRLW      $0x04, Y7, Y7
+	VPAND       Y6, Y7, Y4
+	VPSHUFB     Y4, Y0, Y5
+	VMOVDQU     Y5, 512(BX)
+	VPSHUFB     Y4, Y1, Y5
+	VMOVDQU     Y5, 640(BX)
+	VPSHUFB     Y4, Y2, Y5
+	VMOVDQU     Y5, 768(BX)
+	VPSHUFB     Y4, Y3, Y5
+	VMOVDQU     Y5, 896(BX)
+	ADDQ        64(AX), CX
+	ADDQ        64(AX), DX
+	ADDQ        $0x00000400, BX
+	DECQ        R11
+	JNE         chunk
+	LEAQ        32(R9), CX
+	LEAQ        32(R10), BX
+	DECQ        DI
+	JNE         same
+	MOVQ        $0x00000004, DI
+	LEAQ        -128(BX)(R8*1), BX
+
+same:
+	SUBQ $0x02, SI
+	JG   pair
+	VZEROUPPER
+	RET
+
+// func decode2AVX2(args *int)
+// Requires: AVX, AVX2, CMOV
+TEXT ·decode2AVX2(SB), NOSPLIT, $0-8
+	MOVQ           args+0(FP), AX
+	MOVQ           48(AX), CX
+	MOVQ           136(AX), BX
+	MOVQ           56(AX), SI
+	LEAQ           (SI)(SI*2), DX
+	MOVQ           (AX), DI
+	MOVQ           72(AX), R9
+	SHLQ           $0x0a, R9
+	MOVQ           $0x00000004, R8
+	MOVQ           40(AX), DX
+	VBROADCASTI128 (DX), Y0
+	VBROADCASTI128 16(DX), Y1
+	VPBROADCASTD   selectors<>+12(SB), Y4
+	VPBROADCASTD   selectors<>+0(SB), Y5
+	VPBROADCASTD   selectors<>+4(SB), Y2
+
+pair:
+	LEAQ    16(CX), DX
+	CMPQ    DI, $0x01
+	CMOVQEQ CX, DX
+	MOVQ    72(AX), R12
+	MOVQ    CX, R10
+	MOVQ    BX, R11
+
+chunk:
+	VMOVDQU     (CX), X6
+	VINSERTI128 $0x01, (DX), Y6, Y6
+	VMOVDQU     (CX)(SI*1), X7
+	VINSERTI128 $0x01, (DX)(SI*1), Y7, Y7
+	VPSRLW      $0x01, Y7, Y8
+	VPXOR       Y6, Y8, Y2
+	VPAND       Y5, Y2, Y2
+	VPXOR       Y2, Y8, Y8
+	VPADDB      Y6, Y6, Y6
+	VPXOR       Y6, Y7, Y2
+	VPAND       Y5, Y2, Y2
+	VPXOR       Y2, Y7, Y7
+	VPAND       Y4, Y7, Y2
+	VPSHUFB     Y2, Y0, Y3
+	VMOVDQU     Y3, (BX)
+	VPSHUFB     Y2, Y1, Y3
+	VMOVDQU     Y3, 256(BX)
+	VPSRLW      $0x04, Y7, Y7
+	VPAND       Y4, Y7, Y2
+	VPSHUFB     Y2, Y0, Y3
+	VMOVDQU     Y3, 512(BX)
+	VPSHUFB     Y2, Y1, Y3
+	VMOVDQU     Y3, 768(BX)
+	VPAND       Y4, Y8, Y2
+	VPSHUFB     Y2, Y0, Y3
+	VMOVDQU     Y3, 128(BX)
+	VPSHUFB     Y2, Y1, Y3
+	VMOVDQU     Y3, 384(BX)
+	VPSRLW      $0x04, Y8, Y8
+	VPAND       Y4, Y8, Y2
+	VPSHUFB     Y2, Y0, Y3
+	VMOVDQU     Y3, 640(BX)
+	VPSHUFB     Y2, Y1, Y3
+	VMOVDQU     Y3, 896(BX)
+	ADDQ        64(AX), CX
+	ADDQ        64(AX), DX
+	ADDQ        $0x00000400, BX
+	DECQ        R12
+	JNE         chunk
+	LEAQ        32(R10), CX
+	LEAQ        32(R11), BX
+	DECQ        R8
+	JNE         same
+	MOVQ        $0x00000004, R8
+	LEAQ        -128(BX)(R9*1), BX
+
+same:
+	SUBQ $0x02, DI
+	JG   pair
+	VZEROUPPER
+	RET
+
+// func decode4AVX2(args *int)
+// Requires: AVX, AVX2, CMOV
+TEXT ·decode4AVX2(SB), NOSPLIT, $0-8
+	MOVQ           args+0(FP), AX
+	MOVQ           48(AX), CX
+	MOVQ           136(AX), BX
+	MOVQ           56(AX), SI
+	LEAQ           (SI)(SI*2), DI
+	MOVQ           (AX), R8
+	MOVQ           72(AX), R10
+	SHLQ           $0x0a, R10
+	MOVQ           $0x00000004, R9
+	MOVQ           40(AX), DX
+	VBROADCASTI128 (DX), Y0
+	VPBROADCASTD   selectors<>+12(SB), Y2
+	VPBROADCASTD   selectors<>+0(SB), Y3
+	VPBROADCASTD   selectors<>+4(SB), Y4
+
+pair:
+	LEAQ    16(CX), DX
+	CMPQ    R8, $0x01
+	CMOVQEQ CX, DX
+	MOVQ    72(AX), R13
+	MOVQ    CX, R11
+	MOVQ    BX, R12
+
+chunk:
+	VMOVDQU     (CX), X5
+	VINSERTI128 $0x01, (DX), Y5, Y5
+	VMOVDQU     (CX)(SI*1), X6
+	VINSERTI128 $0x01, (DX)(SI*1), Y6, Y6
+	VPSRLW      $0x01, Y6, Y7
+	VPXOR       Y5, Y7, Y1
+	VPAND       Y3, Y1, Y1
+	VPXOR       Y1, Y7, Y7
+	VPADDB      Y5, Y5, Y5
+	VPXOR       Y5, Y6, Y1
+	VPAND       Y3, Y1, Y1
+	VPXOR       Y1, Y6, Y6
+	VMOVDQU     (CX)(SI*2), X8
+	VINSERTI128 $0x01, (DX)(SI*2), Y8, Y8
+	VMOVDQU     (CX)(DI*1), X9
+	VINSERTI128 $0x01, (DX)(DI*1), Y9, Y9
+	VPSRLW      $0x01, Y9, Y10
+	VPXOR       Y8, Y10, Y1
+	VPAND       Y3, Y1, Y1
+	VPXOR       Y1, Y10, Y10
+	VPADDB      Y8, Y8, Y8
+	VPXOR       Y8, Y9, Y1
+	VPAND       Y3, Y1, Y1
+	VPXOR       Y1, Y9, Y9
+	VPSLLW      $0x02, Y6, Y1
+	VPSRLW      $0x02, Y9, Y11
+	VPXOR       Y1, Y9, Y1
+	VPAND       Y4, Y1, Y1
+	VPXOR       Y1, Y9, Y9
+	VPAND       Y2, Y9, Y1
+	VPSHUFB     Y1, Y0, Y1
+	VMOVDQU     Y1, (BX)
+	VPSRLW      $0x04, Y9, Y9
+	VPAND       Y2, Y9, Y1
+	VPSHUFB     Y1, Y0, Y1
+	VMOVDQU     Y1, 128(BX)
+	VPXOR       Y6, Y11, Y1
+	VPAND       Y4, Y1, Y1
+	VPXOR       Y1, Y11, Y11
+	VPAND       Y2, Y11, Y1
+	VPSHUFB     Y1, Y0, Y1
+	VMOVDQU     Y1, 512(BX)
+	VPSRLW      $0x04, Y11, Y11
+	VPAND       Y2, Y11, Y1
+	VPSHUFB     Y1, Y0, Y1
+	VMOVDQU     Y1, 640(BX)
+	VPSLLW      $0x02, Y7, Y1
+	VPSRLW      $0x02, Y10, Y11
+	VPXOR       Y1, Y10, Y1
+	VPAND       Y4, Y1, Y1
+	VPXOR       Y1, Y10, Y10
+	VPAND       Y2, Y10, Y1
+	VPSHUFB     Y1, Y0, Y1
+	VMOVDQU     Y1, 256(BX)
+	VPSRLW      $0x04, Y10, Y10
+	VPAND       Y2, Y10, Y1
+	VPSHUFB     Y1, Y0, Y1
+	VMOVDQU     Y1, 384(BX)
+	VPXOR       Y7, Y11, Y1
+	VPAND       Y4, Y1, Y1
+	VPXOR       Y1, Y11, Y11
+	VPAND       Y2, Y11, Y1
+	VPSHUFB     Y1, Y0, Y1
+	VMOVDQU     Y1, 768(BX)
+	VPSRLW      $0x04, Y11, Y11
+	VPAND       Y2, Y11, Y1
+	VPSHUFB     Y1, Y0, Y1
+	VMOVDQU     Y1, 896(BX)
+	ADDQ        64(AX), CX
+	ADDQ        64(AX), DX
+	ADDQ        $0x00000400, BX
+	DECQ        R13
+	JNE         chunk
+	LEAQ        32(R11), CX
+	LEAQ        32(R12), BX
+	DECQ        R9
+	JNE         same
+	MOVQ        $0x00000004, R9
+	LEAQ        -128(BX)(R10*1), BX
+
+same:
+	SUBQ $0x02, R8
+	JG   pair
+	VZEROUPPER
+	RET
+
+// func tile8Sums0AVX2(args *int)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·tile8Sums0AVX2(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ 136(AX), BX
+	MOVQ 152(AX), SI
+	XORQ DX, DX
+
+tile:
+	MOVQ    16(AX), CX
+	VMOVDQU (CX), Y0
+	VMOVDQU (CX), Y1
+	VMOVDQU (CX), Y2
+	VMOVDQU (CX), Y3
+	VMOVDQU (CX), Y4
+	VMOVDQU (CX), Y5
+	VMOVDQU (CX), Y6
+	VMOVDQU (CX), Y7
+	MOVQ    BX, DI
+	MOVQ    8(AX), CX
+	MOVQ    72(AX), R9
+
+chunk:
+	MOVQ $0x00000008, R8
+
+turn:
+	VPBROADCASTD (DI), Y8
+	VPMADDWD     (CX), Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPBROADCASTD 16(DI), Y8
+	VPMADDWD     (CX), Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPBROADCASTD 32(DI), Y8
+	VPMADDWD     (CX), Y8, Y8
+	VPADDD       Y8, Y2, Y2
+	VPBROADCASTD 48(DI), Y8
+	VPMADDWD     (CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 64(DI), Y8
+	VPMADDWD     (CX), Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPBROADCASTD 80(DI), Y8
+	VPMADDWD     (CX), Y8, Y8
+	VPADDD       Y8, Y5, Y5
+	VPBROADCASTD 96(DI), Y8
+	VPMADDWD     (CX), Y8, Y8
+	VPADDD       Y8, Y6, Y6
+	VPBROADCASTD 112(DI), Y8
+	VPMADDWD     (CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPBROADCASTD 4(DI), Y8
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPBROADCASTD 20(DI), Y8
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPBROADCASTD 36(DI), Y8
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y2, Y2
+	VPBROADCASTD 52(DI), Y8
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 68(DI), Y8
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPBROADCASTD 84(DI), Y8
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y5, Y5
+	VPBROADCASTD 100(DI), Y8
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y6, Y6
+	VPBROADCASTD 116(DI), Y8
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPBROADCASTD 8(DI), Y8
+	VPMADDWD     64(CX), Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPBROADCASTD 24(DI), Y8
+	VPMADDWD     64(CX), Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPBROADCASTD 40(DI), Y8
+	VPMADDWD     64(CX), Y8, Y8
+	VPADDD       Y8, Y2, Y2
+	VPBROADCASTD 56(DI), Y8
+	VPMADDWD     64(CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 72(DI), Y8
+	VPMADDWD     64(CX), Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPBROADCASTD 88(DI), Y8
+	VPMADDWD     64(CX), Y8, Y8
+	VPADDD       Y8, Y5, Y5
+	VPBROADCASTD 104(DI), Y8
+	VPMADDWD     64(CX), Y8, Y8
+	VPADDD       Y8, Y6, Y6
+	VPBROADCASTD 120(DI), Y8
+	VPMADDWD     64(CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPBROADCASTD 12(DI), Y8
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPBROADCASTD 28(DI), Y8
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPBROADCASTD 44(DI), Y8
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y2, Y2
+	VPBROADCASTD 60(DI), Y8
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 76(DI), Y8
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPBROADCASTD 92(DI), Y8
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y5, Y5
+	VPBROADCASTD 108(DI), Y8
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y6, Y6
+	VPBROADCASTD 124(DI), Y8
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	PREFETCHT0   (SI)
+	ADDQ         168(AX), SI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, DI
+	DECQ         R8
+	JNE          turn
+	DECQ         R9
+	JNE          chunk
+	CMPQ         SI, 160(AX)
+	CMOVQHI      160(AX), SI
+	MOVQ         80(AX), CX
+	MOVL         (CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y8
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      (CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y9
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y8, Y8
+	VPMOVSXWD    (DI), Y10
+	VCVTDQ2PS    Y10, Y10
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y0, Y8, Y0
+	VADDPS       Y10, Y0, Y0
+	VMULPS       Y0, Y9, Y0
+	VMAXPS       (CX), Y0, Y0
+	VMOVUPS      Y0, (CX)
+	LEAQ         1(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         4(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      1(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y8
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y0
+	VPMOVSXWD    (DI), Y9
+	VCVTDQ2PS    Y9, Y9
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y1, Y0, Y1
+	VADDPS       Y9, Y1, Y1
+	VMULPS       Y1, Y8, Y1
+	VMAXPS       (CX), Y1, Y1
+	VMOVUPS      Y1, (CX)
+	LEAQ         2(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         8(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      2(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y0
+	VPMOVSXWD    (DI), Y8
+	VCVTDQ2PS    Y8, Y8
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y2, Y0, Y2
+	VADDPS       Y8, Y2, Y2
+	VMULPS       Y2, Y1, Y2
+	VMAXPS       (CX), Y2, Y2
+	VMOVUPS      Y2, (CX)
+	LEAQ         3(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         12(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      3(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y0
+	VPMOVSXWD    (DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y3, Y0, Y3
+	VADDPS       Y2, Y3, Y3
+	VMULPS       Y3, Y1, Y3
+	VMAXPS       (CX), Y3, Y3
+	VMOVUPS      Y3, (CX)
+	LEAQ         4(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         16(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      4(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y0
+	VPMOVSXWD    (DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y4, Y0, Y4
+	VADDPS       Y2, Y4, Y4
+	VMULPS       Y4, Y1, Y4
+	VMAXPS       (CX), Y4, Y4
+	VMOVUPS      Y4, (CX)
+	LEAQ         5(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         20(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      5(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y0
+	VPMOVSXWD    (DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y5, Y0, Y5
+	VADDPS       Y2, Y5, Y5
+	VMULPS       Y5, Y1, Y5
+	VMAXPS       (CX), Y5, Y5
+	VMOVUPS      Y5, (CX)
+	LEAQ         6(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         24(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      6(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y0
+	VPMOVSXWD    (DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y6, Y0, Y6
+	VADDPS       Y2, Y6, Y6
+	VMULPS       Y6, Y1, Y6
+	VMAXPS       (CX), Y6, Y6
+	VMOVUPS      Y6, (CX)
+	LEAQ         7(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         28(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      7(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y0
+	VPMOVSXWD    (DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y7, Y0, Y7
+	VADDPS       Y2, Y7, Y7
+	VMULPS       Y7, Y1, Y7
+	VMAXPS       (CX), Y7, Y7
+	VMOVUPS      Y7, (CX)
+	ADDQ         $0x08, DX
+	CMPQ         DX, (AX)
+	JGE          done
+	ADDQ         $0x80, BX
+	TESTQ        $0x00000007, DX
+	JNE          tile
+	MOVQ         72(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	JMP          tile
+
+done:
+	VZEROUPPER
+	RET
+
+// func tile8Sums1AVX2(args *int)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·tile8Sums1AVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	VPBROADCASTW 144(AX), Y8
+	MOVQ         136(AX), BX
+	MOVQ         152(AX), SI
+	XORQ         DX, DX
+
+tile:
+	MOVQ    16(AX), CX
+	VMOVDQU (CX), Y0
+	VMOVDQU (CX), Y1
+	VMOVDQU (CX), Y2
+	VMOVDQU (CX), Y3
+	VMOVDQU (CX), Y4
+	VMOVDQU (CX), Y5
+	VMOVDQU (CX), Y6
+	VMOVDQU (CX), Y7
+	MOVQ    BX, DI
+	MOVQ    8(AX), CX
+	MOVQ    72(AX), R9
+
+chunk:
+	MOVQ $0x00000008, R8
+
+turn:
+	VPBROADCASTD (DI), Y9
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y0, Y0
+	VPBROADCASTD 16(DI), Y9
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPBROADCASTD 32(DI), Y9
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y2, Y2
+	VPBROADCASTD 48(DI), Y9
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 64(DI), Y9
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VPBROADCASTD 80(DI), Y9
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 96(DI), Y9
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y6, Y6
+	VPBROADCASTD 112(DI), Y9
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	VPBROADCASTD 4(DI), Y9
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y0, Y0
+	VPBROADCASTD 20(DI), Y9
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPBROADCASTD 36(DI), Y9
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y2, Y2
+	VPBROADCASTD 52(DI), Y9
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 68(DI), Y9
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VPBROADCASTD 84(DI), Y9
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 100(DI), Y9
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y6, Y6
+	VPBROADCASTD 116(DI), Y9
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	VPBROADCASTD 8(DI), Y9
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y0, Y0
+	VPBROADCASTD 24(DI), Y9
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPBROADCASTD 40(DI), Y9
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y2, Y2
+	VPBROADCASTD 56(DI), Y9
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 72(DI), Y9
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VPBROADCASTD 88(DI), Y9
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 104(DI), Y9
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y6, Y6
+	VPBROADCASTD 120(DI), Y9
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	VPBROADCASTD 12(DI), Y9
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y0, Y0
+	VPBROADCASTD 28(DI), Y9
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPBROADCASTD 44(DI), Y9
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y2, Y2
+	VPBROADCASTD 60(DI), Y9
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 76(DI), Y9
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VPBROADCASTD 92(DI), Y9
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 108(DI), Y9
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y6, Y6
+	VPBROADCASTD 124(DI), Y9
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	PREFETCHT0   (SI)
+	ADDQ         168(AX), SI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, DI
+	DECQ         R8
+	JNE          turn
+	DECQ         R9
+	JNE          chunk
+	CMPQ         SI, 160(AX)
+	CMOVQHI      160(AX), SI
+	MOVQ         80(AX), CX
+	MOVL         (CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y9
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      (CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y10
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y9, Y9
+	VPMOVSXWD    (DI), Y11
+	VCVTDQ2PS    Y11, Y11
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y0, Y9, Y0
+	VADDPS       Y11, Y0, Y0
+	VMULPS       Y0, Y10, Y0
+	VMAXPS       (CX), Y0, Y0
+	VMOVUPS      Y0, (CX)
+	LEAQ         1(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         4(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      1(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y9
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y0
+	VPMOVSXWD    (DI), Y10
+	VCVTDQ2PS    Y10, Y10
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y1, Y0, Y1
+	VADDPS       Y10, Y1, Y1
+	VMULPS       Y1, Y9, Y1
+	VMAXPS       (CX), Y1, Y1
+	VMOVUPS      Y1, (CX)
+	LEAQ         2(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         8(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      2(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y0
+	VPMOVSXWD    (DI), Y9
+	VCVTDQ2PS    Y9, Y9
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y2, Y0, Y2
+	VADDPS       Y9, Y2, Y2
+	VMULPS       Y2, Y1, Y2
+	VMAXPS       (CX), Y2, Y2
+	VMOVUPS      Y2, (CX)
+	LEAQ         3(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         12(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      3(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y0
+	VPMOVSXWD    (DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y3, Y0, Y3
+	VADDPS       Y2, Y3, Y3
+	VMULPS       Y3, Y1, Y3
+	VMAXPS       (CX), Y3, Y3
+	VMOVUPS      Y3, (CX)
+	LEAQ         4(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         16(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      4(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y0
+	VPMOVSXWD    (DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y4, Y0, Y4
+	VADDPS       Y2, Y4, Y4
+	VMULPS       Y4, Y1, Y4
+	VMAXPS       (CX), Y4, Y4
+	VMOVUPS      Y4, (CX)
+	LEAQ         5(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         20(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      5(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y0
+	VPMOVSXWD    (DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y5, Y0, Y5
+	VADDPS       Y2, Y5, Y5
+	VMULPS       Y5, Y1, Y5
+	VMAXPS       (CX), Y5, Y5
+	VMOVUPS      Y5, (CX)
+	LEAQ         6(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         24(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      6(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y0
+	VPMOVSXWD    (DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y6, Y0, Y6
+	VADDPS       Y2, Y6, Y6
+	VMULPS       Y6, Y1, Y6
+	VMAXPS       (CX), Y6, Y6
+	VMOVUPS      Y6, (CX)
+	LEAQ         7(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         28(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      7(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y0
+	VPMOVSXWD    (DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y7, Y0, Y7
+	VADDPS       Y2, Y7, Y7
+	VMULPS       Y7, Y1, Y7
+	VMAXPS       (CX), Y7, Y7
+	VMOVUPS      Y7, (CX)
+	ADDQ         $0x08, DX
+	CMPQ         DX, (AX)
+	JGE          done
+	ADDQ         $0x80, BX
+	TESTQ        $0x00000007, DX
+	JNE          tile
+	MOVQ         72(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	JMP          tile
+
+done:
+	VZEROUPPER
+	RET
+
+// func tile8Sums2AVX2(args *int)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·tile8Sums2AVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	VPBROADCASTW 144(AX), Y8
+	MOVQ         136(AX), BX
+	MOVQ         152(AX), SI
+	XORQ         DX, DX
+
+tile:
+	MOVQ    16(AX), CX
+	VMOVDQU (CX), Y0
+	VMOVDQU (CX), Y1
+	VMOVDQU (CX), Y2
+	VMOVDQU (CX), Y3
+	VMOVDQU (CX), Y4
+	VMOVDQU (CX), Y5
+	VMOVDQU (CX), Y6
+	VMOVDQU (CX), Y7
+	MOVQ    BX, DI
+	MOVQ    8(AX), CX
+	MOVQ    72(AX), R9
+
+chunk:
+	MOVQ $0x00000008, R8
+
+turn:
+	VPBROADCASTD (DI), Y9
+	VPBROADCASTD 4(DI), Y10
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDUBSW   32(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y0, Y0
+	VPBROADCASTD 16(DI), Y9
+	VPBROADCASTD 20(DI), Y10
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDUBSW   32(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPBROADCASTD 32(DI), Y9
+	VPBROADCASTD 36(DI), Y10
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDUBSW   32(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y2, Y2
+	VPBROADCASTD 48(DI), Y9
+	VPBROADCASTD 52(DI), Y10
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDUBSW   32(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 64(DI), Y9
+	VPBROADCASTD 68(DI), Y10
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDUBSW   32(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VPBROADCASTD 80(DI), Y9
+	VPBROADCASTD 84(DI), Y10
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDUBSW   32(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 96(DI), Y9
+	VPBROADCASTD 100(DI), Y10
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDUBSW   32(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y6, Y6
+	VPBROADCASTD 112(DI), Y9
+	VPBROADCASTD 116(DI), Y10
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDUBSW   32(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	VPBROADCASTD 8(DI), Y9
+	VPBROADCASTD 12(DI), Y10
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDUBSW   96(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y0, Y0
+	VPBROADCASTD 24(DI), Y9
+	VPBROADCASTD 28(DI), Y10
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDUBSW   96(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPBROADCASTD 40(DI), Y9
+	VPBROADCASTD 44(DI), Y10
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDUBSW   96(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y2, Y2
+	VPBROADCASTD 56(DI), Y9
+	VPBROADCASTD 60(DI), Y10
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDUBSW   96(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 72(DI), Y9
+	VPBROADCASTD 76(DI), Y10
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDUBSW   96(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VPBROADCASTD 88(DI), Y9
+	VPBROADCASTD 92(DI), Y10
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDUBSW   96(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 104(DI), Y9
+	VPBROADCASTD 108(DI), Y10
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDUBSW   96(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y6, Y6
+	VPBROADCASTD 120(DI), Y9
+	VPBROADCASTD 124(DI), Y10
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDUBSW   96(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	PREFETCHT0   (SI)
+	ADDQ         168(AX), SI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, DI
+	DECQ         R8
+	JNE          turn
+	DECQ         R9
+	JNE          chunk
+	CMPQ         SI, 160(AX)
+	CMOVQHI      160(AX), SI
+	MOVQ         80(AX), CX
+	MOVL         (CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y9
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      (CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y10
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y9, Y9
+	VPMOVSXWD    (DI), Y11
+	VCVTDQ2PS    Y11, Y11
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y0, Y9, Y0
+	VADDPS       Y11, Y0, Y0
+	VMULPS       Y0, Y10, Y0
+	VMAXPS       (CX), Y0, Y0
+	VMOVUPS      Y0, (CX)
+	LEAQ         1(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         4(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      1(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y9
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y0
+	VPMOVSXWD    (DI), Y10
+	VCVTDQ2PS    Y10, Y10
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y1, Y0, Y1
+	VADDPS       Y10, Y1, Y1
+	VMULPS       Y1, Y9, Y1
+	VMAXPS       (CX), Y1, Y1
+	VMOVUPS      Y1, (CX)
+	LEAQ         2(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         8(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      2(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y0
+	VPMOVSXWD    (DI), Y9
+	VCVTDQ2PS    Y9, Y9
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y2, Y0, Y2
+	VADDPS       Y9, Y2, Y2
+	VMULPS       Y2, Y1, Y2
+	VMAXPS       (CX), Y2, Y2
+	VMOVUPS      Y2, (CX)
+	LEAQ         3(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         12(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      3(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y0
+	VPMOVSXWD    (DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y3, Y0, Y3
+	VADDPS       Y2, Y3, Y3
+	VMULPS       Y3, Y1, Y3
+	VMAXPS       (CX), Y3, Y3
+	VMOVUPS      Y3, (CX)
+	LEAQ         4(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         16(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      4(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y0
+	VPMOVSXWD    (DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y4, Y0, Y4
+	VADDPS       Y2, Y4, Y4
+	VMULPS       Y4, Y1, Y4
+	VMAXPS       (CX), Y4, Y4
+	VMOVUPS      Y4, (CX)
+	LEAQ         5(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         20(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      5(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y0
+	VPMOVSXWD    (DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y5, Y0, Y5
+	VADDPS       Y2, Y5, Y5
+	VMULPS       Y5, Y1, Y5
+	VMAXPS       (CX), Y5, Y5
+	VMOVUPS      Y5, (CX)
+	LEAQ         6(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         24(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      6(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y0
+	VPMOVSXWD    (DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y6, Y0, Y6
+	VADDPS       Y2, Y6, Y6
+	VMULPS       Y6, Y1, Y6
+	VMAXPS       (CX), Y6, Y6
+	VMOVUPS      Y6, (CX)
+	LEAQ         7(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         28(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      7(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y0
+	VPMOVSXWD    (DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y7, Y0, Y7
+	VADDPS       Y2, Y7, Y7
+	VMULPS       Y7, Y1, Y7
+	VMAXPS       (CX), Y7, Y7
+	VMOVUPS      Y7, (CX)
+	ADDQ         $0x08, DX
+	CMPQ         DX, (AX)
+	JGE          done
+	ADDQ         $0x80, BX
+	TESTQ        $0x00000007, DX
+	JNE          tile
+	MOVQ         72(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	JMP          tile
+
+done:
+	VZEROUPPER
+	RET
+
+// func tile8Sums4AVX2(args *int)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·tile8Sums4AVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	VPBROADCASTW 144(AX), Y8
+	MOVQ         136(AX), BX
+	MOVQ         152(AX), SI
+	XORQ         DX, DX
+
+tile:
+	MOVQ    16(AX), CX
+	VMOVDQU (CX), Y0
+	VMOVDQU (CX), Y1
+	VMOVDQU (CX), Y2
+	VMOVDQU (CX), Y3
+	VMOVDQU (CX), Y4
+	VMOVDQU (CX), Y5
+	VMOVDQU (CX), Y6
+	VMOVDQU (CX), Y7
+	MOVQ    BX, DI
+	MOVQ    8(AX), CX
+	MOVQ    72(AX), R9
+
+chunk:
+	MOVQ $0x00000008, R8
+
+turn:
+	VPBROADCASTD (DI), Y9
+	VPBROADCASTD 4(DI), Y10
+	VPBROADCASTD 8(DI), Y11
+	VPBROADCASTD 12(DI), Y12
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDUBSW   32(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDUBSW   64(CX), Y11, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDUBSW   96(CX), Y12, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y0, Y0
+	VPBROADCASTD 16(DI), Y9
+	VPBROADCASTD 20(DI), Y10
+	VPBROADCASTD 24(DI), Y11
+	VPBROADCASTD 28(DI), Y12
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDUBSW   32(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDUBSW   64(CX), Y11, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDUBSW   96(CX), Y12, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPBROADCASTD 32(DI), Y9
+	VPBROADCASTD 36(DI), Y10
+	VPBROADCASTD 40(DI), Y11
+	VPBROADCASTD 44(DI), Y12
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDUBSW   32(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDUBSW   64(CX), Y11, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDUBSW   96(CX), Y12, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y2, Y2
+	VPBROADCASTD 48(DI), Y9
+	VPBROADCASTD 52(DI), Y10
+	VPBROADCASTD 56(DI), Y11
+	VPBROADCASTD 60(DI), Y12
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDUBSW   32(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDUBSW   64(CX), Y11, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDUBSW   96(CX), Y12, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 64(DI), Y9
+	VPBROADCASTD 68(DI), Y10
+	VPBROADCASTD 72(DI), Y11
+	VPBROADCASTD 76(DI), Y12
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDUBSW   32(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDUBSW   64(CX), Y11, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDUBSW   96(CX), Y12, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VPBROADCASTD 80(DI), Y9
+	VPBROADCASTD 84(DI), Y10
+	VPBROADCASTD 88(DI), Y11
+	VPBROADCASTD 92(DI), Y12
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDUBSW   32(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDUBSW   64(CX), Y11, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDUBSW   96(CX), Y12, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 96(DI), Y9
+	VPBROADCASTD 100(DI), Y10
+	VPBROADCASTD 104(DI), Y11
+	VPBROADCASTD 108(DI), Y12
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDUBSW   32(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDUBSW   64(CX), Y11, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDUBSW   96(CX), Y12, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y6, Y6
+	VPBROADCASTD 112(DI), Y9
+	VPBROADCASTD 116(DI), Y10
+	VPBROADCASTD 120(DI), Y11
+	VPBROADCASTD 124(DI), Y12
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDUBSW   32(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDUBSW   64(CX), Y11, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDUBSW   96(CX), Y12, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	PREFETCHT0   (SI)
+	ADDQ         168(AX), SI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, DI
+	DECQ         R8
+	JNE          turn
+	DECQ         R9
+	JNE          chunk
+	CMPQ         SI, 160(AX)
+	CMOVQHI      160(AX), SI
+	MOVQ         80(AX), CX
+	MOVL         (CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y9
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      (CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y10
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y9, Y9
+	VPMOVSXWD    (DI), Y11
+	VCVTDQ2PS    Y11, Y11
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y0, Y9, Y0
+	VADDPS       Y11, Y0, Y0
+	VMULPS       Y0, Y10, Y0
+	VMAXPS       (CX), Y0, Y0
+	VMOVUPS      Y0, (CX)
+	LEAQ         1(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         4(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      1(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y9
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y0
+	VPMOVSXWD    (DI), Y10
+	VCVTDQ2PS    Y10, Y10
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y1, Y0, Y1
+	VADDPS       Y10, Y1, Y1
+	VMULPS       Y1, Y9, Y1
+	VMAXPS       (CX), Y1, Y1
+	VMOVUPS      Y1, (CX)
+	LEAQ         2(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         8(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      2(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y0
+	VPMOVSXWD    (DI), Y9
+	VCVTDQ2PS    Y9, Y9
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y2, Y0, Y2
+	VADDPS       Y9, Y2, Y2
+	VMULPS       Y2, Y1, Y2
+	VMAXPS       (CX), Y2, Y2
+	VMOVUPS      Y2, (CX)
+	LEAQ         3(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         12(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      3(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y0
+	VPMOVSXWD    (DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y3, Y0, Y3
+	VADDPS       Y2, Y3, Y3
+	VMULPS       Y3, Y1, Y3
+	VMAXPS       (CX), Y3, Y3
+	VMOVUPS      Y3, (CX)
+	LEAQ         4(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         16(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      4(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y0
+	VPMOVSXWD    (DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y4, Y0, Y4
+	VADDPS       Y2, Y4, Y4
+	VMULPS       Y4, Y1, Y4
+	VMAXPS       (CX), Y4, Y4
+	VMOVUPS      Y4, (CX)
+	LEAQ         5(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         20(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      5(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y0
+	VPMOVSXWD    (DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y5, Y0, Y5
+	VADDPS       Y2, Y5, Y5
+	VMULPS       Y5, Y1, Y5
+	VMAXPS       (CX), Y5, Y5
+	VMOVUPS      Y5, (CX)
+	LEAQ         6(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         24(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      6(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y0
+	VPMOVSXWD    (DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y6, Y0, Y6
+	VADDPS       Y2, Y6, Y6
+	VMULPS       Y6, Y1, Y6
+	VMAXPS       (CX), Y6, Y6
+	VMOVUPS      Y6, (CX)
+	LEAQ         7(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         28(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      7(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y0
+	VPMOVSXWD    (DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y7, Y0, Y7
+	VADDPS       Y2, Y7, Y7
+	VMULPS       Y7, Y1, Y7
+	VMAXPS       (CX), Y7, Y7
+	VMOVUPS      Y7, (CX)
+	ADDQ         $0x08, DX
+	CMPQ         DX, (AX)
+	JGE          done
+	ADDQ         $0x80, BX
+	TESTQ        $0x00000007, DX
+	JNE          tile
+	MOVQ         72(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	JMP          tile
+
+done:
+	VZEROUPPER
+	RET
+
+// func tile8Sums32AVX2(args *int)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·tile8Sums32AVX2(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ 136(AX), BX
+	MOVQ 152(AX), SI
+	XORQ DX, DX
+
+tile:
+	MOVQ  16(AX), CX
+	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
+	MOVQ  BX, DI
+	MOVQ  8(AX), CX
+	MOVQ  72(AX), R9
+
+chunk:
+	MOVQ $0x00000008, R8
+
+turn:
+	VPBROADCASTD (DI), Y8
+	VPBROADCASTD 4(DI), Y9
+	VPBROADCASTD 8(DI), Y10
+	VPBROADCASTD 12(DI), Y11
+	VPMADDUBSW   (CX), Y8, Y8
+	VPADDW       Y8, Y0, Y0
+	VPMADDUBSW   32(CX), Y9, Y8
+	VPADDW       Y8, Y0, Y0
+	VPMADDUBSW   64(CX), Y10, Y8
+	VPADDW       Y8, Y0, Y0
+	VPMADDUBSW   96(CX), Y11, Y8
+	VPADDW       Y8, Y0, Y0
+	VPBROADCASTD 16(DI), Y8
+	VPBROADCASTD 20(DI), Y9
+	VPBROADCASTD 24(DI), Y10
+	VPBROADCASTD 28(DI), Y11
+	VPMADDUBSW   (CX), Y8, Y8
+	VPADDW       Y8, Y1, Y1
+	VPMADDUBSW   32(CX), Y9, Y8
+	VPADDW       Y8, Y1, Y1
+	VPMADDUBSW   64(CX), Y10, Y8
+	VPADDW       Y8, Y1, Y1
+	VPMADDUBSW   96(CX), Y11, Y8
+	VPADDW       Y8, Y1, Y1
+	VPBROADCASTD 32(DI), Y8
+	VPBROADCASTD 36(DI), Y9
+	VPBROADCASTD 40(DI), Y10
+	VPBROADCASTD 44(DI), Y11
+	VPMADDUBSW   (CX), Y8, Y8
+	VPADDW       Y8, Y2, Y2
+	VPMADDUBSW   32(CX), Y9, Y8
+	VPADDW       Y8, Y2, Y2
+	VPMADDUBSW   64(CX), Y10, Y8
+	VPADDW       Y8, Y2, Y2
+	VPMADDUBSW   96(CX), Y11, Y8
+	VPADDW       Y8, Y2, Y2
+	VPBROADCASTD 48(DI), Y8
+	VPBROADCASTD 52(DI), Y9
+	VPBROADCASTD 56(DI), Y10
+	VPBROADCASTD 60(DI), Y11
+	VPMADDUBSW   (CX), Y8, Y8
+	VPADDW       Y8, Y3, Y3
+	VPMADDUBSW   32(CX), Y9, Y8
+	VPADDW       Y8, Y3, Y3
+	VPMADDUBSW   64(CX), Y10, Y8
+	VPADDW       Y8, Y3, Y3
+	VPMADDUBSW   96(CX), Y11, Y8
+	VPADDW       Y8, Y3, Y3
+	VPBROADCASTD 64(DI), Y8
+	VPBROADCASTD 68(DI), Y9
+	VPBROADCASTD 72(DI), Y10
+	VPBROADCASTD 76(DI), Y11
+	VPMADDUBSW   (CX), Y8, Y8
+	VPADDW       Y8, Y4, Y4
+	VPMADDUBSW   32(CX), Y9, Y8
+	VPADDW       Y8, Y4, Y4
+	VPMADDUBSW   64(CX), Y10, Y8
+	VPADDW       Y8, Y4, Y4
+	VPMADDUBSW   96(CX), Y11, Y8
+	VPADDW       Y8, Y4, Y4
+	VPBROADCASTD 80(DI), Y8
+	VPBROADCASTD 84(DI), Y9
+	VPBROADCASTD 88(DI), Y10
+	VPBROADCASTD 92(DI), Y11
+	VPMADDUBSW   (CX), Y8, Y8
+	VPADDW       Y8, Y5, Y5
+	VPMADDUBSW   32(CX), Y9, Y8
+	VPADDW       Y8, Y5, Y5
+	VPMADDUBSW   64(CX), Y10, Y8
+	VPADDW       Y8, Y5, Y5
+	VPMADDUBSW   96(CX), Y11, Y8
+	VPADDW       Y8, Y5, Y5
+	VPBROADCASTD 96(DI), Y8
+	VPBROADCASTD 100(DI), Y9
+	VPBROADCASTD 104(DI), Y10
+	VPBROADCASTD 108(DI), Y11
+	VPMADDUBSW   (CX), Y8, Y8
+	VPADDW       Y8, Y6, Y6
+	VPMADDUBSW   32(CX), Y9, Y8
+	VPADDW       Y8, Y6, Y6
+	VPMADDUBSW   64(CX), Y10, Y8
+	VPADDW       Y8, Y6, Y6
+	VPMADDUBSW   96(CX), Y11, Y8
+	VPADDW       Y8, Y6, Y6
+	VPBROADCASTD 112(DI), Y8
+	VPBROADCASTD 116(DI), Y9
+	VPBROADCASTD 120(DI), Y10
+	VPBROADCASTD 124(DI), Y11
+	VPMADDUBSW   (CX), Y8, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDUBSW   32(CX), Y9, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDUBSW   64(CX), Y10, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDUBSW   96(CX), Y11, Y8
+	VPADDW       Y8, Y7, Y7
+	PREFETCHT0   (SI)
+	ADDQ         168(AX), SI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, DI
+	DECQ         R8
+	JNE          turn
+	DECQ         R9
+	JNE          chunk
+	VPBROADCASTW 144(AX), Y8
+	MOVQ         16(AX), CX
+	VPMADDWD     Y8, Y0, Y0
+	VPADDD       (CX), Y0, Y0
+	VPMADDWD     Y8, Y1, Y1
+	VPADDD       (CX), Y1, Y1
+	VPMADDWD     Y8, Y2, Y2
+	VPADDD       (CX), Y2, Y2
+	VPMADDWD     Y8, Y3, Y3
+	VPADDD       (CX), Y3, Y3
+	VPMADDWD     Y8, Y4, Y4
+	VPADDD       (CX), Y4, Y4
+	VPMADDWD     Y8, Y5, Y5
+	VPADDD       (CX), Y5, Y5
+	VPMADDWD     Y8, Y6, Y6
+	VPADDD       (CX), Y6, Y6
+	VPMADDWD     Y8, Y7, Y7
+	VPADDD       (CX), Y7, Y7
+	CMPQ         SI, 160(AX)
+	CMOVQHI      160(AX), SI
+	MOVQ         80(AX), CX
+	MOVL         (CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y8
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      (CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y9
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y8, Y8
+	VPMOVSXWD    (DI), Y10
+	VCVTDQ2PS    Y10, Y10
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y0, Y8, Y0
+	VADDPS       Y10, Y0, Y0
+	VMULPS       Y0, Y9, Y0
+	VMAXPS       (CX), Y0, Y0
+	VMOVUPS      Y0, (CX)
+	LEAQ         1(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         4(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      1(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y8
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y0
+	VPMOVSXWD    (DI), Y9
+	VCVTDQ2PS    Y9, Y9
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y1, Y0, Y1
+	VADDPS       Y9, Y1, Y1
+	VMULPS       Y1, Y8, Y1
+	VMAXPS       (CX), Y1, Y1
+	VMOVUPS      Y1, (CX)
+	LEAQ         2(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         8(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      2(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y0
+	VPMOVSXWD    (DI), Y8
+	VCVTDQ2PS    Y8, Y8
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y2, Y0, Y2
+	VADDPS       Y8, Y2, Y2
+	VMULPS       Y2, Y1, Y2
+	VMAXPS       (CX), Y2, Y2
+	VMOVUPS      Y2, (CX)
+	LEAQ         3(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         12(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      3(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y0
+	VPMOVSXWD    (DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y3, Y0, Y3
+	VADDPS       Y2, Y3, Y3
+	VMULPS       Y3, Y1, Y3
+	VMAXPS       (CX), Y3, Y3
+	VMOVUPS      Y3, (CX)
+	LEAQ         4(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         16(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      4(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y0
+	VPMOVSXWD    (DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y4, Y0, Y4
+	VADDPS       Y2, Y4, Y4
+	VMULPS       Y4, Y1, Y4
+	VMAXPS       (CX), Y4, Y4
+	VMOVUPS      Y4, (CX)
+	LEAQ         5(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         20(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      5(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y0
+	VPMOVSXWD    (DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y5, Y0, Y5
+	VADDPS       Y2, Y5, Y5
+	VMULPS       Y5, Y1, Y5
+	VMAXPS       (CX), Y5, Y5
+	VMOVUPS      Y5, (CX)
+	LEAQ         6(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         24(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      6(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y0
+	VPMOVSXWD    (DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y6, Y0, Y6
+	VADDPS       Y2, Y6, Y6
+	VMULPS       Y6, Y1, Y6
+	VMAXPS       (CX), Y6, Y6
+	VMOVUPS      Y6, (CX)
+	LEAQ         7(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         28(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      7(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y0
+	VPMOVSXWD    (DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y7, Y0, Y7
+	VADDPS       Y2, Y7, Y7
+	VMULPS       Y7, Y1, Y7
+	VMAXPS       (CX), Y7, Y7
+	VMOVUPS      Y7, (CX)
+	ADDQ         $0x08, DX
+	CMPQ         DX, (AX)
+	JGE          done
+	ADDQ         $0x80, BX
+	TESTQ        $0x00000007, DX
+	JNE          tile
+	MOVQ         72(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	JMP          tile
+
+done:
+	VZEROUPPER
+	RET
+
+// func scan8Sums0AVX2(args *int)
+// Requires: AVX, AVX2
+TEXT ·scan8Sums0AVX2(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ 40(AX), BX
+	MOVQ 64(AX), SI
+	MOVQ 72(AX), DI
+	MOVQ 48(AX), R8
+	MOVQ 56(AX), R9
+
+block:
+	MOVQ $0x00000001, DX
+
+tile:
+	MOVQ    16(AX), CX
+	VMOVDQU (CX), Y0
+	VMOVDQU (CX), Y1
+	VMOVDQU (CX), Y2
+	VMOVDQU (CX), Y3
+	VMOVDQU (CX), Y4
+	VMOVDQU (CX), Y5
+	VMOVDQU (CX), Y6
+	VMOVDQU (CX), Y7
+	MOVQ    BX, R10
+	MOVQ    8(AX), CX
+	MOVQ    32(AX), R12
+
+chunk:
+	MOVQ $0x00000008, R11
+
+turn:
+	VPBROADCASTD (R10), Y8
+	VPMADDWD     (CX), Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPBROADCASTD 16(R10), Y8
+	VPMADDWD     (CX), Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPBROADCASTD 32(R10), Y8
+	VPMADDWD     (CX), Y8, Y8
+	VPADDD       Y8, Y2, Y2
+	VPBROADCASTD 48(R10), Y8
+	VPMADDWD     (CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 64(R10), Y8
+	VPMADDWD     (CX), Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPBROADCASTD 80(R10), Y8
+	VPMADDWD     (CX), Y8, Y8
+	VPADDD       Y8, Y5, Y5
+	VPBROADCASTD 96(R10), Y8
+	VPMADDWD     (CX), Y8, Y8
+	VPADDD       Y8, Y6, Y6
+	VPBROADCASTD 112(R10), Y8
+	VPMADDWD     (CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPBROADCASTD 4(R10), Y8
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPBROADCASTD 20(R10), Y8
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPBROADCASTD 36(R10), Y8
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y2, Y2
+	VPBROADCASTD 52(R10), Y8
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 68(R10), Y8
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPBROADCASTD 84(R10), Y8
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y5, Y5
+	VPBROADCASTD 100(R10), Y8
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y6, Y6
+	VPBROADCASTD 116(R10), Y8
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPBROADCASTD 8(R10), Y8
+	VPMADDWD     64(CX), Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPBROADCASTD 24(R10), Y8
+	VPMADDWD     64(CX), Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPBROADCASTD 40(R10), Y8
+	VPMADDWD     64(CX), Y8, Y8
+	VPADDD       Y8, Y2, Y2
+	VPBROADCASTD 56(R10), Y8
+	VPMADDWD     64(CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 72(R10), Y8
+	VPMADDWD     64(CX), Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPBROADCASTD 88(R10), Y8
+	VPMADDWD     64(CX), Y8, Y8
+	VPADDD       Y8, Y5, Y5
+	VPBROADCASTD 104(R10), Y8
+	VPMADDWD     64(CX), Y8, Y8
+	VPADDD       Y8, Y6, Y6
+	VPBROADCASTD 120(R10), Y8
+	VPMADDWD     64(CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPBROADCASTD 12(R10), Y8
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPBROADCASTD 28(R10), Y8
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPBROADCASTD 44(R10), Y8
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y2, Y2
+	VPBROADCASTD 60(R10), Y8
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 76(R10), Y8
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPBROADCASTD 92(R10), Y8
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y5, Y5
+	VPBROADCASTD 108(R10), Y8
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y6, Y6
+	VPBROADCASTD 124(R10), Y8
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, R10
+	DECQ         R11
+	JNE          turn
+	DECQ         R12
+	JNE          chunk
+	VBROADCASTSS valueBounds<>+0(SB), Y8
+	VBROADCASTSS valueBounds<>+4(SB), Y9
+	MOVQ         24(AX), R10
+	VBROADCASTSS (R8), Y10
+	VBROADCASTSS (R9), Y11
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y10, Y0, Y0
+	VMULPS       (R10), Y0, Y0
+	VMINPS       Y9, Y0, Y0
+	VMAXPS       Y8, Y0, Y0
+	VCVTPS2DQ    Y0, Y10
+	VMULPS       Y11, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VPACKSSDW    Y10, Y10, Y10
+	VPERMQ       $0xd8, Y10, Y10
+	VMOVDQU      X10, (SI)
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VPACKUSWB    Y0, Y0, Y0
+	VMOVSD       X0, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 4(R8), Y0
+	VBROADCASTSS 4(R9), Y10
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMULPS       (R10), Y1, Y1
+	VMINPS       Y9, Y1, Y1
+	VMAXPS       Y8, Y1, Y1
+	VCVTPS2DQ    Y1, Y0
+	VMULPS       Y10, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      X0, (SI)
+	VPACKSSDW    Y1, Y1, Y1
+	VPERMQ       $0xd8, Y1, Y1
+	VPACKUSWB    Y1, Y1, Y1
+	VMOVSD       X1, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 8(R8), Y0
+	VBROADCASTSS 8(R9), Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VMULPS       (R10), Y2, Y2
+	VMINPS       Y9, Y2, Y2
+	VMAXPS       Y8, Y2, Y2
+	VCVTPS2DQ    Y2, Y0
+	VMULPS       Y1, Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      X0, (SI)
+	VPACKSSDW    Y2, Y2, Y2
+	VPERMQ       $0xd8, Y2, Y2
+	VPACKUSWB    Y2, Y2, Y2
+	VMOVSD       X2, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 12(R8), Y0
+	VBROADCASTSS 12(R9), Y1
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMULPS       (R10), Y3, Y3
+	VMINPS       Y9, Y3, Y3
+	VMAXPS       Y8, Y3, Y3
+	VCVTPS2DQ    Y3, Y0
+	VMULPS       Y1, Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      X0, (SI)
+	VPACKSSDW    Y3, Y3, Y3
+	VPERMQ       $0xd8, Y3, Y3
+	VPACKUSWB    Y3, Y3, Y3
+	VMOVSD       X3, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 16(R8), Y0
+	VBROADCASTSS 16(R9), Y1
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y0, Y4, Y4
+	VMULPS       (R10), Y4, Y4
+	VMINPS       Y9, Y4, Y4
+	VMAXPS       Y8, Y4, Y4
+	VCVTPS2DQ    Y4, Y0
+	VMULPS       Y1, Y4, Y4
+	VCVTPS2DQ    Y4, Y4
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      X0, (SI)
+	VPACKSSDW    Y4, Y4, Y4
+	VPERMQ       $0xd8, Y4, Y4
+	VPACKUSWB    Y4, Y4, Y4
+	VMOVSD       X4, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 20(R8), Y0
+	VBROADCASTSS 20(R9), Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VMULPS       (R10), Y5, Y5
+	VMINPS       Y9, Y5, Y5
+	VMAXPS       Y8, Y5, Y5
+	VCVTPS2DQ    Y5, Y0
+	VMULPS       Y1, Y5, Y5
+	VCVTPS2DQ    Y5, Y5
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      X0, (SI)
+	VPACKSSDW    Y5, Y5, Y5
+	VPERMQ       $0xd8, Y5, Y5
+	VPACKUSWB    Y5, Y5, Y5
+	VMOVSD       X5, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 24(R8), Y0
+	VBROADCASTSS 24(R9), Y1
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VMULPS       (R10), Y6, Y6
+	VMINPS       Y9, Y6, Y6
+	VMAXPS       Y8, Y6, Y6
+	VCVTPS2DQ    Y6, Y0
+	VMULPS       Y1, Y6, Y6
+	VCVTPS2DQ    Y6, Y6
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      X0, (SI)
+	VPACKSSDW    Y6, Y6, Y6
+	VPERMQ       $0xd8, Y6, Y6
+	VPACKUSWB    Y6, Y6, Y6
+	VMOVSD       X6, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 28(R8), Y0
+	VBROADCASTSS 28(R9), Y1
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y0, Y7, Y7
+	VMULPS       (R10), Y7, Y7
+	VMINPS       Y9, Y7, Y7
+	VMAXPS       Y8, Y7, Y7
+	VCVTPS2DQ    Y7, Y0
+	VMULPS       Y1, Y7, Y7
+	VCVTPS2DQ    Y7, Y7
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      X0, (SI)
+	VPACKSSDW    Y7, Y7, Y7
+	VPERMQ       $0xd8, Y7, Y7
+	VPACKUSWB    Y7, Y7, Y7
+	VMOVSD       X7, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	ADDQ         $0x20, R8
+	ADDQ         $0x20, R9
+	ADDQ         $0x80, BX
+	DECQ         DX
+	JNE          tile
+	MOVQ         32(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	DECQ         (AX)
+	JNE          block
+	VZEROUPPER
+	RET
+
+// func scan8Sums1AVX2(args *int)
+// Requires: AVX, AVX2
+TEXT ·scan8Sums1AVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	VPBROADCASTW 88(AX), Y8
+	MOVQ         40(AX), BX
+	MOVQ         64(AX), SI
+	MOVQ         72(AX), DI
+	MOVQ         48(AX), R8
+	MOVQ         56(AX), R9
+
+block:
+	MOVQ $0x00000001, DX
+
+tile:
+	MOVQ    16(AX), CX
+	VMOVDQU (CX), Y0
+	VMOVDQU (CX), Y1
+	VMOVDQU (CX), Y2
+	VMOVDQU (CX), Y3
+	VMOVDQU (CX), Y4
+	VMOVDQU (CX), Y5
+	VMOVDQU (CX), Y6
+	VMOVDQU (CX), Y7
+	MOVQ    BX, R10
+	MOVQ    8(AX), CX
+	MOVQ    32(AX), R12
+
+chunk:
+	MOVQ $0x00000008, R11
+
+turn:
+	VPBROADCASTD (R10), Y9
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y0, Y0
+	VPBROADCASTD 16(R10), Y9
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPBROADCASTD 32(R10), Y9
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y2, Y2
+	VPBROADCASTD 48(R10), Y9
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 64(R10), Y9
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VPBROADCASTD 80(R10), Y9
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 96(R10), Y9
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y6, Y6
+	VPBROADCASTD 112(R10), Y9
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	VPBROADCASTD 4(R10), Y9
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y0, Y0
+	VPBROADCASTD 20(R10), Y9
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPBROADCASTD 36(R10), Y9
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y2, Y2
+	VPBROADCASTD 52(R10), Y9
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 68(R10), Y9
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VPBROADCASTD 84(R10), Y9
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 100(R10), Y9
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y6, Y6
+	VPBROADCASTD 116(R10), Y9
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	VPBROADCASTD 8(R10), Y9
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y0, Y0
+	VPBROADCASTD 24(R10), Y9
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPBROADCASTD 40(R10), Y9
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y2, Y2
+	VPBROADCASTD 56(R10), Y9
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 72(R10), Y9
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VPBROADCASTD 88(R10), Y9
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 104(R10), Y9
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y6, Y6
+	VPBROADCASTD 120(R10), Y9
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	VPBROADCASTD 12(R10), Y9
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y0, Y0
+	VPBROADCASTD 28(R10), Y9
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPBROADCASTD 44(R10), Y9
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y2, Y2
+	VPBROADCASTD 60(R10), Y9
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 76(R10), Y9
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VPBROADCASTD 92(R10), Y9
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 108(R10), Y9
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y6, Y6
+	VPBROADCASTD 124(R10), Y9
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, R10
+	DECQ         R11
+	JNE          turn
+	DECQ         R12
+	JNE          chunk
+	VBROADCASTSS valueBounds<>+0(SB), Y9
+	VBROADCASTSS valueBounds<>+4(SB), Y10
+	MOVQ         24(AX), R10
+	VBROADCASTSS (R8), Y11
+	VBROADCASTSS (R9), Y12
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y11, Y0, Y0
+	VMULPS       (R10), Y0, Y0
+	VMINPS       Y10, Y0, Y0
+	VMAXPS       Y9, Y0, Y0
+	VCVTPS2DQ    Y0, Y11
+	VMULPS       Y12, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VPACKSSDW    Y11, Y11, Y11
+	VPERMQ       $0xd8, Y11, Y11
+	VMOVDQU      X11, (SI)
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VPACKUSWB    Y0, Y0, Y0
+	VMOVSD       X0, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 4(R8), Y0
+	VBROADCASTSS 4(R9), Y11
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMULPS       (R10), Y1, Y1
+	VMINPS       Y10, Y1, Y1
+	VMAXPS       Y9, Y1, Y1
+	VCVTPS2DQ    Y1, Y0
+	VMULPS       Y11, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      X0, (SI)
+	VPACKSSDW    Y1, Y1, Y1
+	VPERMQ       $0xd8, Y1, Y1
+	VPACKUSWB    Y1, Y1, Y1
+	VMOVSD       X1, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 8(R8), Y0
+	VBROADCASTSS 8(R9), Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VMULPS       (R10), Y2, Y2
+	VMINPS       Y10, Y2, Y2
+	VMAXPS       Y9, Y2, Y2
+	VCVTPS2DQ    Y2, Y0
+	VMULPS       Y1, Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      X0, (SI)
+	VPACKSSDW    Y2, Y2, Y2
+	VPERMQ       $0xd8, Y2, Y2
+	VPACKUSWB    Y2, Y2, Y2
+	VMOVSD       X2, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 12(R8), Y0
+	VBROADCASTSS 12(R9), Y1
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMULPS       (R10), Y3, Y3
+	VMINPS       Y10, Y3, Y3
+	VMAXPS       Y9, Y3, Y3
+	VCVTPS2DQ    Y3, Y0
+	VMULPS       Y1, Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      X0, (SI)
+	VPACKSSDW    Y3, Y3, Y3
+	VPERMQ       $0xd8, Y3, Y3
+	VPACKUSWB    Y3, Y3, Y3
+	VMOVSD       X3, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 16(R8), Y0
+	VBROADCASTSS 16(R9), Y1
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y0, Y4, Y4
+	VMULPS       (R10), Y4, Y4
+	VMINPS       Y10, Y4, Y4
+	VMAXPS       Y9, Y4, Y4
+	VCVTPS2DQ    Y4, Y0
+	VMULPS       Y1, Y4, Y4
+	VCVTPS2DQ    Y4, Y4
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      X0, (SI)
+	VPACKSSDW    Y4, Y4, Y4
+	VPERMQ       $0xd8, Y4, Y4
+	VPACKUSWB    Y4, Y4, Y4
+	VMOVSD       X4, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 20(R8), Y0
+	VBROADCASTSS 20(R9), Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VMULPS       (R10), Y5, Y5
+	VMINPS       Y10, Y5, Y5
+	VMAXPS       Y9, Y5, Y5
+	VCVTPS2DQ    Y5, Y0
+	VMULPS       Y1, Y5, Y5
+	VCVTPS2DQ    Y5, Y5
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      X0, (SI)
+	VPACKSSDW    Y5, Y5, Y5
+	VPERMQ       $0xd8, Y5, Y5
+	VPACKUSWB    Y5, Y5, Y5
+	VMOVSD       X5, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 24(R8), Y0
+	VBROADCASTSS 24(R9), Y1
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VMULPS       (R10), Y6, Y6
+	VMINPS       Y10, Y6, Y6
+	VMAXPS       Y9, Y6, Y6
+	VCVTPS2DQ    Y6, Y0
+	VMULPS       Y1, Y6, Y6
+	VCVTPS2DQ    Y6, Y6
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      X0, (SI)
+	VPACKSSDW    Y6, Y6, Y6
+	VPERMQ       $0xd8, Y6, Y6
+	VPACKUSWB    Y6, Y6, Y6
+	VMOVSD       X6, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 28(R8), Y0
+	VBROADCASTSS 28(R9), Y1
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y0, Y7, Y7
+	VMULPS       (R10), Y7, Y7
+	VMINPS       Y10, Y7, Y7
+	VMAXPS       Y9, Y7, Y7
+	VCVTPS2DQ    Y7, Y0
+	VMULPS       Y1, Y7, Y7
+	VCVTPS2DQ    Y7, Y7
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      X0, (SI)
+	VPACKSSDW    Y7, Y7, Y7
+	VPERMQ       $0xd8, Y7, Y7
+	VPACKUSWB    Y7, Y7, Y7
+	VMOVSD       X7, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	ADDQ         $0x20, R8
+	ADDQ         $0x20, R9
+	ADDQ         $0x80, BX
+	DECQ         DX
+	JNE          tile
+	MOVQ         32(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	DECQ         (AX)
+	JNE          block
+	VZEROUPPER
+	RET
+
+// func scan8Sums2AVX2(args *int)
+// Requires: AVX, AVX2
+TEXT ·scan8Sums2AVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	VPBROADCASTW 88(AX), Y8
+	MOVQ         40(AX), BX
+	MOVQ         64(AX), SI
+	MOVQ         72(AX), DI
+	MOVQ         48(AX), R8
+	MOVQ         56(AX), R9
+
+block:
+	MOVQ $0x00000001, DX
+
+tile:
+	MOVQ    16(AX), CX
+	VMOVDQU (CX), Y0
+	VMOVDQU (CX), Y1
+	VMOVDQU (CX), Y2
+	VMOVDQU (CX), Y3
+	VMOVDQU (CX), Y4
+	VMOVDQU (CX), Y5
+	VMOVDQU (CX), Y6
+	VMOVDQU (CX), Y7
+	MOVQ    BX, R10
+	MOVQ    8(AX), CX
+	MOVQ    32(AX), R12
+
+chunk:
+	MOVQ $0x00000008, R11
+
+turn:
+	VPBROADCASTD (R10), Y9
+	VPBROADCASTD 4(R10), Y10
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDUBSW   32(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y0, Y0
+	VPBROADCASTD 16(R10), Y9
+	VPBROADCASTD 20(R10), Y10
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDUBSW   32(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPBROADCASTD 32(R10), Y9
+	VPBROADCASTD 36(R10), Y10
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDUBSW   32(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y2, Y2
+	VPBROADCASTD 48(R10), Y9
+	VPBROADCASTD 52(R10), Y10
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDUBSW   32(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 64(R10), Y9
+	VPBROADCASTD 68(R10), Y10
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDUBSW   32(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VPBROADCASTD 80(R10), Y9
+	VPBROADCASTD 84(R10), Y10
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDUBSW   32(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 96(R10), Y9
+	VPBROADCASTD 100(R10), Y10
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDUBSW   32(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y6, Y6
+	VPBROADCASTD 112(R10), Y9
+	VPBROADCASTD 116(R10), Y10
+	VPMADDUBSW   (CX), Y9, Y9
+	VPMADDUBSW   32(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	VPBROADCASTD 8(R10), Y9
+	VPBROADCASTD 12(R10), Y10
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDUBSW   96(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y0, Y0
+	VPBROADCASTD 24(R10), Y9
+	VPBROADCASTD 28(R10), Y10
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDUBSW   96(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPBROADCASTD 40(R10), Y9
+	VPBROADCASTD 44(R10), Y10
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDUBSW   96(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y2, Y2
+	VPBROADCASTD 56(R10), Y9
+	VPBROADCASTD 60(R10), Y10
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDUBSW   96(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 72(R10), Y9
+	VPBROADCASTD 76(R10), Y10
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDUBSW   96(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VPBROADCASTD 88(R10), Y9
+	VPBROADCASTD 92(R10), Y10
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDUBSW   96(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 104(R10), Y9
+	VPBROADCASTD 108(R10), Y10
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDUBSW   96(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y6, Y6
+	VPBROADCASTD 120(R10), Y9
+	VPBROADCASTD 124(R10), Y10
+	VPMADDUBSW   64(CX), Y9, Y9
+	VPMADDUBSW   96(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, R10
+	DECQ         R11
+	JNE          turn
+	DECQ         R12
+	JNE          chunk
+	VBROADCASTSS valueBounds<>+0(SB), Y9
+	VBROADCASTSS valueBounds<>+4(SB), Y10
+	MOVQ         24(AX), R10
+	VBROADCASTSS (R8), Y11
+	VBROADCASTSS (R9), Y12
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y11, Y0, Y0
+	VMULPS       (R10), Y0, Y0
+	VMINPS       Y10, Y0, Y0
+	VMAXPS       Y9, Y0, Y0
+	VCVTPS2DQ    Y0, Y11
+	VMULPS       Y12, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VPACKSSDW    Y11, Y11, Y11
+	VPERMQ       $0xd8, Y11, Y11
+	VMOVDQU      X11, (SI)
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VPACKUSWB    Y0, Y0, Y0
+	VMOVSD       X0, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 4(R8), Y0
+	VBROADCASTSS 4(R9), Y11
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMULPS       (R10), Y1, Y1
+	VMINPS       Y10, Y1, Y1
+	VMAXPS       Y9, Y1, Y1
+	VCVTPS2DQ    Y1, Y0
+	VMULPS       Y11, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      X0, (SI)
+	VPACKSSDW    Y1, Y1, Y1
+	VPERMQ       $0xd8, Y1, Y1
+	VPACKUSWB    Y1, Y1, Y1
+	VMOVSD       X1, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 8(R8), Y0
+	VBROADCASTSS 8(R9), Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VMULPS       (R10), Y2, Y2
+	VMINPS       Y10, Y2, Y2
+	VMAXPS       Y9, Y2, Y2
+	VCVTPS2DQ    Y2, Y0
+	VMULPS       Y1, Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      X0, (SI)
+	VPACKSSDW    Y2, Y2, Y2
+	VPERMQ       $0xd8, Y2, Y2
+	VPACKUSWB    Y2, Y2, Y2
+	VMOVSD       X2, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 12(R8), Y0
+	VBROADCASTSS 12(R9), Y1
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMULPS       (R10), Y3, Y3
+	VMINPS       Y10, Y3, Y3
+	VMAXPS       Y9, Y3, Y3
+	VCVTPS2DQ    Y3, Y0
+	VMULPS       Y1, Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      X0, (SI)
+	VPACKSSDW    Y3, Y3, Y3
+	VPERMQ       $0xd8, Y3, Y3
+	VPACKUSWB    Y3, Y3, Y3
+	VMOVSD       X3, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 16(R8), Y0
+	VBROADCASTSS 16(R9), Y1
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y0, Y4, Y4
+	VMULPS       (R10), Y4, Y4
+	VMINPS       Y10, Y4, Y4
+	VMAXPS       Y9, Y4, Y4
+	VCVTPS2DQ    Y4, Y0
+	VMULPS       Y1, Y4, Y4
+	VCVTPS2DQ    Y4, Y4
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      X0, (SI)
+	VPACKSSDW    Y4, Y4, Y4
+	VPERMQ       $0xd8, Y4, Y4
+	VPACKUSWB    Y4, Y4, Y4
+	VMOVSD       X4, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 20(R8), Y0
+	VBROADCASTSS 20(R9), Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VMULPS       (R10), Y5, Y5
+	VMINPS       Y10, Y5, Y5
+	VMAXPS       Y9, Y5, Y5
+	VCVTPS2DQ    Y5, Y0
+	VMULPS       Y1, Y5, Y5
+	VCVTPS2DQ    Y5, Y5
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      X0, (SI)
+	VPACKSSDW    Y5, Y5, Y5
+	VPERMQ       $0xd8, Y5, Y5
+	VPACKUSWB    Y5, Y5, Y5
+	VMOVSD       X5, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 24(R8), Y0
+	VBROADCASTSS 24(R9), Y1
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VMULPS       (R10), Y6, Y6
+	VMINPS       Y10, Y6, Y6
+	VMAXPS       Y9, Y6, Y6
+	VCVTPS2DQ    Y6, Y0
+	VMULPS       Y1, Y6, Y6
+	VCVTPS2DQ    Y6, Y6
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      X0, (SI)
+	VPACKSSDW    Y6, Y6, Y6
+	VPERMQ       $0xd8, Y6, Y6
+	VPACKUSWB    Y6, Y6, Y6
+	VMOVSD       X6, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 28(R8), Y0
+	VBROADCASTSS 28(R9), Y1
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y0, Y7, Y7
+	VMULPS       (R10), Y7, Y7
+	VMINPS       Y10, Y7, Y7
+	VMAXPS       Y9, Y7, Y7
+	VCVTPS2DQ    Y7, Y0
+	VMULPS       Y1, Y7, Y7
+	VCVTPS2DQ    Y7, Y7
+	VPACKSSDW    Y0, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      X0, (SI)
+	VPACKSSDW    Y7, Y7, Y7
+	VPERMQ       $0xd8, Y7, Y7
+	VPACKUSWB    Y7, Y7, Y7
+	VMOVSD       X7, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	ADDQ         $0x20, R8
+	ADDQ         $0x20, R9
+	ADDQ         $0x80, BX
+	DECQ         DX
+	JNE          tile
+	MOVQ         32(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	DECQ         (AX)
+	JNE          block
+	VZEROUPPER
+	RET
+
+// func blockMaxima8AVX2(dst *int16, values *int16, stride int, cells int, blocks int)
+// Requires: AVX
+TEXT ·blockMaxima8AVX2(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ values+8(FP), CX
+	MOVQ stride+16(FP), DX
+	SHLQ $0x01, DX
+	MOVQ blocks+32(FP), BX
+
+block:
+	VMOVDQU (CX), X0
+	MOVQ    cells+24(FP), SI
+
+cell:
+	VPMAXSW (CX), X0, X0
+	ADDQ    DX, CX
+	DECQ    SI
+	JNE     cell
+	VMOVDQU X0, (AX)
+	ADDQ    DX, AX
+	DECQ    BX
+	JNE     block
+	VZEROUPPER
+	RET
+
+// func above8AVX2(dst *uint64, values *int16, limits *int16, stride int, first int, cells int) int
+// Requires: AVX
+TEXT ·above8AVX2(SB), NOSPLIT, $0-56
+	MOVQ    dst+0(FP), AX
+	MOVQ    AX, CX
+	MOVQ    values+8(FP), DX
+	MOVQ    limits+16(FP), R8
+	MOVQ    stride+24(FP), BX
+	SHLQ    $0x01, BX
+	MOVQ    first+32(FP), SI
+	MOVQ    cells+40(FP), DI
+	VMOVDQU (R8), X0
+
+cell:
+	VMOVDQU   (DX), X1
+	VPCMPGTW  X0, X1, X1
+	VPXOR     X2, X2, X2
+	VPACKSSWB X2, X1, X1
+	VPMOVMSKB X1, R8
+	XORQ      R9, R9
+	TESTL     R8, R8
+	SETNE     R9
+	SHLQ      $0x20, R8
+	ORQ       SI, R8
+	MOVQ      R8, (AX)
+	LEAQ      (AX)(R9*8), AX
+	ADDQ      BX, DX
+	INCQ      SI
+	DECQ      DI
+	JNE       cell
+	SUBQ      CX, AX
+	SHRQ      $0x03, AX
+	MOVQ      AX, ret+48(FP)
+	VZEROUPPER
+	RET
+
+// func cellMaxima8AVX2(best *float32, values *int16, stride int, cells *uint32, n int, lastCell int, weights *float32)
+// Requires: AVX, AVX2
+TEXT ·cellMaxima8AVX2(SB), NOSPLIT, $0-56
+	MOVQ    best+0(FP), AX
+	MOVQ    values+8(FP), CX
+	MOVQ    stride+16(FP), DX
+	SHLQ    $0x01, DX
+	MOVQ    cells+24(FP), BX
+	MOVQ    n+32(FP), SI
+	MOVQ    lastCell+40(FP), DI
+	MOVQ    weights+48(FP), R8
+	VMOVUPS (AX), Y0
+
+cell:
+	MOVL         (BX), R9
+	CMPL         R9, DI
+	JAE          past
+	VBROADCASTSS (R8)(R9*4), Y1
+
+weighted:
+	IMULQ     DX, R9
+	ADDQ      CX, R9
+	VPMOVSXWD (R9), Y2
+	VCVTDQ2PS Y2, Y2
+	VMULPS    Y2, Y1, Y2
+	VMAXPS    Y0, Y2, Y0
+	ADDQ      $0x04, BX
+	DECQ      SI
+	JNE       cell
+	VMOVUPS   Y0, (AX)
+	VZEROUPPER
+	RET
+
+past:
+	MOVQ   DI, R9
+	VXORPS Y1, Y1, Y1
+	JMP    weighted
+
+// func rank8Width2AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·rank8Width2AVX2(SB), NOSPLIT, $0-56
+	MOVQ       ids+0(FP), AX
+	MOVQ       n+8(FP), CX
+	MOVQ       bytes+16(FP), DX
+	MOVQ       stride+24(FP), BX
+	MOVQ       lastCell+32(FP), SI
+	MOVQ       next+40(FP), DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
+	PREFETCHT0 192(DI)
+	VPXOR      Y0, Y0, Y0
+	VPXOR      Y1, Y1, Y1
+	VPXOR      Y2, Y2, Y2
+	VPXOR      Y3, Y3, Y3
+	SUBQ       $0x04, CX
+	JLE        rest
+
+four:
+	MOVWLZX (AX), DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VMOVQ   (DX)(DI*1), X4
+	VPMAXUB X4, X0, X0
+	MOVWLZX 2(AX), DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VMOVQ   (DX)(DI*1), X4
+	VPMAXUB X4, X1, X1
+	MOVWLZX 4(AX), DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VMOVQ   (DX)(DI*1), X4
+	VPMAXUB X4, X2, X2
+	MOVWLZX 6(AX), DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VMOVQ   (DX)(DI*1), X4
+	VPMAXUB X4, X3, X3
+	ADDQ    $0x08, AX
+	SUBQ    $0x04, CX
+	JG      four
+
+rest:
+	ADDQ $0x04, CX
+
+one:
+	MOVWLZX      (AX), DI
+	CMPL         DI, SI
+	CMOVLHI      SI, DI
+	IMULQ        BX, DI
+	VMOVQ        (DX)(DI*1), X4
+	VPMAXUB      X4, X0, X0
+	ADDQ         $0x02, AX
+	DECQ         CX
+	JNE          one
+	VPMAXUB      Y1, Y0, Y0
+	VPMAXUB      Y3, Y2, Y2
+	VPMAXUB      Y2, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPSADBW      Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPADDQ       X1, X0, X0
+	VPSHUFD      $0xee, X0, X1
+	VPADDQ       X1, X0, X0
+	VMOVQ        X0, AX
+	MOVQ         AX, ret+48(FP)
+	VZEROUPPER
+	RET
+
+// func rank8Width3AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·rank8Width3AVX2(SB), NOSPLIT, $0-56
+	MOVQ       ids+0(FP), AX
+	MOVQ       n+8(FP), CX
+	MOVQ       bytes+16(FP), DX
+	MOVQ       stride+24(FP), BX
+	MOVQ       lastCell+32(FP), SI
+	MOVQ       next+40(FP), DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
+	PREFETCHT0 192(DI)
+	VPXOR      Y0, Y0, Y0
+	VPXOR      Y1, Y1, Y1
+	VPXOR      Y2, Y2, Y2
+	VPXOR      Y3, Y3, Y3
+	SUBQ       $0x04, CX
+	JLE        rest
+
+four:
+	MOVL    (AX), DI
+	ANDL    $0x00ffffff, DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VMOVQ   (DX)(DI*1), X4
+	VPMAXUB X4, X0, X0
+	MOVL    3(AX), DI
+	ANDL    $0x00ffffff, DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VMOVQ   (DX)(DI*1), X4
+	VPMAXUB X4, X1, X1
+	MOVL    6(AX), DI
+	ANDL    $0x00ffffff, DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VMOVQ   (DX)(DI*1), X4
+	VPMAXUB X4, X2, X2
+	MOVL    9(AX), DI
+	ANDL    $0x00ffffff, DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VMOVQ   (DX)(DI*1), X4
+	VPMAXUB X4, X3, X3
+	ADDQ    $0x0c, AX
+	SUBQ    $0x04, CX
+	JG      four
+
+rest:
+	ADDQ $0x04, CX
+
+one:
+	MOVWLZX      (AX), DI
+	MOVBLZX      2(AX), R8
+	SHLL         $0x10, R8
+	ORL          R8, DI
+	CMPL         DI, SI
+	CMOVLHI      SI, DI
+	IMULQ        BX, DI
+	VMOVQ        (DX)(DI*1), X4
+	VPMAXUB      X4, X0, X0
+	ADDQ         $0x03, AX
+	DECQ         CX
+	JNE          one
+	VPMAXUB      Y1, Y0, Y0
+	VPMAXUB      Y3, Y2, Y2
+	VPMAXUB      Y2, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPSADBW      Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPADDQ       X1, X0, X0
+	VPSHUFD      $0xee, X0, X1
+	VPADDQ       X1, X0, X0
+	VMOVQ        X0, AX
+	MOVQ         AX, ret+48(FP)
+	VZEROUPPER
+	RET
+
+// func tile16Sums0AVX2(args *int)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·tile16Sums0AVX2(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ 136(AX), BX
+	MOVQ 152(AX), SI
+	XORQ DX, DX
+
+tile:
+	MOVQ    16(AX), CX
+	VMOVDQU (CX), Y0
+	VMOVDQU 32(CX), Y1
+	VMOVDQU (CX), Y2
+	VMOVDQU 32(CX), Y3
+	VMOVDQU (CX), Y4
+	VMOVDQU 32(CX), Y5
+	VMOVDQU (CX), Y6
+	VMOVDQU 32(CX), Y7
+	MOVQ    BX, DI
+	MOVQ    8(AX), CX
+	MOVQ    72(AX), R9
+
+chunk:
+	MOVQ $0x00000008, R8
+
+turn:
+	VPBROADCASTD (DI), Y8
+	VPMADDWD     (CX), Y8, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPBROADCASTD 16(DI), Y8
+	VPMADDWD     (CX), Y8, Y9
+	VPADDD       Y9, Y2, Y2
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 32(DI), Y8
+	VPMADDWD     (CX), Y8, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y5, Y5
+	VPBROADCASTD 48(DI), Y8
+	VPMADDWD     (CX), Y8, Y9
+	VPADDD       Y9, Y6, Y6
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPBROADCASTD 4(DI), Y8
+	VPMADDWD     64(CX), Y8, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPBROADCASTD 20(DI), Y8
+	VPMADDWD     64(CX), Y8, Y9
+	VPADDD       Y9, Y2, Y2
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 36(DI), Y8
+	VPMADDWD     64(CX), Y8, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y5, Y5
+	VPBROADCASTD 52(DI), Y8
+	VPMADDWD     64(CX), Y8, Y9
+	VPADDD       Y9, Y6, Y6
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPBROADCASTD 8(DI), Y8
+	VPMADDWD     128(CX), Y8, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     160(CX), Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPBROADCASTD 24(DI), Y8
+	VPMADDWD     128(CX), Y8, Y9
+	VPADDD       Y9, Y2, Y2
+	VPMADDWD     160(CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 40(DI), Y8
+	VPMADDWD     128(CX), Y8, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     160(CX), Y8, Y8
+	VPADDD       Y8, Y5, Y5
+	VPBROADCASTD 56(DI), Y8
+	VPMADDWD     128(CX), Y8, Y9
+	VPADDD       Y9, Y6, Y6
+	VPMADDWD     160(CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPBROADCASTD 12(DI), Y8
+	VPMADDWD     192(CX), Y8, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     224(CX), Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPBROADCASTD 28(DI), Y8
+	VPMADDWD     192(CX), Y8, Y9
+	VPADDD       Y9, Y2, Y2
+	VPMADDWD     224(CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 44(DI), Y8
+	VPMADDWD     192(CX), Y8, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     224(CX), Y8, Y8
+	VPADDD       Y8, Y5, Y5
+	VPBROADCASTD 60(DI), Y8
+	VPMADDWD     192(CX), Y8, Y9
+	VPADDD       Y9, Y6, Y6
+	VPMADDWD     224(CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	PREFETCHT0   (SI)
+	ADDQ         168(AX), SI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000080, DI
+	DECQ         R8
+	JNE          turn
+	DECQ         R9
+	JNE          chunk
+	CMPQ         SI, 160(AX)
+	CMOVQHI      160(AX), SI
+	MOVQ         80(AX), CX
+	MOVL         (CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y8
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      (CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y9
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y8, Y10
+	VPMOVSXWD    (DI), Y11
+	VCVTDQ2PS    Y11, Y11
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y0, Y10, Y0
+	VADDPS       Y11, Y0, Y0
+	VMULPS       Y0, Y9, Y0
+	VMAXPS       (CX), Y0, Y0
+	VMOVUPS      Y0, (CX)
+	VMULPS       32(R8), Y8, Y0
+	VPMOVSXWD    16(DI), Y8
+	VCVTDQ2PS    Y8, Y8
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y1, Y0, Y1
+	VADDPS       Y8, Y1, Y1
+	VMULPS       Y1, Y9, Y1
+	VMAXPS       32(CX), Y1, Y1
+	VMOVUPS      Y1, 32(CX)
+	LEAQ         1(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         4(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      1(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y8
+	VPMOVSXWD    (DI), Y9
+	VCVTDQ2PS    Y9, Y9
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y2, Y8, Y2
+	VADDPS       Y9, Y2, Y2
+	VMULPS       Y2, Y1, Y2
+	VMAXPS       (CX), Y2, Y2
+	VMOVUPS      Y2, (CX)
+	VMULPS       32(R8), Y0, Y0
+	VPMOVSXWD    16(DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y3, Y0, Y3
+	VADDPS       Y2, Y3, Y3
+	VMULPS       Y3, Y1, Y3
+	VMAXPS       32(CX), Y3, Y3
+	VMOVUPS      Y3, 32(CX)
+	LEAQ         2(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         8(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      2(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y2
+	VPMOVSXWD    (DI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y4, Y2, Y4
+	VADDPS       Y3, Y4, Y4
+	VMULPS       Y4, Y1, Y4
+	VMAXPS       (CX), Y4, Y4
+	VMOVUPS      Y4, (CX)
+	VMULPS       32(R8), Y0, Y0
+	VPMOVSXWD    16(DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y5, Y0, Y5
+	VADDPS       Y2, Y5, Y5
+	VMULPS       Y5, Y1, Y5
+	VMAXPS       32(CX), Y5, Y5
+	VMOVUPS      Y5, 32(CX)
+	LEAQ         3(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         12(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      3(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y2
+	VPMOVSXWD    (DI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y6, Y2, Y6
+	VADDPS       Y3, Y6, Y6
+	VMULPS       Y6, Y1, Y6
+	VMAXPS       (CX), Y6, Y6
+	VMOVUPS      Y6, (CX)
+	VMULPS       32(R8), Y0, Y0
+	VPMOVSXWD    16(DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y7, Y0, Y7
+	VADDPS       Y2, Y7, Y7
+	VMULPS       Y7, Y1, Y7
+	VMAXPS       32(CX), Y7, Y7
+	VMOVUPS      Y7, 32(CX)
+	ADDQ         $0x04, DX
+	CMPQ         DX, (AX)
+	JGE          done
+	ADDQ         $0x40, BX
+	TESTQ        $0x00000007, DX
+	JNE          tile
+	MOVQ         72(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	JMP          tile
+
+done:
+	VZEROUPPER
+	RET
+
+// func tile16Sums1AVX2(args *int)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·tile16Sums1AVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	VPBROADCASTW 144(AX), Y8
+	MOVQ         136(AX), BX
+	MOVQ         152(AX), SI
+	XORQ         DX, DX
+
+tile:
+	MOVQ    16(AX), CX
+	VMOVDQU (CX), Y0
+	VMOVDQU 32(CX), Y1
+	VMOVDQU (CX), Y2
+	VMOVDQU 32(CX), Y3
+	VMOVDQU (CX), Y4
+	VMOVDQU 32(CX), Y5
+	VMOVDQU (CX), Y6
+	VMOVDQU 32(CX), Y7
+	MOVQ    BX, DI
+	MOVQ    8(AX), CX
+	MOVQ    72(AX), R9
+
+chunk:
+	MOVQ $0x00000008, R8
+
+turn:
+	VPBROADCASTD (DI), Y9
+	VPMADDUBSW   (CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y0, Y0
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPBROADCASTD 16(DI), Y9
+	VPMADDUBSW   (CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y2, Y2
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 32(DI), Y9
+	VPMADDUBSW   (CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y4, Y4
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 48(DI), Y9
+	VPMADDUBSW   (CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y6, Y6
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	VPBROADCASTD 4(DI), Y9
+	VPMADDUBSW   64(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y0, Y0
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPBROADCASTD 20(DI), Y9
+	VPMADDUBSW   64(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y2, Y2
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 36(DI), Y9
+	VPMADDUBSW   64(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y4, Y4
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 52(DI), Y9
+	VPMADDUBSW   64(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y6, Y6
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	VPBROADCASTD 8(DI), Y9
+	VPMADDUBSW   128(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y0, Y0
+	VPMADDUBSW   160(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPBROADCASTD 24(DI), Y9
+	VPMADDUBSW   128(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y2, Y2
+	VPMADDUBSW   160(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 40(DI), Y9
+	VPMADDUBSW   128(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y4, Y4
+	VPMADDUBSW   160(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 56(DI), Y9
+	VPMADDUBSW   128(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y6, Y6
+	VPMADDUBSW   160(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	VPBROADCASTD 12(DI), Y9
+	VPMADDUBSW   192(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y0, Y0
+	VPMADDUBSW   224(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPBROADCASTD 28(DI), Y9
+	VPMADDUBSW   192(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y2, Y2
+	VPMADDUBSW   224(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 44(DI), Y9
+	VPMADDUBSW   192(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y4, Y4
+	VPMADDUBSW   224(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 60(DI), Y9
+	VPMADDUBSW   192(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y6, Y6
+	VPMADDUBSW   224(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	PREFETCHT0   (SI)
+	ADDQ         168(AX), SI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000080, DI
+	DECQ         R8
+	JNE          turn
+	DECQ         R9
+	JNE          chunk
+	CMPQ         SI, 160(AX)
+	CMOVQHI      160(AX), SI
+	MOVQ         80(AX), CX
+	MOVL         (CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y9
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      (CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y10
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y9, Y11
+	VPMOVSXWD    (DI), Y12
+	VCVTDQ2PS    Y12, Y12
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y0, Y11, Y0
+	VADDPS       Y12, Y0, Y0
+	VMULPS       Y0, Y10, Y0
+	VMAXPS       (CX), Y0, Y0
+	VMOVUPS      Y0, (CX)
+	VMULPS       32(R8), Y9, Y0
+	VPMOVSXWD    16(DI), Y9
+	VCVTDQ2PS    Y9, Y9
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y1, Y0, Y1
+	VADDPS       Y9, Y1, Y1
+	VMULPS       Y1, Y10, Y1
+	VMAXPS       32(CX), Y1, Y1
+	VMOVUPS      Y1, 32(CX)
+	LEAQ         1(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         4(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      1(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y9
+	VPMOVSXWD    (DI), Y10
+	VCVTDQ2PS    Y10, Y10
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y2, Y9, Y2
+	VADDPS       Y10, Y2, Y2
+	VMULPS       Y2, Y1, Y2
+	VMAXPS       (CX), Y2, Y2
+	VMOVUPS      Y2, (CX)
+	VMULPS       32(R8), Y0, Y0
+	VPMOVSXWD    16(DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y3, Y0, Y3
+	VADDPS       Y2, Y3, Y3
+	VMULPS       Y3, Y1, Y3
+	VMAXPS       32(CX), Y3, Y3
+	VMOVUPS      Y3, 32(CX)
+	LEAQ         2(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         8(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      2(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y2
+	VPMOVSXWD    (DI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y4, Y2, Y4
+	VADDPS       Y3, Y4, Y4
+	VMULPS       Y4, Y1, Y4
+	VMAXPS       (CX), Y4, Y4
+	VMOVUPS      Y4, (CX)
+	VMULPS       32(R8), Y0, Y0
+	VPMOVSXWD    16(DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y5, Y0, Y5
+	VADDPS       Y2, Y5, Y5
+	VMULPS       Y5, Y1, Y5
+	VMAXPS       32(CX), Y5, Y5
+	VMOVUPS      Y5, 32(CX)
+	LEAQ         3(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         12(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      3(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y2
+	VPMOVSXWD    (DI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y6, Y2, Y6
+	VADDPS       Y3, Y6, Y6
+	VMULPS       Y6, Y1, Y6
+	VMAXPS       (CX), Y6, Y6
+	VMOVUPS      Y6, (CX)
+	VMULPS       32(R8), Y0, Y0
+	VPMOVSXWD    16(DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y7, Y0, Y7
+	VADDPS       Y2, Y7, Y7
+	VMULPS       Y7, Y1, Y7
+	VMAXPS       32(CX), Y7, Y7
+	VMOVUPS      Y7, 32(CX)
+	ADDQ         $0x04, DX
+	CMPQ         DX, (AX)
+	JGE          done
+	ADDQ         $0x40, BX
+	TESTQ        $0x00000007, DX
+	JNE          tile
+	MOVQ         72(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	JMP          tile
+
+done:
+	VZEROUPPER
+	RET
+
+// func tile16Sums2AVX2(args *int)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·tile16Sums2AVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	VPBROADCASTW 144(AX), Y8
+	MOVQ         136(AX), BX
+	MOVQ         152(AX), SI
+	XORQ         DX, DX
+
+tile:
+	MOVQ    16(AX), CX
+	VMOVDQU (CX), Y0
+	VMOVDQU 32(CX), Y1
+	VMOVDQU (CX), Y2
+	VMOVDQU 32(CX), Y3
+	VMOVDQU (CX), Y4
+	VMOVDQU 32(CX), Y5
+	VMOVDQU (CX), Y6
+	VMOVDQU 32(CX), Y7
+	MOVQ    BX, DI
+	MOVQ    8(AX), CX
+	MOVQ    72(AX), R9
+
+chunk:
+	MOVQ $0x00000008, R8
+
+turn:
+	VPBROADCASTD (DI), Y9
+	VPBROADCASTD 4(DI), Y10
+	VPMADDUBSW   (CX), Y9, Y11
+	VPMADDUBSW   64(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y0, Y0
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDUBSW   96(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPBROADCASTD 16(DI), Y9
+	VPBROADCASTD 20(DI), Y10
+	VPMADDUBSW   (CX), Y9, Y11
+	VPMADDUBSW   64(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y2, Y2
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDUBSW   96(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 32(DI), Y9
+	VPBROADCASTD 36(DI), Y10
+	VPMADDUBSW   (CX), Y9, Y11
+	VPMADDUBSW   64(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y4, Y4
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDUBSW   96(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 48(DI), Y9
+	VPBROADCASTD 52(DI), Y10
+	VPMADDUBSW   (CX), Y9, Y11
+	VPMADDUBSW   64(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y6, Y6
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDUBSW   96(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	VPBROADCASTD 8(DI), Y9
+	VPBROADCASTD 12(DI), Y10
+	VPMADDUBSW   128(CX), Y9, Y11
+	VPMADDUBSW   192(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y0, Y0
+	VPMADDUBSW   160(CX), Y9, Y9
+	VPMADDUBSW   224(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPBROADCASTD 24(DI), Y9
+	VPBROADCASTD 28(DI), Y10
+	VPMADDUBSW   128(CX), Y9, Y11
+	VPMADDUBSW   192(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y2, Y2
+	VPMADDUBSW   160(CX), Y9, Y9
+	VPMADDUBSW   224(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 40(DI), Y9
+	VPBROADCASTD 44(DI), Y10
+	VPMADDUBSW   128(CX), Y9, Y11
+	VPMADDUBSW   192(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y4, Y4
+	VPMADDUBSW   160(CX), Y9, Y9
+	VPMADDUBSW   224(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 56(DI), Y9
+	VPBROADCASTD 60(DI), Y10
+	VPMADDUBSW   128(CX), Y9, Y11
+	VPMADDUBSW   192(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y6, Y6
+	VPMADDUBSW   160(CX), Y9, Y9
+	VPMADDUBSW   224(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	PREFETCHT0   (SI)
+	ADDQ         168(AX), SI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000080, DI
+	DECQ         R8
+	JNE          turn
+	DECQ         R9
+	JNE          chunk
+	CMPQ         SI, 160(AX)
+	CMOVQHI      160(AX), SI
+	MOVQ         80(AX), CX
+	MOVL         (CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y9
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      (CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y10
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y9, Y11
+	VPMOVSXWD    (DI), Y12
+	VCVTDQ2PS    Y12, Y12
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y0, Y11, Y0
+	VADDPS       Y12, Y0, Y0
+	VMULPS       Y0, Y10, Y0
+	VMAXPS       (CX), Y0, Y0
+	VMOVUPS      Y0, (CX)
+	VMULPS       32(R8), Y9, Y0
+	VPMOVSXWD    16(DI), Y9
+	VCVTDQ2PS    Y9, Y9
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y1, Y0, Y1
+	VADDPS       Y9, Y1, Y1
+	VMULPS       Y1, Y10, Y1
+	VMAXPS       32(CX), Y1, Y1
+	VMOVUPS      Y1, 32(CX)
+	LEAQ         1(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         4(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      1(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y9
+	VPMOVSXWD    (DI), Y10
+	VCVTDQ2PS    Y10, Y10
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y2, Y9, Y2
+	VADDPS       Y10, Y2, Y2
+	VMULPS       Y2, Y1, Y2
+	VMAXPS       (CX), Y2, Y2
+	VMOVUPS      Y2, (CX)
+	VMULPS       32(R8), Y0, Y0
+	VPMOVSXWD    16(DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y3, Y0, Y3
+	VADDPS       Y2, Y3, Y3
+	VMULPS       Y3, Y1, Y3
+	VMAXPS       32(CX), Y3, Y3
+	VMOVUPS      Y3, 32(CX)
+	LEAQ         2(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         8(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      2(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y2
+	VPMOVSXWD    (DI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y4, Y2, Y4
+	VADDPS       Y3, Y4, Y4
+	VMULPS       Y4, Y1, Y4
+	VMAXPS       (CX), Y4, Y4
+	VMOVUPS      Y4, (CX)
+	VMULPS       32(R8), Y0, Y0
+	VPMOVSXWD    16(DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y5, Y0, Y5
+	VADDPS       Y2, Y5, Y5
+	VMULPS       Y5, Y1, Y5
+	VMAXPS       32(CX), Y5, Y5
+	VMOVUPS      Y5, 32(CX)
+	LEAQ         3(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         12(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      3(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y2
+	VPMOVSXWD    (DI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y6, Y2, Y6
+	VADDPS       Y3, Y6, Y6
+	VMULPS       Y6, Y1, Y6
+	VMAXPS       (CX), Y6, Y6
+	VMOVUPS      Y6, (CX)
+	VMULPS       32(R8), Y0, Y0
+	VPMOVSXWD    16(DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y7, Y0, Y7
+	VADDPS       Y2, Y7, Y7
+	VMULPS       Y7, Y1, Y7
+	VMAXPS       32(CX), Y7, Y7
+	VMOVUPS      Y7, 32(CX)
+	ADDQ         $0x04, DX
+	CMPQ         DX, (AX)
+	JGE          done
+	ADDQ         $0x40, BX
+	TESTQ        $0x00000007, DX
+	JNE          tile
+	MOVQ         72(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	JMP          tile
+
+done:
+	VZEROUPPER
+	RET
+
+// func tile16Sums4AVX2(args *int)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·tile16Sums4AVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	VPBROADCASTW 144(AX), Y8
+	MOVQ         136(AX), BX
+	MOVQ         152(AX), SI
+	XORQ         DX, DX
+
+tile:
+	MOVQ    16(AX), CX
+	VMOVDQU (CX), Y0
+	VMOVDQU 32(CX), Y1
+	VMOVDQU (CX), Y2
+	VMOVDQU 32(CX), Y3
+	VMOVDQU (CX), Y4
+	VMOVDQU 32(CX), Y5
+	VMOVDQU (CX), Y6
+	VMOVDQU 32(CX), Y7
+	MOVQ    BX, DI
+	MOVQ    8(AX), CX
+	MOVQ    72(AX), R9
+
+chunk:
+	MOVQ $0x00000008, R8
+
+turn:
+	VPBROADCASTD (DI), Y9
+	VPBROADCASTD 4(DI), Y10
+	VPBROADCASTD 8(DI), Y11
+	VPBROADCASTD 12(DI), Y12
+	VPMADDUBSW   (CX), Y9, Y13
+	VPMADDUBSW   64(CX), Y10, Y14
+	VPADDW       Y14, Y13, Y13
+	VPMADDUBSW   128(CX), Y11, Y14
+	VPADDW       Y14, Y13, Y13
+	VPMADDUBSW   192(CX), Y12, Y14
+	VPADDW       Y14, Y13, Y13
+	VPMADDWD     Y8, Y13, Y13
+	VPADDD       Y13, Y0, Y0
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDUBSW   96(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDUBSW   160(CX), Y11, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDUBSW   224(CX), Y12, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPBROADCASTD 16(DI), Y9
+	VPBROADCASTD 20(DI), Y10
+	VPBROADCASTD 24(DI), Y11
+	VPBROADCASTD 28(DI), Y12
+	VPMADDUBSW   (CX), Y9, Y13
+	VPMADDUBSW   64(CX), Y10, Y14
+	VPADDW       Y14, Y13, Y13
+	VPMADDUBSW   128(CX), Y11, Y14
+	VPADDW       Y14, Y13, Y13
+	VPMADDUBSW   192(CX), Y12, Y14
+	VPADDW       Y14, Y13, Y13
+	VPMADDWD     Y8, Y13, Y13
+	VPADDD       Y13, Y2, Y2
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDUBSW   96(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDUBSW   160(CX), Y11, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDUBSW   224(CX), Y12, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 32(DI), Y9
+	VPBROADCASTD 36(DI), Y10
+	VPBROADCASTD 40(DI), Y11
+	VPBROADCASTD 44(DI), Y12
+	VPMADDUBSW   (CX), Y9, Y13
+	VPMADDUBSW   64(CX), Y10, Y14
+	VPADDW       Y14, Y13, Y13
+	VPMADDUBSW   128(CX), Y11, Y14
+	VPADDW       Y14, Y13, Y13
+	VPMADDUBSW   192(CX), Y12, Y14
+	VPADDW       Y14, Y13, Y13
+	VPMADDWD     Y8, Y13, Y13
+	VPADDD       Y13, Y4, Y4
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDUBSW   96(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDUBSW   160(CX), Y11, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDUBSW   224(CX), Y12, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 48(DI), Y9
+	VPBROADCASTD 52(DI), Y10
+	VPBROADCASTD 56(DI), Y11
+	VPBROADCASTD 60(DI), Y12
+	VPMADDUBSW   (CX), Y9, Y13
+	VPMADDUBSW   64(CX), Y10, Y14
+	VPADDW       Y14, Y13, Y13
+	VPMADDUBSW   128(CX), Y11, Y14
+	VPADDW       Y14, Y13, Y13
+	VPMADDUBSW   192(CX), Y12, Y14
+	VPADDW       Y14, Y13, Y13
+	VPMADDWD     Y8, Y13, Y13
+	VPADDD       Y13, Y6, Y6
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDUBSW   96(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDUBSW   160(CX), Y11, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDUBSW   224(CX), Y12, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	PREFETCHT0   (SI)
+	ADDQ         168(AX), SI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000080, DI
+	DECQ         R8
+	JNE          turn
+	DECQ         R9
+	JNE          chunk
+	CMPQ         SI, 160(AX)
+	CMOVQHI      160(AX), SI
+	MOVQ         80(AX), CX
+	MOVL         (CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y9
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      (CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y10
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y9, Y11
+	VPMOVSXWD    (DI), Y12
+	VCVTDQ2PS    Y12, Y12
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y0, Y11, Y0
+	VADDPS       Y12, Y0, Y0
+	VMULPS       Y0, Y10, Y0
+	VMAXPS       (CX), Y0, Y0
+	VMOVUPS      Y0, (CX)
+	VMULPS       32(R8), Y9, Y0
+	VPMOVSXWD    16(DI), Y9
+	VCVTDQ2PS    Y9, Y9
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y1, Y0, Y1
+	VADDPS       Y9, Y1, Y1
+	VMULPS       Y1, Y10, Y1
+	VMAXPS       32(CX), Y1, Y1
+	VMOVUPS      Y1, 32(CX)
+	LEAQ         1(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         4(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      1(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y9
+	VPMOVSXWD    (DI), Y10
+	VCVTDQ2PS    Y10, Y10
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y2, Y9, Y2
+	VADDPS       Y10, Y2, Y2
+	VMULPS       Y2, Y1, Y2
+	VMAXPS       (CX), Y2, Y2
+	VMOVUPS      Y2, (CX)
+	VMULPS       32(R8), Y0, Y0
+	VPMOVSXWD    16(DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y3, Y0, Y3
+	VADDPS       Y2, Y3, Y3
+	VMULPS       Y3, Y1, Y3
+	VMAXPS       32(CX), Y3, Y3
+	VMOVUPS      Y3, 32(CX)
+	LEAQ         2(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         8(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      2(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y2
+	VPMOVSXWD    (DI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y4, Y2, Y4
+	VADDPS       Y3, Y4, Y4
+	VMULPS       Y4, Y1, Y4
+	VMAXPS       (CX), Y4, Y4
+	VMOVUPS      Y4, (CX)
+	VMULPS       32(R8), Y0, Y0
+	VPMOVSXWD    16(DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y5, Y0, Y5
+	VADDPS       Y2, Y5, Y5
+	VMULPS       Y5, Y1, Y5
+	VMAXPS       32(CX), Y5, Y5
+	VMOVUPS      Y5, 32(CX)
+	LEAQ         3(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         12(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      3(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y2
+	VPMOVSXWD    (DI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y6, Y2, Y6
+	VADDPS       Y3, Y6, Y6
+	VMULPS       Y6, Y1, Y6
+	VMAXPS       (CX), Y6, Y6
+	VMOVUPS      Y6, (CX)
+	VMULPS       32(R8), Y0, Y0
+	VPMOVSXWD    16(DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y7, Y0, Y7
+	VADDPS       Y2, Y7, Y7
+	VMULPS       Y7, Y1, Y7
+	VMAXPS       32(CX), Y7, Y7
+	VMOVUPS      Y7, 32(CX)
+	ADDQ         $0x04, DX
+	CMPQ         DX, (AX)
+	JGE          done
+	ADDQ         $0x40, BX
+	TESTQ        $0x00000007, DX
+	JNE          tile
+	MOVQ         72(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	JMP          tile
+
+done:
+	VZEROUPPER
+	RET
+
+// func tile16Sums32AVX2(args *int)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·tile16Sums32AVX2(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ 136(AX), BX
+	MOVQ 152(AX), SI
+	XORQ DX, DX
+
+tile:
+	MOVQ  16(AX), CX
+	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
+	MOVQ  BX, DI
+	MOVQ  8(AX), CX
+	MOVQ  72(AX), R9
+
+chunk:
+	MOVQ $0x00000008, R8
+
+turn:
+	VPBROADCASTD (DI), Y8
+	VPBROADCASTD 4(DI), Y9
+	VPBROADCASTD 8(DI), Y10
+	VPBROADCASTD 12(DI), Y11
+	VPMADDUBSW   (CX), Y8, Y12
+	VPADDW       Y12, Y0, Y0
+	VPMADDUBSW   64(CX), Y9, Y12
+	VPADDW       Y12, Y0, Y0
+	VPMADDUBSW   128(CX), Y10, Y12
+	VPADDW       Y12, Y0, Y0
+	VPMADDUBSW   192(CX), Y11, Y12
+	VPADDW       Y12, Y0, Y0
+	VPMADDUBSW   32(CX), Y8, Y8
+	VPADDW       Y8, Y1, Y1
+	VPMADDUBSW   96(CX), Y9, Y8
+	VPADDW       Y8, Y1, Y1
+	VPMADDUBSW   160(CX), Y10, Y8
+	VPADDW       Y8, Y1, Y1
+	VPMADDUBSW   224(CX), Y11, Y8
+	VPADDW       Y8, Y1, Y1
+	VPBROADCASTD 16(DI), Y8
+	VPBROADCASTD 20(DI), Y9
+	VPBROADCASTD 24(DI), Y10
+	VPBROADCASTD 28(DI), Y11
+	VPMADDUBSW   (CX), Y8, Y12
+	VPADDW       Y12, Y2, Y2
+	VPMADDUBSW   64(CX), Y9, Y12
+	VPADDW       Y12, Y2, Y2
+	VPMADDUBSW   128(CX), Y10, Y12
+	VPADDW       Y12, Y2, Y2
+	VPMADDUBSW   192(CX), Y11, Y12
+	VPADDW       Y12, Y2, Y2
+	VPMADDUBSW   32(CX), Y8, Y8
+	VPADDW       Y8, Y3, Y3
+	VPMADDUBSW   96(CX), Y9, Y8
+	VPADDW       Y8, Y3, Y3
+	VPMADDUBSW   160(CX), Y10, Y8
+	VPADDW       Y8, Y3, Y3
+	VPMADDUBSW   224(CX), Y11, Y8
+	VPADDW       Y8, Y3, Y3
+	VPBROADCASTD 32(DI), Y8
+	VPBROADCASTD 36(DI), Y9
+	VPBROADCASTD 40(DI), Y10
+	VPBROADCASTD 44(DI), Y11
+	VPMADDUBSW   (CX), Y8, Y12
+	VPADDW       Y12, Y4, Y4
+	VPMADDUBSW   64(CX), Y9, Y12
+	VPADDW       Y12, Y4, Y4
+	VPMADDUBSW   128(CX), Y10, Y12
+	VPADDW       Y12, Y4, Y4
+	VPMADDUBSW   192(CX), Y11, Y12
+	VPADDW       Y12, Y4, Y4
+	VPMADDUBSW   32(CX), Y8, Y8
+	VPADDW       Y8, Y5, Y5
+	VPMADDUBSW   96(CX), Y9, Y8
+	VPADDW       Y8, Y5, Y5
+	VPMADDUBSW   160(CX), Y10, Y8
+	VPADDW       Y8, Y5, Y5
+	VPMADDUBSW   224(CX), Y11, Y8
+	VPADDW       Y8, Y5, Y5
+	VPBROADCASTD 48(DI), Y8
+	VPBROADCASTD 52(DI), Y9
+	VPBROADCASTD 56(DI), Y10
+	VPBROADCASTD 60(DI), Y11
+	VPMADDUBSW   (CX), Y8, Y12
+	VPADDW       Y12, Y6, Y6
+	VPMADDUBSW   64(CX), Y9, Y12
+	VPADDW       Y12, Y6, Y6
+	VPMADDUBSW   128(CX), Y10, Y12
+	VPADDW       Y12, Y6, Y6
+	VPMADDUBSW   192(CX), Y11, Y12
+	VPADDW       Y12, Y6, Y6
+	VPMADDUBSW   32(CX), Y8, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDUBSW   96(CX), Y9, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDUBSW   160(CX), Y10, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDUBSW   224(CX), Y11, Y8
+	VPADDW       Y8, Y7, Y7
+	PREFETCHT0   (SI)
+	ADDQ         168(AX), SI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000080, DI
+	DECQ         R8
+	JNE          turn
+	DECQ         R9
+	JNE          chunk
+	VPBROADCASTW 144(AX), Y8
+	MOVQ         16(AX), CX
+	VPMADDWD     Y8, Y0, Y0
+	VPADDD       (CX), Y0, Y0
+	VPMADDWD     Y8, Y1, Y1
+	VPADDD       32(CX), Y1, Y1
+	VPMADDWD     Y8, Y2, Y2
+	VPADDD       (CX), Y2, Y2
+	VPMADDWD     Y8, Y3, Y3
+	VPADDD       32(CX), Y3, Y3
+	VPMADDWD     Y8, Y4, Y4
+	VPADDD       (CX), Y4, Y4
+	VPMADDWD     Y8, Y5, Y5
+	VPADDD       32(CX), Y5, Y5
+	VPMADDWD     Y8, Y6, Y6
+	VPADDD       (CX), Y6, Y6
+	VPMADDWD     Y8, Y7, Y7
+	VPADDD       32(CX), Y7, Y7
+	CMPQ         SI, 160(AX)
+	CMOVQHI      160(AX), SI
+	MOVQ         80(AX), CX
+	MOVL         (CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y8
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      (CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y9
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y8, Y10
+	VPMOVSXWD    (DI), Y11
+	VCVTDQ2PS    Y11, Y11
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y0, Y10, Y0
+	VADDPS       Y11, Y0, Y0
+	VMULPS       Y0, Y9, Y0
+	VMAXPS       (CX), Y0, Y0
+	VMOVUPS      Y0, (CX)
+	VMULPS       32(R8), Y8, Y0
+	VPMOVSXWD    16(DI), Y8
+	VCVTDQ2PS    Y8, Y8
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y1, Y0, Y1
+	VADDPS       Y8, Y1, Y1
+	VMULPS       Y1, Y9, Y1
+	VMAXPS       32(CX), Y1, Y1
+	VMOVUPS      Y1, 32(CX)
+	LEAQ         1(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         4(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      1(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y8
+	VPMOVSXWD    (DI), Y9
+	VCVTDQ2PS    Y9, Y9
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y2, Y8, Y2
+	VADDPS       Y9, Y2, Y2
+	VMULPS       Y2, Y1, Y2
+	VMAXPS       (CX), Y2, Y2
+	VMOVUPS      Y2, (CX)
+	VMULPS       32(R8), Y0, Y0
+	VPMOVSXWD    16(DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y3, Y0, Y3
+	VADDPS       Y2, Y3, Y3
+	VMULPS       Y3, Y1, Y3
+	VMAXPS       32(CX), Y3, Y3
+	VMOVUPS      Y3, 32(CX)
+	LEAQ         2(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         8(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      2(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y2
+	VPMOVSXWD    (DI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y4, Y2, Y4
+	VADDPS       Y3, Y4, Y4
+	VMULPS       Y4, Y1, Y4
+	VMAXPS       (CX), Y4, Y4
+	VMOVUPS      Y4, (CX)
+	VMULPS       32(R8), Y0, Y0
+	VPMOVSXWD    16(DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y5, Y0, Y5
+	VADDPS       Y2, Y5, Y5
+	VMULPS       Y5, Y1, Y5
+	VMAXPS       32(CX), Y5, Y5
+	VMOVUPS      Y5, 32(CX)
+	LEAQ         3(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         12(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      3(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y2
+	VPMOVSXWD    (DI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y6, Y2, Y6
+	VADDPS       Y3, Y6, Y6
+	VMULPS       Y6, Y1, Y6
+	VMAXPS       (CX), Y6, Y6
+	VMOVUPS      Y6, (CX)
+	VMULPS       32(R8), Y0, Y0
+	VPMOVSXWD    16(DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y7, Y0, Y7
+	VADDPS       Y2, Y7, Y7
+	VMULPS       Y7, Y1, Y7
+	VMAXPS       32(CX), Y7, Y7
+	VMOVUPS      Y7, 32(CX)
+	ADDQ         $0x04, DX
+	CMPQ         DX, (AX)
+	JGE          done
+	ADDQ         $0x40, BX
+	TESTQ        $0x00000007, DX
+	JNE          tile
+	MOVQ         72(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	JMP          tile
+
+done:
+	VZEROUPPER
+	RET
+
+// func scan16Sums0AVX2(args *int)
+// Requires: AVX, AVX2
+TEXT ·scan16Sums0AVX2(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ 40(AX), BX
+	MOVQ 64(AX), SI
+	MOVQ 72(AX), DI
+	MOVQ 48(AX), R8
+	MOVQ 56(AX), R9
+
+block:
+	MOVQ $0x00000002, DX
+
+tile:
+	MOVQ    16(AX), CX
+	VMOVDQU (CX), Y0
+	VMOVDQU 32(CX), Y1
+	VMOVDQU (CX), Y2
+	VMOVDQU 32(CX), Y3
+	VMOVDQU (CX), Y4
+	VMOVDQU 32(CX), Y5
+	VMOVDQU (CX), Y6
+	VMOVDQU 32(CX), Y7
+	MOVQ    BX, R10
+	MOVQ    8(AX), CX
+	MOVQ    32(AX), R12
+
+chunk:
+	MOVQ $0x00000008, R11
+
+turn:
+	VPBROADCASTD (R10), Y8
+	VPMADDWD     (CX), Y8, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPBROADCASTD 16(R10), Y8
+	VPMADDWD     (CX), Y8, Y9
+	VPADDD       Y9, Y2, Y2
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 32(R10), Y8
+	VPMADDWD     (CX), Y8, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y5, Y5
+	VPBROADCASTD 48(R10), Y8
+	VPMADDWD     (CX), Y8, Y9
+	VPADDD       Y9, Y6, Y6
+	VPMADDWD     32(CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPBROADCASTD 4(R10), Y8
+	VPMADDWD     64(CX), Y8, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPBROADCASTD 20(R10), Y8
+	VPMADDWD     64(CX), Y8, Y9
+	VPADDD       Y9, Y2, Y2
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 36(R10), Y8
+	VPMADDWD     64(CX), Y8, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y5, Y5
+	VPBROADCASTD 52(R10), Y8
+	VPMADDWD     64(CX), Y8, Y9
+	VPADDD       Y9, Y6, Y6
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPBROADCASTD 8(R10), Y8
+	VPMADDWD     128(CX), Y8, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     160(CX), Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPBROADCASTD 24(R10), Y8
+	VPMADDWD     128(CX), Y8, Y9
+	VPADDD       Y9, Y2, Y2
+	VPMADDWD     160(CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 40(R10), Y8
+	VPMADDWD     128(CX), Y8, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     160(CX), Y8, Y8
+	VPADDD       Y8, Y5, Y5
+	VPBROADCASTD 56(R10), Y8
+	VPMADDWD     128(CX), Y8, Y9
+	VPADDD       Y9, Y6, Y6
+	VPMADDWD     160(CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPBROADCASTD 12(R10), Y8
+	VPMADDWD     192(CX), Y8, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     224(CX), Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPBROADCASTD 28(R10), Y8
+	VPMADDWD     192(CX), Y8, Y9
+	VPADDD       Y9, Y2, Y2
+	VPMADDWD     224(CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 44(R10), Y8
+	VPMADDWD     192(CX), Y8, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     224(CX), Y8, Y8
+	VPADDD       Y8, Y5, Y5
+	VPBROADCASTD 60(R10), Y8
+	VPMADDWD     192(CX), Y8, Y9
+	VPADDD       Y9, Y6, Y6
+	VPMADDWD     224(CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000080, R10
+	DECQ         R11
+	JNE          turn
+	DECQ         R12
+	JNE          chunk
+	VBROADCASTSS valueBounds<>+0(SB), Y8
+	VBROADCASTSS valueBounds<>+4(SB), Y9
+	MOVQ         24(AX), R10
+	VBROADCASTSS (R8), Y10
+	VBROADCASTSS (R9), Y11
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y10, Y0, Y0
+	VMULPS       (R10), Y0, Y0
+	VMINPS       Y9, Y0, Y0
+	VMAXPS       Y8, Y0, Y0
+	VCVTPS2DQ    Y0, Y12
+	VMULPS       Y11, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y10, Y1, Y1
+	VMULPS       32(R10), Y1, Y1
+	VMINPS       Y9, Y1, Y1
+	VMAXPS       Y8, Y1, Y1
+	VCVTPS2DQ    Y1, Y10
+	VPACKSSDW    Y10, Y12, Y12
+	VMULPS       Y11, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPERMQ       $0xd8, Y12, Y12
+	VMOVDQU      Y12, (SI)
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKUSWB    Y0, Y0, Y0
+	VPERMQ       $0x08, Y0, Y0
+	VPSHUFD      $0xd8, X0, X0
+	VMOVDQU      X0, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 4(R8), Y0
+	VBROADCASTSS 4(R9), Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VMULPS       (R10), Y2, Y2
+	VMINPS       Y9, Y2, Y2
+	VMAXPS       Y8, Y2, Y2
+	VCVTPS2DQ    Y2, Y10
+	VMULPS       Y1, Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMULPS       32(R10), Y3, Y3
+	VMINPS       Y9, Y3, Y3
+	VMAXPS       Y8, Y3, Y3
+	VCVTPS2DQ    Y3, Y0
+	VPACKSSDW    Y0, Y10, Y10
+	VMULPS       Y1, Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VPERMQ       $0xd8, Y10, Y10
+	VMOVDQU      Y10, (SI)
+	VPACKSSDW    Y3, Y2, Y2
+	VPACKUSWB    Y2, Y2, Y2
+	VPERMQ       $0x08, Y2, Y2
+	VPSHUFD      $0xd8, X2, X2
+	VMOVDQU      X2, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 8(R8), Y0
+	VBROADCASTSS 8(R9), Y1
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y0, Y4, Y4
+	VMULPS       (R10), Y4, Y4
+	VMINPS       Y9, Y4, Y4
+	VMAXPS       Y8, Y4, Y4
+	VCVTPS2DQ    Y4, Y2
+	VMULPS       Y1, Y4, Y4
+	VCVTPS2DQ    Y4, Y4
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VMULPS       32(R10), Y5, Y5
+	VMINPS       Y9, Y5, Y5
+	VMAXPS       Y8, Y5, Y5
+	VCVTPS2DQ    Y5, Y0
+	VPACKSSDW    Y0, Y2, Y2
+	VMULPS       Y1, Y5, Y5
+	VCVTPS2DQ    Y5, Y5
+	VPERMQ       $0xd8, Y2, Y2
+	VMOVDQU      Y2, (SI)
+	VPACKSSDW    Y5, Y4, Y4
+	VPACKUSWB    Y4, Y4, Y4
+	VPERMQ       $0x08, Y4, Y4
+	VPSHUFD      $0xd8, X4, X4
+	VMOVDQU      X4, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 12(R8), Y0
+	VBROADCASTSS 12(R9), Y1
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VMULPS       (R10), Y6, Y6
+	VMINPS       Y9, Y6, Y6
+	VMAXPS       Y8, Y6, Y6
+	VCVTPS2DQ    Y6, Y2
+	VMULPS       Y1, Y6, Y6
+	VCVTPS2DQ    Y6, Y6
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y0, Y7, Y7
+	VMULPS       32(R10), Y7, Y7
+	VMINPS       Y9, Y7, Y7
+	VMAXPS       Y8, Y7, Y7
+	VCVTPS2DQ    Y7, Y0
+	VPACKSSDW    Y0, Y2, Y2
+	VMULPS       Y1, Y7, Y7
+	VCVTPS2DQ    Y7, Y7
+	VPERMQ       $0xd8, Y2, Y2
+	VMOVDQU      Y2, (SI)
+	VPACKSSDW    Y7, Y6, Y6
+	VPACKUSWB    Y6, Y6, Y6
+	VPERMQ       $0x08, Y6, Y6
+	VPSHUFD      $0xd8, X6, X6
+	VMOVDQU      X6, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	ADDQ         $0x40, BX
+	DECQ         DX
+	JNE          tile
+	MOVQ         32(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	DECQ         (AX)
+	JNE          block
+	VZEROUPPER
+	RET
+
+// func scan16Sums1AVX2(args *int)
+// Requires: AVX, AVX2
+TEXT ·scan16Sums1AVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	VPBROADCASTW 88(AX), Y8
+	MOVQ         40(AX), BX
+	MOVQ         64(AX), SI
+	MOVQ         72(AX), DI
+	MOVQ         48(AX), R8
+	MOVQ         56(AX), R9
+
+block:
+	MOVQ $0x00000002, DX
+
+tile:
+	MOVQ    16(AX), CX
+	VMOVDQU (CX), Y0
+	VMOVDQU 32(CX), Y1
+	VMOVDQU (CX), Y2
+	VMOVDQU 32(CX), Y3
+	VMOVDQU (CX), Y4
+	VMOVDQU 32(CX), Y5
+	VMOVDQU (CX), Y6
+	VMOVDQU 32(CX), Y7
+	MOVQ    BX, R10
+	MOVQ    8(AX), CX
+	MOVQ    32(AX), R12
+
+chunk:
+	MOVQ $0x00000008, R11
+
+turn:
+	VPBROADCASTD (R10), Y9
+	VPMADDUBSW   (CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y0, Y0
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPBROADCASTD 16(R10), Y9
+	VPMADDUBSW   (CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y2, Y2
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 32(R10), Y9
+	VPMADDUBSW   (CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y4, Y4
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 48(R10), Y9
+	VPMADDUBSW   (CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y6, Y6
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	VPBROADCASTD 4(R10), Y9
+	VPMADDUBSW   64(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y0, Y0
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPBROADCASTD 20(R10), Y9
+	VPMADDUBSW   64(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y2, Y2
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 36(R10), Y9
+	VPMADDUBSW   64(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y4, Y4
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 52(R10), Y9
+	VPMADDUBSW   64(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y6, Y6
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	VPBROADCASTD 8(R10), Y9
+	VPMADDUBSW   128(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y0, Y0
+	VPMADDUBSW   160(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPBROADCASTD 24(R10), Y9
+	VPMADDUBSW   128(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y2, Y2
+	VPMADDUBSW   160(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 40(R10), Y9
+	VPMADDUBSW   128(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y4, Y4
+	VPMADDUBSW   160(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 56(R10), Y9
+	VPMADDUBSW   128(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y6, Y6
+	VPMADDUBSW   160(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	VPBROADCASTD 12(R10), Y9
+	VPMADDUBSW   192(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y0, Y0
+	VPMADDUBSW   224(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPBROADCASTD 28(R10), Y9
+	VPMADDUBSW   192(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y2, Y2
+	VPMADDUBSW   224(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 44(R10), Y9
+	VPMADDUBSW   192(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y4, Y4
+	VPMADDUBSW   224(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 60(R10), Y9
+	VPMADDUBSW   192(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y6, Y6
+	VPMADDUBSW   224(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000080, R10
+	DECQ         R11
+	JNE          turn
+	DECQ         R12
+	JNE          chunk
+	VBROADCASTSS valueBounds<>+0(SB), Y9
+	VBROADCASTSS valueBounds<>+4(SB), Y10
+	MOVQ         24(AX), R10
+	VBROADCASTSS (R8), Y11
+	VBROADCASTSS (R9), Y12
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y11, Y0, Y0
+	VMULPS       (R10), Y0, Y0
+	VMINPS       Y10, Y0, Y0
+	VMAXPS       Y9, Y0, Y0
+	VCVTPS2DQ    Y0, Y13
+	VMULPS       Y12, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y11, Y1, Y1
+	VMULPS       32(R10), Y1, Y1
+	VMINPS       Y10, Y1, Y1
+	VMAXPS       Y9, Y1, Y1
+	VCVTPS2DQ    Y1, Y11
+	VPACKSSDW    Y11, Y13, Y13
+	VMULPS       Y12, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPERMQ       $0xd8, Y13, Y13
+	VMOVDQU      Y13, (SI)
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKUSWB    Y0, Y0, Y0
+	VPERMQ       $0x08, Y0, Y0
+	VPSHUFD      $0xd8, X0, X0
+	VMOVDQU      X0, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 4(R8), Y0
+	VBROADCASTSS 4(R9), Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VMULPS       (R10), Y2, Y2
+	VMINPS       Y10, Y2, Y2
+	VMAXPS       Y9, Y2, Y2
+	VCVTPS2DQ    Y2, Y11
+	VMULPS       Y1, Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMULPS       32(R10), Y3, Y3
+	VMINPS       Y10, Y3, Y3
+	VMAXPS       Y9, Y3, Y3
+	VCVTPS2DQ    Y3, Y0
+	VPACKSSDW    Y0, Y11, Y11
+	VMULPS       Y1, Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VPERMQ       $0xd8, Y11, Y11
+	VMOVDQU      Y11, (SI)
+	VPACKSSDW    Y3, Y2, Y2
+	VPACKUSWB    Y2, Y2, Y2
+	VPERMQ       $0x08, Y2, Y2
+	VPSHUFD      $0xd8, X2, X2
+	VMOVDQU      X2, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 8(R8), Y0
+	VBROADCASTSS 8(R9), Y1
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y0, Y4, Y4
+	VMULPS       (R10), Y4, Y4
+	VMINPS       Y10, Y4, Y4
+	VMAXPS       Y9, Y4, Y4
+	VCVTPS2DQ    Y4, Y2
+	VMULPS       Y1, Y4, Y4
+	VCVTPS2DQ    Y4, Y4
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VMULPS       32(R10), Y5, Y5
+	VMINPS       Y10, Y5, Y5
+	VMAXPS       Y9, Y5, Y5
+	VCVTPS2DQ    Y5, Y0
+	VPACKSSDW    Y0, Y2, Y2
+	VMULPS       Y1, Y5, Y5
+	VCVTPS2DQ    Y5, Y5
+	VPERMQ       $0xd8, Y2, Y2
+	VMOVDQU      Y2, (SI)
+	VPACKSSDW    Y5, Y4, Y4
+	VPACKUSWB    Y4, Y4, Y4
+	VPERMQ       $0x08, Y4, Y4
+	VPSHUFD      $0xd8, X4, X4
+	VMOVDQU      X4, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 12(R8), Y0
+	VBROADCASTSS 12(R9), Y1
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VMULPS       (R10), Y6, Y6
+	VMINPS       Y10, Y6, Y6
+	VMAXPS       Y9, Y6, Y6
+	VCVTPS2DQ    Y6, Y2
+	VMULPS       Y1, Y6, Y6
+	VCVTPS2DQ    Y6, Y6
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y0, Y7, Y7
+	VMULPS       32(R10), Y7, Y7
+	VMINPS       Y10, Y7, Y7
+	VMAXPS       Y9, Y7, Y7
+	VCVTPS2DQ    Y7, Y0
+	VPACKSSDW    Y0, Y2, Y2
+	VMULPS       Y1, Y7, Y7
+	VCVTPS2DQ    Y7, Y7
+	VPERMQ       $0xd8, Y2, Y2
+	VMOVDQU      Y2, (SI)
+	VPACKSSDW    Y7, Y6, Y6
+	VPACKUSWB    Y6, Y6, Y6
+	VPERMQ       $0x08, Y6, Y6
+	VPSHUFD      $0xd8, X6, X6
+	VMOVDQU      X6, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	ADDQ         $0x40, BX
+	DECQ         DX
+	JNE          tile
+	MOVQ         32(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	DECQ         (AX)
+	JNE          block
+	VZEROUPPER
+	RET
+
+// func scan16Sums2AVX2(args *int)
+// Requires: AVX, AVX2
+TEXT ·scan16Sums2AVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	VPBROADCASTW 88(AX), Y8
+	MOVQ         40(AX), BX
+	MOVQ         64(AX), SI
+	MOVQ         72(AX), DI
+	MOVQ         48(AX), R8
+	MOVQ         56(AX), R9
+
+block:
+	MOVQ $0x00000002, DX
+
+tile:
+	MOVQ    16(AX), CX
+	VMOVDQU (CX), Y0
+	VMOVDQU 32(CX), Y1
+	VMOVDQU (CX), Y2
+	VMOVDQU 32(CX), Y3
+	VMOVDQU (CX), Y4
+	VMOVDQU 32(CX), Y5
+	VMOVDQU (CX), Y6
+	VMOVDQU 32(CX), Y7
+	MOVQ    BX, R10
+	MOVQ    8(AX), CX
+	MOVQ    32(AX), R12
+
+chunk:
+	MOVQ $0x00000008, R11
+
+turn:
+	VPBROADCASTD (R10), Y9
+	VPBROADCASTD 4(R10), Y10
+	VPMADDUBSW   (CX), Y9, Y11
+	VPMADDUBSW   64(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y0, Y0
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDUBSW   96(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPBROADCASTD 16(R10), Y9
+	VPBROADCASTD 20(R10), Y10
+	VPMADDUBSW   (CX), Y9, Y11
+	VPMADDUBSW   64(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y2, Y2
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDUBSW   96(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 32(R10), Y9
+	VPBROADCASTD 36(R10), Y10
+	VPMADDUBSW   (CX), Y9, Y11
+	VPMADDUBSW   64(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y4, Y4
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDUBSW   96(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 48(R10), Y9
+	VPBROADCASTD 52(R10), Y10
+	VPMADDUBSW   (CX), Y9, Y11
+	VPMADDUBSW   64(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y6, Y6
+	VPMADDUBSW   32(CX), Y9, Y9
+	VPMADDUBSW   96(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	VPBROADCASTD 8(R10), Y9
+	VPBROADCASTD 12(R10), Y10
+	VPMADDUBSW   128(CX), Y9, Y11
+	VPMADDUBSW   192(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y0, Y0
+	VPMADDUBSW   160(CX), Y9, Y9
+	VPMADDUBSW   224(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPBROADCASTD 24(R10), Y9
+	VPBROADCASTD 28(R10), Y10
+	VPMADDUBSW   128(CX), Y9, Y11
+	VPMADDUBSW   192(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y2, Y2
+	VPMADDUBSW   160(CX), Y9, Y9
+	VPMADDUBSW   224(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 40(R10), Y9
+	VPBROADCASTD 44(R10), Y10
+	VPMADDUBSW   128(CX), Y9, Y11
+	VPMADDUBSW   192(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y4, Y4
+	VPMADDUBSW   160(CX), Y9, Y9
+	VPMADDUBSW   224(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y5, Y5
+	VPBROADCASTD 56(R10), Y9
+	VPBROADCASTD 60(R10), Y10
+	VPMADDUBSW   128(CX), Y9, Y11
+	VPMADDUBSW   192(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y6, Y6
+	VPMADDUBSW   160(CX), Y9, Y9
+	VPMADDUBSW   224(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000080, R10
+	DECQ         R11
+	JNE          turn
+	DECQ         R12
+	JNE          chunk
+	VBROADCASTSS valueBounds<>+0(SB), Y9
+	VBROADCASTSS valueBounds<>+4(SB), Y10
+	MOVQ         24(AX), R10
+	VBROADCASTSS (R8), Y11
+	VBROADCASTSS (R9), Y12
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y11, Y0, Y0
+	VMULPS       (R10), Y0, Y0
+	VMINPS       Y10, Y0, Y0
+	VMAXPS       Y9, Y0, Y0
+	VCVTPS2DQ    Y0, Y13
+	VMULPS       Y12, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y11, Y1, Y1
+	VMULPS       32(R10), Y1, Y1
+	VMINPS       Y10, Y1, Y1
+	VMAXPS       Y9, Y1, Y1
+	VCVTPS2DQ    Y1, Y11
+	VPACKSSDW    Y11, Y13, Y13
+	VMULPS       Y12, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPERMQ       $0xd8, Y13, Y13
+	VMOVDQU      Y13, (SI)
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKUSWB    Y0, Y0, Y0
+	VPERMQ       $0x08, Y0, Y0
+	VPSHUFD      $0xd8, X0, X0
+	VMOVDQU      X0, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 4(R8), Y0
+	VBROADCASTSS 4(R9), Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VMULPS       (R10), Y2, Y2
+	VMINPS       Y10, Y2, Y2
+	VMAXPS       Y9, Y2, Y2
+	VCVTPS2DQ    Y2, Y11
+	VMULPS       Y1, Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMULPS       32(R10), Y3, Y3
+	VMINPS       Y10, Y3, Y3
+	VMAXPS       Y9, Y3, Y3
+	VCVTPS2DQ    Y3, Y0
+	VPACKSSDW    Y0, Y11, Y11
+	VMULPS       Y1, Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VPERMQ       $0xd8, Y11, Y11
+	VMOVDQU      Y11, (SI)
+	VPACKSSDW    Y3, Y2, Y2
+	VPACKUSWB    Y2, Y2, Y2
+	VPERMQ       $0x08, Y2, Y2
+	VPSHUFD      $0xd8, X2, X2
+	VMOVDQU      X2, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 8(R8), Y0
+	VBROADCASTSS 8(R9), Y1
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y0, Y4, Y4
+	VMULPS       (R10), Y4, Y4
+	VMINPS       Y10, Y4, Y4
+	VMAXPS       Y9, Y4, Y4
+	VCVTPS2DQ    Y4, Y2
+	VMULPS       Y1, Y4, Y4
+	VCVTPS2DQ    Y4, Y4
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VMULPS       32(R10), Y5, Y5
+	VMINPS       Y10, Y5, Y5
+	VMAXPS       Y9, Y5, Y5
+	VCVTPS2DQ    Y5, Y0
+	VPACKSSDW    Y0, Y2, Y2
+	VMULPS       Y1, Y5, Y5
+	VCVTPS2DQ    Y5, Y5
+	VPERMQ       $0xd8, Y2, Y2
+	VMOVDQU      Y2, (SI)
+	VPACKSSDW    Y5, Y4, Y4
+	VPACKUSWB    Y4, Y4, Y4
+	VPERMQ       $0x08, Y4, Y4
+	VPSHUFD      $0xd8, X4, X4
+	VMOVDQU      X4, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 12(R8), Y0
+	VBROADCASTSS 12(R9), Y1
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VMULPS       (R10), Y6, Y6
+	VMINPS       Y10, Y6, Y6
+	VMAXPS       Y9, Y6, Y6
+	VCVTPS2DQ    Y6, Y2
+	VMULPS       Y1, Y6, Y6
+	VCVTPS2DQ    Y6, Y6
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y0, Y7, Y7
+	VMULPS       32(R10), Y7, Y7
+	VMINPS       Y10, Y7, Y7
+	VMAXPS       Y9, Y7, Y7
+	VCVTPS2DQ    Y7, Y0
+	VPACKSSDW    Y0, Y2, Y2
+	VMULPS       Y1, Y7, Y7
+	VCVTPS2DQ    Y7, Y7
+	VPERMQ       $0xd8, Y2, Y2
+	VMOVDQU      Y2, (SI)
+	VPACKSSDW    Y7, Y6, Y6
+	VPACKUSWB    Y6, Y6, Y6
+	VPERMQ       $0x08, Y6, Y6
+	VPSHUFD      $0xd8, X6, X6
+	VMOVDQU      X6, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	ADDQ         $0x40, BX
+	DECQ         DX
+	JNE          tile
+	MOVQ         32(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	DECQ         (AX)
+	JNE          block
+	VZEROUPPER
+	RET
+
+// func blockMaxima16AVX2(dst *int16, values *int16, stride int, cells int, blocks int)
+// Requires: AVX, AVX2
+TEXT ·blockMaxima16AVX2(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ values+8(FP), CX
+	MOVQ stride+16(FP), DX
+	SHLQ $0x01, DX
+	MOVQ blocks+32(FP), BX
+
+block:
+	VMOVDQU (CX), Y0
+	MOVQ    cells+24(FP), SI
+
+cell:
+	VPMAXSW (CX), Y0, Y0
+	ADDQ    DX, CX
+	DECQ    SI
+	JNE     cell
+	VMOVDQU Y0, (AX)
+	ADDQ    DX, AX
+	DECQ    BX
+	JNE     block
+	VZEROUPPER
+	RET
+
+// func above16AVX2(dst *uint64, values *int16, limits *int16, stride int, first int, cells int) int
+// Requires: AVX, AVX2
+TEXT ·above16AVX2(SB), NOSPLIT, $0-56
+	MOVQ    dst+0(FP), AX
+	MOVQ    AX, CX
+	MOVQ    values+8(FP), DX
+	MOVQ    limits+16(FP), R8
+	MOVQ    stride+24(FP), BX
+	SHLQ    $0x01, BX
+	MOVQ    first+32(FP), SI
+	MOVQ    cells+40(FP), DI
+	VMOVDQU (R8), Y0
+
+cell:
+	VMOVDQU      (DX), Y1
+	VPCMPGTW     Y0, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X2
+	VPACKSSWB    X2, X1, X1
+	VPMOVMSKB    X1, R8
+	XORQ         R9, R9
+	TESTL        R8, R8
+	SETNE        R9
+	SHLQ         $0x20, R8
+	ORQ          SI, R8
+	MOVQ         R8, (AX)
+	LEAQ         (AX)(R9*8), AX
+	ADDQ         BX, DX
+	INCQ         SI
 	DECQ         DI
-	JNE          token
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      Z1, 64(AX)
+	JNE          cell
+	SUBQ         CX, AX
+	SHRQ         $0x03, AX
+	MOVQ         AX, ret+48(FP)
+	VZEROUPPER
+	RET
+
+// func cellMaxima16AVX2(best *float32, values *int16, stride int, cells *uint32, n int, lastCell int, weights *float32)
+// Requires: AVX, AVX2
+TEXT ·cellMaxima16AVX2(SB), NOSPLIT, $0-56
+	MOVQ    best+0(FP), AX
+	MOVQ    values+8(FP), CX
+	MOVQ    stride+16(FP), DX
+	SHLQ    $0x01, DX
+	MOVQ    cells+24(FP), BX
+	MOVQ    n+32(FP), SI
+	MOVQ    lastCell+40(FP), DI
+	MOVQ    weights+48(FP), R8
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+
+cell:
+	MOVL         (BX), R9
+	CMPL         R9, DI
+	JAE          past
+	VBROADCASTSS (R8)(R9*4), Y2
+
+weighted:
+	IMULQ     DX, R9
+	ADDQ      CX, R9
+	VPMOVSXWD (R9), Y3
+	VCVTDQ2PS Y3, Y3
+	VMULPS    Y3, Y2, Y3
+	VMAXPS    Y0, Y3, Y0
+	VPMOVSXWD 16(R9), Y3
+	VCVTDQ2PS Y3, Y3
+	VMULPS    Y3, Y2, Y3
+	VMAXPS    Y1, Y3, Y1
+	ADDQ      $0x04, BX
+	DECQ      SI
+	JNE       cell
+	VMOVUPS   Y0, (AX)
+	VMOVUPS   Y1, 32(AX)
+	VZEROUPPER
+	RET
+
+past:
+	MOVQ   DI, R9
+	VXORPS Y2, Y2, Y2
+	JMP    weighted
+
+// func rank16Width2AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·rank16Width2AVX2(SB), NOSPLIT, $0-56
+	MOVQ       ids+0(FP), AX
+	MOVQ       n+8(FP), CX
+	MOVQ       bytes+16(FP), DX
+	MOVQ       stride+24(FP), BX
+	MOVQ       lastCell+32(FP), SI
+	MOVQ       next+40(FP), DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
+	PREFETCHT0 192(DI)
+	VPXOR      Y0, Y0, Y0
+	VPXOR      Y1, Y1, Y1
+	VPXOR      Y2, Y2, Y2
+	VPXOR      Y3, Y3, Y3
+	SUBQ       $0x04, CX
+	JLE        rest
+
+four:
+	MOVWLZX (AX), DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), X0, X0
+	MOVWLZX 2(AX), DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), X1, X1
+	MOVWLZX 4(AX), DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), X2, X2
+	MOVWLZX 6(AX), DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), X3, X3
+	ADDQ    $0x08, AX
+	SUBQ    $0x04, CX
+	JG      four
+
+rest:
+	ADDQ $0x04, CX
+
+one:
+	MOVWLZX      (AX), DI
+	CMPL         DI, SI
+	CMOVLHI      SI, DI
+	IMULQ        BX, DI
+	VPMAXUB      (DX)(DI*1), X0, X0
+	ADDQ         $0x02, AX
+	DECQ         CX
+	JNE          one
+	VPMAXUB      Y1, Y0, Y0
+	VPMAXUB      Y3, Y2, Y2
+	VPMAXUB      Y2, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPSADBW      Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPADDQ       X1, X0, X0
+	VPSHUFD      $0xee, X0, X1
+	VPADDQ       X1, X0, X0
+	VMOVQ        X0, AX
+	MOVQ         AX, ret+48(FP)
+	VZEROUPPER
+	RET
+
+// func rank16Width3AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·rank16Width3AVX2(SB), NOSPLIT, $0-56
+	MOVQ       ids+0(FP), AX
+	MOVQ       n+8(FP), CX
+	MOVQ       bytes+16(FP), DX
+	MOVQ       stride+24(FP), BX
+	MOVQ       lastCell+32(FP), SI
+	MOVQ       next+40(FP), DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
+	PREFETCHT0 192(DI)
+	VPXOR      Y0, Y0, Y0
+	VPXOR      Y1, Y1, Y1
+	VPXOR      Y2, Y2, Y2
+	VPXOR      Y3, Y3, Y3
+	SUBQ       $0x04, CX
+	JLE        rest
+
+four:
+	MOVL    (AX), DI
+	ANDL    $0x00ffffff, DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), X0, X0
+	MOVL    3(AX), DI
+	ANDL    $0x00ffffff, DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), X1, X1
+	MOVL    6(AX), DI
+	ANDL    $0x00ffffff, DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), X2, X2
+	MOVL    9(AX), DI
+	ANDL    $0x00ffffff, DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), X3, X3
+	ADDQ    $0x0c, AX
+	SUBQ    $0x04, CX
+	JG      four
+
+rest:
+	ADDQ $0x04, CX
+
+one:
+	MOVWLZX      (AX), DI
+	MOVBLZX      2(AX), R8
+	SHLL         $0x10, R8
+	ORL          R8, DI
+	CMPL         DI, SI
+	CMOVLHI      SI, DI
+	IMULQ        BX, DI
+	VPMAXUB      (DX)(DI*1), X0, X0
+	ADDQ         $0x03, AX
+	DECQ         CX
+	JNE          one
+	VPMAXUB      Y1, Y0, Y0
+	VPMAXUB      Y3, Y2, Y2
+	VPMAXUB      Y2, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPSADBW      Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPADDQ       X1, X0, X0
+	VPSHUFD      $0xee, X0, X1
+	VPADDQ       X1, X0, X0
+	VMOVQ        X0, AX
+	MOVQ         AX, ret+48(FP)
+	VZEROUPPER
+	RET
+
+// func tile32Sums0AVX2(args *int)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·tile32Sums0AVX2(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ 136(AX), BX
+	MOVQ 152(AX), SI
+	XORQ DX, DX
+
+tile:
+	MOVQ    16(AX), CX
+	VMOVDQU (CX), Y0
+	VMOVDQU 32(CX), Y1
+	VMOVDQU 64(CX), Y2
+	VMOVDQU 96(CX), Y3
+	VMOVDQU (CX), Y4
+	VMOVDQU 32(CX), Y5
+	VMOVDQU 64(CX), Y6
+	VMOVDQU 96(CX), Y7
+	MOVQ    BX, DI
+	MOVQ    8(AX), CX
+	MOVQ    72(AX), R9
+
+chunk:
+	MOVQ $0x00000008, R8
+
+turn:
+	VPBROADCASTD (DI), Y8
+	VPMADDWD     (CX), Y8, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     32(CX), Y8, Y9
+	VPADDD       Y9, Y1, Y1
+	VPMADDWD     64(CX), Y8, Y9
+	VPADDD       Y9, Y2, Y2
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 16(DI), Y8
+	VPMADDWD     (CX), Y8, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     32(CX), Y8, Y9
+	VPADDD       Y9, Y5, Y5
+	VPMADDWD     64(CX), Y8, Y9
+	VPADDD       Y9, Y6, Y6
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPBROADCASTD 4(DI), Y8
+	VPMADDWD     128(CX), Y8, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     160(CX), Y8, Y9
+	VPADDD       Y9, Y1, Y1
+	VPMADDWD     192(CX), Y8, Y9
+	VPADDD       Y9, Y2, Y2
+	VPMADDWD     224(CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 20(DI), Y8
+	VPMADDWD     128(CX), Y8, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     160(CX), Y8, Y9
+	VPADDD       Y9, Y5, Y5
+	VPMADDWD     192(CX), Y8, Y9
+	VPADDD       Y9, Y6, Y6
+	VPMADDWD     224(CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPBROADCASTD 8(DI), Y8
+	VPMADDWD     256(CX), Y8, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     288(CX), Y8, Y9
+	VPADDD       Y9, Y1, Y1
+	VPMADDWD     320(CX), Y8, Y9
+	VPADDD       Y9, Y2, Y2
+	VPMADDWD     352(CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 24(DI), Y8
+	VPMADDWD     256(CX), Y8, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     288(CX), Y8, Y9
+	VPADDD       Y9, Y5, Y5
+	VPMADDWD     320(CX), Y8, Y9
+	VPADDD       Y9, Y6, Y6
+	VPMADDWD     352(CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPBROADCASTD 12(DI), Y8
+	VPMADDWD     384(CX), Y8, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     416(CX), Y8, Y9
+	VPADDD       Y9, Y1, Y1
+	VPMADDWD     448(CX), Y8, Y9
+	VPADDD       Y9, Y2, Y2
+	VPMADDWD     480(CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 28(DI), Y8
+	VPMADDWD     384(CX), Y8, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     416(CX), Y8, Y9
+	VPADDD       Y9, Y5, Y5
+	VPMADDWD     448(CX), Y8, Y9
+	VPADDD       Y9, Y6, Y6
+	VPMADDWD     480(CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	PREFETCHT0   (SI)
+	ADDQ         168(AX), SI
+	ADDQ         $0x00000200, CX
+	ADDQ         $0x00000080, DI
+	DECQ         R8
+	JNE          turn
+	DECQ         R9
+	JNE          chunk
+	CMPQ         SI, 160(AX)
+	CMOVQHI      160(AX), SI
+	MOVQ         80(AX), CX
+	MOVL         (CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y8
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      (CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y9
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y8, Y10
+	VPMOVSXWD    (DI), Y11
+	VCVTDQ2PS    Y11, Y11
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y0, Y10, Y0
+	VADDPS       Y11, Y0, Y0
+	VMULPS       Y0, Y9, Y0
+	VMAXPS       (CX), Y0, Y0
+	VMOVUPS      Y0, (CX)
+	VMULPS       32(R8), Y8, Y0
+	VPMOVSXWD    16(DI), Y10
+	VCVTDQ2PS    Y10, Y10
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y1, Y0, Y1
+	VADDPS       Y10, Y1, Y1
+	VMULPS       Y1, Y9, Y1
+	VMAXPS       32(CX), Y1, Y1
+	VMOVUPS      Y1, 32(CX)
+	VMULPS       64(R8), Y8, Y0
+	VPMOVSXWD    32(DI), Y1
+	VCVTDQ2PS    Y1, Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y2, Y0, Y2
+	VADDPS       Y1, Y2, Y2
+	VMULPS       Y2, Y9, Y2
+	VMAXPS       64(CX), Y2, Y2
+	VMOVUPS      Y2, 64(CX)
+	VMULPS       96(R8), Y8, Y0
+	VPMOVSXWD    48(DI), Y1
+	VCVTDQ2PS    Y1, Y1
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y3, Y0, Y3
+	VADDPS       Y1, Y3, Y3
+	VMULPS       Y3, Y9, Y3
+	VMAXPS       96(CX), Y3, Y3
+	VMOVUPS      Y3, 96(CX)
+	LEAQ         1(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         4(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      1(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y2
+	VPMOVSXWD    (DI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y4, Y2, Y4
+	VADDPS       Y3, Y4, Y4
+	VMULPS       Y4, Y1, Y4
+	VMAXPS       (CX), Y4, Y4
+	VMOVUPS      Y4, (CX)
+	VMULPS       32(R8), Y0, Y2
+	VPMOVSXWD    16(DI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y5, Y2, Y5
+	VADDPS       Y3, Y5, Y5
+	VMULPS       Y5, Y1, Y5
+	VMAXPS       32(CX), Y5, Y5
+	VMOVUPS      Y5, 32(CX)
+	VMULPS       64(R8), Y0, Y2
+	VPMOVSXWD    32(DI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y6, Y2, Y6
+	VADDPS       Y3, Y6, Y6
+	VMULPS       Y6, Y1, Y6
+	VMAXPS       64(CX), Y6, Y6
+	VMOVUPS      Y6, 64(CX)
+	VMULPS       96(R8), Y0, Y0
+	VPMOVSXWD    48(DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y7, Y0, Y7
+	VADDPS       Y2, Y7, Y7
+	VMULPS       Y7, Y1, Y7
+	VMAXPS       96(CX), Y7, Y7
+	VMOVUPS      Y7, 96(CX)
+	ADDQ         $0x02, DX
+	CMPQ         DX, (AX)
+	JGE          done
+	ADDQ         $0x20, BX
+	TESTQ        $0x00000007, DX
+	JNE          tile
+	MOVQ         72(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	JMP          tile
+
+done:
+	VZEROUPPER
+	RET
+
+// func tile32Sums1AVX2(args *int)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·tile32Sums1AVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	VPBROADCASTW 144(AX), Y8
+	MOVQ         136(AX), BX
+	MOVQ         152(AX), SI
+	XORQ         DX, DX
+
+tile:
+	MOVQ    16(AX), CX
+	VMOVDQU (CX), Y0
+	VMOVDQU 32(CX), Y1
+	VMOVDQU 64(CX), Y2
+	VMOVDQU 96(CX), Y3
+	VMOVDQU (CX), Y4
+	VMOVDQU 32(CX), Y5
+	VMOVDQU 64(CX), Y6
+	VMOVDQU 96(CX), Y7
+	MOVQ    BX, DI
+	MOVQ    8(AX), CX
+	MOVQ    72(AX), R9
+
+chunk:
+	MOVQ $0x00000008, R8
+
+turn:
+	VPBROADCASTD (DI), Y9
+	VPMADDUBSW   (CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y0, Y0
+	VPMADDUBSW   32(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y1, Y1
+	VPMADDUBSW   64(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y2, Y2
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 16(DI), Y9
+	VPMADDUBSW   (CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y4, Y4
+	VPMADDUBSW   32(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y5, Y5
+	VPMADDUBSW   64(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y6, Y6
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	VPBROADCASTD 4(DI), Y9
+	VPMADDUBSW   128(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y0, Y0
+	VPMADDUBSW   160(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y1, Y1
+	VPMADDUBSW   192(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y2, Y2
+	VPMADDUBSW   224(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 20(DI), Y9
+	VPMADDUBSW   128(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y4, Y4
+	VPMADDUBSW   160(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y5, Y5
+	VPMADDUBSW   192(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y6, Y6
+	VPMADDUBSW   224(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	VPBROADCASTD 8(DI), Y9
+	VPMADDUBSW   256(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y0, Y0
+	VPMADDUBSW   288(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y1, Y1
+	VPMADDUBSW   320(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y2, Y2
+	VPMADDUBSW   352(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 24(DI), Y9
+	VPMADDUBSW   256(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y4, Y4
+	VPMADDUBSW   288(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y5, Y5
+	VPMADDUBSW   320(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y6, Y6
+	VPMADDUBSW   352(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	VPBROADCASTD 12(DI), Y9
+	VPMADDUBSW   384(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y0, Y0
+	VPMADDUBSW   416(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y1, Y1
+	VPMADDUBSW   448(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y2, Y2
+	VPMADDUBSW   480(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 28(DI), Y9
+	VPMADDUBSW   384(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y4, Y4
+	VPMADDUBSW   416(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y5, Y5
+	VPMADDUBSW   448(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y6, Y6
+	VPMADDUBSW   480(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	PREFETCHT0   (SI)
+	ADDQ         168(AX), SI
+	ADDQ         $0x00000200, CX
+	ADDQ         $0x00000080, DI
+	DECQ         R8
+	JNE          turn
+	DECQ         R9
+	JNE          chunk
+	CMPQ         SI, 160(AX)
+	CMOVQHI      160(AX), SI
+	MOVQ         80(AX), CX
+	MOVL         (CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y9
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      (CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y10
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y9, Y11
+	VPMOVSXWD    (DI), Y12
+	VCVTDQ2PS    Y12, Y12
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y0, Y11, Y0
+	VADDPS       Y12, Y0, Y0
+	VMULPS       Y0, Y10, Y0
+	VMAXPS       (CX), Y0, Y0
+	VMOVUPS      Y0, (CX)
+	VMULPS       32(R8), Y9, Y0
+	VPMOVSXWD    16(DI), Y11
+	VCVTDQ2PS    Y11, Y11
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y1, Y0, Y1
+	VADDPS       Y11, Y1, Y1
+	VMULPS       Y1, Y10, Y1
+	VMAXPS       32(CX), Y1, Y1
+	VMOVUPS      Y1, 32(CX)
+	VMULPS       64(R8), Y9, Y0
+	VPMOVSXWD    32(DI), Y1
+	VCVTDQ2PS    Y1, Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y2, Y0, Y2
+	VADDPS       Y1, Y2, Y2
+	VMULPS       Y2, Y10, Y2
+	VMAXPS       64(CX), Y2, Y2
+	VMOVUPS      Y2, 64(CX)
+	VMULPS       96(R8), Y9, Y0
+	VPMOVSXWD    48(DI), Y1
+	VCVTDQ2PS    Y1, Y1
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y3, Y0, Y3
+	VADDPS       Y1, Y3, Y3
+	VMULPS       Y3, Y10, Y3
+	VMAXPS       96(CX), Y3, Y3
+	VMOVUPS      Y3, 96(CX)
+	LEAQ         1(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         4(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      1(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y2
+	VPMOVSXWD    (DI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y4, Y2, Y4
+	VADDPS       Y3, Y4, Y4
+	VMULPS       Y4, Y1, Y4
+	VMAXPS       (CX), Y4, Y4
+	VMOVUPS      Y4, (CX)
+	VMULPS       32(R8), Y0, Y2
+	VPMOVSXWD    16(DI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y5, Y2, Y5
+	VADDPS       Y3, Y5, Y5
+	VMULPS       Y5, Y1, Y5
+	VMAXPS       32(CX), Y5, Y5
+	VMOVUPS      Y5, 32(CX)
+	VMULPS       64(R8), Y0, Y2
+	VPMOVSXWD    32(DI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y6, Y2, Y6
+	VADDPS       Y3, Y6, Y6
+	VMULPS       Y6, Y1, Y6
+	VMAXPS       64(CX), Y6, Y6
+	VMOVUPS      Y6, 64(CX)
+	VMULPS       96(R8), Y0, Y0
+	VPMOVSXWD    48(DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y7, Y0, Y7
+	VADDPS       Y2, Y7, Y7
+	VMULPS       Y7, Y1, Y7
+	VMAXPS       96(CX), Y7, Y7
+	VMOVUPS      Y7, 96(CX)
+	ADDQ         $0x02, DX
+	CMPQ         DX, (AX)
+	JGE          done
+	ADDQ         $0x20, BX
+	TESTQ        $0x00000007, DX
+	JNE          tile
+	MOVQ         72(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	JMP          tile
+
+done:
+	VZEROUPPER
+	RET
+
+// func tile32Sums2AVX2(args *int)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·tile32Sums2AVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	VPBROADCASTW 144(AX), Y8
+	MOVQ         136(AX), BX
+	MOVQ         152(AX), SI
+	XORQ         DX, DX
+
+tile:
+	MOVQ    16(AX), CX
+	VMOVDQU (CX), Y0
+	VMOVDQU 32(CX), Y1
+	VMOVDQU 64(CX), Y2
+	VMOVDQU 96(CX), Y3
+	VMOVDQU (CX), Y4
+	VMOVDQU 32(CX), Y5
+	VMOVDQU 64(CX), Y6
+	VMOVDQU 96(CX), Y7
+	MOVQ    BX, DI
+	MOVQ    8(AX), CX
+	MOVQ    72(AX), R9
+
+chunk:
+	MOVQ $0x00000008, R8
+
+turn:
+	VPBROADCASTD (DI), Y9
+	VPBROADCASTD 4(DI), Y10
+	VPMADDUBSW   (CX), Y9, Y11
+	VPMADDUBSW   128(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y0, Y0
+	VPMADDUBSW   32(CX), Y9, Y11
+	VPMADDUBSW   160(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y1, Y1
+	VPMADDUBSW   64(CX), Y9, Y11
+	VPMADDUBSW   192(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y2, Y2
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDUBSW   224(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 16(DI), Y9
+	VPBROADCASTD 20(DI), Y10
+	VPMADDUBSW   (CX), Y9, Y11
+	VPMADDUBSW   128(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y4, Y4
+	VPMADDUBSW   32(CX), Y9, Y11
+	VPMADDUBSW   160(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y5, Y5
+	VPMADDUBSW   64(CX), Y9, Y11
+	VPMADDUBSW   192(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y6, Y6
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDUBSW   224(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	VPBROADCASTD 8(DI), Y9
+	VPBROADCASTD 12(DI), Y10
+	VPMADDUBSW   256(CX), Y9, Y11
+	VPMADDUBSW   384(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y0, Y0
+	VPMADDUBSW   288(CX), Y9, Y11
+	VPMADDUBSW   416(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y1, Y1
+	VPMADDUBSW   320(CX), Y9, Y11
+	VPMADDUBSW   448(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y2, Y2
+	VPMADDUBSW   352(CX), Y9, Y9
+	VPMADDUBSW   480(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 24(DI), Y9
+	VPBROADCASTD 28(DI), Y10
+	VPMADDUBSW   256(CX), Y9, Y11
+	VPMADDUBSW   384(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y4, Y4
+	VPMADDUBSW   288(CX), Y9, Y11
+	VPMADDUBSW   416(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y5, Y5
+	VPMADDUBSW   320(CX), Y9, Y11
+	VPMADDUBSW   448(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y6, Y6
+	VPMADDUBSW   352(CX), Y9, Y9
+	VPMADDUBSW   480(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	PREFETCHT0   (SI)
+	ADDQ         168(AX), SI
+	ADDQ         $0x00000200, CX
+	ADDQ         $0x00000080, DI
+	DECQ         R8
+	JNE          turn
+	DECQ         R9
+	JNE          chunk
+	CMPQ         SI, 160(AX)
+	CMOVQHI      160(AX), SI
+	MOVQ         80(AX), CX
+	MOVL         (CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y9
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      (CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y10
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y9, Y11
+	VPMOVSXWD    (DI), Y12
+	VCVTDQ2PS    Y12, Y12
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y0, Y11, Y0
+	VADDPS       Y12, Y0, Y0
+	VMULPS       Y0, Y10, Y0
+	VMAXPS       (CX), Y0, Y0
+	VMOVUPS      Y0, (CX)
+	VMULPS       32(R8), Y9, Y0
+	VPMOVSXWD    16(DI), Y11
+	VCVTDQ2PS    Y11, Y11
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y1, Y0, Y1
+	VADDPS       Y11, Y1, Y1
+	VMULPS       Y1, Y10, Y1
+	VMAXPS       32(CX), Y1, Y1
+	VMOVUPS      Y1, 32(CX)
+	VMULPS       64(R8), Y9, Y0
+	VPMOVSXWD    32(DI), Y1
+	VCVTDQ2PS    Y1, Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y2, Y0, Y2
+	VADDPS       Y1, Y2, Y2
+	VMULPS       Y2, Y10, Y2
+	VMAXPS       64(CX), Y2, Y2
+	VMOVUPS      Y2, 64(CX)
+	VMULPS       96(R8), Y9, Y0
+	VPMOVSXWD    48(DI), Y1
+	VCVTDQ2PS    Y1, Y1
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y3, Y0, Y3
+	VADDPS       Y1, Y3, Y3
+	VMULPS       Y3, Y10, Y3
+	VMAXPS       96(CX), Y3, Y3
+	VMOVUPS      Y3, 96(CX)
+	LEAQ         1(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         4(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      1(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y2
+	VPMOVSXWD    (DI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y4, Y2, Y4
+	VADDPS       Y3, Y4, Y4
+	VMULPS       Y4, Y1, Y4
+	VMAXPS       (CX), Y4, Y4
+	VMOVUPS      Y4, (CX)
+	VMULPS       32(R8), Y0, Y2
+	VPMOVSXWD    16(DI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y5, Y2, Y5
+	VADDPS       Y3, Y5, Y5
+	VMULPS       Y5, Y1, Y5
+	VMAXPS       32(CX), Y5, Y5
+	VMOVUPS      Y5, 32(CX)
+	VMULPS       64(R8), Y0, Y2
+	VPMOVSXWD    32(DI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y6, Y2, Y6
+	VADDPS       Y3, Y6, Y6
+	VMULPS       Y6, Y1, Y6
+	VMAXPS       64(CX), Y6, Y6
+	VMOVUPS      Y6, 64(CX)
+	VMULPS       96(R8), Y0, Y0
+	VPMOVSXWD    48(DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y7, Y0, Y7
+	VADDPS       Y2, Y7, Y7
+	VMULPS       Y7, Y1, Y7
+	VMAXPS       96(CX), Y7, Y7
+	VMOVUPS      Y7, 96(CX)
+	ADDQ         $0x02, DX
+	CMPQ         DX, (AX)
+	JGE          done
+	ADDQ         $0x20, BX
+	TESTQ        $0x00000007, DX
+	JNE          tile
+	MOVQ         72(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	JMP          tile
+
+done:
+	VZEROUPPER
+	RET
+
+// func tile32Sums4AVX2(args *int)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·tile32Sums4AVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	VPBROADCASTW 144(AX), Y8
+	MOVQ         136(AX), BX
+	MOVQ         152(AX), SI
+	XORQ         DX, DX
+
+tile:
+	MOVQ    16(AX), CX
+	VMOVDQU (CX), Y0
+	VMOVDQU 32(CX), Y1
+	VMOVDQU 64(CX), Y2
+	VMOVDQU 96(CX), Y3
+	VMOVDQU (CX), Y4
+	VMOVDQU 32(CX), Y5
+	VMOVDQU 64(CX), Y6
+	VMOVDQU 96(CX), Y7
+	MOVQ    BX, DI
+	MOVQ    8(AX), CX
+	MOVQ    72(AX), R9
+
+chunk:
+	MOVQ $0x00000008, R8
+
+turn:
+	VPBROADCASTD (DI), Y9
+	VPBROADCASTD 4(DI), Y10
+	VPBROADCASTD 8(DI), Y11
+	VPBROADCASTD 12(DI), Y12
+	VPMADDUBSW   (CX), Y9, Y13
+	VPMADDUBSW   128(CX), Y10, Y14
+	VPADDW       Y14, Y13, Y13
+	VPMADDUBSW   256(CX), Y11, Y14
+	VPADDW       Y14, Y13, Y13
+	VPMADDUBSW   384(CX), Y12, Y14
+	VPADDW       Y14, Y13, Y13
+	VPMADDWD     Y8, Y13, Y13
+	VPADDD       Y13, Y0, Y0
+	VPMADDUBSW   32(CX), Y9, Y13
+	VPMADDUBSW   160(CX), Y10, Y14
+	VPADDW       Y14, Y13, Y13
+	VPMADDUBSW   288(CX), Y11, Y14
+	VPADDW       Y14, Y13, Y13
+	VPMADDUBSW   416(CX), Y12, Y14
+	VPADDW       Y14, Y13, Y13
+	VPMADDWD     Y8, Y13, Y13
+	VPADDD       Y13, Y1, Y1
+	VPMADDUBSW   64(CX), Y9, Y13
+	VPMADDUBSW   192(CX), Y10, Y14
+	VPADDW       Y14, Y13, Y13
+	VPMADDUBSW   320(CX), Y11, Y14
+	VPADDW       Y14, Y13, Y13
+	VPMADDUBSW   448(CX), Y12, Y14
+	VPADDW       Y14, Y13, Y13
+	VPMADDWD     Y8, Y13, Y13
+	VPADDD       Y13, Y2, Y2
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDUBSW   224(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDUBSW   352(CX), Y11, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDUBSW   480(CX), Y12, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 16(DI), Y9
+	VPBROADCASTD 20(DI), Y10
+	VPBROADCASTD 24(DI), Y11
+	VPBROADCASTD 28(DI), Y12
+	VPMADDUBSW   (CX), Y9, Y13
+	VPMADDUBSW   128(CX), Y10, Y14
+	VPADDW       Y14, Y13, Y13
+	VPMADDUBSW   256(CX), Y11, Y14
+	VPADDW       Y14, Y13, Y13
+	VPMADDUBSW   384(CX), Y12, Y14
+	VPADDW       Y14, Y13, Y13
+	VPMADDWD     Y8, Y13, Y13
+	VPADDD       Y13, Y4, Y4
+	VPMADDUBSW   32(CX), Y9, Y13
+	VPMADDUBSW   160(CX), Y10, Y14
+	VPADDW       Y14, Y13, Y13
+	VPMADDUBSW   288(CX), Y11, Y14
+	VPADDW       Y14, Y13, Y13
+	VPMADDUBSW   416(CX), Y12, Y14
+	VPADDW       Y14, Y13, Y13
+	VPMADDWD     Y8, Y13, Y13
+	VPADDD       Y13, Y5, Y5
+	VPMADDUBSW   64(CX), Y9, Y13
+	VPMADDUBSW   192(CX), Y10, Y14
+	VPADDW       Y14, Y13, Y13
+	VPMADDUBSW   320(CX), Y11, Y14
+	VPADDW       Y14, Y13, Y13
+	VPMADDUBSW   448(CX), Y12, Y14
+	VPADDW       Y14, Y13, Y13
+	VPMADDWD     Y8, Y13, Y13
+	VPADDD       Y13, Y6, Y6
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDUBSW   224(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDUBSW   352(CX), Y11, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDUBSW   480(CX), Y12, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	PREFETCHT0   (SI)
+	ADDQ         168(AX), SI
+	ADDQ         $0x00000200, CX
+	ADDQ         $0x00000080, DI
+	DECQ         R8
+	JNE          turn
+	DECQ         R9
+	JNE          chunk
+	CMPQ         SI, 160(AX)
+	CMOVQHI      160(AX), SI
+	MOVQ         80(AX), CX
+	MOVL         (CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y9
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      (CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y10
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y9, Y11
+	VPMOVSXWD    (DI), Y12
+	VCVTDQ2PS    Y12, Y12
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y0, Y11, Y0
+	VADDPS       Y12, Y0, Y0
+	VMULPS       Y0, Y10, Y0
+	VMAXPS       (CX), Y0, Y0
+	VMOVUPS      Y0, (CX)
+	VMULPS       32(R8), Y9, Y0
+	VPMOVSXWD    16(DI), Y11
+	VCVTDQ2PS    Y11, Y11
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y1, Y0, Y1
+	VADDPS       Y11, Y1, Y1
+	VMULPS       Y1, Y10, Y1
+	VMAXPS       32(CX), Y1, Y1
+	VMOVUPS      Y1, 32(CX)
+	VMULPS       64(R8), Y9, Y0
+	VPMOVSXWD    32(DI), Y1
+	VCVTDQ2PS    Y1, Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y2, Y0, Y2
+	VADDPS       Y1, Y2, Y2
+	VMULPS       Y2, Y10, Y2
+	VMAXPS       64(CX), Y2, Y2
+	VMOVUPS      Y2, 64(CX)
+	VMULPS       96(R8), Y9, Y0
+	VPMOVSXWD    48(DI), Y1
+	VCVTDQ2PS    Y1, Y1
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y3, Y0, Y3
+	VADDPS       Y1, Y3, Y3
+	VMULPS       Y3, Y10, Y3
+	VMAXPS       96(CX), Y3, Y3
+	VMOVUPS      Y3, 96(CX)
+	LEAQ         1(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         4(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      1(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y2
+	VPMOVSXWD    (DI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y4, Y2, Y4
+	VADDPS       Y3, Y4, Y4
+	VMULPS       Y4, Y1, Y4
+	VMAXPS       (CX), Y4, Y4
+	VMOVUPS      Y4, (CX)
+	VMULPS       32(R8), Y0, Y2
+	VPMOVSXWD    16(DI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y5, Y2, Y5
+	VADDPS       Y3, Y5, Y5
+	VMULPS       Y5, Y1, Y5
+	VMAXPS       32(CX), Y5, Y5
+	VMOVUPS      Y5, 32(CX)
+	VMULPS       64(R8), Y0, Y2
+	VPMOVSXWD    32(DI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y6, Y2, Y6
+	VADDPS       Y3, Y6, Y6
+	VMULPS       Y6, Y1, Y6
+	VMAXPS       64(CX), Y6, Y6
+	VMOVUPS      Y6, 64(CX)
+	VMULPS       96(R8), Y0, Y0
+	VPMOVSXWD    48(DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y7, Y0, Y7
+	VADDPS       Y2, Y7, Y7
+	VMULPS       Y7, Y1, Y7
+	VMAXPS       96(CX), Y7, Y7
+	VMOVUPS      Y7, 96(CX)
+	ADDQ         $0x02, DX
+	CMPQ         DX, (AX)
+	JGE          done
+	ADDQ         $0x20, BX
+	TESTQ        $0x00000007, DX
+	JNE          tile
+	MOVQ         72(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	JMP          tile
+
+done:
+	VZEROUPPER
+	RET
+
+// func tile32Sums32AVX2(args *int)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·tile32Sums32AVX2(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ 136(AX), BX
+	MOVQ 152(AX), SI
+	XORQ DX, DX
+
+tile:
+	MOVQ  16(AX), CX
+	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
+	MOVQ  BX, DI
+	MOVQ  8(AX), CX
+	MOVQ  72(AX), R9
+
+chunk:
+	MOVQ $0x00000008, R8
+
+turn:
+	VPBROADCASTD (DI), Y8
+	VPBROADCASTD 4(DI), Y9
+	VPBROADCASTD 8(DI), Y10
+	VPBROADCASTD 12(DI), Y11
+	VPMADDUBSW   (CX), Y8, Y12
+	VPADDW       Y12, Y0, Y0
+	VPMADDUBSW   128(CX), Y9, Y12
+	VPADDW       Y12, Y0, Y0
+	VPMADDUBSW   256(CX), Y10, Y12
+	VPADDW       Y12, Y0, Y0
+	VPMADDUBSW   384(CX), Y11, Y12
+	VPADDW       Y12, Y0, Y0
+	VPMADDUBSW   32(CX), Y8, Y12
+	VPADDW       Y12, Y1, Y1
+	VPMADDUBSW   160(CX), Y9, Y12
+	VPADDW       Y12, Y1, Y1
+	VPMADDUBSW   288(CX), Y10, Y12
+	VPADDW       Y12, Y1, Y1
+	VPMADDUBSW   416(CX), Y11, Y12
+	VPADDW       Y12, Y1, Y1
+	VPMADDUBSW   64(CX), Y8, Y12
+	VPADDW       Y12, Y2, Y2
+	VPMADDUBSW   192(CX), Y9, Y12
+	VPADDW       Y12, Y2, Y2
+	VPMADDUBSW   320(CX), Y10, Y12
+	VPADDW       Y12, Y2, Y2
+	VPMADDUBSW   448(CX), Y11, Y12
+	VPADDW       Y12, Y2, Y2
+	VPMADDUBSW   96(CX), Y8, Y8
+	VPADDW       Y8, Y3, Y3
+	VPMADDUBSW   224(CX), Y9, Y8
+	VPADDW       Y8, Y3, Y3
+	VPMADDUBSW   352(CX), Y10, Y8
+	VPADDW       Y8, Y3, Y3
+	VPMADDUBSW   480(CX), Y11, Y8
+	VPADDW       Y8, Y3, Y3
+	VPBROADCASTD 16(DI), Y8
+	VPBROADCASTD 20(DI), Y9
+	VPBROADCASTD 24(DI), Y10
+	VPBROADCASTD 28(DI), Y11
+	VPMADDUBSW   (CX), Y8, Y12
+	VPADDW       Y12, Y4, Y4
+	VPMADDUBSW   128(CX), Y9, Y12
+	VPADDW       Y12, Y4, Y4
+	VPMADDUBSW   256(CX), Y10, Y12
+	VPADDW       Y12, Y4, Y4
+	VPMADDUBSW   384(CX), Y11, Y12
+	VPADDW       Y12, Y4, Y4
+	VPMADDUBSW   32(CX), Y8, Y12
+	VPADDW       Y12, Y5, Y5
+	VPMADDUBSW   160(CX), Y9, Y12
+	VPADDW       Y12, Y5, Y5
+	VPMADDUBSW   288(CX), Y10, Y12
+	VPADDW       Y12, Y5, Y5
+	VPMADDUBSW   416(CX), Y11, Y12
+	VPADDW       Y12, Y5, Y5
+	VPMADDUBSW   64(CX), Y8, Y12
+	VPADDW       Y12, Y6, Y6
+	VPMADDUBSW   192(CX), Y9, Y12
+	VPADDW       Y12, Y6, Y6
+	VPMADDUBSW   320(CX), Y10, Y12
+	VPADDW       Y12, Y6, Y6
+	VPMADDUBSW   448(CX), Y11, Y12
+	VPADDW       Y12, Y6, Y6
+	VPMADDUBSW   96(CX), Y8, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDUBSW   224(CX), Y9, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDUBSW   352(CX), Y10, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDUBSW   480(CX), Y11, Y8
+	VPADDW       Y8, Y7, Y7
+	PREFETCHT0   (SI)
+	ADDQ         168(AX), SI
+	ADDQ         $0x00000200, CX
+	ADDQ         $0x00000080, DI
+	DECQ         R8
+	JNE          turn
+	DECQ         R9
+	JNE          chunk
+	VPBROADCASTW 144(AX), Y8
+	MOVQ         16(AX), CX
+	VPMADDWD     Y8, Y0, Y0
+	VPADDD       (CX), Y0, Y0
+	VPMADDWD     Y8, Y1, Y1
+	VPADDD       32(CX), Y1, Y1
+	VPMADDWD     Y8, Y2, Y2
+	VPADDD       64(CX), Y2, Y2
+	VPMADDWD     Y8, Y3, Y3
+	VPADDD       96(CX), Y3, Y3
+	VPMADDWD     Y8, Y4, Y4
+	VPADDD       (CX), Y4, Y4
+	VPMADDWD     Y8, Y5, Y5
+	VPADDD       32(CX), Y5, Y5
+	VPMADDWD     Y8, Y6, Y6
+	VPADDD       64(CX), Y6, Y6
+	VPMADDWD     Y8, Y7, Y7
+	VPADDD       96(CX), Y7, Y7
+	CMPQ         SI, 160(AX)
+	CMOVQHI      160(AX), SI
+	MOVQ         80(AX), CX
+	MOVL         (CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y8
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      (CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y9
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y8, Y10
+	VPMOVSXWD    (DI), Y11
+	VCVTDQ2PS    Y11, Y11
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y0, Y10, Y0
+	VADDPS       Y11, Y0, Y0
+	VMULPS       Y0, Y9, Y0
+	VMAXPS       (CX), Y0, Y0
+	VMOVUPS      Y0, (CX)
+	VMULPS       32(R8), Y8, Y0
+	VPMOVSXWD    16(DI), Y10
+	VCVTDQ2PS    Y10, Y10
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y1, Y0, Y1
+	VADDPS       Y10, Y1, Y1
+	VMULPS       Y1, Y9, Y1
+	VMAXPS       32(CX), Y1, Y1
+	VMOVUPS      Y1, 32(CX)
+	VMULPS       64(R8), Y8, Y0
+	VPMOVSXWD    32(DI), Y1
+	VCVTDQ2PS    Y1, Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y2, Y0, Y2
+	VADDPS       Y1, Y2, Y2
+	VMULPS       Y2, Y9, Y2
+	VMAXPS       64(CX), Y2, Y2
+	VMOVUPS      Y2, 64(CX)
+	VMULPS       96(R8), Y8, Y0
+	VPMOVSXWD    48(DI), Y1
+	VCVTDQ2PS    Y1, Y1
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y3, Y0, Y3
+	VADDPS       Y1, Y3, Y3
+	VMULPS       Y3, Y9, Y3
+	VMAXPS       96(CX), Y3, Y3
+	VMOVUPS      Y3, 96(CX)
+	LEAQ         1(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         4(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      1(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y2
+	VPMOVSXWD    (DI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y4, Y2, Y4
+	VADDPS       Y3, Y4, Y4
+	VMULPS       Y4, Y1, Y4
+	VMAXPS       (CX), Y4, Y4
+	VMOVUPS      Y4, (CX)
+	VMULPS       32(R8), Y0, Y2
+	VPMOVSXWD    16(DI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y5, Y2, Y5
+	VADDPS       Y3, Y5, Y5
+	VMULPS       Y5, Y1, Y5
+	VMAXPS       32(CX), Y5, Y5
+	VMOVUPS      Y5, 32(CX)
+	VMULPS       64(R8), Y0, Y2
+	VPMOVSXWD    32(DI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y6, Y2, Y6
+	VADDPS       Y3, Y6, Y6
+	VMULPS       Y6, Y1, Y6
+	VMAXPS       64(CX), Y6, Y6
+	VMOVUPS      Y6, 64(CX)
+	VMULPS       96(R8), Y0, Y0
+	VPMOVSXWD    48(DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y7, Y0, Y7
+	VADDPS       Y2, Y7, Y7
+	VMULPS       Y7, Y1, Y7
+	VMAXPS       96(CX), Y7, Y7
+	VMOVUPS      Y7, 96(CX)
+	ADDQ         $0x02, DX
+	CMPQ         DX, (AX)
+	JGE          done
+	ADDQ         $0x20, BX
+	TESTQ        $0x00000007, DX
+	JNE          tile
+	MOVQ         72(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	JMP          tile
+
+done:
+	VZEROUPPER
+	RET
+
+// func scan32Sums0AVX2(args *int)
+// Requires: AVX, AVX2
+TEXT ·scan32Sums0AVX2(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ 40(AX), BX
+	MOVQ 64(AX), SI
+	MOVQ 72(AX), DI
+	MOVQ 48(AX), R8
+	MOVQ 56(AX), R9
+
+block:
+	MOVQ $0x00000004, DX
+
+tile:
+	MOVQ    16(AX), CX
+	VMOVDQU (CX), Y0
+	VMOVDQU 32(CX), Y1
+	VMOVDQU 64(CX), Y2
+	VMOVDQU 96(CX), Y3
+	VMOVDQU (CX), Y4
+	VMOVDQU 32(CX), Y5
+	VMOVDQU 64(CX), Y6
+	VMOVDQU 96(CX), Y7
+	MOVQ    BX, R10
+	MOVQ    8(AX), CX
+	MOVQ    32(AX), R12
+
+chunk:
+	MOVQ $0x00000008, R11
+
+turn:
+	VPBROADCASTD (R10), Y8
+	VPMADDWD     (CX), Y8, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     32(CX), Y8, Y9
+	VPADDD       Y9, Y1, Y1
+	VPMADDWD     64(CX), Y8, Y9
+	VPADDD       Y9, Y2, Y2
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 16(R10), Y8
+	VPMADDWD     (CX), Y8, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     32(CX), Y8, Y9
+	VPADDD       Y9, Y5, Y5
+	VPMADDWD     64(CX), Y8, Y9
+	VPADDD       Y9, Y6, Y6
+	VPMADDWD     96(CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPBROADCASTD 4(R10), Y8
+	VPMADDWD     128(CX), Y8, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     160(CX), Y8, Y9
+	VPADDD       Y9, Y1, Y1
+	VPMADDWD     192(CX), Y8, Y9
+	VPADDD       Y9, Y2, Y2
+	VPMADDWD     224(CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 20(R10), Y8
+	VPMADDWD     128(CX), Y8, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     160(CX), Y8, Y9
+	VPADDD       Y9, Y5, Y5
+	VPMADDWD     192(CX), Y8, Y9
+	VPADDD       Y9, Y6, Y6
+	VPMADDWD     224(CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPBROADCASTD 8(R10), Y8
+	VPMADDWD     256(CX), Y8, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     288(CX), Y8, Y9
+	VPADDD       Y9, Y1, Y1
+	VPMADDWD     320(CX), Y8, Y9
+	VPADDD       Y9, Y2, Y2
+	VPMADDWD     352(CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 24(R10), Y8
+	VPMADDWD     256(CX), Y8, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     288(CX), Y8, Y9
+	VPADDD       Y9, Y5, Y5
+	VPMADDWD     320(CX), Y8, Y9
+	VPADDD       Y9, Y6, Y6
+	VPMADDWD     352(CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	VPBROADCASTD 12(R10), Y8
+	VPMADDWD     384(CX), Y8, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     416(CX), Y8, Y9
+	VPADDD       Y9, Y1, Y1
+	VPMADDWD     448(CX), Y8, Y9
+	VPADDD       Y9, Y2, Y2
+	VPMADDWD     480(CX), Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 28(R10), Y8
+	VPMADDWD     384(CX), Y8, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDWD     416(CX), Y8, Y9
+	VPADDD       Y9, Y5, Y5
+	VPMADDWD     448(CX), Y8, Y9
+	VPADDD       Y9, Y6, Y6
+	VPMADDWD     480(CX), Y8, Y8
+	VPADDD       Y8, Y7, Y7
+	ADDQ         $0x00000200, CX
+	ADDQ         $0x00000080, R10
+	DECQ         R11
+	JNE          turn
+	DECQ         R12
+	JNE          chunk
+	VBROADCASTSS valueBounds<>+0(SB), Y8
+	VBROADCASTSS valueBounds<>+4(SB), Y9
+	MOVQ         24(AX), R10
+	VMOVDQU      packOrder<>+0(SB), Y10
+	VBROADCASTSS (R8), Y11
+	VBROADCASTSS (R9), Y12
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y11, Y0, Y0
+	VMULPS       (R10), Y0, Y0
+	VMINPS       Y9, Y0, Y0
+	VMAXPS       Y8, Y0, Y0
+	VCVTPS2DQ    Y0, Y13
+	VMULPS       Y12, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y11, Y1, Y1
+	VMULPS       32(R10), Y1, Y1
+	VMINPS       Y9, Y1, Y1
+	VMAXPS       Y8, Y1, Y1
+	VCVTPS2DQ    Y1, Y14
+	VPACKSSDW    Y14, Y13, Y13
+	VMULPS       Y12, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y11, Y2, Y2
+	VMULPS       64(R10), Y2, Y2
+	VMINPS       Y9, Y2, Y2
+	VMAXPS       Y8, Y2, Y2
+	VCVTPS2DQ    Y2, Y14
+	VMULPS       Y12, Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y11, Y3, Y3
+	VMULPS       96(R10), Y3, Y3
+	VMINPS       Y9, Y3, Y3
+	VMAXPS       Y8, Y3, Y3
+	VCVTPS2DQ    Y3, Y11
+	VPACKSSDW    Y11, Y14, Y14
+	VMULPS       Y12, Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VPERMQ       $0xd8, Y13, Y13
+	VMOVDQU      Y13, (SI)
+	VPERMQ       $0xd8, Y14, Y14
+	VMOVDQU      Y14, 32(SI)
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y3, Y2, Y2
+	VPACKUSWB    Y2, Y0, Y0
+	VPERMD       Y0, Y10, Y0
+	VMOVDQU      Y0, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 4(R8), Y0
+	VBROADCASTSS 4(R9), Y1
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y0, Y4, Y4
+	VMULPS       (R10), Y4, Y4
+	VMINPS       Y9, Y4, Y4
+	VMAXPS       Y8, Y4, Y4
+	VCVTPS2DQ    Y4, Y2
+	VMULPS       Y1, Y4, Y4
+	VCVTPS2DQ    Y4, Y4
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VMULPS       32(R10), Y5, Y5
+	VMINPS       Y9, Y5, Y5
+	VMAXPS       Y8, Y5, Y5
+	VCVTPS2DQ    Y5, Y3
+	VPACKSSDW    Y3, Y2, Y2
+	VMULPS       Y1, Y5, Y5
+	VCVTPS2DQ    Y5, Y5
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VMULPS       64(R10), Y6, Y6
+	VMINPS       Y9, Y6, Y6
+	VMAXPS       Y8, Y6, Y6
+	VCVTPS2DQ    Y6, Y3
+	VMULPS       Y1, Y6, Y6
+	VCVTPS2DQ    Y6, Y6
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y0, Y7, Y7
+	VMULPS       96(R10), Y7, Y7
+	VMINPS       Y9, Y7, Y7
+	VMAXPS       Y8, Y7, Y7
+	VCVTPS2DQ    Y7, Y0
+	VPACKSSDW    Y0, Y3, Y3
+	VMULPS       Y1, Y7, Y7
+	VCVTPS2DQ    Y7, Y7
+	VPERMQ       $0xd8, Y2, Y2
+	VMOVDQU      Y2, (SI)
+	VPERMQ       $0xd8, Y3, Y3
+	VMOVDQU      Y3, 32(SI)
+	VPACKSSDW    Y5, Y4, Y4
+	VPACKSSDW    Y7, Y6, Y6
+	VPACKUSWB    Y6, Y4, Y4
+	VPERMD       Y4, Y10, Y4
+	VMOVDQU      Y4, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	ADDQ         $0x08, R8
+	ADDQ         $0x08, R9
+	ADDQ         $0x20, BX
+	DECQ         DX
+	JNE          tile
+	MOVQ         32(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	DECQ         (AX)
+	JNE          block
+	VZEROUPPER
+	RET
+
+// func scan32Sums1AVX2(args *int)
+// Requires: AVX, AVX2
+TEXT ·scan32Sums1AVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	VPBROADCASTW 88(AX), Y8
+	MOVQ         40(AX), BX
+	MOVQ         64(AX), SI
+	MOVQ         72(AX), DI
+	MOVQ         48(AX), R8
+	MOVQ         56(AX), R9
+
+block:
+	MOVQ $0x00000004, DX
+
+tile:
+	MOVQ    16(AX), CX
+	VMOVDQU (CX), Y0
+	VMOVDQU 32(CX), Y1
+	VMOVDQU 64(CX), Y2
+	VMOVDQU 96(CX), Y3
+	VMOVDQU (CX), Y4
+	VMOVDQU 32(CX), Y5
+	VMOVDQU 64(CX), Y6
+	VMOVDQU 96(CX), Y7
+	MOVQ    BX, R10
+	MOVQ    8(AX), CX
+	MOVQ    32(AX), R12
+
+chunk:
+	MOVQ $0x00000008, R11
+
+turn:
+	VPBROADCASTD (R10), Y9
+	VPMADDUBSW   (CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y0, Y0
+	VPMADDUBSW   32(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y1, Y1
+	VPMADDUBSW   64(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y2, Y2
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 16(R10), Y9
+	VPMADDUBSW   (CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y4, Y4
+	VPMADDUBSW   32(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y5, Y5
+	VPMADDUBSW   64(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y6, Y6
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	VPBROADCASTD 4(R10), Y9
+	VPMADDUBSW   128(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y0, Y0
+	VPMADDUBSW   160(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y1, Y1
+	VPMADDUBSW   192(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y2, Y2
+	VPMADDUBSW   224(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 20(R10), Y9
+	VPMADDUBSW   128(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y4, Y4
+	VPMADDUBSW   160(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y5, Y5
+	VPMADDUBSW   192(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y6, Y6
+	VPMADDUBSW   224(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	VPBROADCASTD 8(R10), Y9
+	VPMADDUBSW   256(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y0, Y0
+	VPMADDUBSW   288(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y1, Y1
+	VPMADDUBSW   320(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y2, Y2
+	VPMADDUBSW   352(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 24(R10), Y9
+	VPMADDUBSW   256(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y4, Y4
+	VPMADDUBSW   288(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y5, Y5
+	VPMADDUBSW   320(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y6, Y6
+	VPMADDUBSW   352(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	VPBROADCASTD 12(R10), Y9
+	VPMADDUBSW   384(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y0, Y0
+	VPMADDUBSW   416(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y1, Y1
+	VPMADDUBSW   448(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y2, Y2
+	VPMADDUBSW   480(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 28(R10), Y9
+	VPMADDUBSW   384(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y4, Y4
+	VPMADDUBSW   416(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y5, Y5
+	VPMADDUBSW   448(CX), Y9, Y10
+	VPMADDWD     Y8, Y10, Y10
+	VPADDD       Y10, Y6, Y6
+	VPMADDUBSW   480(CX), Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	ADDQ         $0x00000200, CX
+	ADDQ         $0x00000080, R10
+	DECQ         R11
+	JNE          turn
+	DECQ         R12
+	JNE          chunk
+	VBROADCASTSS valueBounds<>+0(SB), Y9
+	VBROADCASTSS valueBounds<>+4(SB), Y10
+	MOVQ         24(AX), R10
+	VMOVDQU      packOrder<>+0(SB), Y11
+	VBROADCASTSS (R8), Y12
+	VBROADCASTSS (R9), Y13
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y12, Y0, Y0
+	VMULPS       (R10), Y0, Y0
+	VMINPS       Y10, Y0, Y0
+	VMAXPS       Y9, Y0, Y0
+	VCVTPS2DQ    Y0, Y14
+	VMULPS       Y13, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y12, Y1, Y1
+	VMULPS       32(R10), Y1, Y1
+	VMINPS       Y10, Y1, Y1
+	VMAXPS       Y9, Y1, Y1
+	VCVTPS2DQ    Y1, Y15
+	VPACKSSDW    Y15, Y14, Y14
+	VMULPS       Y13, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y12, Y2, Y2
+	VMULPS       64(R10), Y2, Y2
+	VMINPS       Y10, Y2, Y2
+	VMAXPS       Y9, Y2, Y2
+	VCVTPS2DQ    Y2, Y15
+	VMULPS       Y13, Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y12, Y3, Y3
+	VMULPS       96(R10), Y3, Y3
+	VMINPS       Y10, Y3, Y3
+	VMAXPS       Y9, Y3, Y3
+	VCVTPS2DQ    Y3, Y12
+	VPACKSSDW    Y12, Y15, Y15
+	VMULPS       Y13, Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VPERMQ       $0xd8, Y14, Y14
+	VMOVDQU      Y14, (SI)
+	VPERMQ       $0xd8, Y15, Y15
+	VMOVDQU      Y15, 32(SI)
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y3, Y2, Y2
+	VPACKUSWB    Y2, Y0, Y0
+	VPERMD       Y0, Y11, Y0
+	VMOVDQU      Y0, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 4(R8), Y0
+	VBROADCASTSS 4(R9), Y1
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y0, Y4, Y4
+	VMULPS       (R10), Y4, Y4
+	VMINPS       Y10, Y4, Y4
+	VMAXPS       Y9, Y4, Y4
+	VCVTPS2DQ    Y4, Y2
+	VMULPS       Y1, Y4, Y4
+	VCVTPS2DQ    Y4, Y4
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VMULPS       32(R10), Y5, Y5
+	VMINPS       Y10, Y5, Y5
+	VMAXPS       Y9, Y5, Y5
+	VCVTPS2DQ    Y5, Y3
+	VPACKSSDW    Y3, Y2, Y2
+	VMULPS       Y1, Y5, Y5
+	VCVTPS2DQ    Y5, Y5
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VMULPS       64(R10), Y6, Y6
+	VMINPS       Y10, Y6, Y6
+	VMAXPS       Y9, Y6, Y6
+	VCVTPS2DQ    Y6, Y3
+	VMULPS       Y1, Y6, Y6
+	VCVTPS2DQ    Y6, Y6
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y0, Y7, Y7
+	VMULPS       96(R10), Y7, Y7
+	VMINPS       Y10, Y7, Y7
+	VMAXPS       Y9, Y7, Y7
+	VCVTPS2DQ    Y7, Y0
+	VPACKSSDW    Y0, Y3, Y3
+	VMULPS       Y1, Y7, Y7
+	VCVTPS2DQ    Y7, Y7
+	VPERMQ       $0xd8, Y2, Y2
+	VMOVDQU      Y2, (SI)
+	VPERMQ       $0xd8, Y3, Y3
+	VMOVDQU      Y3, 32(SI)
+	VPACKSSDW    Y5, Y4, Y4
+	VPACKSSDW    Y7, Y6, Y6
+	VPACKUSWB    Y6, Y4, Y4
+	VPERMD       Y4, Y11, Y4
+	VMOVDQU      Y4, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	ADDQ         $0x08, R8
+	ADDQ         $0x08, R9
+	ADDQ         $0x20, BX
+	DECQ         DX
+	JNE          tile
+	MOVQ         32(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	DECQ         (AX)
+	JNE          block
+	VZEROUPPER
+	RET
+
+// func scan32Sums2AVX2(args *int)
+// Requires: AVX, AVX2
+TEXT ·scan32Sums2AVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	VPBROADCASTW 88(AX), Y8
+	MOVQ         40(AX), BX
+	MOVQ         64(AX), SI
+	MOVQ         72(AX), DI
+	MOVQ         48(AX), R8
+	MOVQ         56(AX), R9
+
+block:
+	MOVQ $0x00000004, DX
+
+tile:
+	MOVQ    16(AX), CX
+	VMOVDQU (CX), Y0
+	VMOVDQU 32(CX), Y1
+	VMOVDQU 64(CX), Y2
+	VMOVDQU 96(CX), Y3
+	VMOVDQU (CX), Y4
+	VMOVDQU 32(CX), Y5
+	VMOVDQU 64(CX), Y6
+	VMOVDQU 96(CX), Y7
+	MOVQ    BX, R10
+	MOVQ    8(AX), CX
+	MOVQ    32(AX), R12
+
+chunk:
+	MOVQ $0x00000008, R11
+
+turn:
+	VPBROADCASTD (R10), Y9
+	VPBROADCASTD 4(R10), Y10
+	VPMADDUBSW   (CX), Y9, Y11
+	VPMADDUBSW   128(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y0, Y0
+	VPMADDUBSW   32(CX), Y9, Y11
+	VPMADDUBSW   160(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y1, Y1
+	VPMADDUBSW   64(CX), Y9, Y11
+	VPMADDUBSW   192(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y2, Y2
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDUBSW   224(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 16(R10), Y9
+	VPBROADCASTD 20(R10), Y10
+	VPMADDUBSW   (CX), Y9, Y11
+	VPMADDUBSW   128(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y4, Y4
+	VPMADDUBSW   32(CX), Y9, Y11
+	VPMADDUBSW   160(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y5, Y5
+	VPMADDUBSW   64(CX), Y9, Y11
+	VPMADDUBSW   192(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y6, Y6
+	VPMADDUBSW   96(CX), Y9, Y9
+	VPMADDUBSW   224(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	VPBROADCASTD 8(R10), Y9
+	VPBROADCASTD 12(R10), Y10
+	VPMADDUBSW   256(CX), Y9, Y11
+	VPMADDUBSW   384(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y0, Y0
+	VPMADDUBSW   288(CX), Y9, Y11
+	VPMADDUBSW   416(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y1, Y1
+	VPMADDUBSW   320(CX), Y9, Y11
+	VPMADDUBSW   448(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y2, Y2
+	VPMADDUBSW   352(CX), Y9, Y9
+	VPMADDUBSW   480(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD 24(R10), Y9
+	VPBROADCASTD 28(R10), Y10
+	VPMADDUBSW   256(CX), Y9, Y11
+	VPMADDUBSW   384(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y4, Y4
+	VPMADDUBSW   288(CX), Y9, Y11
+	VPMADDUBSW   416(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y5, Y5
+	VPMADDUBSW   320(CX), Y9, Y11
+	VPMADDUBSW   448(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y8, Y11, Y11
+	VPADDD       Y11, Y6, Y6
+	VPMADDUBSW   352(CX), Y9, Y9
+	VPMADDUBSW   480(CX), Y10, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y8, Y9, Y9
+	VPADDD       Y9, Y7, Y7
+	ADDQ         $0x00000200, CX
+	ADDQ         $0x00000080, R10
+	DECQ         R11
+	JNE          turn
+	DECQ         R12
+	JNE          chunk
+	VBROADCASTSS valueBounds<>+0(SB), Y9
+	VBROADCASTSS valueBounds<>+4(SB), Y10
+	MOVQ         24(AX), R10
+	VMOVDQU      packOrder<>+0(SB), Y11
+	VBROADCASTSS (R8), Y12
+	VBROADCASTSS (R9), Y13
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y12, Y0, Y0
+	VMULPS       (R10), Y0, Y0
+	VMINPS       Y10, Y0, Y0
+	VMAXPS       Y9, Y0, Y0
+	VCVTPS2DQ    Y0, Y14
+	VMULPS       Y13, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y12, Y1, Y1
+	VMULPS       32(R10), Y1, Y1
+	VMINPS       Y10, Y1, Y1
+	VMAXPS       Y9, Y1, Y1
+	VCVTPS2DQ    Y1, Y15
+	VPACKSSDW    Y15, Y14, Y14
+	VMULPS       Y13, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y12, Y2, Y2
+	VMULPS       64(R10), Y2, Y2
+	VMINPS       Y10, Y2, Y2
+	VMAXPS       Y9, Y2, Y2
+	VCVTPS2DQ    Y2, Y15
+	VMULPS       Y13, Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y12, Y3, Y3
+	VMULPS       96(R10), Y3, Y3
+	VMINPS       Y10, Y3, Y3
+	VMAXPS       Y9, Y3, Y3
+	VCVTPS2DQ    Y3, Y12
+	VPACKSSDW    Y12, Y15, Y15
+	VMULPS       Y13, Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VPERMQ       $0xd8, Y14, Y14
+	VMOVDQU      Y14, (SI)
+	VPERMQ       $0xd8, Y15, Y15
+	VMOVDQU      Y15, 32(SI)
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y3, Y2, Y2
+	VPACKUSWB    Y2, Y0, Y0
+	VPERMD       Y0, Y11, Y0
+	VMOVDQU      Y0, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 4(R8), Y0
+	VBROADCASTSS 4(R9), Y1
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y0, Y4, Y4
+	VMULPS       (R10), Y4, Y4
+	VMINPS       Y10, Y4, Y4
+	VMAXPS       Y9, Y4, Y4
+	VCVTPS2DQ    Y4, Y2
+	VMULPS       Y1, Y4, Y4
+	VCVTPS2DQ    Y4, Y4
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VMULPS       32(R10), Y5, Y5
+	VMINPS       Y10, Y5, Y5
+	VMAXPS       Y9, Y5, Y5
+	VCVTPS2DQ    Y5, Y3
+	VPACKSSDW    Y3, Y2, Y2
+	VMULPS       Y1, Y5, Y5
+	VCVTPS2DQ    Y5, Y5
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VMULPS       64(R10), Y6, Y6
+	VMINPS       Y10, Y6, Y6
+	VMAXPS       Y9, Y6, Y6
+	VCVTPS2DQ    Y6, Y3
+	VMULPS       Y1, Y6, Y6
+	VCVTPS2DQ    Y6, Y6
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y0, Y7, Y7
+	VMULPS       96(R10), Y7, Y7
+	VMINPS       Y10, Y7, Y7
+	VMAXPS       Y9, Y7, Y7
+	VCVTPS2DQ    Y7, Y0
+	VPACKSSDW    Y0, Y3, Y3
+	VMULPS       Y1, Y7, Y7
+	VCVTPS2DQ    Y7, Y7
+	VPERMQ       $0xd8, Y2, Y2
+	VMOVDQU      Y2, (SI)
+	VPERMQ       $0xd8, Y3, Y3
+	VMOVDQU      Y3, 32(SI)
+	VPACKSSDW    Y5, Y4, Y4
+	VPACKSSDW    Y7, Y6, Y6
+	VPACKUSWB    Y6, Y4, Y4
+	VPERMD       Y4, Y11, Y4
+	VMOVDQU      Y4, (DI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	ADDQ         $0x08, R8
+	ADDQ         $0x08, R9
+	ADDQ         $0x20, BX
+	DECQ         DX
+	JNE          tile
+	MOVQ         32(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	DECQ         (AX)
+	JNE          block
+	VZEROUPPER
+	RET
+
+// func blockMaxima32AVX2(dst *int16, values *int16, stride int, cells int, blocks int)
+// Requires: AVX, AVX2
+TEXT ·blockMaxima32AVX2(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ values+8(FP), CX
+	MOVQ stride+16(FP), DX
+	SHLQ $0x01, DX
+	MOVQ blocks+32(FP), BX
+
+block:
+	VMOVDQU (CX), Y0
+	VMOVDQU 32(CX), Y1
+	MOVQ    cells+24(FP), SI
+
+cell:
+	VPMAXSW (CX), Y0, Y0
+	VPMAXSW 32(CX), Y1, Y1
+	ADDQ    DX, CX
+	DECQ    SI
+	JNE     cell
+	VMOVDQU Y0, (AX)
+	VMOVDQU Y1, 32(AX)
+	ADDQ    DX, AX
+	DECQ    BX
+	JNE     block
+	VZEROUPPER
+	RET
+
+// func above32AVX2(dst *uint64, values *int16, limits *int16, stride int, first int, cells int) int
+// Requires: AVX, AVX2
+TEXT ·above32AVX2(SB), NOSPLIT, $0-56
+	MOVQ    dst+0(FP), AX
+	MOVQ    AX, CX
+	MOVQ    values+8(FP), DX
+	MOVQ    limits+16(FP), R8
+	MOVQ    stride+24(FP), BX
+	SHLQ    $0x01, BX
+	MOVQ    first+32(FP), SI
+	MOVQ    cells+40(FP), DI
+	VMOVDQU (R8), Y0
+	VMOVDQU 32(R8), Y1
+
+cell:
+	VMOVDQU   (DX), Y2
+	VPCMPGTW  Y0, Y2, Y2
+	VMOVDQU   32(DX), Y3
+	VPCMPGTW  Y1, Y3, Y3
+	VPACKSSWB Y3, Y2, Y2
+	VPERMQ    $0xd8, Y2, Y2
+	VPMOVMSKB Y2, R8
+	XORQ      R9, R9
+	TESTL     R8, R8
+	SETNE     R9
+	SHLQ      $0x20, R8
+	ORQ       SI, R8
+	MOVQ      R8, (AX)
+	LEAQ      (AX)(R9*8), AX
+	ADDQ      BX, DX
+	INCQ      SI
+	DECQ      DI
+	JNE       cell
+	SUBQ      CX, AX
+	SHRQ      $0x03, AX
+	MOVQ      AX, ret+48(FP)
+	VZEROUPPER
+	RET
+
+// func cellMaxima32AVX2(best *float32, values *int16, stride int, cells *uint32, n int, lastCell int, weights *float32)
+// Requires: AVX, AVX2
+TEXT ·cellMaxima32AVX2(SB), NOSPLIT, $0-56
+	MOVQ    best+0(FP), AX
+	MOVQ    values+8(FP), CX
+	MOVQ    stride+16(FP), DX
+	SHLQ    $0x01, DX
+	MOVQ    cells+24(FP), BX
+	MOVQ    n+32(FP), SI
+	MOVQ    lastCell+40(FP), DI
+	MOVQ    weights+48(FP), R8
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS 64(AX), Y2
+	VMOVUPS 96(AX), Y3
+
+cell:
+	MOVL         (BX), R9
+	CMPL         R9, DI
+	JAE          past
+	VBROADCASTSS (R8)(R9*4), Y4
+
+weighted:
+	IMULQ     DX, R9
+	ADDQ      CX, R9
+	VPMOVSXWD (R9), Y5
+	VCVTDQ2PS Y5, Y5
+	VMULPS    Y5, Y4, Y5
+	VMAXPS    Y0, Y5, Y0
+	VPMOVSXWD 16(R9), Y5
+	VCVTDQ2PS Y5, Y5
+	VMULPS    Y5, Y4, Y5
+	VMAXPS    Y1, Y5, Y1
+	VPMOVSXWD 32(R9), Y5
+	VCVTDQ2PS Y5, Y5
+	VMULPS    Y5, Y4, Y5
+	VMAXPS    Y2, Y5, Y2
+	VPMOVSXWD 48(R9), Y5
+	VCVTDQ2PS Y5, Y5
+	VMULPS    Y5, Y4, Y5
+	VMAXPS    Y3, Y5, Y3
+	ADDQ      $0x04, BX
+	DECQ      SI
+	JNE       cell
+	VMOVUPS   Y0, (AX)
+	VMOVUPS   Y1, 32(AX)
+	VMOVUPS   Y2, 64(AX)
+	VMOVUPS   Y3, 96(AX)
+	VZEROUPPER
+	RET
+
+past:
+	MOVQ   DI, R9
+	VXORPS Y4, Y4, Y4
+	JMP    weighted
+
+// func rank32Width2AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·rank32Width2AVX2(SB), NOSPLIT, $0-56
+	MOVQ       ids+0(FP), AX
+	MOVQ       n+8(FP), CX
+	MOVQ       bytes+16(FP), DX
+	MOVQ       stride+24(FP), BX
+	MOVQ       lastCell+32(FP), SI
+	MOVQ       next+40(FP), DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
+	PREFETCHT0 192(DI)
+	VPXOR      Y0, Y0, Y0
+	VPXOR      Y1, Y1, Y1
+	VPXOR      Y2, Y2, Y2
+	VPXOR      Y3, Y3, Y3
+	SUBQ       $0x04, CX
+	JLE        rest
+
+four:
+	MOVWLZX (AX), DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), Y0, Y0
+	MOVWLZX 2(AX), DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), Y1, Y1
+	MOVWLZX 4(AX), DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), Y2, Y2
+	MOVWLZX 6(AX), DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), Y3, Y3
+	ADDQ    $0x08, AX
+	SUBQ    $0x04, CX
+	JG      four
+
+rest:
+	ADDQ $0x04, CX
+
+one:
+	MOVWLZX      (AX), DI
+	CMPL         DI, SI
+	CMOVLHI      SI, DI
+	IMULQ        BX, DI
+	VPMAXUB      (DX)(DI*1), Y0, Y0
+	ADDQ         $0x02, AX
+	DECQ         CX
+	JNE          one
+	VPMAXUB      Y1, Y0, Y0
+	VPMAXUB      Y3, Y2, Y2
+	VPMAXUB      Y2, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPSADBW      Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPADDQ       X1, X0, X0
+	VPSHUFD      $0xee, X0, X1
+	VPADDQ       X1, X0, X0
+	VMOVQ        X0, AX
+	MOVQ         AX, ret+48(FP)
+	VZEROUPPER
+	RET
+
+// func rank32Width3AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·rank32Width3AVX2(SB), NOSPLIT, $0-56
+	MOVQ       ids+0(FP), AX
+	MOVQ       n+8(FP), CX
+	MOVQ       bytes+16(FP), DX
+	MOVQ       stride+24(FP), BX
+	MOVQ       lastCell+32(FP), SI
+	MOVQ       next+40(FP), DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
+	PREFETCHT0 192(DI)
+	VPXOR      Y0, Y0, Y0
+	VPXOR      Y1, Y1, Y1
+	VPXOR      Y2, Y2, Y2
+	VPXOR      Y3, Y3, Y3
+	SUBQ       $0x04, CX
+	JLE        rest
+
+four:
+	MOVL    (AX), DI
+	ANDL    $0x00ffffff, DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), Y0, Y0
+	MOVL    3(AX), DI
+	ANDL    $0x00ffffff, DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), Y1, Y1
+	MOVL    6(AX), DI
+	ANDL    $0x00ffffff, DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), Y2, Y2
+	MOVL    9(AX), DI
+	ANDL    $0x00ffffff, DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), Y3, Y3
+	ADDQ    $0x0c, AX
+	SUBQ    $0x04, CX
+	JG      four
+
+rest:
+	ADDQ $0x04, CX
+
+one:
+	MOVWLZX      (AX), DI
+	MOVBLZX      2(AX), R8
+	SHLL         $0x10, R8
+	ORL          R8, DI
+	CMPL         DI, SI
+	CMOVLHI      SI, DI
+	IMULQ        BX, DI
+	VPMAXUB      (DX)(DI*1), Y0, Y0
+	ADDQ         $0x03, AX
+	DECQ         CX
+	JNE          one
+	VPMAXUB      Y1, Y0, Y0
+	VPMAXUB      Y3, Y2, Y2
+	VPMAXUB      Y2, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPSADBW      Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPADDQ       X1, X0, X0
+	VPSHUFD      $0xee, X0, X1
+	VPADDQ       X1, X0, X0
+	VMOVQ        X0, AX
+	MOVQ         AX, ret+48(FP)
+	VZEROUPPER
+	RET
+
+// func scan4AVX512(args *int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, AVX512VNNI
+TEXT ·scan4AVX512(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	VBROADCASTSS valueBounds<>+0(SB), Z0
+	VBROADCASTSS valueBounds<>+4(SB), Z1
+	VMOVDQU32    quarterNumbers<>+0(SB), Z2
+	VPXORD       Z3, Z3, Z3
+	MOVQ         40(AX), DX
+	MOVQ         64(AX), BX
+	MOVQ         72(AX), SI
+	MOVQ         48(AX), DI
+	MOVQ         56(AX), R8
+
+block:
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	MOVQ   8(AX), CX
+	MOVQ   32(AX), R9
+
+chunk:
+	MOVQ $0x00000004, R10
+
+turn:
+	VMOVDQU32       (DX), Z12
+	VMOVDQU32       64(DX), Z13
+	VMOVDQU32       (CX), Z14
+	VPDPBUSD        Z14, Z12, Z4
+	VPDPBUSD        Z14, Z13, Z8
+	VMOVDQU32       64(CX), Z14
+	VPDPBUSD        Z14, Z12, Z5
+	VPDPBUSD        Z14, Z13, Z9
+	VMOVDQU32       128(CX), Z14
+	VPDPBUSD        Z14, Z12, Z6
+	VPDPBUSD        Z14, Z13, Z10
+	VMOVDQU32       192(CX), Z14
+	VPDPBUSD        Z14, Z12, Z7
+	VPDPBUSD        Z14, Z13, Z11
+	VMOVDQU32       128(DX), Z12
+	VMOVDQU32       192(DX), Z13
+	VMOVDQU32       256(CX), Z14
+	VPDPBUSD        Z14, Z12, Z4
+	VPDPBUSD        Z14, Z13, Z8
+	VMOVDQU32       320(CX), Z14
+	VPDPBUSD        Z14, Z12, Z5
+	VPDPBUSD        Z14, Z13, Z9
+	VMOVDQU32       384(CX), Z14
+	VPDPBUSD        Z14, Z12, Z6
+	VPDPBUSD        Z14, Z13, Z10
+	VMOVDQU32       448(CX), Z14
+	VPDPBUSD        Z14, Z12, Z7
+	VPDPBUSD        Z14, Z13, Z11
+	ADDQ            $0x00000200, CX
+	ADDQ            $0x00000100, DX
+	DECQ            R10
+	JNE             turn
+	DECQ            R9
+	JNE             chunk
+	VBROADCASTF32X4 (DI), Z12
+	VPERMILPS       Z2, Z12, Z12
+	VBROADCASTF32X4 (R8), Z13
+	VPERMILPS       Z2, Z13, Z13
+	VPUNPCKLDQ      Z5, Z4, Z14
+	VPUNPCKHDQ      Z5, Z4, Z4
+	VPADDD          Z14, Z4, Z4
+	VPUNPCKLDQ      Z7, Z6, Z14
+	VPUNPCKHDQ      Z7, Z6, Z6
+	VPADDD          Z14, Z6, Z6
+	VPUNPCKLQDQ     Z6, Z4, Z14
+	VPUNPCKHQDQ     Z6, Z4, Z4
+	VPADDD          Z14, Z4, Z4
+	MOVQ            16(AX), CX
+	VBROADCASTI32X4 (CX), Z14
+	VPADDD          Z14, Z4, Z4
+	VCVTDQ2PS       Z4, Z4
+	VMULPS          Z12, Z4, Z4
+	MOVQ            24(AX), CX
+	VBROADCASTF32X4 (CX), Z14
+	VMULPS          Z14, Z4, Z4
+	VMINPS          Z1, Z4, Z4
+	VMAXPS          Z0, Z4, Z4
+	VCVTPS2DQ       Z4, Z12
+	VMULPS          Z13, Z4, Z4
+	VCVTPS2DQ       Z4, Z4
+	VPACKSSDW       Z3, Z12, Z12
+	VPACKSSDW       Z3, Z4, Z4
+	VPACKUSWB       Z4, Z4, Z4
+	MOVQ            80(AX), CX
+	VMOVDQU32       X12, (BX)
+	VMOVSD          X4, (SI)
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	VEXTRACTI32X4   $0x01, Z12, (BX)
+	VEXTRACTI32X4   $0x01, Z4, X14
+	VMOVSD          X14, (SI)
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	VEXTRACTI32X4   $0x02, Z12, (BX)
+	VEXTRACTI32X4   $0x02, Z4, X14
+	VMOVSD          X14, (SI)
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	VEXTRACTI32X4   $0x03, Z12, (BX)
+	VEXTRACTI32X4   $0x03, Z4, X14
+	VMOVSD          X14, (SI)
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	VBROADCASTF32X4 16(DI), Z12
+	VPERMILPS       Z2, Z12, Z12
+	VBROADCASTF32X4 16(R8), Z13
+	VPERMILPS       Z2, Z13, Z13
+	VPUNPCKLDQ      Z9, Z8, Z14
+	VPUNPCKHDQ      Z9, Z8, Z8
+	VPADDD          Z14, Z8, Z8
+	VPUNPCKLDQ      Z11, Z10, Z14
+	VPUNPCKHDQ      Z11, Z10, Z10
+	VPADDD          Z14, Z10, Z10
+	VPUNPCKLQDQ     Z10, Z8, Z14
+	VPUNPCKHQDQ     Z10, Z8, Z8
+	VPADDD          Z14, Z8, Z8
+	MOVQ            16(AX), CX
+	VBROADCASTI32X4 (CX), Z14
+	VPADDD          Z14, Z8, Z8
+	VCVTDQ2PS       Z8, Z8
+	VMULPS          Z12, Z8, Z8
+	MOVQ            24(AX), CX
+	VBROADCASTF32X4 (CX), Z14
+	VMULPS          Z14, Z8, Z8
+	VMINPS          Z1, Z8, Z8
+	VMAXPS          Z0, Z8, Z8
+	VCVTPS2DQ       Z8, Z12
+	VMULPS          Z13, Z8, Z8
+	VCVTPS2DQ       Z8, Z8
+	VPACKSSDW       Z3, Z12, Z12
+	VPACKSSDW       Z3, Z8, Z8
+	VPACKUSWB       Z8, Z8, Z8
+	MOVQ            80(AX), CX
+	VMOVDQU32       X12, (BX)
+	VMOVSD          X8, (SI)
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	VEXTRACTI32X4   $0x01, Z12, (BX)
+	VEXTRACTI32X4   $0x01, Z8, X14
+	VMOVSD          X14, (SI)
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	VEXTRACTI32X4   $0x02, Z12, (BX)
+	VEXTRACTI32X4   $0x02, Z8, X14
+	VMOVSD          X14, (SI)
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	VEXTRACTI32X4   $0x03, Z12, (BX)
+	VEXTRACTI32X4   $0x03, Z8, X14
+	VMOVSD          X14, (SI)
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	ADDQ            $0x20, DI
+	ADDQ            $0x20, R8
+	DECQ            (AX)
+	JNE             block
+	VZEROUPPER
+	RET
+
+// func scan8AVX512(args *int)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, AVX512VNNI
+TEXT ·scan8AVX512(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	VBROADCASTSS valueBounds<>+0(SB), Z0
+	VBROADCASTSS valueBounds<>+4(SB), Z1
+	VMOVDQU32    quarterNumbers<>+0(SB), Z2
+	VPXORD       Z3, Z3, Z3
+	MOVQ         40(AX), DX
+	MOVQ         64(AX), BX
+	MOVQ         72(AX), SI
+	MOVQ         48(AX), DI
+	MOVQ         56(AX), R8
+
+block:
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	MOVQ   8(AX), CX
+	MOVQ   32(AX), R9
+
+chunk:
+	MOVQ $0x00000004, R10
+
+turn:
+	VMOVDQU32       (DX), Z3
+	VMOVDQU32       64(DX), Z20
+	VMOVDQU32       (CX), Z21
+	VPDPBUSD        Z21, Z3, Z4
+	VPDPBUSD        Z21, Z20, Z12
+	VMOVDQU32       64(CX), Z21
+	VPDPBUSD        Z21, Z3, Z5
+	VPDPBUSD        Z21, Z20, Z13
+	VMOVDQU32       128(CX), Z21
+	VPDPBUSD        Z21, Z3, Z6
+	VPDPBUSD        Z21, Z20, Z14
+	VMOVDQU32       192(CX), Z21
+	VPDPBUSD        Z21, Z3, Z7
+	VPDPBUSD        Z21, Z20, Z15
+	VMOVDQU32       256(CX), Z21
+	VPDPBUSD        Z21, Z3, Z8
+	VPDPBUSD        Z21, Z20, Z16
+	VMOVDQU32       320(CX), Z21
+	VPDPBUSD        Z21, Z3, Z9
+	VPDPBUSD        Z21, Z20, Z17
+	VMOVDQU32       384(CX), Z21
+	VPDPBUSD        Z21, Z3, Z10
+	VPDPBUSD        Z21, Z20, Z18
+	VMOVDQU32       448(CX), Z21
+	VPDPBUSD        Z21, Z3, Z11
+	VPDPBUSD        Z21, Z20, Z19
+	VMOVDQU32       128(DX), Z3
+	VMOVDQU32       192(DX), Z20
+	VMOVDQU32       512(CX), Z21
+	VPDPBUSD        Z21, Z3, Z4
+	VPDPBUSD        Z21, Z20, Z12
+	VMOVDQU32       576(CX), Z21
+	VPDPBUSD        Z21, Z3, Z5
+	VPDPBUSD        Z21, Z20, Z13
+	VMOVDQU32       640(CX), Z21
+	VPDPBUSD        Z21, Z3, Z6
+	VPDPBUSD        Z21, Z20, Z14
+	VMOVDQU32       704(CX), Z21
+	VPDPBUSD        Z21, Z3, Z7
+	VPDPBUSD        Z21, Z20, Z15
+	VMOVDQU32       768(CX), Z21
+	VPDPBUSD        Z21, Z3, Z8
+	VPDPBUSD        Z21, Z20, Z16
+	VMOVDQU32       832(CX), Z21
+	VPDPBUSD        Z21, Z3, Z9
+	VPDPBUSD        Z21, Z20, Z17
+	VMOVDQU32       896(CX), Z21
+	VPDPBUSD        Z21, Z3, Z10
+	VPDPBUSD        Z21, Z20, Z18
+	VMOVDQU32       960(CX), Z21
+	VPDPBUSD        Z21, Z3, Z11
+	VPDPBUSD        Z21, Z20, Z19
+	ADDQ            $0x00000400, CX
+	ADDQ            $0x00000100, DX
+	DECQ            R10
+	JNE             turn
+	DECQ            R9
+	JNE             chunk
+	VBROADCASTF32X4 (DI), Z3
+	VPERMILPS       Z2, Z3, Z3
+	VBROADCASTF32X4 (R8), Z20
+	VPERMILPS       Z2, Z20, Z20
+	VPUNPCKLDQ      Z5, Z4, Z21
+	VPUNPCKHDQ      Z5, Z4, Z4
+	VPADDD          Z21, Z4, Z4
+	VPUNPCKLDQ      Z7, Z6, Z21
+	VPUNPCKHDQ      Z7, Z6, Z6
+	VPADDD          Z21, Z6, Z6
+	VPUNPCKLQDQ     Z6, Z4, Z21
+	VPUNPCKHQDQ     Z6, Z4, Z4
+	VPADDD          Z21, Z4, Z4
+	MOVQ            16(AX), CX
+	VBROADCASTI32X4 (CX), Z21
+	VPADDD          Z21, Z4, Z4
+	VCVTDQ2PS       Z4, Z4
+	VMULPS          Z3, Z4, Z4
+	MOVQ            24(AX), CX
+	VBROADCASTF32X4 (CX), Z21
+	VMULPS          Z21, Z4, Z4
+	VMINPS          Z1, Z4, Z4
+	VMAXPS          Z0, Z4, Z4
+	VCVTPS2DQ       Z4, Z22
+	VMULPS          Z20, Z4, Z4
+	VCVTPS2DQ       Z4, Z4
+	VPUNPCKLDQ      Z9, Z8, Z21
+	VPUNPCKHDQ      Z9, Z8, Z8
+	VPADDD          Z21, Z8, Z8
+	VPUNPCKLDQ      Z11, Z10, Z21
+	VPUNPCKHDQ      Z11, Z10, Z10
+	VPADDD          Z21, Z10, Z10
+	VPUNPCKLQDQ     Z10, Z8, Z21
+	VPUNPCKHQDQ     Z10, Z8, Z8
+	VPADDD          Z21, Z8, Z8
+	MOVQ            16(AX), CX
+	VBROADCASTI32X4 16(CX), Z21
+	VPADDD          Z21, Z8, Z8
+	VCVTDQ2PS       Z8, Z8
+	VMULPS          Z3, Z8, Z8
+	MOVQ            24(AX), CX
+	VBROADCASTF32X4 16(CX), Z21
+	VMULPS          Z21, Z8, Z8
+	VMINPS          Z1, Z8, Z8
+	VMAXPS          Z0, Z8, Z8
+	VCVTPS2DQ       Z8, Z3
+	VMULPS          Z20, Z8, Z8
+	VCVTPS2DQ       Z8, Z8
+	VPACKSSDW       Z3, Z22, Z22
+	VPACKSSDW       Z8, Z4, Z4
+	VPACKUSWB       Z4, Z4, Z4
+	MOVQ            80(AX), CX
+	VMOVDQU32       X22, (BX)
+	VMOVSD          X4, (SI)
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	VEXTRACTI32X4   $0x01, Z22, (BX)
+	VEXTRACTI32X4   $0x01, Z4, X21
+	VMOVSD          X21, (SI)
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	VEXTRACTI32X4   $0x02, Z22, (BX)
+	VEXTRACTI32X4   $0x02, Z4, X21
+	VMOVSD          X21, (SI)
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	VEXTRACTI32X4   $0x03, Z22, (BX)
+	VEXTRACTI32X4   $0x03, Z4, X21
+	VMOVSD          X21, (SI)
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	VBROADCASTF32X4 16(DI), Z3
+	VPERMILPS       Z2, Z3, Z3
+	VBROADCASTF32X4 16(R8), Z20
+	VPERMILPS       Z2, Z20, Z20
+	VPUNPCKLDQ      Z13, Z12, Z21
+	VPUNPCKHDQ      Z13, Z12, Z12
+	VPADDD          Z21, Z12, Z12
+	VPUNPCKLDQ      Z15, Z14, Z21
+	VPUNPCKHDQ      Z15, Z14, Z14
+	VPADDD          Z21, Z14, Z14
+	VPUNPCKLQDQ     Z14, Z12, Z21
+	VPUNPCKHQDQ     Z14, Z12, Z12
+	VPADDD          Z21, Z12, Z12
+	MOVQ            16(AX), CX
+	VBROADCASTI32X4 (CX), Z21
+	VPADDD          Z21, Z12, Z12
+	VCVTDQ2PS       Z12, Z12
+	VMULPS          Z3, Z12, Z12
+	MOVQ            24(AX), CX
+	VBROADCASTF32X4 (CX), Z21
+	VMULPS          Z21, Z12, Z12
+	VMINPS          Z1, Z12, Z12
+	VMAXPS          Z0, Z12, Z12
+	VCVTPS2DQ       Z12, Z22
+	VMULPS          Z20, Z12, Z12
+	VCVTPS2DQ       Z12, Z12
+	VPUNPCKLDQ      Z17, Z16, Z21
+	VPUNPCKHDQ      Z17, Z16, Z16
+	VPADDD          Z21, Z16, Z16
+	VPUNPCKLDQ      Z19, Z18, Z21
+	VPUNPCKHDQ      Z19, Z18, Z18
+	VPADDD          Z21, Z18, Z18
+	VPUNPCKLQDQ     Z18, Z16, Z21
+	VPUNPCKHQDQ     Z18, Z16, Z16
+	VPADDD          Z21, Z16, Z16
+	MOVQ            16(AX), CX
+	VBROADCASTI32X4 16(CX), Z21
+	VPADDD          Z21, Z16, Z16
+	VCVTDQ2PS       Z16, Z16
+	VMULPS          Z3, Z16, Z16
+	MOVQ            24(AX), CX
+	VBROADCASTF32X4 16(CX), Z21
+	VMULPS          Z21, Z16, Z16
+	VMINPS          Z1, Z16, Z16
+	VMAXPS          Z0, Z16, Z16
+	VCVTPS2DQ       Z16, Z3
+	VMULPS          Z20, Z16, Z16
+	VCVTPS2DQ       Z16, Z16
+	VPACKSSDW       Z3, Z22, Z22
+	VPACKSSDW       Z16, Z12, Z12
+	VPACKUSWB       Z12, Z12, Z12
+	MOVQ            80(AX), CX
+	VMOVDQU32       X22, (BX)
+	VMOVSD          X12, (SI)
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	VEXTRACTI32X4   $0x01, Z22, (BX)
+	VEXTRACTI32X4   $0x01, Z12, X21
+	VMOVSD          X21, (SI)
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	VEXTRACTI32X4   $0x02, Z22, (BX)
+	VEXTRACTI32X4   $0x02, Z12, X21
+	VMOVSD          X21, (SI)
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	VEXTRACTI32X4   $0x03, Z22, (BX)
+	VEXTRACTI32X4   $0x03, Z12, X21
+	VMOVSD          X21, (SI)
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	ADDQ            $0x20, DI
+	ADDQ            $0x20, R8
+	DECQ            (AX)
+	JNE             block
+	VZEROUPPER
+	RET
+
+// func scan16AVX512(args *int)
+// Requires: AVX, AVX512F, AVX512VNNI
+TEXT ·scan16AVX512(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	VBROADCASTSS valueBounds<>+0(SB), Z19
+	VBROADCASTSS valueBounds<>+4(SB), Z20
+	VPXORD       Z21, Z21, Z21
+	MOVQ         40(AX), DX
+	MOVQ         64(AX), BX
+	MOVQ         72(AX), SI
+	MOVQ         48(AX), DI
+	MOVQ         56(AX), R8
+
+block:
+	MOVQ   16(AX), CX
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	MOVQ   8(AX), CX
+	MOVQ   32(AX), R9
+
+chunk:
+	MOVQ $0x00000004, R10
+
+turn:
+	VMOVDQU32    (CX), Z0
+	VMOVDQU32    64(CX), Z1
+	VPBROADCASTQ (DX), Z2
+	VPDPBUSD     Z0, Z2, Z3
+	VPDPBUSD     Z1, Z2, Z4
+	VPBROADCASTQ 16(DX), Z2
+	VPDPBUSD     Z0, Z2, Z5
+	VPDPBUSD     Z1, Z2, Z6
+	VPBROADCASTQ 32(DX), Z2
+	VPDPBUSD     Z0, Z2, Z7
+	VPDPBUSD     Z1, Z2, Z8
+	VPBROADCASTQ 48(DX), Z2
+	VPDPBUSD     Z0, Z2, Z9
+	VPDPBUSD     Z1, Z2, Z10
+	VPBROADCASTQ 64(DX), Z2
+	VPDPBUSD     Z0, Z2, Z11
+	VPDPBUSD     Z1, Z2, Z12
+	VPBROADCASTQ 80(DX), Z2
+	VPDPBUSD     Z0, Z2, Z13
+	VPDPBUSD     Z1, Z2, Z14
+	VPBROADCASTQ 96(DX), Z2
+	VPDPBUSD     Z0, Z2, Z15
+	VPDPBUSD     Z1, Z2, Z16
+	VPBROADCASTQ 112(DX), Z2
+	VPDPBUSD     Z0, Z2, Z17
+	VPDPBUSD     Z1, Z2, Z18
+	VMOVDQU32    128(CX), Z0
+	VMOVDQU32    192(CX), Z1
+	VPBROADCASTQ 8(DX), Z2
+	VPDPBUSD     Z0, Z2, Z3
+	VPDPBUSD     Z1, Z2, Z4
+	VPBROADCASTQ 24(DX), Z2
+	VPDPBUSD     Z0, Z2, Z5
+	VPDPBUSD     Z1, Z2, Z6
+	VPBROADCASTQ 40(DX), Z2
+	VPDPBUSD     Z0, Z2, Z7
+	VPDPBUSD     Z1, Z2, Z8
+	VPBROADCASTQ 56(DX), Z2
+	VPDPBUSD     Z0, Z2, Z9
+	VPDPBUSD     Z1, Z2, Z10
+	VPBROADCASTQ 72(DX), Z2
+	VPDPBUSD     Z0, Z2, Z11
+	VPDPBUSD     Z1, Z2, Z12
+	VPBROADCASTQ 88(DX), Z2
+	VPDPBUSD     Z0, Z2, Z13
+	VPDPBUSD     Z1, Z2, Z14
+	VPBROADCASTQ 104(DX), Z2
+	VPDPBUSD     Z0, Z2, Z15
+	VPDPBUSD     Z1, Z2, Z16
+	VPBROADCASTQ 120(DX), Z2
+	VPDPBUSD     Z0, Z2, Z17
+	VPDPBUSD     Z1, Z2, Z18
+	VMOVDQU32    256(CX), Z0
+	VMOVDQU32    320(CX), Z1
+	VPBROADCASTQ 128(DX), Z2
+	VPDPBUSD     Z0, Z2, Z3
+	VPDPBUSD     Z1, Z2, Z4
+	VPBROADCASTQ 144(DX), Z2
+	VPDPBUSD     Z0, Z2, Z5
+	VPDPBUSD     Z1, Z2, Z6
+	VPBROADCASTQ 160(DX), Z2
+	VPDPBUSD     Z0, Z2, Z7
+	VPDPBUSD     Z1, Z2, Z8
+	VPBROADCASTQ 176(DX), Z2
+	VPDPBUSD     Z0, Z2, Z9
+	VPDPBUSD     Z1, Z2, Z10
+	VPBROADCASTQ 192(DX), Z2
+	VPDPBUSD     Z0, Z2, Z11
+	VPDPBUSD     Z1, Z2, Z12
+	VPBROADCASTQ 208(DX), Z2
+	VPDPBUSD     Z0, Z2, Z13
+	VPDPBUSD     Z1, Z2, Z14
+	VPBROADCASTQ 224(DX), Z2
+	VPDPBUSD     Z0, Z2, Z15
+	VPDPBUSD     Z1, Z2, Z16
+	VPBROADCASTQ 240(DX), Z2
+	VPDPBUSD     Z0, Z2, Z17
+	VPDPBUSD     Z1, Z2, Z18
+	VMOVDQU32    384(CX), Z0
+	VMOVDQU32    448(CX), Z1
+	VPBROADCASTQ 136(DX), Z2
+	VPDPBUSD     Z0, Z2, Z3
+	VPDPBUSD     Z1, Z2, Z4
+	VPBROADCASTQ 152(DX), Z2
+	VPDPBUSD     Z0, Z2, Z5
+	VPDPBUSD     Z1, Z2, Z6
+	VPBROADCASTQ 168(DX), Z2
+	VPDPBUSD     Z0, Z2, Z7
+	VPDPBUSD     Z1, Z2, Z8
+	VPBROADCASTQ 184(DX), Z2
+	VPDPBUSD     Z0, Z2, Z9
+	VPDPBUSD     Z1, Z2, Z10
+	VPBROADCASTQ 200(DX), Z2
+	VPDPBUSD     Z0, Z2, Z11
+	VPDPBUSD     Z1, Z2, Z12
+	VPBROADCASTQ 216(DX), Z2
+	VPDPBUSD     Z0, Z2, Z13
+	VPDPBUSD     Z1, Z2, Z14
+	VPBROADCASTQ 232(DX), Z2
+	VPDPBUSD     Z0, Z2, Z15
+	VPDPBUSD     Z1, Z2, Z16
+	VPBROADCASTQ 248(DX), Z2
+	VPDPBUSD     Z0, Z2, Z17
+	VPDPBUSD     Z1, Z2, Z18
+	ADDQ         $0x00000200, CX
+	ADDQ         $0x00000100, DX
+	DECQ         R10
+	JNE          turn
+	DECQ         R9
+	JNE          chunk
+	MOVQ         24(AX), R9
+	VSHUFPS      $0x88, Z4, Z3, Z2
+	VSHUFPS      $0xdd, Z4, Z3, Z3
+	VPADDD       Z2, Z3, Z3
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z3, Z3
+	VBROADCASTSS (DI), Z0
+	VBROADCASTSS (R8), Z1
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z0, Z3, Z3
+	VMULPS       (R9), Z3, Z3
+	VMINPS       Z20, Z3, Z3
+	VMAXPS       Z19, Z3, Z3
+	VCVTPS2DQ    Z3, Z0
+	VPMOVSDW     Z0, (BX)
+	VMULPS       Z1, Z3, Z3
+	VCVTPS2DQ    Z3, Z3
+	VPMAXSD      Z21, Z3, Z3
+	VPMOVUSDB    Z3, (SI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, SI
+	LEAQ         (BX)(CX*2), BX
+	VSHUFPS      $0x88, Z6, Z5, Z2
+	VSHUFPS      $0xdd, Z6, Z5, Z5
+	VPADDD       Z2, Z5, Z5
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z5, Z5
+	VBROADCASTSS 4(DI), Z0
+	VBROADCASTSS 4(R8), Z1
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z0, Z5, Z5
+	VMULPS       (R9), Z5, Z5
+	VMINPS       Z20, Z5, Z5
+	VMAXPS       Z19, Z5, Z5
+	VCVTPS2DQ    Z5, Z0
+	VPMOVSDW     Z0, (BX)
+	VMULPS       Z1, Z5, Z5
+	VCVTPS2DQ    Z5, Z5
+	VPMAXSD      Z21, Z5, Z5
+	VPMOVUSDB    Z5, (SI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, SI
+	LEAQ         (BX)(CX*2), BX
+	VSHUFPS      $0x88, Z8, Z7, Z2
+	VSHUFPS      $0xdd, Z8, Z7, Z7
+	VPADDD       Z2, Z7, Z7
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z7, Z7
+	VBROADCASTSS 8(DI), Z0
+	VBROADCASTSS 8(R8), Z1
+	VCVTDQ2PS    Z7, Z7
+	VMULPS       Z0, Z7, Z7
+	VMULPS       (R9), Z7, Z7
+	VMINPS       Z20, Z7, Z7
+	VMAXPS       Z19, Z7, Z7
+	VCVTPS2DQ    Z7, Z0
+	VPMOVSDW     Z0, (BX)
+	VMULPS       Z1, Z7, Z7
+	VCVTPS2DQ    Z7, Z7
+	VPMAXSD      Z21, Z7, Z7
+	VPMOVUSDB    Z7, (SI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, SI
+	LEAQ         (BX)(CX*2), BX
+	VSHUFPS      $0x88, Z10, Z9, Z2
+	VSHUFPS      $0xdd, Z10, Z9, Z9
+	VPADDD       Z2, Z9, Z9
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z9, Z9
+	VBROADCASTSS 12(DI), Z0
+	VBROADCASTSS 12(R8), Z1
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z0, Z9, Z9
+	VMULPS       (R9), Z9, Z9
+	VMINPS       Z20, Z9, Z9
+	VMAXPS       Z19, Z9, Z9
+	VCVTPS2DQ    Z9, Z0
+	VPMOVSDW     Z0, (BX)
+	VMULPS       Z1, Z9, Z9
+	VCVTPS2DQ    Z9, Z9
+	VPMAXSD      Z21, Z9, Z9
+	VPMOVUSDB    Z9, (SI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, SI
+	LEAQ         (BX)(CX*2), BX
+	VSHUFPS      $0x88, Z12, Z11, Z2
+	VSHUFPS      $0xdd, Z12, Z11, Z11
+	VPADDD       Z2, Z11, Z11
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z11, Z11
+	VBROADCASTSS 16(DI), Z0
+	VBROADCASTSS 16(R8), Z1
+	VCVTDQ2PS    Z11, Z11
+	VMULPS       Z0, Z11, Z11
+	VMULPS       (R9), Z11, Z11
+	VMINPS       Z20, Z11, Z11
+	VMAXPS       Z19, Z11, Z11
+	VCVTPS2DQ    Z11, Z0
+	VPMOVSDW     Z0, (BX)
+	VMULPS       Z1, Z11, Z11
+	VCVTPS2DQ    Z11, Z11
+	VPMAXSD      Z21, Z11, Z11
+	VPMOVUSDB    Z11, (SI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, SI
+	LEAQ         (BX)(CX*2), BX
+	VSHUFPS      $0x88, Z14, Z13, Z2
+	VSHUFPS      $0xdd, Z14, Z13, Z13
+	VPADDD       Z2, Z13, Z13
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z13, Z13
+	VBROADCASTSS 20(DI), Z0
+	VBROADCASTSS 20(R8), Z1
+	VCVTDQ2PS    Z13, Z13
+	VMULPS       Z0, Z13, Z13
+	VMULPS       (R9), Z13, Z13
+	VMINPS       Z20, Z13, Z13
+	VMAXPS       Z19, Z13, Z13
+	VCVTPS2DQ    Z13, Z0
+	VPMOVSDW     Z0, (BX)
+	VMULPS       Z1, Z13, Z13
+	VCVTPS2DQ    Z13, Z13
+	VPMAXSD      Z21, Z13, Z13
+	VPMOVUSDB    Z13, (SI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, SI
+	LEAQ         (BX)(CX*2), BX
+	VSHUFPS      $0x88, Z16, Z15, Z2
+	VSHUFPS      $0xdd, Z16, Z15, Z15
+	VPADDD       Z2, Z15, Z15
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z15, Z15
+	VBROADCASTSS 24(DI), Z0
+	VBROADCASTSS 24(R8), Z1
+	VCVTDQ2PS    Z15, Z15
+	VMULPS       Z0, Z15, Z15
+	VMULPS       (R9), Z15, Z15
+	VMINPS       Z20, Z15, Z15
+	VMAXPS       Z19, Z15, Z15
+	VCVTPS2DQ    Z15, Z0
+	VPMOVSDW     Z0, (BX)
+	VMULPS       Z1, Z15, Z15
+	VCVTPS2DQ    Z15, Z15
+	VPMAXSD      Z21, Z15, Z15
+	VPMOVUSDB    Z15, (SI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, SI
+	LEAQ         (BX)(CX*2), BX
+	VSHUFPS      $0x88, Z18, Z17, Z2
+	VSHUFPS      $0xdd, Z18, Z17, Z17
+	VPADDD       Z2, Z17, Z17
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z17, Z17
+	VBROADCASTSS 28(DI), Z0
+	VBROADCASTSS 28(R8), Z1
+	VCVTDQ2PS    Z17, Z17
+	VMULPS       Z0, Z17, Z17
+	VMULPS       (R9), Z17, Z17
+	VMINPS       Z20, Z17, Z17
+	VMAXPS       Z19, Z17, Z17
+	VCVTPS2DQ    Z17, Z0
+	VPMOVSDW     Z0, (BX)
+	VMULPS       Z1, Z17, Z17
+	VCVTPS2DQ    Z17, Z17
+	VPMAXSD      Z21, Z17, Z17
+	VPMOVUSDB    Z17, (SI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, SI
+	LEAQ         (BX)(CX*2), BX
+	ADDQ         $0x20, DI
+	ADDQ         $0x20, R8
+	DECQ         (AX)
+	JNE          block
+	VZEROUPPER
+	RET
+
+// func scan32AVX512(args *int)
+// Requires: AVX, AVX512F, AVX512VNNI
+TEXT ·scan32AVX512(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	VBROADCASTSS valueBounds<>+0(SB), Z19
+	VBROADCASTSS valueBounds<>+4(SB), Z20
+	VPXORD       Z21, Z21, Z21
+	MOVQ         40(AX), DX
+	MOVQ         64(AX), BX
+	MOVQ         72(AX), SI
+	MOVQ         48(AX), DI
+	MOVQ         56(AX), R8
+
+block:
+	MOVQ      16(AX), CX
+	VMOVDQU32 (CX), Z3
+	VMOVDQU32 64(CX), Z4
+	VMOVDQU32 (CX), Z5
+	VMOVDQU32 64(CX), Z6
+	VMOVDQU32 (CX), Z7
+	VMOVDQU32 64(CX), Z8
+	VMOVDQU32 (CX), Z9
+	VMOVDQU32 64(CX), Z10
+	VMOVDQU32 (CX), Z11
+	VMOVDQU32 64(CX), Z12
+	VMOVDQU32 (CX), Z13
+	VMOVDQU32 64(CX), Z14
+	VMOVDQU32 (CX), Z15
+	VMOVDQU32 64(CX), Z16
+	VMOVDQU32 (CX), Z17
+	VMOVDQU32 64(CX), Z18
+	MOVQ      8(AX), CX
+	MOVQ      32(AX), R9
+
+chunk:
+	MOVQ $0x00000004, R10
+
+turn:
+	VMOVDQU32    (CX), Z0
+	VMOVDQU32    64(CX), Z1
+	VPBROADCASTD (DX), Z2
+	VPDPBUSD     Z0, Z2, Z3
+	VPDPBUSD     Z1, Z2, Z4
+	VPBROADCASTD 16(DX), Z2
+	VPDPBUSD     Z0, Z2, Z5
+	VPDPBUSD     Z1, Z2, Z6
+	VPBROADCASTD 32(DX), Z2
+	VPDPBUSD     Z0, Z2, Z7
+	VPDPBUSD     Z1, Z2, Z8
+	VPBROADCASTD 48(DX), Z2
+	VPDPBUSD     Z0, Z2, Z9
+	VPDPBUSD     Z1, Z2, Z10
+	VPBROADCASTD 64(DX), Z2
+	VPDPBUSD     Z0, Z2, Z11
+	VPDPBUSD     Z1, Z2, Z12
+	VPBROADCASTD 80(DX), Z2
+	VPDPBUSD     Z0, Z2, Z13
+	VPDPBUSD     Z1, Z2, Z14
+	VPBROADCASTD 96(DX), Z2
+	VPDPBUSD     Z0, Z2, Z15
+	VPDPBUSD     Z1, Z2, Z16
+	VPBROADCASTD 112(DX), Z2
+	VPDPBUSD     Z0, Z2, Z17
+	VPDPBUSD     Z1, Z2, Z18
+	VMOVDQU32    128(CX), Z0
+	VMOVDQU32    192(CX), Z1
+	VPBROADCASTD 4(DX), Z2
+	VPDPBUSD     Z0, Z2, Z3
+	VPDPBUSD     Z1, Z2, Z4
+	VPBROADCASTD 20(DX), Z2
+	VPDPBUSD     Z0, Z2, Z5
+	VPDPBUSD     Z1, Z2, Z6
+	VPBROADCASTD 36(DX), Z2
+	VPDPBUSD     Z0, Z2, Z7
+	VPDPBUSD     Z1, Z2, Z8
+	VPBROADCASTD 52(DX), Z2
+	VPDPBUSD     Z0, Z2, Z9
+	VPDPBUSD     Z1, Z2, Z10
+	VPBROADCASTD 68(DX), Z2
+	VPDPBUSD     Z0, Z2, Z11
+	VPDPBUSD     Z1, Z2, Z12
+	VPBROADCASTD 84(DX), Z2
+	VPDPBUSD     Z0, Z2, Z13
+	VPDPBUSD     Z1, Z2, Z14
+	VPBROADCASTD 100(DX), Z2
+	VPDPBUSD     Z0, Z2, Z15
+	VPDPBUSD     Z1, Z2, Z16
+	VPBROADCASTD 116(DX), Z2
+	VPDPBUSD     Z0, Z2, Z17
+	VPDPBUSD     Z1, Z2, Z18
+	VMOVDQU32    256(CX), Z0
+	VMOVDQU32    320(CX), Z1
+	VPBROADCASTD 8(DX), Z2
+	VPDPBUSD     Z0, Z2, Z3
+	VPDPBUSD     Z1, Z2, Z4
+	VPBROADCASTD 24(DX), Z2
+	VPDPBUSD     Z0, Z2, Z5
+	VPDPBUSD     Z1, Z2, Z6
+	VPBROADCASTD 40(DX), Z2
+	VPDPBUSD     Z0, Z2, Z7
+	VPDPBUSD     Z1, Z2, Z8
+	VPBROADCASTD 56(DX), Z2
+	VPDPBUSD     Z0, Z2, Z9
+	VPDPBUSD     Z1, Z2, Z10
+	VPBROADCASTD 72(DX), Z2
+	VPDPBUSD     Z0, Z2, Z11
+	VPDPBUSD     Z1, Z2, Z12
+	VPBROADCASTD 88(DX), Z2
+	VPDPBUSD     Z0, Z2, Z13
+	VPDPBUSD     Z1, Z2, Z14
+	VPBROADCASTD 104(DX), Z2
+	VPDPBUSD     Z0, Z2, Z15
+	VPDPBUSD     Z1, Z2, Z16
+	VPBROADCASTD 120(DX), Z2
+	VPDPBUSD     Z0, Z2, Z17
+	VPDPBUSD     Z1, Z2, Z18
+	VMOVDQU32    384(CX), Z0
+	VMOVDQU32    448(CX), Z1
+	VPBROADCASTD 12(DX), Z2
+	VPDPBUSD     Z0, Z2, Z3
+	VPDPBUSD     Z1, Z2, Z4
+	VPBROADCASTD 28(DX), Z2
+	VPDPBUSD     Z0, Z2, Z5
+	VPDPBUSD     Z1, Z2, Z6
+	VPBROADCASTD 44(DX), Z2
+	VPDPBUSD     Z0, Z2, Z7
+	VPDPBUSD     Z1, Z2, Z8
+	VPBROADCASTD 60(DX), Z2
+	VPDPBUSD     Z0, Z2, Z9
+	VPDPBUSD     Z1, Z2, Z10
+	VPBROADCASTD 76(DX), Z2
+	VPDPBUSD     Z0, Z2, Z11
+	VPDPBUSD     Z1, Z2, Z12
+	VPBROADCASTD 92(DX), Z2
+	VPDPBUSD     Z0, Z2, Z13
+	VPDPBUSD     Z1, Z2, Z14
+	VPBROADCASTD 108(DX), Z2
+	VPDPBUSD     Z0, Z2, Z15
+	VPDPBUSD     Z1, Z2, Z16
+	VPBROADCASTD 124(DX), Z2
+	VPDPBUSD     Z0, Z2, Z17
+	VPDPBUSD     Z1, Z2, Z18
+	VMOVDQU32    512(CX), Z0
+	VMOVDQU32    576(CX), Z1
+	VPBROADCASTD 128(DX), Z2
+	VPDPBUSD     Z0, Z2, Z3
+	VPDPBUSD     Z1, Z2, Z4
+	VPBROADCASTD 144(DX), Z2
+	VPDPBUSD     Z0, Z2, Z5
+	VPDPBUSD     Z1, Z2, Z6
+	VPBROADCASTD 160(DX), Z2
+	VPDPBUSD     Z0, Z2, Z7
+	VPDPBUSD     Z1, Z2, Z8
+	VPBROADCASTD 176(DX), Z2
+	VPDPBUSD     Z0, Z2, Z9
+	VPDPBUSD     Z1, Z2, Z10
+	VPBROADCASTD 192(DX), Z2
+	VPDPBUSD     Z0, Z2, Z11
+	VPDPBUSD     Z1, Z2, Z12
+	VPBROADCASTD 208(DX), Z2
+	VPDPBUSD     Z0, Z2, Z13
+	VPDPBUSD     Z1, Z2, Z14
+	VPBROADCASTD 224(DX), Z2
+	VPDPBUSD     Z0, Z2, Z15
+	VPDPBUSD     Z1, Z2, Z16
+	VPBROADCASTD 240(DX), Z2
+	VPDPBUSD     Z0, Z2, Z17
+	VPDPBUSD     Z1, Z2, Z18
+	VMOVDQU32    640(CX), Z0
+	VMOVDQU32    704(CX), Z1
+	VPBROADCASTD 132(DX), Z2
+	VPDPBUSD     Z0, Z2, Z3
+	VPDPBUSD     Z1, Z2, Z4
+	VPBROADCASTD 148(DX), Z2
+	VPDPBUSD     Z0, Z2, Z5
+	VPDPBUSD     Z1, Z2, Z6
+	VPBROADCASTD 164(DX), Z2
+	VPDPBUSD     Z0, Z2, Z7
+	VPDPBUSD     Z1, Z2, Z8
+	VPBROADCASTD 180(DX), Z2
+	VPDPBUSD     Z0, Z2, Z9
+	VPDPBUSD     Z1, Z2, Z10
+	VPBROADCASTD 196(DX), Z2
+	VPDPBUSD     Z0, Z2, Z11
+	VPDPBUSD     Z1, Z2, Z12
+	VPBROADCASTD 212(DX), Z2
+	VPDPBUSD     Z0, Z2, Z13
+	VPDPBUSD     Z1, Z2, Z14
+	VPBROADCASTD 228(DX), Z2
+	VPDPBUSD     Z0, Z2, Z15
+	VPDPBUSD     Z1, Z2, Z16
+	VPBROADCASTD 244(DX), Z2
+	VPDPBUSD     Z0, Z2, Z17
+	VPDPBUSD     Z1, Z2, Z18
+	VMOVDQU32    768(CX), Z0
+	VMOVDQU32    832(CX), Z1
+	VPBROADCASTD 136(DX), Z2
+	VPDPBUSD     Z0, Z2, Z3
+	VPDPBUSD     Z1, Z2, Z4
+	VPBROADCASTD 152(DX), Z2
+	VPDPBUSD     Z0, Z2, Z5
+	VPDPBUSD     Z1, Z2, Z6
+	VPBROADCASTD 168(DX), Z2
+	VPDPBUSD     Z0, Z2, Z7
+	VPDPBUSD     Z1, Z2, Z8
+	VPBROADCASTD 184(DX), Z2
+	VPDPBUSD     Z0, Z2, Z9
+	VPDPBUSD     Z1, Z2, Z10
+	VPBROADCASTD 200(DX), Z2
+	VPDPBUSD     Z0, Z2, Z11
+	VPDPBUSD     Z1, Z2, Z12
+	VPBROADCASTD 216(DX), Z2
+	VPDPBUSD     Z0, Z2, Z13
+	VPDPBUSD     Z1, Z2, Z14
+	VPBROADCASTD 232(DX), Z2
+	VPDPBUSD     Z0, Z2, Z15
+	VPDPBUSD     Z1, Z2, Z16
+	VPBROADCASTD 248(DX), Z2
+	VPDPBUSD     Z0, Z2, Z17
+	VPDPBUSD     Z1, Z2, Z18
+	VMOVDQU32    896(CX), Z0
+	VMOVDQU32    960(CX), Z1
+	VPBROADCASTD 140(DX), Z2
+	VPDPBUSD     Z0, Z2, Z3
+	VPDPBUSD     Z1, Z2, Z4
+	VPBROADCASTD 156(DX), Z2
+	VPDPBUSD     Z0, Z2, Z5
+	VPDPBUSD     Z1, Z2, Z6
+	VPBROADCASTD 172(DX), Z2
+	VPDPBUSD     Z0, Z2, Z7
+	VPDPBUSD     Z1, Z2, Z8
+	VPBROADCASTD 188(DX), Z2
+	VPDPBUSD     Z0, Z2, Z9
+	VPDPBUSD     Z1, Z2, Z10
+	VPBROADCASTD 204(DX), Z2
+	VPDPBUSD     Z0, Z2, Z11
+	VPDPBUSD     Z1, Z2, Z12
+	VPBROADCASTD 220(DX), Z2
+	VPDPBUSD     Z0, Z2, Z13
+	VPDPBUSD     Z1, Z2, Z14
+	VPBROADCASTD 236(DX), Z2
+	VPDPBUSD     Z0, Z2, Z15
+	VPDPBUSD     Z1, Z2, Z16
+	VPBROADCASTD 252(DX), Z2
+	VPDPBUSD     Z0, Z2, Z17
+	VPDPBUSD     Z1, Z2, Z18
+	ADDQ         $0x00000400, CX
+	ADDQ         $0x00000100, DX
+	DECQ         R10
+	JNE          turn
+	DECQ         R9
+	JNE          chunk
+	MOVQ         24(AX), R9
+	VBROADCASTSS (DI), Z0
+	VBROADCASTSS (R8), Z1
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z0, Z3, Z3
+	VMULPS       (R9), Z3, Z3
+	VMINPS       Z20, Z3, Z3
+	VMAXPS       Z19, Z3, Z3
+	VCVTPS2DQ    Z3, Z2
+	VPMOVSDW     Z2, (BX)
+	VMULPS       Z1, Z3, Z3
+	VCVTPS2DQ    Z3, Z3
+	VPMAXSD      Z21, Z3, Z3
+	VPMOVUSDB    Z3, (SI)
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z0, Z4, Z4
+	VMULPS       64(R9), Z4, Z4
+	VMINPS       Z20, Z4, Z4
+	VMAXPS       Z19, Z4, Z4
+	VCVTPS2DQ    Z4, Z0
+	VPMOVSDW     Z0, 32(BX)
+	VMULPS       Z1, Z4, Z4
+	VCVTPS2DQ    Z4, Z4
+	VPMAXSD      Z21, Z4, Z4
+	VPMOVUSDB    Z4, 16(SI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, SI
+	LEAQ         (BX)(CX*2), BX
+	VBROADCASTSS 4(DI), Z0
+	VBROADCASTSS 4(R8), Z1
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z0, Z5, Z5
+	VMULPS       (R9), Z5, Z5
+	VMINPS       Z20, Z5, Z5
+	VMAXPS       Z19, Z5, Z5
+	VCVTPS2DQ    Z5, Z2
+	VPMOVSDW     Z2, (BX)
+	VMULPS       Z1, Z5, Z5
+	VCVTPS2DQ    Z5, Z5
+	VPMAXSD      Z21, Z5, Z5
+	VPMOVUSDB    Z5, (SI)
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z0, Z6, Z6
+	VMULPS       64(R9), Z6, Z6
+	VMINPS       Z20, Z6, Z6
+	VMAXPS       Z19, Z6, Z6
+	VCVTPS2DQ    Z6, Z0
+	VPMOVSDW     Z0, 32(BX)
+	VMULPS       Z1, Z6, Z6
+	VCVTPS2DQ    Z6, Z6
+	VPMAXSD      Z21, Z6, Z6
+	VPMOVUSDB    Z6, 16(SI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, SI
+	LEAQ         (BX)(CX*2), BX
+	VBROADCASTSS 8(DI), Z0
+	VBROADCASTSS 8(R8), Z1
+	VCVTDQ2PS    Z7, Z7
+	VMULPS       Z0, Z7, Z7
+	VMULPS       (R9), Z7, Z7
+	VMINPS       Z20, Z7, Z7
+	VMAXPS       Z19, Z7, Z7
+	VCVTPS2DQ    Z7, Z2
+	VPMOVSDW     Z2, (BX)
+	VMULPS       Z1, Z7, Z7
+	VCVTPS2DQ    Z7, Z7
+	VPMAXSD      Z21, Z7, Z7
+	VPMOVUSDB    Z7, (SI)
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z0, Z8, Z8
+	VMULPS       64(R9), Z8, Z8
+	VMINPS       Z20, Z8, Z8
+	VMAXPS       Z19, Z8, Z8
+	VCVTPS2DQ    Z8, Z0
+	VPMOVSDW     Z0, 32(BX)
+	VMULPS       Z1, Z8, Z8
+	VCVTPS2DQ    Z8, Z8
+	VPMAXSD      Z21, Z8, Z8
+	VPMOVUSDB    Z8, 16(SI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, SI
+	LEAQ         (BX)(CX*2), BX
+	VBROADCASTSS 12(DI), Z0
+	VBROADCASTSS 12(R8), Z1
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z0, Z9, Z9
+	VMULPS       (R9), Z9, Z9
+	VMINPS       Z20, Z9, Z9
+	VMAXPS       Z19, Z9, Z9
+	VCVTPS2DQ    Z9, Z2
+	VPMOVSDW     Z2, (BX)
+	VMULPS       Z1, Z9, Z9
+	VCVTPS2DQ    Z9, Z9
+	VPMAXSD      Z21, Z9, Z9
+	VPMOVUSDB    Z9, (SI)
+	VCVTDQ2PS    Z10, Z10
+	VMULPS       Z0, Z10, Z10
+	VMULPS       64(R9), Z10, Z10
+	VMINPS       Z20, Z10, Z10
+	VMAXPS       Z19, Z10, Z10
+	VCVTPS2DQ    Z10, Z0
+	VPMOVSDW     Z0, 32(BX)
+	VMULPS       Z1, Z10, Z10
+	VCVTPS2DQ    Z10, Z10
+	VPMAXSD      Z21, Z10, Z10
+	VPMOVUSDB    Z10, 16(SI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, SI
+	LEAQ         (BX)(CX*2), BX
+	VBROADCASTSS 16(DI), Z0
+	VBROADCASTSS 16(R8), Z1
+	VCVTDQ2PS    Z11, Z11
+	VMULPS       Z0, Z11, Z11
+	VMULPS       (R9), Z11, Z11
+	VMINPS       Z20, Z11, Z11
+	VMAXPS       Z19, Z11, Z11
+	VCVTPS2DQ    Z11, Z2
+	VPMOVSDW     Z2, (BX)
+	VMULPS       Z1, Z11, Z11
+	VCVTPS2DQ    Z11, Z11
+	VPMAXSD      Z21, Z11, Z11
+	VPMOVUSDB    Z11, (SI)
+	VCVTDQ2PS    Z12, Z12
+	VMULPS       Z0, Z12, Z12
+	VMULPS       64(R9), Z12, Z12
+	VMINPS       Z20, Z12, Z12
+	VMAXPS       Z19, Z12, Z12
+	VCVTPS2DQ    Z12, Z0
+	VPMOVSDW     Z0, 32(BX)
+	VMULPS       Z1, Z12, Z12
+	VCVTPS2DQ    Z12, Z12
+	VPMAXSD      Z21, Z12, Z12
+	VPMOVUSDB    Z12, 16(SI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, SI
+	LEAQ         (BX)(CX*2), BX
+	VBROADCASTSS 20(DI), Z0
+	VBROADCASTSS 20(R8), Z1
+	VCVTDQ2PS    Z13, Z13
+	VMULPS       Z0, Z13, Z13
+	VMULPS       (R9), Z13, Z13
+	VMINPS       Z20, Z13, Z13
+	VMAXPS       Z19, Z13, Z13
+	VCVTPS2DQ    Z13, Z2
+	VPMOVSDW     Z2, (BX)
+	VMULPS       Z1, Z13, Z13
+	VCVTPS2DQ    Z13, Z13
+	VPMAXSD      Z21, Z13, Z13
+	VPMOVUSDB    Z13, (SI)
+	VCVTDQ2PS    Z14, Z14
+	VMULPS       Z0, Z14, Z14
+	VMULPS       64(R9), Z14, Z14
+	VMINPS       Z20, Z14, Z14
+	VMAXPS       Z19, Z14, Z14
+	VCVTPS2DQ    Z14, Z0
+	VPMOVSDW     Z0, 32(BX)
+	VMULPS       Z1, Z14, Z14
+	VCVTPS2DQ    Z14, Z14
+	VPMAXSD      Z21, Z14, Z14
+	VPMOVUSDB    Z14, 16(SI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, SI
+	LEAQ         (BX)(CX*2), BX
+	VBROADCASTSS 24(DI), Z0
+	VBROADCASTSS 24(R8), Z1
+	VCVTDQ2PS    Z15, Z15
+	VMULPS       Z0, Z15, Z15
+	VMULPS       (R9), Z15, Z15
+	VMINPS       Z20, Z15, Z15
+	VMAXPS       Z19, Z15, Z15
+	VCVTPS2DQ    Z15, Z2
+	VPMOVSDW     Z2, (BX)
+	VMULPS       Z1, Z15, Z15
+	VCVTPS2DQ    Z15, Z15
+	VPMAXSD      Z21, Z15, Z15
+	VPMOVUSDB    Z15, (SI)
+	VCVTDQ2PS    Z16, Z16
+	VMULPS       Z0, Z16, Z16
+	VMULPS       64(R9), Z16, Z16
+	VMINPS       Z20, Z16, Z16
+	VMAXPS       Z19, Z16, Z16
+	VCVTPS2DQ    Z16, Z0
+	VPMOVSDW     Z0, 32(BX)
+	VMULPS       Z1, Z16, Z16
+	VCVTPS2DQ    Z16, Z16
+	VPMAXSD      Z21, Z16, Z16
+	VPMOVUSDB    Z16, 16(SI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, SI
+	LEAQ         (BX)(CX*2), BX
+	VBROADCASTSS 28(DI), Z0
+	VBROADCASTSS 28(R8), Z1
+	VCVTDQ2PS    Z17, Z17
+	VMULPS       Z0, Z17, Z17
+	VMULPS       (R9), Z17, Z17
+	VMINPS       Z20, Z17, Z17
+	VMAXPS       Z19, Z17, Z17
+	VCVTPS2DQ    Z17, Z2
+	VPMOVSDW     Z2, (BX)
+	VMULPS       Z1, Z17, Z17
+	VCVTPS2DQ    Z17, Z17
+	VPMAXSD      Z21, Z17, Z17
+	VPMOVUSDB    Z17, (SI)
+	VCVTDQ2PS    Z18, Z18
+	VMULPS       Z0, Z18, Z18
+	VMULPS       64(R9), Z18, Z18
+	VMINPS       Z20, Z18, Z18
+	VMAXPS       Z19, Z18, Z18
+	VCVTPS2DQ    Z18, Z0
+	VPMOVSDW     Z0, 32(BX)
+	VMULPS       Z1, Z18, Z18
+	VCVTPS2DQ    Z18, Z18
+	VPMAXSD      Z21, Z18, Z18
+	VPMOVUSDB    Z18, 16(SI)
+	MOVQ         80(AX), CX
+	ADDQ         CX, SI
+	LEAQ         (BX)(CX*2), BX
+	ADDQ         $0x20, DI
+	ADDQ         $0x20, R8
+	DECQ         (AX)
+	JNE          block
 	VZEROUPPER
 	RET
 

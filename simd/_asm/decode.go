@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/mmcloughlin/avo/attr"
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
@@ -11,15 +9,68 @@ import (
 
 // Constants of the kernels.
 var (
-	quarters Mem // dword 4*i+k is 4*k+i
-	eighths  Mem // quadword 4*i+k is 2*k+i
-	spread   Mem // byte i of a dword eight times, for i = 0 to 3
-	eachBit  Mem // byte i has bit i%8 only, for one quadword
-	pairs    Mem // byte i is 2*i, for one quadword
-	masks    Mem // dwords whose bytes are 3, 4, 8 and 128
+	quarters                 Mem // dword 4*i+k is 4*k+i
+	eighths                  Mem // quadword 4*i+k is 2*k+i
+	spread                   Mem // byte i of a dword eight times, for i = 0 to 3
+	eachBit                  Mem // byte i has bit i%8 only, for one quadword
+	pairs                    Mem // byte i is 2*i, for one quadword
+	cellMasks                Mem // byte i has i bits
+	halves                   Mem // eight dwords 16, eight 0
+	valueBounds              Mem // float32
+	quarterNumbers           Mem // dword i is i/4
+	packOrder                Mem // dwords of two packed halves in order
+	quarterMasks             Mem // word i has 4*i bits
+	infinity                 Mem // a float32, negative
+	interleave, interleave16 Mem // dword i is i/2, or 16 or 8 more if i is odd
+	selectors                Mem // dwords of bytes 0xaa, 0xcc
+	tokenMasks               Mem // quadword 4+i has 16 bits for each of i tokens, at most 4
+	masks                    Mem // dwords whose bytes are 3, 4, 8 and 128
 )
 
 func constants() {
+	cellMasks = GLOBL("cellMasks", attr.RODATA|attr.NOPTR)
+	for i := range 9 {
+		DATA(i, U8(1<<i-1))
+	}
+	selectors = GLOBL("selectors", attr.RODATA|attr.NOPTR)
+	DATA(0, U32(0xaaaaaaaa))
+	DATA(4, U32(0xcccccccc))
+	DATA(8, U32(0xffff0000))
+	DATA(12, U32(0x0f0f0f0f))
+	quarterMasks = GLOBL("quarterMasks", attr.RODATA|attr.NOPTR)
+	for i := range 5 {
+		DATA(2*i, U16(1<<(4*i)-1))
+	}
+	valueBounds = GLOBL("valueBounds", attr.RODATA|attr.NOPTR)
+	DATA(0, F32(-32766))
+	DATA(4, F32(32766))
+	quarterNumbers = GLOBL("quarterNumbers", attr.RODATA|attr.NOPTR)
+	for i := range 16 {
+		DATA(4*i, U32(i/4))
+	}
+	packOrder = GLOBL("packOrder", attr.RODATA|attr.NOPTR)
+	for i := range 8 {
+		DATA(4*i, U32(i%2*4+i/2))
+	}
+	infinity = GLOBL("infinity", attr.RODATA|attr.NOPTR)
+	DATA(0, U32(0xff800000))
+	interleave = GLOBL("interleave", attr.RODATA|attr.NOPTR)
+	for i := range 32 {
+		DATA(4*i, U32(i/2+i%2*16))
+	}
+	interleave16 = GLOBL("interleave16", attr.RODATA|attr.NOPTR)
+	for i := range 16 {
+		DATA(4*i, U32(i/2+i%2*8))
+	}
+	halves = GLOBL("halves", attr.RODATA|attr.NOPTR)
+	for i := range 16 {
+		DATA(4*i, U32(16*(1-i/8)))
+	}
+	tokenMasks = GLOBL("tokenMasks", attr.RODATA|attr.NOPTR)
+	for i := range 13 {
+		DATA(8*i, U64(1<<(16*min(max(i-4, 0), 4))-1))
+	}
+
 	quarters = GLOBL("quarters", attr.RODATA|attr.NOPTR)
 	for i := range 16 {
 		DATA(4*i, U32(i%4*4+i/4))
@@ -39,145 +90,6 @@ func constants() {
 	masks = GLOBL("masks", attr.RODATA|attr.NOPTR)
 	for i, m := range []uint32{3, 4, 8, 128} {
 		DATA(4*i, U32(m*0x01010101))
-	}
-}
-
-// decodeKernels writes the kernels that turn bit planes into bytes, 64
-// dimensions at a time, and those that prepare int8 values for the tiles.
-//
-// A table of 16 bytes holds the weights: that of a code with first bit a,
-// second bit b and lower bits c is weights[8*a+4*b+c].
-func decodeKernels() {
-	for _, bits := range []int{1, 2, 4} {
-		decodeKernel(bits, "AVX2", decodeAVX2)
-		decodeKernel(bits, "AVX512", decodeAVX512)
-	}
-	convertKernels()
-}
-
-// planes are the operands of a decoding loop.
-type planes struct {
-	bits                  int
-	dst, zero, one, lower Mem // of the next block
-	weights               Mem
-}
-
-func decodeKernel(bits int, level string, emit func(planes) (block func())) {
-	name := fmt.Sprintf("decode%d%s", bits, level)
-	function(name, "func(dst, plane0, plane1, plane2 *byte, blocks int, weights *[16]byte)",
-		fmt.Sprintf("%s writes the weights of blocks of 64 codes of %d bits.", name, bits))
-	at := GP64() // in plane 0
-	load := func(param string, scale uint8) Mem {
-		p := GP64()
-		Load(Param(param), p)
-		return Mem{Base: p, Index: at, Scale: scale}
-	}
-	p := planes{bits: bits, dst: load("dst", 8), zero: load("plane0", 1)}
-	if bits > 1 {
-		p.one = load("plane1", 1)
-	}
-	if bits == 4 {
-		p.lower = load("plane2", 2)
-	}
-	end, weights := GP64(), GP64()
-	Load(Param("blocks"), end)
-	SHLQ(U8(3), end)
-	Load(Param("weights"), weights)
-	p.weights = Mem{Base: weights}
-	XORQ(at, at)
-	block := emit(p)
-	Label("block")
-	block()
-	ADDQ(U8(8), at)
-	CMPQ(at, end)
-	JB(LabelRef("block"))
-	VZEROUPPER()
-	RET()
-}
-
-// decodeAVX512 reads 64 bits of a plane as a mask.
-func decodeAVX512(p planes) func() {
-	weight := func(i int) VecVirtual {
-		w := ZMM()
-		VPBROADCASTB(p.weights.Offset(i), w)
-		return w
-	}
-	a, b, out, other := K(), K(), ZMM(), ZMM()
-	switch p.bits {
-	case 1:
-		w0, w1 := weight(0), weight(8)
-		return func() {
-			KMOVQ(p.zero, a)
-			VPBLENDMB(w1, w0, a, out)
-			VMOVDQU32(out, p.dst)
-		}
-	case 2:
-		w0, w1, w2, w3 := weight(0), weight(4), weight(8), weight(12)
-		return func() {
-			KMOVQ(p.zero, a)
-			KMOVQ(p.one, b)
-			VPBLENDMB(w1, w0, b, out)
-			VPBLENDMB(w3, w2, b, other)
-			VPBLENDMB(other, out, a, out)
-			VMOVDQU32(out, p.dst)
-		}
-	}
-	table, shifts, three, four, eight := ZMM(), ZMM(), ZMM(), ZMM(), ZMM()
-	VBROADCASTI32X4(p.weights, table)
-	VPBROADCASTQ(pairs, shifts)
-	VPBROADCASTD(masks, three)
-	VPBROADCASTD(masks.Offset(4), four)
-	VPBROADCASTD(masks.Offset(8), eight)
-	return func() {
-		KMOVQ(p.zero, a)
-		KMOVQ(p.one, b)
-		VPMOVZXWQ(p.lower, out) // two bytes hold eight lower parts
-		VPMULTISHIFTQB(out, shifts, out)
-		VPANDD(three, out, out)
-		VPADDB(eight, out, a, out)
-		VPADDB(four, out, b, out)
-		VPERMB(table, out, out)
-		VMOVDQU32(out, p.dst)
-	}
-}
-
-func decodeAVX2(p planes) func() {
-	table, bytes, bit, three, four, eight := YMM(), YMM(), YMM(), YMM(), YMM(), YMM()
-	VBROADCASTI128(p.weights, table)
-	VMOVDQU(spread, bytes)
-	VPBROADCASTQ(eachBit, bit)
-	VPBROADCASTD(masks, three)
-	VPBROADCASTD(masks.Offset(4), four)
-	VPBROADCASTD(masks.Offset(8), eight)
-	// place sets dst to value in every byte whose bit of the plane is set.
-	place := func(plane Mem, value, dst VecVirtual) {
-		VPBROADCASTD(plane, dst)
-		VPSHUFB(bytes, dst, dst)
-		VPAND(bit, dst, dst)
-		VPCMPEQB(bit, dst, dst)
-		VPAND(value, dst, dst)
-	}
-	code, part := YMM(), YMM()
-	return func() {
-		for half := range 2 {
-			place(p.zero.Offset(4*half), eight, code)
-			if p.bits > 1 {
-				place(p.one.Offset(4*half), four, part)
-				VPOR(part, code, code)
-			}
-			if p.bits == 4 { // a byte holds four lower parts
-				shifted := YMM()
-				VPMOVZXBD(p.lower.Offset(8*half), part)
-				VPSLLD(U8(6), part, shifted)
-				VPOR(shifted, part, part)
-				VPSLLD(U8(12), part, shifted)
-				VPOR(shifted, part, part)
-				VPAND(three, part, part)
-				VPOR(part, code, code)
-			}
-			VPSHUFB(code, table, part)
-			VMOVDQU(part, p.dst.Offset(32*half))
-		}
 	}
 }
 

@@ -18,10 +18,37 @@ func main() {
 	ConstraintExpr("!noasm")
 	constants()
 	floatKernels()
-	maximaOfKernels()
 	intKernels()
-	decodeKernels()
-	scoreKernels()
+	convertKernels()
+
+	for _, bits := range []int{1, 2, 4} {
+		for _, rows := range []int{16, 32} {
+			codeKernelRows512(bits, rows)
+		}
+		codeKernelTokens512(bits, 4)
+		codeKernelTokens512(bits, 8)
+	}
+	for _, bits := range []int{1, 2, 4} {
+		decodeKernel2(bits)
+	}
+	for _, rows := range []int{8, 16, 32} {
+		for _, sums := range []int{0, 1, 2, 4, 32} {
+			tileKernel2(rows, sums)
+		}
+		for _, sums := range []int{0, 1, 2} {
+			scanKernel2(rows, sums)
+		}
+		blockMaximaKernel(rows)
+		aboveKernel(rows)
+		cellMaximaKernel(rows)
+		for _, width := range []int{2, 3} {
+			rankKernel(rows, width)
+		}
+	}
+	scanTokens512(4)
+	scanTokens512(8)
+	scanRows512(16)
+	scanRows512(32)
 	peakKernels()
 	Generate()
 }

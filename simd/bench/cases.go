@@ -80,8 +80,8 @@ func NewCases(o Options) ([]*Case, error) {
 func newCase(rng *rand.Rand, s *set, query simd.Matrix, kernel, where string, d time.Duration) *Case {
 	c := &Case{Kernel: kernel, QueryTokens: query.Rows, Where: where, slice: sliceOf(d)}
 	// compare returns the work of comparing the query with one of so many
-	// documents after the other.
-	compare := func(documents int, use func(document int)) work {
+	// documents after the other; it is told the next one too.
+	compare := func(documents int, use func(document, next int)) work {
 		w := walk{order: []int{0}}
 		if where == "ram" {
 			w.order = rng.Perm(documents)
@@ -92,11 +92,12 @@ func newCase(rng *rand.Rand, s *set, query simd.Matrix, kernel, where string, d 
 			}
 		}}
 	}
-	vectors := func(use func(simd.Matrix)) work {
-		return compare(len(s.floats)/(tokens*dim), func(i int) { use(s.matrix(i)) })
+	vectors := func(use func(doc, next simd.Matrix)) work {
+		return compare(len(s.floats)/(tokens*dim), func(i, next int) { use(s.matrix(i), s.matrix(next)) })
 	}
-	codes := func(bytes int, use func([]byte)) work {
-		return compare(len(s.codes)/bytes, func(i int) { use(s.codes[i*bytes : (i+1)*bytes]) })
+	codes := func(bytes int, use func(doc, next []byte)) work {
+		doc := func(i int) []byte { return s.codes[i*bytes : (i+1)*bytes] }
+		return compare(len(s.codes)/bytes, func(i, next int) { use(doc(i), doc(next)) })
 	}
 
 	c.vek = vectors(vekDots(query))
@@ -121,28 +122,29 @@ func newCase(rng *rand.Rand, s *set, query simd.Matrix, kernel, where string, d 
 	return c
 }
 
-func floatMaxSim(query simd.Matrix) func(simd.Matrix) {
-	q := simd.PackQuery(query)
+func floatMaxSim(query simd.Matrix) func(doc, next simd.Matrix) {
+	var q simd.FloatQuery
+	q.Reset(query, nil)
 	best := make([]float32, query.Rows)
-	return func(m simd.Matrix) { q.MaxSim(m, best) }
+	return func(doc, next simd.Matrix) { q.Maxima(best, doc, next.Data) }
 }
 
-func floatDots(query simd.Matrix) func(simd.Matrix) {
+func floatDots(query simd.Matrix) func(doc, next simd.Matrix) {
 	var q simd.FloatQuery
 	q.Reset(query, nil)
 	dots := make([]float32, tokens*q.Stride())
-	return func(m simd.Matrix) { q.Dots(dots, m) }
+	return func(doc, _ simd.Matrix) { q.Dots(dots, doc) }
 }
 
-func int8MaxSim(query simd.Matrix) func([]byte) {
+func int8MaxSim(query simd.Matrix) func(doc, next []byte) {
 	var q simd.Int8Query
 	q.Reset(simd.PackQuery(query), nil)
 	best := make([]float32, query.Rows)
 	factors, scales := ones(tokens), ones(q.Stride())
-	return func(codes []byte) { q.Maxima(best, codes, factors, scales, nil) }
+	return func(doc, next []byte) { q.Maxima(best, doc, factors, scales, next) }
 }
 
-func codeMaxSim(query simd.Matrix, codeBits int) func([]byte) {
+func codeMaxSim(query simd.Matrix, codeBits int) func(planes, next []byte) {
 	packed := simd.PackQuery(query)
 	var rows simd.CellRows
 	rows.Scan(packed, nil, simd.NewCellTable(dim, make([]int8, cells*dim), ones(cells), ones(cells)))
@@ -153,8 +155,8 @@ func codeMaxSim(query simd.Matrix, codeBits int) func([]byte) {
 	for t := range doc.Cells {
 		doc.Cells[t] = uint32(t % cells)
 	}
-	return func(planes []byte) {
-		doc.Planes = planes
+	return func(planes, next []byte) {
+		doc.Planes, doc.Next = planes, next
 		q.Maxima(best, doc, &rows)
 	}
 }
@@ -162,13 +164,13 @@ func codeMaxSim(query simd.Matrix, codeBits int) func([]byte) {
 // weights are as large as those of an index's codes.
 var weights = map[int][]int8{
 	1: {-31, 31},
-	2: {-31, -10, 10, 31},
-	4: {-63, -50, -41, -33, -26, -19, -12, -6, 0, 6, 12, 19, 26, 33, 46, 63},
+	2: {-31, -9, 9, 31},
+	4: {-63, -49, -41, -33, -25, -19, -13, -7, -1, 7, 13, 19, 25, 33, 45, 63},
 }
 
-func vekDots(query simd.Matrix) func(simd.Matrix) {
+func vekDots(query simd.Matrix) func(doc, next simd.Matrix) {
 	var sum float32
-	return func(m simd.Matrix) {
+	return func(m, _ simd.Matrix) {
 		for t := range m.Rows {
 			for j := range query.Rows {
 				sum += vek32.Dot(query.Row(j), m.Row(t))
@@ -225,10 +227,9 @@ type walk struct {
 	at    int
 }
 
-func (w *walk) next() int {
-	if w.at == len(w.order) {
-		w.at = 0
-	}
-	w.at++
-	return w.order[w.at-1]
+// next returns a document's number and the one that follows.
+func (w *walk) next() (document, next int) {
+	document = w.order[w.at]
+	w.at = (w.at + 1) % len(w.order)
+	return document, w.order[w.at]
 }

@@ -1,0 +1,306 @@
+package simd
+
+import (
+	"encoding/binary"
+	"math"
+	"math/bits"
+)
+
+// packedCells are centroids as the kernels of a level read them: in blocks of
+// 8, each in chunks and segments like a document's decoded codes. The last
+// block is filled up with zeros.
+type packedCells struct {
+	level  level
+	chunks int    // of 128 bytes of a cell
+	offset int32  // what the bytes are larger than the values
+	sums   int    // products of four bytes that fit 16 bits, or 0 for words; at levelAVX2
+	data   []byte // the values, cell by cell, at levelGo
+}
+
+// pack returns the centroids for a level, made when they are first needed.
+func (t *CellTable) pack(l level) *packedCells {
+	p := &t.packed[l]
+	t.packedOnce[l].Do(func() { p.make(t, l) })
+	return p
+}
+
+func (p *packedCells) make(t *CellTable, l level) {
+	p.level = l
+	if l == levelGo {
+		p.data = make([]byte, len(t.centroids))
+		for i, v := range t.centroids {
+			p.data[i] = byte(v)
+		}
+		return
+	}
+	p.offset, p.chunks = 128, chunksOf(t.Dim)
+	if l == levelAVX2 {
+		switch {
+		case t.largest <= 31:
+			p.offset, p.sums = 31, 2
+		case t.largest <= 63:
+			p.offset, p.sums = 63, 1
+		default:
+			p.offset, p.chunks = 0, chunksOf(2*t.Dim)
+		}
+	}
+	blockBytes := p.chunks * blockTokens * chunkDims
+	p.data = make([]byte, (t.Cells+blockTokens-1)/blockTokens*blockBytes)
+	for c := range t.Cells {
+		to := p.data[c/blockTokens*blockBytes+c%blockTokens*segmentDims:]
+		for d, v := range t.centroids[c*t.Dim : (c+1)*t.Dim] {
+			if p.words() {
+				binary.LittleEndian.PutUint16(to[wordAt(d):], uint16(int16(v)))
+			} else {
+				to[byteAt(d)] = byte(int32(v) + p.offset)
+			}
+		}
+	}
+}
+
+// words tells whether values are stored as 16 bits.
+func (p *packedCells) words() bool { return p.level == levelAVX2 && p.sums == 0 }
+
+// byteAt returns where dimension d of a block's first vector is, wordAt the
+// same for values of 16 bits. A block's segments are 128 bytes long, 16 of each
+// vector.
+func byteAt(d int) int {
+	return d/segmentDims*segmentDims*blockTokens + d%segmentDims
+}
+
+func wordAt(d int) int { return byteAt(2 * d) }
+
+// scanPanel is a query's rows as the scanning kernels read them.
+type scanPanel struct {
+	level  level
+	packed *packedCells
+	rows   int
+	query  []int8
+	start  []int32
+
+	int8s Int8Query // at levelGo
+	dots  []int32
+}
+
+func (p *scanPanel) reset(q *Query, rows []int, packed *packedCells) {
+	p.level, p.packed = packed.level, packed
+	p.rows = selected(q.Rows, rows)
+	if p.level == levelGo {
+		p.int8s.Reset(q, rows)
+		return
+	}
+	lanes := strideOf(p.rows)
+	p.query = grow(p.query, roundUp(lanes, largestBlock)*packed.chunks*chunkDims)
+	clear(p.query)
+	p.start = grow(p.start, lanes)
+	clear(p.start)
+	for j := range p.rows {
+		first := j / largestBlock * largestBlock
+		n := tileRows(p.level, p.rows-first)
+		pl := placeOf(p.level, n, j-first, false)
+		codes, _ := q.Codes(rowOf(rows, j))
+		panel := p.query[first*packed.chunks*chunkDims:]
+		var sum int32
+		for d, v := range codes {
+			sum += int32(v)
+			if packed.words() {
+				pl.put(panel, n, 2*d, v)
+				pl.put(panel, n, 2*d+1, v>>7)
+			} else {
+				pl.put(panel, n, d, v)
+			}
+		}
+		p.start[j] = -packed.offset * sum
+	}
+}
+
+// scanArgs are the arguments of the scanning kernels: pointers and integers
+// only, in the order that the generator knows.
+type scanArgs struct {
+	blocks     int
+	query      *int8
+	start      *int32
+	scales     *float32
+	chunks     int
+	vectors    *byte
+	cellScale  *float32
+	cellRank   *float32
+	values     *int16
+	bytes      *uint8
+	stride     int
+	multiplier int
+}
+
+// scan writes the values and bytes of cells lo to hi, which are multiples of 8
+// or more than there are.
+func (p *scanPanel) scan(c *CellRows, lo, hi int) {
+	if p.level == levelGo {
+		p.scanInGo(c, lo, min(hi, c.table.Cells))
+		return
+	}
+	blocks := (min(hi, c.table.Cells)+blockTokens-1)/blockTokens - lo/blockTokens
+	if blocks <= 0 {
+		return
+	}
+	for first := 0; first < p.rows; first += largestBlock {
+		scanCells(p.level, tileRows(p.level, p.rows-first), p.packed.sums, &scanArgs{
+			blocks: blocks, query: &p.query[first*p.packed.chunks*chunkDims], start: &p.start[first],
+			scales: &c.scales[first], chunks: p.packed.chunks,
+			vectors:   &p.packed.data[lo*p.packed.chunks*chunkDims],
+			cellScale: &c.table.Scale[lo], cellRank: &c.ranks[lo],
+			values: &c.values[lo*c.stride+first], bytes: &c.bytes[lo*c.stride+first], stride: c.stride,
+			multiplier: 1,
+		})
+	}
+}
+
+// blockMaxima writes the maxima of blocks of cells: lo is the first cell of a
+// block, and hi of another or the end.
+func (c *CellRows) blockMaxima(lo, hi int) {
+	at, full := lo/c.block, (hi-lo)/c.block
+	if c.panel.level == levelGo {
+		for cell := lo; cell < hi; cell++ {
+			values := c.values[cell*c.stride:][:c.stride]
+			out := c.maxima[cell/c.block*c.stride:][:c.stride]
+			if cell%c.block == 0 {
+				copy(out, values)
+				continue
+			}
+			for j, v := range values {
+				out[j] = max(out[j], v)
+			}
+		}
+		return
+	}
+	for first := 0; first < c.rows; first += largestBlock {
+		n := blockOf(c.rows - first)
+		if full > 0 {
+			blockMaxima(n, &c.maxima[at*c.stride+first], &c.values[lo*c.stride+first], c.stride, c.block, full)
+		}
+		if rest := lo + full*c.block; rest < hi {
+			blockMaxima(n, &c.maxima[(at+full)*c.stride+first], &c.values[rest*c.stride+first], c.stride, hi-rest, 1)
+		}
+	}
+}
+
+// aboveCells is how many cells one call of a kernel looks at.
+const aboveCells = 4096
+
+// aboveByKernel is Above at levels with kernels.
+func (c *CellRows) aboveByKernel(dst []RowCell, thresholds []int16) []RowCell {
+	blocks := (c.rows + largestBlock - 1) / largestBlock
+	c.hits = grow(c.hits, blocks*(aboveCells+1))
+	c.limits = grow(c.limits, c.stride)
+	for j := range c.limits {
+		c.limits[j] = NoCell
+		if j < c.rows {
+			c.limits[j] = max(thresholds[j], -maxValue) - 1
+		}
+	}
+	for lo := 0; lo < c.table.Cells; lo += aboveCells {
+		n := min(aboveCells, c.table.Cells-lo)
+		if blocks == 1 {
+			found := above(blockOf(c.rows), &c.hits[0], &c.values[lo*c.stride], &c.limits[0], c.stride, lo, n)
+			for _, hit := range c.hits[:found] {
+				dst = c.appendHit(dst, hit, 0)
+			}
+			continue
+		}
+		dst = c.mergeHits(dst, lo, n)
+	}
+	return dst
+}
+
+// mergeHits looks at several blocks of rows and puts them in order.
+func (c *CellRows) mergeHits(dst []RowCell, lo, n int) []RowCell {
+	lists := make([][]uint64, 0, 8)
+	for first := 0; first < c.rows; first += largestBlock {
+		hits := c.hits[first/largestBlock*(aboveCells+1):]
+		found := above(blockOf(c.rows-first), &hits[0], &c.values[lo*c.stride+first], &c.limits[first], c.stride, lo, n)
+		lists = append(lists, hits[:found])
+	}
+	for cell := lo; cell < lo+n; cell++ {
+		for i, list := range lists {
+			if len(list) > 0 && int(uint32(list[0])) == cell {
+				dst = c.appendHit(dst, list[0], i*largestBlock)
+				lists[i] = list[1:]
+			}
+		}
+	}
+	return dst
+}
+
+// appendHit appends the rows, from first on, of a cell that above found.
+func (c *CellRows) appendHit(dst []RowCell, hit uint64, first int) []RowCell {
+	cell := uint32(hit)
+	values := c.values[int(cell)*c.stride+first:]
+	for rows := uint32(hit >> 32); rows != 0; rows &= rows - 1 {
+		j := bits.TrailingZeros32(rows)
+		dst = append(dst, RowCell{Cell: cell, Row: uint16(first + j), Value: values[j]})
+	}
+	return dst
+}
+
+// rankByKernel is RankScore at levels with kernels.
+func (c *CellRows) rankByKernel(cells []byte, width int, next []byte) uint32 {
+	n := len(cells) / width
+	fetch := &cells[0]
+	if len(next) > 0 {
+		fetch = &next[0]
+	}
+	var sum uint64
+	for first := 0; first < c.rows; first += largestBlock {
+		sum += rankCells(blockOf(c.rows-first), width, &cells[0], n, &c.bytes[first], c.stride, c.table.Cells, fetch)
+	}
+	return uint32(sum)
+}
+
+// maximaByKernel is Maxima at levels with kernels.
+func (c *CellRows) maximaByKernel(best []float32, cells []uint32, weights []float32) {
+	var lanes [largestBlock]float32
+	for first := 0; first < c.rows; first += largestBlock {
+		for j := range lanes {
+			lanes[j] = float32(math.Inf(-1))
+		}
+		cellMaxima(blockOf(c.rows-first), &lanes[0], &c.values[first], c.stride, &cells[0], len(cells), c.table.Cells, &weights[0])
+		rows := best[first:min(first+largestBlock, c.rows)]
+		for j, b := range rows {
+			rows[j] = larger(float32(c.unit*lanes[j]), b)
+		}
+	}
+}
+
+// scanInGo writes the values and bytes of cells lo to hi-1.
+func (p *scanPanel) scanInGo(c *CellRows, lo, hi int) {
+	const part = 64 // cells
+	dim := c.table.Dim
+	p.dots = grow(p.dots, part*c.stride)
+	for ; lo < hi; lo += part {
+		n := min(part, hi-lo)
+		p.int8s.Dots(p.dots, p.packed.data[lo*dim:(lo+n)*dim])
+		for i := range n {
+			c.convert(lo+i, p.dots[i*c.stride:][:c.stride])
+		}
+	}
+}
+
+// convert writes the values and bytes of a cell from its dot products.
+func (c *CellRows) convert(cell int, dots []int32) {
+	values, bytes := c.values[cell*c.stride:][:c.stride], c.bytes[cell*c.stride:][:c.stride]
+	clear(values)
+	clear(bytes)
+	scale, rank := c.table.Scale[cell], c.ranks[cell]
+	for j, dot := range dots[:c.rows] {
+		// The conversions keep the compiler from fusing operations, which
+		// would round differently on some machines.
+		x := float32(float32(dot)*scale) * c.scales[j]
+		if !(x < maxValue) {
+			x = maxValue
+		}
+		if !(x > -maxValue) {
+			x = -maxValue
+		}
+		values[j] = int16(math.RoundToEven(float64(x)))
+		bytes[j] = uint8(min(max(math.RoundToEven(float64(float32(x*rank))), 0), 255))
+	}
+}

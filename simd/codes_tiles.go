@@ -1,0 +1,348 @@
+package simd
+
+import (
+	"math"
+	"slices"
+)
+
+// The kernels for bytes take vectors apart into chunks of 128 dimensions, and
+// those into segments: segment s of a chunk holds the 16 dimensions whose
+// number is s modulo 8, those that are bit s of the chunk's bytes in a bit
+// plane.
+const (
+	chunkDims   = 128
+	segmentDims = 16
+
+	// blockTokens is how many tokens lie together: segment by segment, 16 bytes
+	// of each.
+	blockTokens = 8
+)
+
+// chunksOf returns the number of chunks of so many dimensions.
+func chunksOf(dim int) int { return (dim + chunkDims - 1) / chunkDims }
+
+// segmentAt returns where the kernels look for segment s. Those for 4 bits find
+// it by the order in which they decode.
+func segmentAt(s, codeBits int) int {
+	if codeBits == 4 {
+		return s%4*2 + s/4
+	}
+	return s
+}
+
+// tileArgs are the arguments of the kernels for bytes: pointers and integers
+// only, in the order that the generator knows.
+type tileArgs struct {
+	tokens int
+	query  *int8    // panel of the block of rows
+	start  *int32   // what the sums of each lane start at
+	steps  *float32 // what the sums of each lane are multiplied with
+	best   *float32 // of each lane
+
+	tables                         *byte // what codes stand for
+	planes                         *byte
+	planeBytes, chunkBytes, chunks int // distances of planes and of their chunks
+
+	cells       *uint32
+	lastCell    int // past the last cell
+	values      *int16
+	stride      int // bytes
+	residual    *float32
+	factors     *byte
+	factorTable *float32
+
+	vectors    *byte
+	multiplier int
+
+	next, nextEnd *byte
+	nextStep      int // bytes per turn of the inner loop
+
+	unit    int // bits of a float32
+	rowMask int // a bit for each row
+
+	// For use by the kernels.
+	half, other    *byte
+	factorAt       *byte
+	token, chunkAt int
+	codes          *byte
+}
+
+// codeForm is how a kernel takes the weights of codes: less by the smallest of
+// them and divided by step, so that they have no sign and are small.
+type codeForm struct {
+	least, step int32
+	sums        int // products of four bytes that fit 16 bits, at levelAVX2
+}
+
+// formOf returns the form for weights and ok if there is a kernel for them.
+func formOf(l level, weights []int8, dim int) (f codeForm, ok bool) {
+	f = codeForm{least: int32(slices.Min(weights)), step: 1}
+	if l == levelAVX512 {
+		return f, true
+	}
+	var step, largest int32
+	for _, w := range weights {
+		step = gcd(step, int32(w)-f.least)
+	}
+	f.step = max(step, 1)
+	largest = (int32(slices.Max(weights)) - f.least) / f.step
+	products := func(n int32) bool { return n*largest*127 <= math.MaxInt16 }
+	switch {
+	case products(int32(chunksOf(dim) * chunkDims / 2)):
+		f.sums = chunkDims / 4
+	case products(8):
+		f.sums = 4
+	case products(4):
+		f.sums = 2
+	case products(2):
+		f.sums = 1
+	default:
+		return f, false
+	}
+	return f, true
+}
+
+func gcd(a, b int32) int32 {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
+}
+
+// codeTiles are a query's rows as the kernels for codes read them, in blocks of
+// 32, 16 or 8.
+type codeTiles struct {
+	level     level
+	rows, dim int
+	bits      int
+	form      codeForm
+	query     []int8
+	start     []int32
+	scale     []float32 // of each lane
+	steps     []float32 // of each lane over the unit of a CellRows
+	unit      float32
+	tables    []byte
+	scratch   []byte
+	padded    []byte
+	best      []float32
+}
+
+// reset packs rows of q. The row scales are scale.
+func (p *codeTiles) reset(q *Query, rows []int, l level, f codeForm, weights []int8, codeBits int, scale []float32) {
+	p.level, p.form, p.bits = l, f, codeBits
+	p.rows, p.dim = len(scale), q.Dim
+	lanes, chunks := strideOf(p.rows), chunksOf(p.dim)
+	// A block of up to 8 rows may take as much as one of 32.
+	p.query = grow(p.query, roundUp(lanes, largestBlock)*chunks*chunkDims)
+	clear(p.query)
+	p.start, p.scale = grow(p.start, lanes), grow(p.scale, lanes)
+	clear(p.start)
+	clear(p.scale)
+	p.unit = 0
+	for j := range p.rows {
+		first := j / largestBlock * largestBlock
+		n := tileRows(l, p.rows-first)
+		pl := placeOf(l, n, j-first, true)
+		codes, _ := q.Codes(rowOf(rows, j))
+		panel := p.query[first*chunks*chunkDims:]
+		var sum int32
+		for d, v := range codes {
+			sum += int32(v)
+			chunk, d := d/chunkDims, d%chunkDims
+			pl.put(panel, n, chunk*chunkDims+segmentAt(d%8, codeBits)*segmentDims+d/8, v)
+		}
+		p.start[first+pl.lane] = f.least * sum
+		p.scale[first+pl.lane] = scale[j]
+	}
+	p.resetTables(weights)
+}
+
+// tileRows returns the rows of the kernel for bytes that takes the next block
+// when so many are left.
+func tileRows(l level, rows int) int {
+	if rows <= 4 && l == levelAVX512 {
+		return 4
+	}
+	return blockOf(rows)
+}
+
+// place tells where a row of a block is: its lane of the sums, and its slot
+// among those of all rows, of which group dimensions lie together, so many
+// copies side by side.
+type place struct{ lane, slot, group, copies int }
+
+// placeOf returns the place of a row of a block of n.
+//
+// With AVX-512, the kernel for 16 rows, with two registers of 8 rows each, adds
+// up sums most easily when pairs of lanes alternate between the registers, and
+// those for 8 and 4 rows multiply every row with four tokens at once. If the
+// lanes are split, the first half of them has the even rows, so that both
+// halves of the dwords of a CellRows line are in place.
+func placeOf(l level, n, row int, split bool) place {
+	if l != levelAVX512 {
+		return place{row, row, 4, 1}
+	}
+	lane := row
+	if split && n > 4 {
+		lane = row/2 + row%2*(n/2)
+	}
+	switch n {
+	case 4, 8:
+		return place{lane, row, segmentDims, 4}
+	case 16:
+		return place{lane, lane/2%2*8 + lane/4*2 + lane%2, 8, 1}
+	}
+	return place{lane, lane, 4, 1}
+}
+
+// put stores the value of the row at a place of its vector in the panel of a
+// block of n rows.
+func (p place) put(panel []int8, n, at int, v int8) {
+	at = (at/p.group*n+p.slot)*p.group*p.copies + at%p.group
+	for range p.copies {
+		panel[at] = v
+		at += p.group
+	}
+}
+
+// resetTables makes the tables of what the kernels find in a byte of codes.
+func (p *codeTiles) resetTables(weights []int8) {
+	value := func(code int) byte { return byte((int32(weights[code]) - p.form.least) / p.form.step) }
+	mask := len(weights) - 1
+	if p.level == levelAVX512 {
+		p.tables = grow(p.tables, 64) // by six bits, of which the lowest count
+		for i := range p.tables {
+			p.tables[i] = value(i & mask)
+		}
+		return
+	}
+	p.tables = grow(p.tables, 16*4/p.bits) // by four bits, for each of their codes
+	for i := range p.tables {
+		p.tables[i] = value(i % 16 >> (i / 16 * p.bits) & mask)
+	}
+}
+
+// maxima is CodeQuery.Maxima.
+func (p *codeTiles) maxima(best []float32, doc *CodedTokens, cells *CellRows) {
+	tokens, chunks := len(doc.Cells), chunksOf(p.dim)
+	planes := doc.Planes[:PlaneBytes(tokens, p.dim, p.bits)]
+	if p.dim != chunkDims {
+		planes = p.pad(planes, tokens)
+	}
+	factors := doc.Factors[:tokens]
+	p.useUnit(cells.unit)
+	a := tileArgs{
+		tokens: tokens, tables: &p.tables[0],
+		planes: &planes[0], planeBytes: tokens * segmentDims * chunks, chunkBytes: tokens * segmentDims, chunks: chunks,
+		cells: &doc.Cells[0], lastCell: cells.table.Cells, stride: 2 * cells.stride,
+		residual: &cells.table.ResidualScale[:1][0],
+		factors:  &factors[0], factorTable: &doc.FactorTable[0],
+		multiplier: int(p.form.step),
+	}
+	if p.level == levelAVX2 {
+		p.maximaByPart(best, a, planes, doc, cells)
+		return
+	}
+	half := roundUp(blockTokens*(8+4*largestBlock)+chunks*blockTokens*chunkDims, 64)
+	p.scratch = grow(p.scratch, 2*half)
+	a.half, a.other = &p.scratch[0], &p.scratch[half]
+	a.unit = int(math.Float32bits(cells.unit / (1 << 16)))
+	for first := 0; first < p.rows; first += largestBlock {
+		b := a
+		p.useBlock(&b, first, cells)
+		if first == 0 {
+			b.prefetch(doc.Next, 2*blockTokens, 64*p.bits)
+		}
+		b.best = &best[first]
+		b.rowMask = 1<<min(largestBlock, p.rows-first) - 1
+		codeMaxima(p.bits, tileRows(p.level, p.rows-first), &b)
+	}
+}
+
+// maximaByPart decodes some tokens, few enough to stay in the first cache, and
+// scores them with every block of rows, and so on.
+func (p *codeTiles) maximaByPart(best []float32, a tileArgs, planes []byte, doc *CodedTokens, cells *CellRows) {
+	const partBytes = 8 << 10
+	step := max(partBytes/(a.chunks*chunkDims)/blockTokens, 1) * blockTokens
+	p.scratch = grow(p.scratch, step*a.chunks*chunkDims)
+	a.vectors = &p.scratch[0]
+	p.best = grow(p.best, strideOf(p.rows))
+	for j := range p.best {
+		p.best[j] = float32(math.Inf(-1))
+	}
+	for t, next := 0, doc.Next; t < len(doc.Cells); t += step {
+		a.tokens = min(step, len(doc.Cells)-t)
+		a.planes = &planes[t*segmentDims]
+		a.cells, a.factors = &doc.Cells[t], &doc.Factors[t]
+		decodePlanes(p.bits, &a)
+		for first := 0; first < p.rows; first += largestBlock {
+			b := a
+			p.useBlock(&b, first, cells)
+			lanes := blockOf(p.rows - first)
+			if first == 0 {
+				n := (len(next)*a.tokens + len(doc.Cells) - t - 1) / (len(doc.Cells) - t)
+				b.prefetch(next[:n], 64/lanes, 64)
+				next = next[n:]
+			}
+			b.best = &p.best[first]
+			tileMaxima(lanes, p.form.sums, &b)
+		}
+	}
+	for j, b := range best {
+		best[j] = larger(float32(cells.unit*p.best[j]), b)
+	}
+}
+
+// useBlock sets the arguments for the block of rows that begins with the given
+// one.
+func (p *codeTiles) useBlock(a *tileArgs, first int, cells *CellRows) {
+	a.query = &p.query[first*a.chunks*chunkDims]
+	a.start, a.steps = &p.start[first], &p.steps[first]
+	a.values = &cells.values[first]
+	a.next, a.nextEnd = a.planes, a.planes
+}
+
+// prefetch spreads reading memory over the turns of a kernel's inner loop, each
+// of so many tokens by 16 dimensions and able to read so many bytes.
+func (a *tileArgs) prefetch(next []byte, tokensPerTurn, bytesPerTurn int) {
+	if len(next) == 0 {
+		return
+	}
+	turns := max(a.tokens*8*a.chunks/tokensPerTurn, 1)
+	a.next, a.nextEnd = &next[0], &next[len(next)-1]
+	a.nextStep = min((len(next)+turns-1)/turns, bytesPerTurn)
+}
+
+// useUnit sets the steps of the lanes.
+func (p *codeTiles) useUnit(unit float32) {
+	if p.unit == unit {
+		return
+	}
+	p.unit = unit
+	p.steps = grow(p.steps, len(p.scale))
+	if p.level == levelAVX512 {
+		unit /= 1 << 16
+	}
+	for i, s := range p.scale {
+		p.steps[i] = s / unit
+	}
+}
+
+// pad returns planes of whole chunks: for each plane, for each chunk, 16 bytes
+// of each token.
+func (p *codeTiles) pad(planes []byte, tokens int) []byte {
+	chunks, width := chunksOf(p.dim), p.dim/8
+	p.padded = grow(p.padded, p.bits*chunks*tokens*segmentDims)
+	out := p.padded
+	for ; len(planes) > 0; planes = planes[tokens*width:] {
+		for c := range chunks {
+			part := planes[c*segmentDims:]
+			n := min(width-c*segmentDims, segmentDims)
+			for t := range tokens {
+				clear(out[copy(out, part[t*width:t*width+n]):segmentDims])
+				out = out[segmentDims:]
+			}
+		}
+	}
+	return p.padded
+}
