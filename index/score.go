@@ -19,6 +19,7 @@ const checkEvery = 256
 // worker ranks and scores some of the documents of a search.
 type worker struct {
 	scorer         *codec.Scorer
+	payloads       [][]byte
 	vectors, bytes int64 // scored
 	err            error
 }
@@ -64,28 +65,29 @@ func (s *Searcher) runTogether(ctx context.Context, workers []worker, do stage) 
 }
 
 // payloads calls do with the payload of each of some documents and that of the
-// document after it.
-func (s *Searcher) payloads(ctx context.Context, documents []uint32, do func(i int, payload, next []byte) error) error {
-	var next []byte
-	for i, document := range documents {
-		if i%checkEvery == 0 {
-			if err := ctx.Err(); err != nil {
+// document so many places ahead, nil past the last one.
+func (s *Searcher) payloads(ctx context.Context, w *worker, documents []uint32, ahead int, do func(i int, payload, next []byte) error) error {
+	for lo := 0; lo < len(documents); lo += checkEvery {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		hi := min(lo+checkEvery, len(documents))
+		w.payloads = w.payloads[:0]
+		for _, document := range documents[lo:min(hi+ahead, len(documents))] {
+			payload, err := s.source.Payload(document)
+			if err != nil {
 				return err
 			}
+			w.payloads = append(w.payloads, payload)
 		}
-		payload, err := next, error(nil)
-		if i == 0 {
-			if payload, err = s.source.Payload(document); err != nil {
-				return err
+		for i, payload := range w.payloads[:hi-lo] {
+			var next []byte
+			if i+ahead < len(w.payloads) {
+				next = w.payloads[i+ahead]
 			}
-		}
-		if next = nil; i+1 < len(documents) {
-			if next, err = s.source.Payload(documents[i+1]); err != nil {
-				return err
+			if err := do(lo+i, payload, next); err != nil {
+				return s.fault("payload", documents[lo+i], err)
 			}
-		}
-		if err := do(i, payload, next); err != nil {
-			return s.fault("payload", document, err)
 		}
 	}
 	return nil
@@ -111,7 +113,7 @@ func (s *Searcher) score(ctx context.Context, scoring, workers int) error {
 }
 
 func (s *Searcher) scoreRun(ctx context.Context, w *worker, lo, hi int) error {
-	return s.payloads(ctx, s.documents[lo:hi], func(i int, payload, next []byte) error {
+	return s.payloads(ctx, w, s.documents[lo:hi], 1, func(i int, payload, next []byte) error {
 		score, vectors, err := w.scorer.Score(payload, next)
 		w.vectors += int64(vectors)
 		w.bytes += int64(len(payload))
