@@ -25,9 +25,9 @@ type tokenizerJSON struct {
 	PostProcessor *postProcessorJSON `json:"post_processor"`
 	Model         struct {
 		Type      string            `json:"type"`
-		Unknown   string            `json:"unk_token"`
-		Prefix    string            `json:"continuing_subword_prefix"`
-		MaxRunes  int               `json:"max_input_chars_per_word"`
+		Unknown   *string           `json:"unk_token"`
+		Prefix    *string           `json:"continuing_subword_prefix"`
+		MaxRunes  *int              `json:"max_input_chars_per_word"`
 		Vocab     map[string]uint32 `json:"-"`
 		VocabJSON json.RawMessage   `json:"vocab"` // a list in other models
 	} `json:"model"`
@@ -84,7 +84,7 @@ func ParseTokenizer(data []byte) (*Tokenizer, error) {
 	n := file.Normalizer
 	t := &Tokenizer{
 		normalizer: normalizer{clean: n.Clean, splitIdeographs: n.SplitIdeographs, stripAccents: n.Lowercase, lowercase: n.Lowercase},
-		maxRunes:   file.Model.MaxRunes,
+		maxRunes:   or(file.Model.MaxRunes, 100),
 		starts:     file.Model.Vocab,
 		inside:     map[string]uint32{},
 		added:      map[string]uint32{},
@@ -93,7 +93,7 @@ func ParseTokenizer(data []byte) (*Tokenizer, error) {
 	if n.StripAccents != nil {
 		t.normalizer.stripAccents = *n.StripAccents
 	}
-	if err := t.addVocabulary(file.Model.Prefix, file.Model.Unknown); err != nil {
+	if err := t.addVocabulary(or(file.Model.Prefix, "##"), or(file.Model.Unknown, "[UNK]")); err != nil {
 		return nil, err
 	}
 	if err := t.addTokens(&file); err != nil {
@@ -110,7 +110,7 @@ func (f *tokenizerJSON) check() error {
 			faults = append(faults, fmt.Errorf("%w: tokenizer: %s is %q, want %q", ErrUnsupported, field, got, want))
 		}
 	}
-	if f.Model.Type == "" && f.Model.MaxRunes > 0 {
+	if f.Model.Type == "" && f.Model.MaxRunes != nil {
 		f.Model.Type = "WordPiece" // old files do not say it
 	}
 	want("model.type", f.Model.Type, "WordPiece")
@@ -129,8 +129,8 @@ func (f *tokenizerJSON) check() error {
 	if len(faults) > 0 {
 		return errors.Join(faults...)
 	}
-	if f.Model.MaxRunes < 1 {
-		return fmt.Errorf("%w: tokenizer: model.max_input_chars_per_word is %d", ErrModel, f.Model.MaxRunes)
+	if n := or(f.Model.MaxRunes, 1); n < 1 {
+		return fmt.Errorf("%w: tokenizer: model.max_input_chars_per_word is %d", ErrModel, n)
 	}
 	return nil
 }

@@ -51,7 +51,7 @@ func newEmbeddedWriter(dir, name, idFile string, dim int) (*EmbeddedWriter, erro
 	w := &EmbeddedWriter{dir: dir, name: name, idFile: idFile, dim: dim, file: file, seen: map[string]bool{}}
 	w.out = bufio.NewWriterSize(file, 1<<16)
 	// The shape is known at the end. Headers of all shapes are equally long.
-	w.out.WriteString(npyHeader(Float32, []int{math.MaxInt64, dim}))
+	w.out.WriteString(npyHeader(Float32, []int{math.MaxInt, dim}))
 	return w, nil
 }
 
