@@ -1,9 +1,11 @@
 package bert
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/pare-search/pare/simd/gemm"
 )
@@ -75,56 +77,101 @@ const blockRows = 96
 // together.
 const attentionRows = 48
 
-// workspace is the memory for one batch of texts.
-type workspace struct {
+// batch is one group of texts on its way through the layers, with the memory
+// for it, which goes back to the model's pool.
+type batch struct {
+	*model
+	ctx     context.Context
+	texts   []text
+	workers []worker
+	running sync.WaitGroup
+	steps   []step // if there are several workers
+
 	x       gemm.Rows // the hidden states, [tokens x Hidden]
 	context gemm.Rows // what attention gives
-	// Of each head, the queries and the keys of all tokens, and of each panel
+	// Of each head the queries and the keys of all tokens, and of each panel
 	// the values.
 	queries, keys, values []float32
-	tokens                int       // that a head or panel has memory for
 	sums                  gemm.Rows // of a block, before normalisation
 	inner                 gemm.Rows // of a block, [blockRows x Intermediate]
-	scratch               []scratch
 }
 
-// scratch is the memory of one worker.
-type scratch struct {
+// text is one text of a batch.
+type text struct {
+	ids      []uint32
+	first    int // its row
+	attended int
+}
+
+// worker is one of the goroutines that compute a batch, with memory of its own.
+// All run the same steps and take tasks from each.
+type worker struct {
+	*batch
+	step      int
 	scores    []float32 // of attentionRows tokens
 	keyPanels []float32 // the keys of one head of a text, transposed
 	bytes     gemm.Bytes
 }
 
-// workspace returns memory for a batch of so many tokens, the longest text having
-// longest of them, computed by so many workers.
-func (m *model) workspace(tokens, longest, parts int) *workspace {
-	s, _ := m.pool.Get().(*workspace)
-	if s == nil {
-		s = new(workspace)
+// batch returns a group of texts ready to be computed by so many workers.
+func (m *model) batch(ctx context.Context, texts [][]uint32, attended, group []int, workers int) *batch {
+	b, _ := m.pool.Get().(*batch)
+	if b == nil {
+		b = &batch{model: m}
 	}
-	heads := m.cfg.Heads * m.headWidth
-	s.tokens = tokens
-	s.x = grow(s.x, tokens, gemm.RoundUp(m.cfg.Hidden))
-	s.context = grow(s.context, tokens, heads)
-	// Kernels read whole panels of keys and whole tiles of queries.
-	all := (tokens*m.cfg.Heads + gemm.Panel) * m.headWidth
-	s.queries, s.keys, s.values = enough(s.queries, all), enough(s.keys, all), enough(s.values, all)
-	block := min(blockRows, tokens)
-	s.sums = grow(s.sums, block, gemm.RoundUp(m.cfg.Hidden))
-	s.inner = grow(s.inner, block, gemm.RoundUp(m.cfg.Intermediate))
-	for len(s.scratch) < parts {
-		s.scratch = append(s.scratch, scratch{})
-	}
-	widest := max(s.x.Stride, s.context.Stride, s.inner.Stride)
-	for i := range s.scratch[:parts] {
-		p := &s.scratch[i]
-		p.scores = enough(p.scores, attentionRows*gemm.RoundUp(longest))
-		p.keyPanels = enough(p.keyPanels, gemm.RoundUp(longest)*m.headWidth)
-		if m.layers[0].qkv.bytes != nil && len(p.bytes.Scales) < gemm.TileRows(block) {
-			p.bytes = gemm.NewBytes(block, widest)
+	b.ctx, b.texts = ctx, b.texts[:0]
+	tokens, longest := 0, 0
+	for _, i := range group {
+		t := text{texts[i], tokens, len(texts[i])}
+		if attended != nil {
+			t.attended = attended[i]
 		}
+		b.texts = append(b.texts, t)
+		tokens += len(t.ids)
+		longest = max(longest, len(t.ids))
 	}
-	return s
+	b.makeRoom(tokens)
+	b.workers = slices.Grow(b.workers[:0], workers)[:workers]
+	for i := range b.workers {
+		b.workers[i].batch = b
+		b.workers[i].makeRoom(longest)
+	}
+	b.steps = b.steps[:0]
+	if workers > 1 {
+		blocks := (tokens + blockRows - 1) / blockRows
+		b.steps = make([]step, 1+len(m.layers)*(1+6*blocks))
+	}
+	return b
+}
+
+// release gives the memory back.
+func (b *batch) release() {
+	b.ctx = nil
+	clear(b.texts)
+	b.pool.Put(b)
+}
+
+// makeRoom makes memory for so many tokens.
+func (b *batch) makeRoom(tokens int) {
+	heads := b.cfg.Heads * b.headWidth
+	b.x = grow(b.x, tokens, gemm.RoundUp(b.cfg.Hidden))
+	b.context = grow(b.context, tokens, heads)
+	// Kernels read whole panels of keys and whole tiles of queries.
+	all := tokens*heads + gemm.Panel*b.headWidth
+	b.queries, b.keys, b.values = enough(b.queries, all), enough(b.keys, all), enough(b.values, all)
+	block := min(blockRows, tokens)
+	b.sums = grow(b.sums, block, gemm.RoundUp(b.cfg.Hidden))
+	b.inner = grow(b.inner, block, gemm.RoundUp(b.cfg.Intermediate))
+}
+
+// makeRoom makes memory for texts of at most so many tokens.
+func (w *worker) makeRoom(longest int) {
+	w.step = 0
+	w.scores = enough(w.scores, attentionRows*gemm.RoundUp(longest))
+	w.keyPanels = enough(w.keyPanels, gemm.RoundUp(longest)*w.headWidth)
+	if w.layers[0].qkv.bytes != nil && len(w.bytes.Scales) < gemm.TileRows(w.sums.Count) {
+		w.bytes = gemm.NewBytes(w.sums.Count, max(w.x.Stride, w.context.Stride, w.inner.Stride))
+	}
 }
 
 // grow returns memory for rows of the given width, whole tiles of them, that
@@ -133,9 +180,11 @@ func grow(r gemm.Rows, rows, width int) gemm.Rows {
 	return gemm.Rows{Data: enough(r.Data, gemm.TileRows(rows)*width), Count: rows, Stride: width}
 }
 
+// enough returns at least n values: s, or new ones with room for a batch that
+// is a little larger.
 func enough(s []float32, n int) []float32 {
 	if len(s) >= n {
 		return s
 	}
-	return make([]float32, n)
+	return make([]float32, n+n/8)
 }

@@ -36,7 +36,7 @@ func (m *model) Forward(ctx context.Context, texts [][]uint32, attended []int, w
 	if len(groups) == 0 {
 		return ctx.Err()
 	}
-	parts := max(workers/len(groups), 1)
+	each := max(workers/len(groups), 1)
 	var next atomic.Int64
 	var running sync.WaitGroup
 	work := func() {
@@ -45,7 +45,7 @@ func (m *model) Forward(ctx context.Context, texts [][]uint32, attended []int, w
 			if g >= len(groups) {
 				return
 			}
-			m.compute(ctx, texts, attended, groups[g], parts, out)
+			m.compute(ctx, texts, attended, groups[g], each, out)
 		}
 	}
 	for range min(workers, len(groups)) - 1 {
@@ -56,48 +56,15 @@ func (m *model) Forward(ctx context.Context, texts [][]uint32, attended []int, w
 	return ctx.Err()
 }
 
-// batch is one group of texts on its way through the layers.
-type batch struct {
-	*model
-	*workspace
-	ctx   context.Context
-	texts []text
-	parts int    // goroutines that compute it together
-	steps []step // if there are several
-}
-
-// text is one text of a batch.
-type text struct {
-	ids      []uint32
-	first    int // its row
-	attended int
-}
-
 // compute runs one group of texts.
-func (m *model) compute(ctx context.Context, texts [][]uint32, attended []int, group []int, parts int, out func(int, simd.Matrix)) {
-	b := &batch{model: m, ctx: ctx, texts: make([]text, 0, len(group)), parts: parts}
-	tokens, longest := 0, 0
-	for _, i := range group {
-		t := text{texts[i], tokens, len(texts[i])}
-		if attended != nil {
-			t.attended = attended[i]
-		}
-		b.texts = append(b.texts, t)
-		tokens += len(t.ids)
-		longest = max(longest, len(t.ids))
+func (m *model) compute(ctx context.Context, texts [][]uint32, attended, group []int, workers int, out func(int, simd.Matrix)) {
+	b := m.batch(ctx, texts, attended, group, workers)
+	defer b.release()
+	for i := 1; i < workers; i++ {
+		b.running.Go(b.workers[i].run)
 	}
-	b.workspace = m.workspace(tokens, longest, parts)
-	defer m.pool.Put(b.workspace)
-	if parts > 1 {
-		blocks := (tokens + blockRows - 1) / blockRows
-		b.steps = make([]step, 1+len(m.layers)*(1+6*blocks))
-	}
-	var running sync.WaitGroup
-	for part := 1; part < parts; part++ {
-		running.Go(func() { (&worker{batch: b, scratch: &b.scratch[part]}).run() })
-	}
-	(&worker{batch: b, scratch: &b.scratch[0]}).run()
-	running.Wait()
+	b.workers[0].run()
+	b.running.Wait()
 	if ctx.Err() != nil {
 		return
 	}
@@ -109,14 +76,6 @@ func (m *model) compute(ctx context.Context, texts [][]uint32, attended []int, g
 // step counts the tasks of one step of a batch.
 type step struct{ next, done atomic.Int32 }
 
-// worker is one of the goroutines that compute a batch. All run the same steps
-// and take tasks from each.
-type worker struct {
-	*batch
-	*scratch
-	step int
-}
-
 // tasks yields those of the next step's n tasks that fall to the worker, and
 // then waits until all are done. A worker that comes late finds the tasks taken
 // and goes on to where the others are.
@@ -125,7 +84,7 @@ type worker struct {
 // so would putting a goroutine to sleep and waking it.
 func (w *worker) tasks(n int) iter.Seq[int] {
 	return func(yield func(int) bool) {
-		if w.parts == 1 {
+		if len(w.workers) == 1 {
 			for i := range n {
 				yield(i)
 			}
@@ -216,12 +175,12 @@ func (w *worker) project(d dense, x gemm.Rows, first int) {
 
 // head returns the queries or keys of a head.
 func (b *batch) head(of []float32, head int) gemm.Rows {
-	return gemm.Rows{Data: of[head*b.tokens*b.headWidth:], Count: b.tokens, Stride: b.headWidth}
+	return gemm.Rows{Data: of[head*b.x.Count*b.headWidth:], Count: b.x.Count, Stride: b.headWidth}
 }
 
 // panel returns a panel of the values.
 func (b *batch) panel(i int) gemm.Rows {
-	return gemm.Rows{Data: b.values[i*b.tokens*gemm.Panel:], Count: b.tokens, Stride: gemm.Panel}
+	return gemm.Rows{Data: b.values[i*b.x.Count*gemm.Panel:], Count: b.x.Count, Stride: gemm.Panel}
 }
 
 // attend makes every token's context.

@@ -34,7 +34,7 @@ type model struct {
 	activation func(gemm.Rows)
 	headWidth  int // of a head, rounded up to whole panels
 
-	pool sync.Pool // of *workspace
+	pool sync.Pool // of *batch
 }
 
 // layer is one transformer layer.

@@ -337,3 +337,21 @@ func TestShortSlicesPanic(t *testing.T) {
 		})
 	}
 }
+
+// FuzzMultiply compares the machine's kernels with plain Go.
+func FuzzMultiply(f *testing.F) {
+	f.Add(uint64(1), uint8(13), uint16(100))
+	f.Fuzz(func(t *testing.T, seed uint64, rows uint8, inner uint16) {
+		n, k := int(rows%50)+1, int(inner%500)+1
+		rng := rand.New(rand.NewPCG(seed, 0))
+		a, panel, bias := randomRows(rng, n, k), randomFloats(rng, k*Panel), [Panel]float32(randomFloats(rng, Panel))
+		got, want := Rows{make([]float32, n*Panel), n, Panel}, Rows{make([]float32, n*Panel), n, Panel}
+		Multiply(got, a, panel, k, &bias)
+		multiplyGo(want, a, panel, k, &bias)
+		for i, w := range want.Data {
+			if math.Abs(float64(got.Data[i]-w)) > 1e-5*float64(k) {
+				t.Fatalf("%d rows, inner %d: %g, want %g", n, k, got.Data[i], w)
+			}
+		}
+	})
+}

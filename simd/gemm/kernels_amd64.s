@@ -1164,331 +1164,257 @@ TEXT ·geluTanhAVX2(SB), NOSPLIT, $0-24
 	MOVQ rows+16(FP), DX
 
 row:
-	VMOVUPS      (AX), Y0
-	VMULPS       Y0, Y0, Y1
-	VMOVUPS      lanesbd922279<>+0(SB), Y3
-	VFMADD213PS  lanesbfcc422a<>+0(SB), Y3, Y1
-	VMULPS       Y0, Y1, Y1
-	VMAXPS       lanesc2aea8f6<>+0(SB), Y1, Y1
-	VMINPS       lanes42b0999a<>+0(SB), Y1, Y1
-	VMULPS       lanes3fb8aa3b<>+0(SB), Y1, Y2
-	VROUNDPS     $0x08, Y2, Y2
-	VFNMADD231PS lanes3f318000<>+0(SB), Y2, Y1
-	VFNMADD231PS lanesb95e8083<>+0(SB), Y2, Y1
-	VMOVUPS      lanes39506967<>+0(SB), Y3
-	VFMADD213PS  lanes3ab743ce<>+0(SB), Y1, Y3
-	VFMADD213PS  lanes3c088908<>+0(SB), Y1, Y3
-	VFMADD213PS  lanes3d2aa9c1<>+0(SB), Y1, Y3
-	VFMADD213PS  lanes3e2aaaaa<>+0(SB), Y1, Y3
-	VFMADD213PS  lanes3f000000<>+0(SB), Y1, Y3
-	VMULPS       Y1, Y1, Y4
-	VFMADD213PS  Y1, Y4, Y3
-	VADDPS       lanes3f800000<>+0(SB), Y3, Y3
-	VCVTPS2DQ    Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VPADDD       Y2, Y3, Y1
-	VADDPS       lanes3f800000<>+0(SB), Y1, Y1
-	VDIVPS       Y1, Y0, Y0
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      32(AX), Y0
-	VMULPS       Y0, Y0, Y1
-	VMOVUPS      lanesbd922279<>+0(SB), Y3
-	VFMADD213PS  lanesbfcc422a<>+0(SB), Y3, Y1
-	VMULPS       Y0, Y1, Y1
-	VMAXPS       lanesc2aea8f6<>+0(SB), Y1, Y1
-	VMINPS       lanes42b0999a<>+0(SB), Y1, Y1
-	VMULPS       lanes3fb8aa3b<>+0(SB), Y1, Y2
-	VROUNDPS     $0x08, Y2, Y2
-	VFNMADD231PS lanes3f318000<>+0(SB), Y2, Y1
-	VFNMADD231PS lanesb95e8083<>+0(SB), Y2, Y1
-	VMOVUPS      lanes39506967<>+0(SB), Y3
-	VFMADD213PS  lanes3ab743ce<>+0(SB), Y1, Y3
-	VFMADD213PS  lanes3c088908<>+0(SB), Y1, Y3
-	VFMADD213PS  lanes3d2aa9c1<>+0(SB), Y1, Y3
-	VFMADD213PS  lanes3e2aaaaa<>+0(SB), Y1, Y3
-	VFMADD213PS  lanes3f000000<>+0(SB), Y1, Y3
-	VMULPS       Y1, Y1, Y4
-	VFMADD213PS  Y1, Y4, Y3
-	VADDPS       lanes3f800000<>+0(SB), Y3, Y3
-	VCVTPS2DQ    Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VPADDD       Y2, Y3, Y1
-	VADDPS       lanes3f800000<>+0(SB), Y1, Y1
-	VDIVPS       Y1, Y0, Y0
-	VMOVUPS      Y0, 32(AX)
-	VMOVUPS      64(AX), Y0
-	VMULPS       Y0, Y0, Y1
-	VMOVUPS      lanesbd922279<>+0(SB), Y3
-	VFMADD213PS  lanesbfcc422a<>+0(SB), Y3, Y1
-	VMULPS       Y0, Y1, Y1
-	VMAXPS       lanesc2aea8f6<>+0(SB), Y1, Y1
-	VMINPS       lanes42b0999a<>+0(SB), Y1, Y1
-	VMULPS       lanes3fb8aa3b<>+0(SB), Y1, Y2
-	VROUNDPS     $0x08, Y2, Y2
-	VFNMADD231PS lanes3f318000<>+0(SB), Y2, Y1
-	VFNMADD231PS lanesb95e8083<>+0(SB), Y2, Y1
-	VMOVUPS      lanes39506967<>+0(SB), Y3
-	VFMADD213PS  lanes3ab743ce<>+0(SB), Y1, Y3
-	VFMADD213PS  lanes3c088908<>+0(SB), Y1, Y3
-	VFMADD213PS  lanes3d2aa9c1<>+0(SB), Y1, Y3
-	VFMADD213PS  lanes3e2aaaaa<>+0(SB), Y1, Y3
-	VFMADD213PS  lanes3f000000<>+0(SB), Y1, Y3
-	VMULPS       Y1, Y1, Y4
-	VFMADD213PS  Y1, Y4, Y3
-	VADDPS       lanes3f800000<>+0(SB), Y3, Y3
-	VCVTPS2DQ    Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VPADDD       Y2, Y3, Y1
-	VADDPS       lanes3f800000<>+0(SB), Y1, Y1
-	VDIVPS       Y1, Y0, Y0
-	VMOVUPS      Y0, 64(AX)
-	VMOVUPS      96(AX), Y0
-	VMULPS       Y0, Y0, Y1
-	VMOVUPS      lanesbd922279<>+0(SB), Y3
-	VFMADD213PS  lanesbfcc422a<>+0(SB), Y3, Y1
-	VMULPS       Y0, Y1, Y1
-	VMAXPS       lanesc2aea8f6<>+0(SB), Y1, Y1
-	VMINPS       lanes42b0999a<>+0(SB), Y1, Y1
-	VMULPS       lanes3fb8aa3b<>+0(SB), Y1, Y2
-	VROUNDPS     $0x08, Y2, Y2
-	VFNMADD231PS lanes3f318000<>+0(SB), Y2, Y1
-	VFNMADD231PS lanesb95e8083<>+0(SB), Y2, Y1
-	VMOVUPS      lanes39506967<>+0(SB), Y3
-	VFMADD213PS  lanes3ab743ce<>+0(SB), Y1, Y3
-	VFMADD213PS  lanes3c088908<>+0(SB), Y1, Y3
-	VFMADD213PS  lanes3d2aa9c1<>+0(SB), Y1, Y3
-	VFMADD213PS  lanes3e2aaaaa<>+0(SB), Y1, Y3
-	VFMADD213PS  lanes3f000000<>+0(SB), Y1, Y3
-	VMULPS       Y1, Y1, Y4
-	VFMADD213PS  Y1, Y4, Y3
-	VADDPS       lanes3f800000<>+0(SB), Y3, Y3
-	VCVTPS2DQ    Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VPADDD       Y2, Y3, Y1
-	VADDPS       lanes3f800000<>+0(SB), Y1, Y1
-	VDIVPS       Y1, Y0, Y0
-	VMOVUPS      Y0, 96(AX)
-	ADDQ         CX, AX
-	DECQ         DX
-	JNE          row
+	VMOVUPS     (AX), Y0
+	VMULPS      Y0, Y0, Y1
+	VMOVUPS     lanesbdd2d3e8<>+0(SB), Y3
+	VFMADD213PS lanesc0135761<>+0(SB), Y3, Y1
+	VMULPS      Y0, Y1, Y1
+	VMAXPS      lanesc2fc0000<>+0(SB), Y1, Y1
+	VMINPS      lanes42fc0000<>+0(SB), Y1, Y1
+	VROUNDPS    $0x08, Y1, Y2
+	VSUBPS      Y2, Y1, Y1
+	VMOVUPS     lanes3aaddd0a<>+0(SB), Y3
+	VFMADD213PS lanes3c1e7544<>+0(SB), Y1, Y3
+	VFMADD213PS lanes3d635ba9<>+0(SB), Y1, Y3
+	VFMADD213PS lanes3e75fcde<>+0(SB), Y1, Y3
+	VFMADD213PS lanes3f317215<>+0(SB), Y1, Y3
+	VFMADD213PS lanes3f800000<>+0(SB), Y1, Y3
+	VCVTPS2DQ   Y2, Y2
+	VPSLLD      $0x17, Y2, Y2
+	VPADDD      Y2, Y3, Y1
+	VADDPS      lanes3f800000<>+0(SB), Y1, Y1
+	VDIVPS      Y1, Y0, Y0
+	VMOVUPS     Y0, (AX)
+	VMOVUPS     32(AX), Y0
+	VMULPS      Y0, Y0, Y1
+	VMOVUPS     lanesbdd2d3e8<>+0(SB), Y3
+	VFMADD213PS lanesc0135761<>+0(SB), Y3, Y1
+	VMULPS      Y0, Y1, Y1
+	VMAXPS      lanesc2fc0000<>+0(SB), Y1, Y1
+	VMINPS      lanes42fc0000<>+0(SB), Y1, Y1
+	VROUNDPS    $0x08, Y1, Y2
+	VSUBPS      Y2, Y1, Y1
+	VMOVUPS     lanes3aaddd0a<>+0(SB), Y3
+	VFMADD213PS lanes3c1e7544<>+0(SB), Y1, Y3
+	VFMADD213PS lanes3d635ba9<>+0(SB), Y1, Y3
+	VFMADD213PS lanes3e75fcde<>+0(SB), Y1, Y3
+	VFMADD213PS lanes3f317215<>+0(SB), Y1, Y3
+	VFMADD213PS lanes3f800000<>+0(SB), Y1, Y3
+	VCVTPS2DQ   Y2, Y2
+	VPSLLD      $0x17, Y2, Y2
+	VPADDD      Y2, Y3, Y1
+	VADDPS      lanes3f800000<>+0(SB), Y1, Y1
+	VDIVPS      Y1, Y0, Y0
+	VMOVUPS     Y0, 32(AX)
+	VMOVUPS     64(AX), Y0
+	VMULPS      Y0, Y0, Y1
+	VMOVUPS     lanesbdd2d3e8<>+0(SB), Y3
+	VFMADD213PS lanesc0135761<>+0(SB), Y3, Y1
+	VMULPS      Y0, Y1, Y1
+	VMAXPS      lanesc2fc0000<>+0(SB), Y1, Y1
+	VMINPS      lanes42fc0000<>+0(SB), Y1, Y1
+	VROUNDPS    $0x08, Y1, Y2
+	VSUBPS      Y2, Y1, Y1
+	VMOVUPS     lanes3aaddd0a<>+0(SB), Y3
+	VFMADD213PS lanes3c1e7544<>+0(SB), Y1, Y3
+	VFMADD213PS lanes3d635ba9<>+0(SB), Y1, Y3
+	VFMADD213PS lanes3e75fcde<>+0(SB), Y1, Y3
+	VFMADD213PS lanes3f317215<>+0(SB), Y1, Y3
+	VFMADD213PS lanes3f800000<>+0(SB), Y1, Y3
+	VCVTPS2DQ   Y2, Y2
+	VPSLLD      $0x17, Y2, Y2
+	VPADDD      Y2, Y3, Y1
+	VADDPS      lanes3f800000<>+0(SB), Y1, Y1
+	VDIVPS      Y1, Y0, Y0
+	VMOVUPS     Y0, 64(AX)
+	VMOVUPS     96(AX), Y0
+	VMULPS      Y0, Y0, Y1
+	VMOVUPS     lanesbdd2d3e8<>+0(SB), Y3
+	VFMADD213PS lanesc0135761<>+0(SB), Y3, Y1
+	VMULPS      Y0, Y1, Y1
+	VMAXPS      lanesc2fc0000<>+0(SB), Y1, Y1
+	VMINPS      lanes42fc0000<>+0(SB), Y1, Y1
+	VROUNDPS    $0x08, Y1, Y2
+	VSUBPS      Y2, Y1, Y1
+	VMOVUPS     lanes3aaddd0a<>+0(SB), Y3
+	VFMADD213PS lanes3c1e7544<>+0(SB), Y1, Y3
+	VFMADD213PS lanes3d635ba9<>+0(SB), Y1, Y3
+	VFMADD213PS lanes3e75fcde<>+0(SB), Y1, Y3
+	VFMADD213PS lanes3f317215<>+0(SB), Y1, Y3
+	VFMADD213PS lanes3f800000<>+0(SB), Y1, Y3
+	VCVTPS2DQ   Y2, Y2
+	VPSLLD      $0x17, Y2, Y2
+	VPADDD      Y2, Y3, Y1
+	VADDPS      lanes3f800000<>+0(SB), Y1, Y1
+	VDIVPS      Y1, Y0, Y0
+	VMOVUPS     Y0, 96(AX)
+	ADDQ        CX, AX
+	DECQ        DX
+	JNE         row
 	VZEROUPPER
 	RET
 
-DATA lanesbd922279<>+0(SB)/4, $0xbd922279
-DATA lanesbd922279<>+4(SB)/4, $0xbd922279
-DATA lanesbd922279<>+8(SB)/4, $0xbd922279
-DATA lanesbd922279<>+12(SB)/4, $0xbd922279
-DATA lanesbd922279<>+16(SB)/4, $0xbd922279
-DATA lanesbd922279<>+20(SB)/4, $0xbd922279
-DATA lanesbd922279<>+24(SB)/4, $0xbd922279
-DATA lanesbd922279<>+28(SB)/4, $0xbd922279
-DATA lanesbd922279<>+32(SB)/4, $0xbd922279
-DATA lanesbd922279<>+36(SB)/4, $0xbd922279
-DATA lanesbd922279<>+40(SB)/4, $0xbd922279
-DATA lanesbd922279<>+44(SB)/4, $0xbd922279
-DATA lanesbd922279<>+48(SB)/4, $0xbd922279
-DATA lanesbd922279<>+52(SB)/4, $0xbd922279
-DATA lanesbd922279<>+56(SB)/4, $0xbd922279
-DATA lanesbd922279<>+60(SB)/4, $0xbd922279
-GLOBL lanesbd922279<>(SB), RODATA|NOPTR, $64
+DATA lanesbdd2d3e8<>+0(SB)/4, $0xbdd2d3e8
+DATA lanesbdd2d3e8<>+4(SB)/4, $0xbdd2d3e8
+DATA lanesbdd2d3e8<>+8(SB)/4, $0xbdd2d3e8
+DATA lanesbdd2d3e8<>+12(SB)/4, $0xbdd2d3e8
+DATA lanesbdd2d3e8<>+16(SB)/4, $0xbdd2d3e8
+DATA lanesbdd2d3e8<>+20(SB)/4, $0xbdd2d3e8
+DATA lanesbdd2d3e8<>+24(SB)/4, $0xbdd2d3e8
+DATA lanesbdd2d3e8<>+28(SB)/4, $0xbdd2d3e8
+DATA lanesbdd2d3e8<>+32(SB)/4, $0xbdd2d3e8
+DATA lanesbdd2d3e8<>+36(SB)/4, $0xbdd2d3e8
+DATA lanesbdd2d3e8<>+40(SB)/4, $0xbdd2d3e8
+DATA lanesbdd2d3e8<>+44(SB)/4, $0xbdd2d3e8
+DATA lanesbdd2d3e8<>+48(SB)/4, $0xbdd2d3e8
+DATA lanesbdd2d3e8<>+52(SB)/4, $0xbdd2d3e8
+DATA lanesbdd2d3e8<>+56(SB)/4, $0xbdd2d3e8
+DATA lanesbdd2d3e8<>+60(SB)/4, $0xbdd2d3e8
+GLOBL lanesbdd2d3e8<>(SB), RODATA|NOPTR, $64
 
-DATA lanesbfcc422a<>+0(SB)/4, $0xbfcc422a
-DATA lanesbfcc422a<>+4(SB)/4, $0xbfcc422a
-DATA lanesbfcc422a<>+8(SB)/4, $0xbfcc422a
-DATA lanesbfcc422a<>+12(SB)/4, $0xbfcc422a
-DATA lanesbfcc422a<>+16(SB)/4, $0xbfcc422a
-DATA lanesbfcc422a<>+20(SB)/4, $0xbfcc422a
-DATA lanesbfcc422a<>+24(SB)/4, $0xbfcc422a
-DATA lanesbfcc422a<>+28(SB)/4, $0xbfcc422a
-DATA lanesbfcc422a<>+32(SB)/4, $0xbfcc422a
-DATA lanesbfcc422a<>+36(SB)/4, $0xbfcc422a
-DATA lanesbfcc422a<>+40(SB)/4, $0xbfcc422a
-DATA lanesbfcc422a<>+44(SB)/4, $0xbfcc422a
-DATA lanesbfcc422a<>+48(SB)/4, $0xbfcc422a
-DATA lanesbfcc422a<>+52(SB)/4, $0xbfcc422a
-DATA lanesbfcc422a<>+56(SB)/4, $0xbfcc422a
-DATA lanesbfcc422a<>+60(SB)/4, $0xbfcc422a
-GLOBL lanesbfcc422a<>(SB), RODATA|NOPTR, $64
+DATA lanesc0135761<>+0(SB)/4, $0xc0135761
+DATA lanesc0135761<>+4(SB)/4, $0xc0135761
+DATA lanesc0135761<>+8(SB)/4, $0xc0135761
+DATA lanesc0135761<>+12(SB)/4, $0xc0135761
+DATA lanesc0135761<>+16(SB)/4, $0xc0135761
+DATA lanesc0135761<>+20(SB)/4, $0xc0135761
+DATA lanesc0135761<>+24(SB)/4, $0xc0135761
+DATA lanesc0135761<>+28(SB)/4, $0xc0135761
+DATA lanesc0135761<>+32(SB)/4, $0xc0135761
+DATA lanesc0135761<>+36(SB)/4, $0xc0135761
+DATA lanesc0135761<>+40(SB)/4, $0xc0135761
+DATA lanesc0135761<>+44(SB)/4, $0xc0135761
+DATA lanesc0135761<>+48(SB)/4, $0xc0135761
+DATA lanesc0135761<>+52(SB)/4, $0xc0135761
+DATA lanesc0135761<>+56(SB)/4, $0xc0135761
+DATA lanesc0135761<>+60(SB)/4, $0xc0135761
+GLOBL lanesc0135761<>(SB), RODATA|NOPTR, $64
 
-DATA lanesc2aea8f6<>+0(SB)/4, $0xc2aea8f6
-DATA lanesc2aea8f6<>+4(SB)/4, $0xc2aea8f6
-DATA lanesc2aea8f6<>+8(SB)/4, $0xc2aea8f6
-DATA lanesc2aea8f6<>+12(SB)/4, $0xc2aea8f6
-DATA lanesc2aea8f6<>+16(SB)/4, $0xc2aea8f6
-DATA lanesc2aea8f6<>+20(SB)/4, $0xc2aea8f6
-DATA lanesc2aea8f6<>+24(SB)/4, $0xc2aea8f6
-DATA lanesc2aea8f6<>+28(SB)/4, $0xc2aea8f6
-DATA lanesc2aea8f6<>+32(SB)/4, $0xc2aea8f6
-DATA lanesc2aea8f6<>+36(SB)/4, $0xc2aea8f6
-DATA lanesc2aea8f6<>+40(SB)/4, $0xc2aea8f6
-DATA lanesc2aea8f6<>+44(SB)/4, $0xc2aea8f6
-DATA lanesc2aea8f6<>+48(SB)/4, $0xc2aea8f6
-DATA lanesc2aea8f6<>+52(SB)/4, $0xc2aea8f6
-DATA lanesc2aea8f6<>+56(SB)/4, $0xc2aea8f6
-DATA lanesc2aea8f6<>+60(SB)/4, $0xc2aea8f6
-GLOBL lanesc2aea8f6<>(SB), RODATA|NOPTR, $64
+DATA lanesc2fc0000<>+0(SB)/4, $0xc2fc0000
+DATA lanesc2fc0000<>+4(SB)/4, $0xc2fc0000
+DATA lanesc2fc0000<>+8(SB)/4, $0xc2fc0000
+DATA lanesc2fc0000<>+12(SB)/4, $0xc2fc0000
+DATA lanesc2fc0000<>+16(SB)/4, $0xc2fc0000
+DATA lanesc2fc0000<>+20(SB)/4, $0xc2fc0000
+DATA lanesc2fc0000<>+24(SB)/4, $0xc2fc0000
+DATA lanesc2fc0000<>+28(SB)/4, $0xc2fc0000
+DATA lanesc2fc0000<>+32(SB)/4, $0xc2fc0000
+DATA lanesc2fc0000<>+36(SB)/4, $0xc2fc0000
+DATA lanesc2fc0000<>+40(SB)/4, $0xc2fc0000
+DATA lanesc2fc0000<>+44(SB)/4, $0xc2fc0000
+DATA lanesc2fc0000<>+48(SB)/4, $0xc2fc0000
+DATA lanesc2fc0000<>+52(SB)/4, $0xc2fc0000
+DATA lanesc2fc0000<>+56(SB)/4, $0xc2fc0000
+DATA lanesc2fc0000<>+60(SB)/4, $0xc2fc0000
+GLOBL lanesc2fc0000<>(SB), RODATA|NOPTR, $64
 
-DATA lanes42b0999a<>+0(SB)/4, $0x42b0999a
-DATA lanes42b0999a<>+4(SB)/4, $0x42b0999a
-DATA lanes42b0999a<>+8(SB)/4, $0x42b0999a
-DATA lanes42b0999a<>+12(SB)/4, $0x42b0999a
-DATA lanes42b0999a<>+16(SB)/4, $0x42b0999a
-DATA lanes42b0999a<>+20(SB)/4, $0x42b0999a
-DATA lanes42b0999a<>+24(SB)/4, $0x42b0999a
-DATA lanes42b0999a<>+28(SB)/4, $0x42b0999a
-DATA lanes42b0999a<>+32(SB)/4, $0x42b0999a
-DATA lanes42b0999a<>+36(SB)/4, $0x42b0999a
-DATA lanes42b0999a<>+40(SB)/4, $0x42b0999a
-DATA lanes42b0999a<>+44(SB)/4, $0x42b0999a
-DATA lanes42b0999a<>+48(SB)/4, $0x42b0999a
-DATA lanes42b0999a<>+52(SB)/4, $0x42b0999a
-DATA lanes42b0999a<>+56(SB)/4, $0x42b0999a
-DATA lanes42b0999a<>+60(SB)/4, $0x42b0999a
-GLOBL lanes42b0999a<>(SB), RODATA|NOPTR, $64
+DATA lanes42fc0000<>+0(SB)/4, $0x42fc0000
+DATA lanes42fc0000<>+4(SB)/4, $0x42fc0000
+DATA lanes42fc0000<>+8(SB)/4, $0x42fc0000
+DATA lanes42fc0000<>+12(SB)/4, $0x42fc0000
+DATA lanes42fc0000<>+16(SB)/4, $0x42fc0000
+DATA lanes42fc0000<>+20(SB)/4, $0x42fc0000
+DATA lanes42fc0000<>+24(SB)/4, $0x42fc0000
+DATA lanes42fc0000<>+28(SB)/4, $0x42fc0000
+DATA lanes42fc0000<>+32(SB)/4, $0x42fc0000
+DATA lanes42fc0000<>+36(SB)/4, $0x42fc0000
+DATA lanes42fc0000<>+40(SB)/4, $0x42fc0000
+DATA lanes42fc0000<>+44(SB)/4, $0x42fc0000
+DATA lanes42fc0000<>+48(SB)/4, $0x42fc0000
+DATA lanes42fc0000<>+52(SB)/4, $0x42fc0000
+DATA lanes42fc0000<>+56(SB)/4, $0x42fc0000
+DATA lanes42fc0000<>+60(SB)/4, $0x42fc0000
+GLOBL lanes42fc0000<>(SB), RODATA|NOPTR, $64
 
-DATA lanes3fb8aa3b<>+0(SB)/4, $0x3fb8aa3b
-DATA lanes3fb8aa3b<>+4(SB)/4, $0x3fb8aa3b
-DATA lanes3fb8aa3b<>+8(SB)/4, $0x3fb8aa3b
-DATA lanes3fb8aa3b<>+12(SB)/4, $0x3fb8aa3b
-DATA lanes3fb8aa3b<>+16(SB)/4, $0x3fb8aa3b
-DATA lanes3fb8aa3b<>+20(SB)/4, $0x3fb8aa3b
-DATA lanes3fb8aa3b<>+24(SB)/4, $0x3fb8aa3b
-DATA lanes3fb8aa3b<>+28(SB)/4, $0x3fb8aa3b
-DATA lanes3fb8aa3b<>+32(SB)/4, $0x3fb8aa3b
-DATA lanes3fb8aa3b<>+36(SB)/4, $0x3fb8aa3b
-DATA lanes3fb8aa3b<>+40(SB)/4, $0x3fb8aa3b
-DATA lanes3fb8aa3b<>+44(SB)/4, $0x3fb8aa3b
-DATA lanes3fb8aa3b<>+48(SB)/4, $0x3fb8aa3b
-DATA lanes3fb8aa3b<>+52(SB)/4, $0x3fb8aa3b
-DATA lanes3fb8aa3b<>+56(SB)/4, $0x3fb8aa3b
-DATA lanes3fb8aa3b<>+60(SB)/4, $0x3fb8aa3b
-GLOBL lanes3fb8aa3b<>(SB), RODATA|NOPTR, $64
+DATA lanes3aaddd0a<>+0(SB)/4, $0x3aaddd0a
+DATA lanes3aaddd0a<>+4(SB)/4, $0x3aaddd0a
+DATA lanes3aaddd0a<>+8(SB)/4, $0x3aaddd0a
+DATA lanes3aaddd0a<>+12(SB)/4, $0x3aaddd0a
+DATA lanes3aaddd0a<>+16(SB)/4, $0x3aaddd0a
+DATA lanes3aaddd0a<>+20(SB)/4, $0x3aaddd0a
+DATA lanes3aaddd0a<>+24(SB)/4, $0x3aaddd0a
+DATA lanes3aaddd0a<>+28(SB)/4, $0x3aaddd0a
+DATA lanes3aaddd0a<>+32(SB)/4, $0x3aaddd0a
+DATA lanes3aaddd0a<>+36(SB)/4, $0x3aaddd0a
+DATA lanes3aaddd0a<>+40(SB)/4, $0x3aaddd0a
+DATA lanes3aaddd0a<>+44(SB)/4, $0x3aaddd0a
+DATA lanes3aaddd0a<>+48(SB)/4, $0x3aaddd0a
+DATA lanes3aaddd0a<>+52(SB)/4, $0x3aaddd0a
+DATA lanes3aaddd0a<>+56(SB)/4, $0x3aaddd0a
+DATA lanes3aaddd0a<>+60(SB)/4, $0x3aaddd0a
+GLOBL lanes3aaddd0a<>(SB), RODATA|NOPTR, $64
 
-DATA lanes3f318000<>+0(SB)/4, $0x3f318000
-DATA lanes3f318000<>+4(SB)/4, $0x3f318000
-DATA lanes3f318000<>+8(SB)/4, $0x3f318000
-DATA lanes3f318000<>+12(SB)/4, $0x3f318000
-DATA lanes3f318000<>+16(SB)/4, $0x3f318000
-DATA lanes3f318000<>+20(SB)/4, $0x3f318000
-DATA lanes3f318000<>+24(SB)/4, $0x3f318000
-DATA lanes3f318000<>+28(SB)/4, $0x3f318000
-DATA lanes3f318000<>+32(SB)/4, $0x3f318000
-DATA lanes3f318000<>+36(SB)/4, $0x3f318000
-DATA lanes3f318000<>+40(SB)/4, $0x3f318000
-DATA lanes3f318000<>+44(SB)/4, $0x3f318000
-DATA lanes3f318000<>+48(SB)/4, $0x3f318000
-DATA lanes3f318000<>+52(SB)/4, $0x3f318000
-DATA lanes3f318000<>+56(SB)/4, $0x3f318000
-DATA lanes3f318000<>+60(SB)/4, $0x3f318000
-GLOBL lanes3f318000<>(SB), RODATA|NOPTR, $64
+DATA lanes3c1e7544<>+0(SB)/4, $0x3c1e7544
+DATA lanes3c1e7544<>+4(SB)/4, $0x3c1e7544
+DATA lanes3c1e7544<>+8(SB)/4, $0x3c1e7544
+DATA lanes3c1e7544<>+12(SB)/4, $0x3c1e7544
+DATA lanes3c1e7544<>+16(SB)/4, $0x3c1e7544
+DATA lanes3c1e7544<>+20(SB)/4, $0x3c1e7544
+DATA lanes3c1e7544<>+24(SB)/4, $0x3c1e7544
+DATA lanes3c1e7544<>+28(SB)/4, $0x3c1e7544
+DATA lanes3c1e7544<>+32(SB)/4, $0x3c1e7544
+DATA lanes3c1e7544<>+36(SB)/4, $0x3c1e7544
+DATA lanes3c1e7544<>+40(SB)/4, $0x3c1e7544
+DATA lanes3c1e7544<>+44(SB)/4, $0x3c1e7544
+DATA lanes3c1e7544<>+48(SB)/4, $0x3c1e7544
+DATA lanes3c1e7544<>+52(SB)/4, $0x3c1e7544
+DATA lanes3c1e7544<>+56(SB)/4, $0x3c1e7544
+DATA lanes3c1e7544<>+60(SB)/4, $0x3c1e7544
+GLOBL lanes3c1e7544<>(SB), RODATA|NOPTR, $64
 
-DATA lanesb95e8083<>+0(SB)/4, $0xb95e8083
-DATA lanesb95e8083<>+4(SB)/4, $0xb95e8083
-DATA lanesb95e8083<>+8(SB)/4, $0xb95e8083
-DATA lanesb95e8083<>+12(SB)/4, $0xb95e8083
-DATA lanesb95e8083<>+16(SB)/4, $0xb95e8083
-DATA lanesb95e8083<>+20(SB)/4, $0xb95e8083
-DATA lanesb95e8083<>+24(SB)/4, $0xb95e8083
-DATA lanesb95e8083<>+28(SB)/4, $0xb95e8083
-DATA lanesb95e8083<>+32(SB)/4, $0xb95e8083
-DATA lanesb95e8083<>+36(SB)/4, $0xb95e8083
-DATA lanesb95e8083<>+40(SB)/4, $0xb95e8083
-DATA lanesb95e8083<>+44(SB)/4, $0xb95e8083
-DATA lanesb95e8083<>+48(SB)/4, $0xb95e8083
-DATA lanesb95e8083<>+52(SB)/4, $0xb95e8083
-DATA lanesb95e8083<>+56(SB)/4, $0xb95e8083
-DATA lanesb95e8083<>+60(SB)/4, $0xb95e8083
-GLOBL lanesb95e8083<>(SB), RODATA|NOPTR, $64
+DATA lanes3d635ba9<>+0(SB)/4, $0x3d635ba9
+DATA lanes3d635ba9<>+4(SB)/4, $0x3d635ba9
+DATA lanes3d635ba9<>+8(SB)/4, $0x3d635ba9
+DATA lanes3d635ba9<>+12(SB)/4, $0x3d635ba9
+DATA lanes3d635ba9<>+16(SB)/4, $0x3d635ba9
+DATA lanes3d635ba9<>+20(SB)/4, $0x3d635ba9
+DATA lanes3d635ba9<>+24(SB)/4, $0x3d635ba9
+DATA lanes3d635ba9<>+28(SB)/4, $0x3d635ba9
+DATA lanes3d635ba9<>+32(SB)/4, $0x3d635ba9
+DATA lanes3d635ba9<>+36(SB)/4, $0x3d635ba9
+DATA lanes3d635ba9<>+40(SB)/4, $0x3d635ba9
+DATA lanes3d635ba9<>+44(SB)/4, $0x3d635ba9
+DATA lanes3d635ba9<>+48(SB)/4, $0x3d635ba9
+DATA lanes3d635ba9<>+52(SB)/4, $0x3d635ba9
+DATA lanes3d635ba9<>+56(SB)/4, $0x3d635ba9
+DATA lanes3d635ba9<>+60(SB)/4, $0x3d635ba9
+GLOBL lanes3d635ba9<>(SB), RODATA|NOPTR, $64
 
-DATA lanes39506967<>+0(SB)/4, $0x39506967
-DATA lanes39506967<>+4(SB)/4, $0x39506967
-DATA lanes39506967<>+8(SB)/4, $0x39506967
-DATA lanes39506967<>+12(SB)/4, $0x39506967
-DATA lanes39506967<>+16(SB)/4, $0x39506967
-DATA lanes39506967<>+20(SB)/4, $0x39506967
-DATA lanes39506967<>+24(SB)/4, $0x39506967
-DATA lanes39506967<>+28(SB)/4, $0x39506967
-DATA lanes39506967<>+32(SB)/4, $0x39506967
-DATA lanes39506967<>+36(SB)/4, $0x39506967
-DATA lanes39506967<>+40(SB)/4, $0x39506967
-DATA lanes39506967<>+44(SB)/4, $0x39506967
-DATA lanes39506967<>+48(SB)/4, $0x39506967
-DATA lanes39506967<>+52(SB)/4, $0x39506967
-DATA lanes39506967<>+56(SB)/4, $0x39506967
-DATA lanes39506967<>+60(SB)/4, $0x39506967
-GLOBL lanes39506967<>(SB), RODATA|NOPTR, $64
+DATA lanes3e75fcde<>+0(SB)/4, $0x3e75fcde
+DATA lanes3e75fcde<>+4(SB)/4, $0x3e75fcde
+DATA lanes3e75fcde<>+8(SB)/4, $0x3e75fcde
+DATA lanes3e75fcde<>+12(SB)/4, $0x3e75fcde
+DATA lanes3e75fcde<>+16(SB)/4, $0x3e75fcde
+DATA lanes3e75fcde<>+20(SB)/4, $0x3e75fcde
+DATA lanes3e75fcde<>+24(SB)/4, $0x3e75fcde
+DATA lanes3e75fcde<>+28(SB)/4, $0x3e75fcde
+DATA lanes3e75fcde<>+32(SB)/4, $0x3e75fcde
+DATA lanes3e75fcde<>+36(SB)/4, $0x3e75fcde
+DATA lanes3e75fcde<>+40(SB)/4, $0x3e75fcde
+DATA lanes3e75fcde<>+44(SB)/4, $0x3e75fcde
+DATA lanes3e75fcde<>+48(SB)/4, $0x3e75fcde
+DATA lanes3e75fcde<>+52(SB)/4, $0x3e75fcde
+DATA lanes3e75fcde<>+56(SB)/4, $0x3e75fcde
+DATA lanes3e75fcde<>+60(SB)/4, $0x3e75fcde
+GLOBL lanes3e75fcde<>(SB), RODATA|NOPTR, $64
 
-DATA lanes3ab743ce<>+0(SB)/4, $0x3ab743ce
-DATA lanes3ab743ce<>+4(SB)/4, $0x3ab743ce
-DATA lanes3ab743ce<>+8(SB)/4, $0x3ab743ce
-DATA lanes3ab743ce<>+12(SB)/4, $0x3ab743ce
-DATA lanes3ab743ce<>+16(SB)/4, $0x3ab743ce
-DATA lanes3ab743ce<>+20(SB)/4, $0x3ab743ce
-DATA lanes3ab743ce<>+24(SB)/4, $0x3ab743ce
-DATA lanes3ab743ce<>+28(SB)/4, $0x3ab743ce
-DATA lanes3ab743ce<>+32(SB)/4, $0x3ab743ce
-DATA lanes3ab743ce<>+36(SB)/4, $0x3ab743ce
-DATA lanes3ab743ce<>+40(SB)/4, $0x3ab743ce
-DATA lanes3ab743ce<>+44(SB)/4, $0x3ab743ce
-DATA lanes3ab743ce<>+48(SB)/4, $0x3ab743ce
-DATA lanes3ab743ce<>+52(SB)/4, $0x3ab743ce
-DATA lanes3ab743ce<>+56(SB)/4, $0x3ab743ce
-DATA lanes3ab743ce<>+60(SB)/4, $0x3ab743ce
-GLOBL lanes3ab743ce<>(SB), RODATA|NOPTR, $64
-
-DATA lanes3c088908<>+0(SB)/4, $0x3c088908
-DATA lanes3c088908<>+4(SB)/4, $0x3c088908
-DATA lanes3c088908<>+8(SB)/4, $0x3c088908
-DATA lanes3c088908<>+12(SB)/4, $0x3c088908
-DATA lanes3c088908<>+16(SB)/4, $0x3c088908
-DATA lanes3c088908<>+20(SB)/4, $0x3c088908
-DATA lanes3c088908<>+24(SB)/4, $0x3c088908
-DATA lanes3c088908<>+28(SB)/4, $0x3c088908
-DATA lanes3c088908<>+32(SB)/4, $0x3c088908
-DATA lanes3c088908<>+36(SB)/4, $0x3c088908
-DATA lanes3c088908<>+40(SB)/4, $0x3c088908
-DATA lanes3c088908<>+44(SB)/4, $0x3c088908
-DATA lanes3c088908<>+48(SB)/4, $0x3c088908
-DATA lanes3c088908<>+52(SB)/4, $0x3c088908
-DATA lanes3c088908<>+56(SB)/4, $0x3c088908
-DATA lanes3c088908<>+60(SB)/4, $0x3c088908
-GLOBL lanes3c088908<>(SB), RODATA|NOPTR, $64
-
-DATA lanes3d2aa9c1<>+0(SB)/4, $0x3d2aa9c1
-DATA lanes3d2aa9c1<>+4(SB)/4, $0x3d2aa9c1
-DATA lanes3d2aa9c1<>+8(SB)/4, $0x3d2aa9c1
-DATA lanes3d2aa9c1<>+12(SB)/4, $0x3d2aa9c1
-DATA lanes3d2aa9c1<>+16(SB)/4, $0x3d2aa9c1
-DATA lanes3d2aa9c1<>+20(SB)/4, $0x3d2aa9c1
-DATA lanes3d2aa9c1<>+24(SB)/4, $0x3d2aa9c1
-DATA lanes3d2aa9c1<>+28(SB)/4, $0x3d2aa9c1
-DATA lanes3d2aa9c1<>+32(SB)/4, $0x3d2aa9c1
-DATA lanes3d2aa9c1<>+36(SB)/4, $0x3d2aa9c1
-DATA lanes3d2aa9c1<>+40(SB)/4, $0x3d2aa9c1
-DATA lanes3d2aa9c1<>+44(SB)/4, $0x3d2aa9c1
-DATA lanes3d2aa9c1<>+48(SB)/4, $0x3d2aa9c1
-DATA lanes3d2aa9c1<>+52(SB)/4, $0x3d2aa9c1
-DATA lanes3d2aa9c1<>+56(SB)/4, $0x3d2aa9c1
-DATA lanes3d2aa9c1<>+60(SB)/4, $0x3d2aa9c1
-GLOBL lanes3d2aa9c1<>(SB), RODATA|NOPTR, $64
-
-DATA lanes3e2aaaaa<>+0(SB)/4, $0x3e2aaaaa
-DATA lanes3e2aaaaa<>+4(SB)/4, $0x3e2aaaaa
-DATA lanes3e2aaaaa<>+8(SB)/4, $0x3e2aaaaa
-DATA lanes3e2aaaaa<>+12(SB)/4, $0x3e2aaaaa
-DATA lanes3e2aaaaa<>+16(SB)/4, $0x3e2aaaaa
-DATA lanes3e2aaaaa<>+20(SB)/4, $0x3e2aaaaa
-DATA lanes3e2aaaaa<>+24(SB)/4, $0x3e2aaaaa
-DATA lanes3e2aaaaa<>+28(SB)/4, $0x3e2aaaaa
-DATA lanes3e2aaaaa<>+32(SB)/4, $0x3e2aaaaa
-DATA lanes3e2aaaaa<>+36(SB)/4, $0x3e2aaaaa
-DATA lanes3e2aaaaa<>+40(SB)/4, $0x3e2aaaaa
-DATA lanes3e2aaaaa<>+44(SB)/4, $0x3e2aaaaa
-DATA lanes3e2aaaaa<>+48(SB)/4, $0x3e2aaaaa
-DATA lanes3e2aaaaa<>+52(SB)/4, $0x3e2aaaaa
-DATA lanes3e2aaaaa<>+56(SB)/4, $0x3e2aaaaa
-DATA lanes3e2aaaaa<>+60(SB)/4, $0x3e2aaaaa
-GLOBL lanes3e2aaaaa<>(SB), RODATA|NOPTR, $64
+DATA lanes3f317215<>+0(SB)/4, $0x3f317215
+DATA lanes3f317215<>+4(SB)/4, $0x3f317215
+DATA lanes3f317215<>+8(SB)/4, $0x3f317215
+DATA lanes3f317215<>+12(SB)/4, $0x3f317215
+DATA lanes3f317215<>+16(SB)/4, $0x3f317215
+DATA lanes3f317215<>+20(SB)/4, $0x3f317215
+DATA lanes3f317215<>+24(SB)/4, $0x3f317215
+DATA lanes3f317215<>+28(SB)/4, $0x3f317215
+DATA lanes3f317215<>+32(SB)/4, $0x3f317215
+DATA lanes3f317215<>+36(SB)/4, $0x3f317215
+DATA lanes3f317215<>+40(SB)/4, $0x3f317215
+DATA lanes3f317215<>+44(SB)/4, $0x3f317215
+DATA lanes3f317215<>+48(SB)/4, $0x3f317215
+DATA lanes3f317215<>+52(SB)/4, $0x3f317215
+DATA lanes3f317215<>+56(SB)/4, $0x3f317215
+DATA lanes3f317215<>+60(SB)/4, $0x3f317215
+GLOBL lanes3f317215<>(SB), RODATA|NOPTR, $64
 
 // func reluAVX2(x *float32, stride int, rows int)
 // Requires: AVX
@@ -1579,6 +1505,7 @@ TEXT ·softmaxAVX2(SB), NOSPLIT, $0-36
 	MOVQ         n+24(FP), BX
 	SHLQ         $0x02, BX
 	VBROADCASTSS scale+32(FP), Y0
+	VMULPS       lanes3fb8aa3b<>+0(SB), Y0, Y0
 	LEAQ         -4(BX), BX
 	MOVQ         BX, SI
 	ANDQ         $-32, BX
@@ -1611,40 +1538,34 @@ max:
 	XORQ       SI, SI
 
 exp:
-	VMOVUPS      (AX)(SI*1), Y3
-	VFMSUB213PS  Y4, Y0, Y3
-	VMAXPS       lanesc2aea8f6<>+0(SB), Y3, Y3
-	VMINPS       lanes42b0999a<>+0(SB), Y3, Y3
-	VMULPS       lanes3fb8aa3b<>+0(SB), Y3, Y6
-	VROUNDPS     $0x08, Y6, Y6
-	VFNMADD231PS lanes3f318000<>+0(SB), Y6, Y3
-	VFNMADD231PS lanesb95e8083<>+0(SB), Y6, Y3
-	VMOVUPS      lanes39506967<>+0(SB), Y7
-	VFMADD213PS  lanes3ab743ce<>+0(SB), Y3, Y7
-	VFMADD213PS  lanes3c088908<>+0(SB), Y3, Y7
-	VFMADD213PS  lanes3d2aa9c1<>+0(SB), Y3, Y7
-	VFMADD213PS  lanes3e2aaaaa<>+0(SB), Y3, Y7
-	VFMADD213PS  lanes3f000000<>+0(SB), Y3, Y7
-	VMULPS       Y3, Y3, Y8
-	VFMADD213PS  Y3, Y8, Y7
-	VADDPS       lanes3f800000<>+0(SB), Y7, Y7
-	VCVTPS2DQ    Y6, Y6
-	VPSLLD       $0x17, Y6, Y6
-	VPADDD       Y6, Y7, Y3
-	VMOVUPS      Y3, (AX)(SI*1)
-	VADDPS       Y3, Y5, Y5
-	ADDQ         $+32, SI
-	CMPQ         SI, BX
-	JLE          exp
-	VPERM2F128   $0x01, Y5, Y5, Y3
-	VADDPS       Y3, Y5, Y5
-	VPERMILPS    $0x4e, Y5, Y3
-	VADDPS       Y3, Y5, Y5
-	VPERMILPS    $0xb1, Y5, Y3
-	VADDPS       Y3, Y5, Y5
-	VMOVUPS      lanes3f800000<>+0(SB), Y3
-	VDIVPS       Y5, Y3, Y5
-	XORQ         SI, SI
+	VMOVUPS     (AX)(SI*1), Y3
+	VFMSUB213PS Y4, Y0, Y3
+	VMAXPS      lanesc2fc0000<>+0(SB), Y3, Y3
+	VROUNDPS    $0x08, Y3, Y6
+	VSUBPS      Y6, Y3, Y3
+	VMOVUPS     lanes3aaddd0a<>+0(SB), Y7
+	VFMADD213PS lanes3c1e7544<>+0(SB), Y3, Y7
+	VFMADD213PS lanes3d635ba9<>+0(SB), Y3, Y7
+	VFMADD213PS lanes3e75fcde<>+0(SB), Y3, Y7
+	VFMADD213PS lanes3f317215<>+0(SB), Y3, Y7
+	VFMADD213PS lanes3f800000<>+0(SB), Y3, Y7
+	VCVTPS2DQ   Y6, Y6
+	VPSLLD      $0x17, Y6, Y6
+	VPADDD      Y6, Y7, Y3
+	VMOVUPS     Y3, (AX)(SI*1)
+	VADDPS      Y3, Y5, Y5
+	ADDQ        $+32, SI
+	CMPQ        SI, BX
+	JLE         exp
+	VPERM2F128  $0x01, Y5, Y5, Y3
+	VADDPS      Y3, Y5, Y5
+	VPERMILPS   $0x4e, Y5, Y3
+	VADDPS      Y3, Y5, Y5
+	VPERMILPS   $0xb1, Y5, Y3
+	VADDPS      Y3, Y5, Y5
+	VMOVUPS     lanes3f800000<>+0(SB), Y3
+	VDIVPS      Y5, Y3, Y5
+	XORQ        SI, SI
 
 scale:
 	VMULPS  (AX)(SI*1), Y5, Y3
@@ -1657,6 +1578,24 @@ scale:
 	JNE     row
 	VZEROUPPER
 	RET
+
+DATA lanes3fb8aa3b<>+0(SB)/4, $0x3fb8aa3b
+DATA lanes3fb8aa3b<>+4(SB)/4, $0x3fb8aa3b
+DATA lanes3fb8aa3b<>+8(SB)/4, $0x3fb8aa3b
+DATA lanes3fb8aa3b<>+12(SB)/4, $0x3fb8aa3b
+DATA lanes3fb8aa3b<>+16(SB)/4, $0x3fb8aa3b
+DATA lanes3fb8aa3b<>+20(SB)/4, $0x3fb8aa3b
+DATA lanes3fb8aa3b<>+24(SB)/4, $0x3fb8aa3b
+DATA lanes3fb8aa3b<>+28(SB)/4, $0x3fb8aa3b
+DATA lanes3fb8aa3b<>+32(SB)/4, $0x3fb8aa3b
+DATA lanes3fb8aa3b<>+36(SB)/4, $0x3fb8aa3b
+DATA lanes3fb8aa3b<>+40(SB)/4, $0x3fb8aa3b
+DATA lanes3fb8aa3b<>+44(SB)/4, $0x3fb8aa3b
+DATA lanes3fb8aa3b<>+48(SB)/4, $0x3fb8aa3b
+DATA lanes3fb8aa3b<>+52(SB)/4, $0x3fb8aa3b
+DATA lanes3fb8aa3b<>+56(SB)/4, $0x3fb8aa3b
+DATA lanes3fb8aa3b<>+60(SB)/4, $0x3fb8aa3b
+GLOBL lanes3fb8aa3b<>(SB), RODATA|NOPTR, $64
 
 DATA lanesff61b1e6<>+0(SB)/4, $0xff61b1e6
 DATA lanesff61b1e6<>+4(SB)/4, $0xff61b1e6
@@ -2752,57 +2691,47 @@ TEXT ·geluTanhAVX512(SB), NOSPLIT, $0-24
 	MOVQ rows+16(FP), DX
 
 row:
-	VMOVUPS      (AX), Z0
-	VMULPS       Z0, Z0, Z1
-	VMOVUPS      lanesbd922279<>+0(SB), Z3
-	VFMADD213PS  lanesbfcc422a<>+0(SB), Z3, Z1
-	VMULPS       Z0, Z1, Z1
-	VMAXPS       lanesc2aea8f6<>+0(SB), Z1, Z1
-	VMINPS       lanes42b0999a<>+0(SB), Z1, Z1
-	VMULPS       lanes3fb8aa3b<>+0(SB), Z1, Z2
-	VRNDSCALEPS  $0x08, Z2, Z2
-	VFNMADD231PS lanes3f318000<>+0(SB), Z2, Z1
-	VFNMADD231PS lanesb95e8083<>+0(SB), Z2, Z1
-	VMOVUPS      lanes39506967<>+0(SB), Z3
-	VFMADD213PS  lanes3ab743ce<>+0(SB), Z1, Z3
-	VFMADD213PS  lanes3c088908<>+0(SB), Z1, Z3
-	VFMADD213PS  lanes3d2aa9c1<>+0(SB), Z1, Z3
-	VFMADD213PS  lanes3e2aaaaa<>+0(SB), Z1, Z3
-	VFMADD213PS  lanes3f000000<>+0(SB), Z1, Z3
-	VMULPS       Z1, Z1, Z4
-	VFMADD213PS  Z1, Z4, Z3
-	VADDPS       lanes3f800000<>+0(SB), Z3, Z3
-	VSCALEFPS    Z2, Z3, Z1
-	VADDPS       lanes3f800000<>+0(SB), Z1, Z1
-	VDIVPS       Z1, Z0, Z0
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      64(AX), Z0
-	VMULPS       Z0, Z0, Z1
-	VMOVUPS      lanesbd922279<>+0(SB), Z3
-	VFMADD213PS  lanesbfcc422a<>+0(SB), Z3, Z1
-	VMULPS       Z0, Z1, Z1
-	VMAXPS       lanesc2aea8f6<>+0(SB), Z1, Z1
-	VMINPS       lanes42b0999a<>+0(SB), Z1, Z1
-	VMULPS       lanes3fb8aa3b<>+0(SB), Z1, Z2
-	VRNDSCALEPS  $0x08, Z2, Z2
-	VFNMADD231PS lanes3f318000<>+0(SB), Z2, Z1
-	VFNMADD231PS lanesb95e8083<>+0(SB), Z2, Z1
-	VMOVUPS      lanes39506967<>+0(SB), Z3
-	VFMADD213PS  lanes3ab743ce<>+0(SB), Z1, Z3
-	VFMADD213PS  lanes3c088908<>+0(SB), Z1, Z3
-	VFMADD213PS  lanes3d2aa9c1<>+0(SB), Z1, Z3
-	VFMADD213PS  lanes3e2aaaaa<>+0(SB), Z1, Z3
-	VFMADD213PS  lanes3f000000<>+0(SB), Z1, Z3
-	VMULPS       Z1, Z1, Z4
-	VFMADD213PS  Z1, Z4, Z3
-	VADDPS       lanes3f800000<>+0(SB), Z3, Z3
-	VSCALEFPS    Z2, Z3, Z1
-	VADDPS       lanes3f800000<>+0(SB), Z1, Z1
-	VDIVPS       Z1, Z0, Z0
-	VMOVUPS      Z0, 64(AX)
-	ADDQ         CX, AX
-	DECQ         DX
-	JNE          row
+	VMOVUPS     (AX), Z0
+	VMULPS      Z0, Z0, Z1
+	VMOVUPS     lanesbdd2d3e8<>+0(SB), Z3
+	VFMADD213PS lanesc0135761<>+0(SB), Z3, Z1
+	VMULPS      Z0, Z1, Z1
+	VMAXPS      lanesc2fc0000<>+0(SB), Z1, Z1
+	VMINPS      lanes42fc0000<>+0(SB), Z1, Z1
+	VRNDSCALEPS $0x08, Z1, Z2
+	VSUBPS      Z2, Z1, Z1
+	VMOVUPS     lanes3aaddd0a<>+0(SB), Z3
+	VFMADD213PS lanes3c1e7544<>+0(SB), Z1, Z3
+	VFMADD213PS lanes3d635ba9<>+0(SB), Z1, Z3
+	VFMADD213PS lanes3e75fcde<>+0(SB), Z1, Z3
+	VFMADD213PS lanes3f317215<>+0(SB), Z1, Z3
+	VFMADD213PS lanes3f800000<>+0(SB), Z1, Z3
+	VSCALEFPS   Z2, Z3, Z1
+	VADDPS      lanes3f800000<>+0(SB), Z1, Z1
+	VDIVPS      Z1, Z0, Z0
+	VMOVUPS     Z0, (AX)
+	VMOVUPS     64(AX), Z0
+	VMULPS      Z0, Z0, Z1
+	VMOVUPS     lanesbdd2d3e8<>+0(SB), Z3
+	VFMADD213PS lanesc0135761<>+0(SB), Z3, Z1
+	VMULPS      Z0, Z1, Z1
+	VMAXPS      lanesc2fc0000<>+0(SB), Z1, Z1
+	VMINPS      lanes42fc0000<>+0(SB), Z1, Z1
+	VRNDSCALEPS $0x08, Z1, Z2
+	VSUBPS      Z2, Z1, Z1
+	VMOVUPS     lanes3aaddd0a<>+0(SB), Z3
+	VFMADD213PS lanes3c1e7544<>+0(SB), Z1, Z3
+	VFMADD213PS lanes3d635ba9<>+0(SB), Z1, Z3
+	VFMADD213PS lanes3e75fcde<>+0(SB), Z1, Z3
+	VFMADD213PS lanes3f317215<>+0(SB), Z1, Z3
+	VFMADD213PS lanes3f800000<>+0(SB), Z1, Z3
+	VSCALEFPS   Z2, Z3, Z1
+	VADDPS      lanes3f800000<>+0(SB), Z1, Z1
+	VDIVPS      Z1, Z0, Z0
+	VMOVUPS     Z0, 64(AX)
+	ADDQ        CX, AX
+	DECQ        DX
+	JNE         row
 	VZEROUPPER
 	RET
 
@@ -2837,6 +2766,7 @@ TEXT ·softmaxAVX512(SB), NOSPLIT, $0-36
 	MOVQ         n+24(FP), BX
 	SHLQ         $0x02, BX
 	VBROADCASTSS scale+32(FP), Z0
+	VMULPS       lanes3fb8aa3b<>+0(SB), Z0, Z0
 	LEAQ         -4(BX), BX
 	MOVQ         BX, SI
 	ANDQ         $-64, BX
@@ -2874,21 +2804,15 @@ max:
 exp:
 	VMOVUPS       (AX)(SI*1), Z3
 	VFMSUB213PS   Z4, Z0, Z3
-	VMAXPS        lanesc2aea8f6<>+0(SB), Z3, Z3
-	VMINPS        lanes42b0999a<>+0(SB), Z3, Z3
-	VMULPS        lanes3fb8aa3b<>+0(SB), Z3, Z6
-	VRNDSCALEPS   $0x08, Z6, Z6
-	VFNMADD231PS  lanes3f318000<>+0(SB), Z6, Z3
-	VFNMADD231PS  lanesb95e8083<>+0(SB), Z6, Z3
-	VMOVUPS       lanes39506967<>+0(SB), Z7
-	VFMADD213PS   lanes3ab743ce<>+0(SB), Z3, Z7
-	VFMADD213PS   lanes3c088908<>+0(SB), Z3, Z7
-	VFMADD213PS   lanes3d2aa9c1<>+0(SB), Z3, Z7
-	VFMADD213PS   lanes3e2aaaaa<>+0(SB), Z3, Z7
-	VFMADD213PS   lanes3f000000<>+0(SB), Z3, Z7
-	VMULPS        Z3, Z3, Z8
-	VFMADD213PS   Z3, Z8, Z7
-	VADDPS        lanes3f800000<>+0(SB), Z7, Z7
+	VMAXPS        lanesc2fc0000<>+0(SB), Z3, Z3
+	VRNDSCALEPS   $0x08, Z3, Z6
+	VSUBPS        Z6, Z3, Z3
+	VMOVUPS       lanes3aaddd0a<>+0(SB), Z7
+	VFMADD213PS   lanes3c1e7544<>+0(SB), Z3, Z7
+	VFMADD213PS   lanes3d635ba9<>+0(SB), Z3, Z7
+	VFMADD213PS   lanes3e75fcde<>+0(SB), Z3, Z7
+	VFMADD213PS   lanes3f317215<>+0(SB), Z3, Z7
+	VFMADD213PS   lanes3f800000<>+0(SB), Z3, Z7
 	VSCALEFPS     Z6, Z7, Z3
 	VMOVUPS       Z3, (AX)(SI*1)
 	VADDPS        Z3, Z5, Z5

@@ -1,42 +1,30 @@
 package main
 
 import (
+	"math"
+
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// log2e, and ln 2 as a sum of two values, the first of which has so few bits
-// that its product with a small integer is exact.
-const (
-	log2e  = 1.4426950408889634
-	ln2Hi  = 0.693359375
-	ln2Lo  = -2.12194440e-4
-	expMin = -87.33
-	expMax = 88.3
-)
+// exp2Fit are the coefficients of a fit of 2^x for |x| up to ½ whose relative
+// error is below 1e-7 before rounding; it is exact for 0.
+var exp2Fit = []float64{1, 0.6931470036506653, 0.24022242426872253, 0.05550733581185341, 0.009671512991189957, 0.001326472731307149}
 
-// expTail are the coefficients of p in exp(r) ≈ 1 + r + r²·p(r) for |r| up to
-// ln(2)/2, from the Cephes library.
-var expTail = []float64{5.0000001201e-1, 1.6666665459e-1, 4.1665795894e-2, 8.3334519073e-3, 1.3981999507e-3, 1.9875691500e-4}
+// exp2Max is the largest size of an exponent that exp2 takes.
+const exp2Max = 126
 
-// exp replaces the lanes of x, held within expMin to expMax, by their
-// exponential. Its relative error is below 2e-7. It needs three registers.
-func (l level) exp(x, n, p, r2 VecVirtual) {
-	VMAXPS(float(expMin), x, x)
-	VMINPS(float(expMax), x, x)
-	VMULPS(float(log2e), x, n)
+// exp2 replaces the lanes of x by their power of two. Its relative error is
+// below 2e-7.
+func (l level) exp2(x, n, p VecVirtual) {
 	if l.wide {
-		VRNDSCALEPS(U8(8), n, n) // to nearest, no exceptions
+		VRNDSCALEPS(U8(8), x, n) // to the nearest integer, without exceptions
 	} else {
-		VROUNDPS(U8(8), n, n)
+		VROUNDPS(U8(8), x, n)
 	}
-	VFNMADD231PS(float(ln2Hi), n, x)
-	VFNMADD231PS(float(ln2Lo), n, x)
-	horner(p, x, expTail)
-	VMULPS(x, x, r2)
-	VFMADD213PS(x, r2, p) // r + r² p
-	VADDPS(float(1), p, p)
+	VSUBPS(n, x, x)
+	horner(p, x, exp2Fit)
 	if l.wide {
 		VSCALEFPS(n, p, x)
 		return
@@ -76,13 +64,15 @@ func (l level) gelu(x, z, t, p, q VecVirtual) {
 
 // geluTanh replaces x by ½x(1 + tanh(u)), u = √(2/π)(x + 0.044715x³), which is
 // x / (1 + exp(-2u)).
-func (l level) geluTanh(x, u, n, p, r2 VecVirtual) {
-	const twice = 1.5957691216057308 // 2√(2/π)
+func (l level) geluTanh(x, u, n, p VecVirtual) {
+	const factor = -2 * 0.7978845608028654 * math.Log2E // -2u is this times x + 0.044715x³, in powers of two
 	VMULPS(x, x, u)
-	VMOVUPS(float(-twice*0.044715), p)
-	VFMADD213PS(float(-twice), p, u)
+	VMOVUPS(float(factor*0.044715), p)
+	VFMADD213PS(float(factor), p, u)
 	VMULPS(x, u, u)
-	l.exp(u, n, p, r2)
+	VMAXPS(float(-exp2Max), u, u)
+	VMINPS(float(exp2Max), u, u)
+	l.exp2(u, n, p)
 	VADDPS(float(1), u, u)
 	VDIVPS(u, x, x)
 }
@@ -94,7 +84,7 @@ func activations(l level) {
 		step      func(x VecVirtual, free []VecVirtual)
 	}{
 		{"gelu", "applies x Φ(x) to 32 columns.", func(x VecVirtual, r []VecVirtual) { l.gelu(x, r[0], r[1], r[2], r[3]) }},
-		{"geluTanh", "applies the tanh form of GELU to 32 columns.", func(x VecVirtual, r []VecVirtual) { l.geluTanh(x, r[0], r[1], r[2], r[3]) }},
+		{"geluTanh", "applies the tanh form of GELU to 32 columns.", func(x VecVirtual, r []VecVirtual) { l.geluTanh(x, r[0], r[1], r[2]) }},
 		{"relu", "applies max(x, 0) to 32 columns.", func(x VecVirtual, r []VecVirtual) { VMAXPS(float(0), x, x) }},
 	} {
 		l.kernel(f.name, "x *float32, stride, rows int", f.doc)
@@ -145,6 +135,7 @@ func softmax(l level) {
 		panic(err)
 	}
 	VBROADCASTSS(s.Addr, scale)
+	VMULPS(float(math.Log2E), scale, scale)
 
 	// The lanes of the last register that belong to the row: the others get the
 	// lowest value, which counts for nothing.
@@ -160,7 +151,7 @@ func softmax(l level) {
 	VMOVUPS(Mem{Base: table, Index: inLast, Scale: 1, Disp: 4*16 - 4}, own)
 	VANDNPS(float(-3e38), own, others)
 
-	x, top, sum, t := l.register(), l.register(), l.register(), l.registers(3)
+	x, top, sum, n, p := l.register(), l.register(), l.register(), l.register(), l.register()
 	at := GP64()
 	loop := func(label string, body func(Mem)) {
 		XORQ(at, at)
@@ -182,7 +173,8 @@ func softmax(l level) {
 	loop("exp", func(m Mem) {
 		VMOVUPS(m, x)
 		VFMSUB213PS(top, scale, x)
-		l.exp(x, t[0], t[1], t[2])
+		VMAXPS(float(-exp2Max), x, x)
+		l.exp2(x, n, p)
 		VMOVUPS(x, m)
 		VADDPS(x, sum, sum)
 	})
