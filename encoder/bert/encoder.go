@@ -12,6 +12,8 @@ import (
 	"slices"
 	"sync"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/pare-search/pare/encoder"
 	"github.com/pare-search/pare/simd"
 	"github.com/pare-search/pare/simd/gemm"
@@ -73,12 +75,11 @@ type Encoder struct {
 
 	query, document side
 	dim             int
-	projects        bool          // to dim, through
-	projection      *gemm.Weights // learnt from
-	learnt          simd.Matrix   // [dim x Hidden]
+	projects        bool          // hidden states, through a projection that is learnt
+	learnt          simd.Matrix   // the projection, [dim x Hidden]
+	projection      *gemm.Weights // packed; nil until it is learnt
 
 	options Options
-	seed    uint64
 	workers int
 }
 
@@ -104,15 +105,8 @@ func Open(dir string, options Options) (*Encoder, error) {
 	return newEncoder(dir, f, options)
 }
 
-// newEncoder loads the weights of a model.
+// newEncoder loads a model.
 func newEncoder(dir string, f *folder, options Options) (*Encoder, error) {
-	e := &Encoder{
-		dir: dir, layout: f.layout, config: f.config, tokenizer: f.tokenizer, query: f.query, document: f.document,
-		options: options, seed: options.Seed, workers: options.Workers,
-	}
-	if e.workers == 0 {
-		e.workers = runtime.GOMAXPROCS(0)
-	}
 	if options.QueryLength > 0 {
 		f.query.setLength(options.QueryLength)
 	}
@@ -122,34 +116,40 @@ func newEncoder(dir string, f *folder, options Options) (*Encoder, error) {
 	if err := f.checkSides(); err != nil {
 		return nil, err
 	}
-	e.query, e.document = f.query, f.document
-	var err error
-	if e.fingerprint, err = fingerprint(dir, f.files); err != nil {
-		return nil, err
+	e := &Encoder{
+		dir: dir, layout: f.layout, config: f.config, tokenizer: f.tokenizer, query: f.query, document: f.document,
+		options: options, workers: options.Workers,
 	}
-	weights, err := openSafetensors(f.weights)
-	if err != nil {
-		return nil, err
+	if e.workers == 0 {
+		e.workers = runtime.GOMAXPROCS(0)
 	}
-	defer weights.Close()
-	if e.model, err = newModel(f.config, weights, ModelOptions{Int8: options.Int8}); err != nil {
-		return nil, fmt.Errorf("%s: %w", f.weights, err)
-	}
-	if err := e.loadHeads(f.heads, weights); err != nil {
+	// Hashing the weights takes about as long as reading them.
+	var both errgroup.Group
+	both.Go(func() (err error) {
+		e.fingerprint, err = fingerprint(dir, f.files)
+		return err
+	})
+	both.Go(func() error { return e.load(f) })
+	if err := both.Wait(); err != nil {
 		return nil, err
 	}
 	return e, nil
 }
 
-// setLength cuts texts at another length. A query is then filled up to it.
-func (s *side) setLength(length int) {
-	if s.expansion.to > 0 {
-		s.expansion.to = length
+// load loads the weights and settles the width.
+func (e *Encoder) load(f *folder) error {
+	weights, err := openSafetensors(f.weights)
+	if err != nil {
+		return err
 	}
-	s.length = length
+	defer weights.Close()
+	if e.model, err = newModel(f.config, weights, ModelOptions{Int8: e.options.Int8}); err != nil {
+		return fmt.Errorf("%s: %w", f.weights, err)
+	}
+	return e.loadHeads(f.heads, weights)
 }
 
-// loadHeads loads what follows the transformer and settles the width.
+// loadHeads loads what follows the transformer.
 func (e *Encoder) loadHeads(configs []headConfig, weights *safetensors) error {
 	e.dim = e.config.Hidden
 	for _, config := range configs {

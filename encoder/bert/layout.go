@@ -51,6 +51,14 @@ type side struct {
 	keepIDs []uint32 // if any, the only pieces that have a vector
 }
 
+// setLength cuts texts at another length. A query is then filled up to it.
+func (s *side) setLength(length int) {
+	if s.expansion.to > 0 {
+		s.expansion.to = length
+	}
+	s.length = length
+}
+
 // expansion fills queries up with a mask, whose vectors count (ColBERT, Khattab
 // & Zaharia 2020, section 3.2).
 type expansion struct {

@@ -54,7 +54,7 @@ func (e *Encoder) Learn(ctx context.Context, texts iter.Seq2[string, error], opt
 	if !e.projects {
 		return nil, fmt.Errorf("%w: a %s model of %d dimensions takes no projection", ErrModel, e.layout, e.dim)
 	}
-	random := rand.New(rand.NewPCG(e.seed, 0))
+	random := rand.New(rand.NewPCG(e.options.Seed, 0))
 	sample, err := drawTexts(ctx, texts, random)
 	if err != nil {
 		return nil, err
