@@ -50,44 +50,22 @@ func floatMaxima(l level, rows int, best, query, vectors *float32, n, dim int) {
 	}
 }
 
-// bytesDots writes start plus the dot products of n unsigned vectors with a
-// block of rows.
-func bytesDots(l level, rows int, dst *int32, stride int, query *int8, start *int32, vectors *byte, n, dim int) {
-	switch {
-	case rows == 4:
-		bytesDots4AVX512(dst, stride, query, start, vectors, n, dim)
-	case rows == 8 && l == levelAVX512:
-		bytesDots8AVX512(dst, stride, query, start, vectors, n, dim)
-	case rows == 8:
-		bytesDots8AVX2(dst, stride, query, start, vectors, n, dim)
-	case rows == 16 && l == levelAVX512:
-		bytesDots16AVX512(dst, stride, query, start, vectors, n, dim)
-	case rows == 16:
-		bytesDots16AVX2(dst, stride, query, start, vectors, n, dim)
-	case l == levelAVX512:
-		bytesDots32AVX512(dst, stride, query, start, vectors, n, dim)
-	default:
-		bytesDots32AVX2(dst, stride, query, start, vectors, n, dim)
-	}
-}
+// widen extends vectors of int8 values to blocks of words.
+func widen(dst, src *byte, tokens, dim, chunks int) { widenAVX2(dst, src, tokens, dim, chunks) }
 
-// wordsDots writes the dot products of n vectors with a block of rows.
-func wordsDots(rows int, dst *int32, stride int, query, vectors *int16, n, dim int) {
+// int8Maxima scores int8 vectors with AVX-512.
+func int8Maxima(rows int, a *byteArgs) {
 	switch rows {
+	case 4:
+		int8Maxima4AVX512(&a.tokens)
 	case 8:
-		wordsDots8AVX2(dst, stride, query, vectors, n, dim)
+		int8Maxima8AVX512(&a.tokens)
 	case 16:
-		wordsDots16AVX2(dst, stride, query, vectors, n, dim)
+		int8Maxima16AVX512(&a.tokens)
 	default:
-		wordsDots32AVX2(dst, stride, query, vectors, n, dim)
+		int8Maxima32AVX512(&a.tokens)
 	}
 }
-
-// unsign adds 128 to blocks of 64 bytes.
-func unsign(dst, src *byte, blocks int) { unsignAVX512(dst, src, blocks) }
-
-// widen extends blocks of 64 int8 values to 16 bits.
-func widen(dst *int16, src *byte, blocks int) { widenAVX2(dst, src, blocks) }
 
 // codeMaxima scores codes with AVX-512.
 func codeMaxima(codeBits, rows int, a *tileArgs) {
@@ -134,6 +112,8 @@ func decodePlanes(codeBits int, a *tileArgs) {
 // tileMaxima scores bytes with AVX2.
 func tileMaxima(rows, sums int, a *tileArgs) {
 	switch 100*rows + sums {
+	case 800:
+		tile8Sums0AVX2(&a.tokens)
 	case 801:
 		tile8Sums1AVX2(&a.tokens)
 	case 802:
@@ -142,6 +122,8 @@ func tileMaxima(rows, sums int, a *tileArgs) {
 		tile8Sums4AVX2(&a.tokens)
 	case 832:
 		tile8Sums32AVX2(&a.tokens)
+	case 1600:
+		tile16Sums0AVX2(&a.tokens)
 	case 1601:
 		tile16Sums1AVX2(&a.tokens)
 	case 1602:
@@ -150,6 +132,8 @@ func tileMaxima(rows, sums int, a *tileArgs) {
 		tile16Sums4AVX2(&a.tokens)
 	case 1632:
 		tile16Sums32AVX2(&a.tokens)
+	case 3200:
+		tile32Sums0AVX2(&a.tokens)
 	case 3201:
 		tile32Sums1AVX2(&a.tokens)
 	case 3202:

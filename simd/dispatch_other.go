@@ -10,19 +10,15 @@ func floatDots(level, int, *float32, int, *float32, *float32, int, int) {}
 
 func floatMaxima(level, int, *float32, *float32, *float32, int, int) {}
 
-func bytesDots(level, int, *int32, int, *int8, *int32, *byte, int, int) {}
+func widen(*byte, *byte, int, int, int) {}
 
-func wordsDots(int, *int32, int, *int16, *int16, int, int) {}
+func int8Maxima(int, *byteArgs) {}
 
 func codeMaxima(int, int, *tileArgs) {}
 
 func decodePlanes(int, *tileArgs) {}
 
 func tileMaxima(int, int, *tileArgs) {}
-
-func unsign(*byte, *byte, int) {}
-
-func widen(*int16, *byte, int) {}
 
 func scanCells(level, int, int, *scanArgs) {}
 

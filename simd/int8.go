@@ -6,14 +6,15 @@ package simd
 type Int8Query struct {
 	dim, rows int
 	level     level
-	words     []int64 // words[g*dim+d]: dimension d of rows 3g, 3g+1, 3g+2; at levelGo
+	query     *Query
+	selected  []int // nil for all rows
 
-	tiles   int8Tiles // at other levels
-	padded  []byte    // vectors rounded up to dimBlock
-	vectors []byte
-	wide    []int16
+	tiles int8Tiles // at levels with kernels
 
-	dots []int32 // of some tokens, for Maxima
+	// At levelGo, and for Dots.
+	hasWords bool
+	words    []int64 // words[g*dim+d]: dimension d of rows 3g, 3g+1, 3g+2
+	dots     []int32
 }
 
 // int8Block is how many dimensions a lane can add up: 64*127*128 < 2^20.
@@ -23,14 +24,23 @@ const int8Block = 64
 // row must lie in 0..q.Rows-1.
 func (p *Int8Query) Reset(q *Query, rows []int) {
 	p.dim, p.rows = q.Dim, selected(q.Rows, rows)
+	p.query = q
+	p.selected = append(p.selected[:0], rows...)
+	if rows == nil {
+		p.selected = nil
+	}
+	p.hasWords = false
 	p.level = current
-	switch p.level {
-	case levelAVX512:
-		p.tiles.reset(q, rows, p.level, formBytes)
-	case levelAVX2:
-		p.tiles.reset(q, rows, p.level, formWords)
-	default:
-		p.resetWords(q, rows)
+	if p.level != levelGo {
+		p.tiles.reset(q, rows, p.level)
+	}
+}
+
+// needWords packs the rows for sums in plain Go if that was not done yet.
+func (p *Int8Query) needWords() {
+	if !p.hasWords {
+		p.resetWords(p.query, p.selected)
+		p.hasWords = true
 	}
 }
 
@@ -62,17 +72,16 @@ func (p *Int8Query) Stride() int { return strideOf(p.rows) }
 //	dst[t*Stride+j] = sum over d of row[j][d] * int8(codes[t*Dim+d])
 //
 // codes holds one token after the other. The values of a token past Rows are
-// undefined.
+// undefined. It is in plain Go at every level, for when the token that Maxima
+// found is wanted.
 func (p *Int8Query) Dots(dst []int32, codes []byte) {
 	tokens := len(codes) / max(p.dim, 1)
 	dst = dst[:tokens*p.Stride()]
-	switch {
-	case tokens == 0 || p.rows == 0:
-	case p.level == levelGo:
-		p.dotsByWord(dst, codes, tokens)
-	default:
-		p.dotsByTile(dst, codes, tokens)
+	if tokens == 0 || p.rows == 0 {
+		return
 	}
+	p.needWords()
+	p.dotsByWord(dst, codes, tokens)
 }
 
 // Maxima raises best[j] to the largest similarity of packed row j with one of
@@ -88,6 +97,10 @@ func (p *Int8Query) Maxima(best []float32, codes []byte, factors, scales []float
 	}
 	best = best[:p.rows]
 	stride := p.Stride()
+	if p.level != levelGo {
+		p.tiles.maxima(best, codes[:len(factors)*p.dim], factors, scales[:stride], next)
+		return
+	}
 	p.dots = grow(p.dots, len(factors)*stride)
 	p.Dots(p.dots, codes[:len(factors)*p.dim])
 	for t, factor := range factors {
@@ -95,49 +108,6 @@ func (p *Int8Query) Maxima(best []float32, codes []byte, factors, scales []float
 			best[j] = larger(factor*float32(scales[j]*float32(p.dots[t*stride+j])), b)
 		}
 	}
-}
-
-// dotsByTile prepares and multiplies some tokens at a time.
-func (p *Int8Query) dotsByTile(dst []int32, codes []byte, tokens int) {
-	stride := p.Stride()
-	p.eachPart(codes, tokens, func(t, n int) {
-		p.tiles.dots(dst[t*stride:], p.vectors, p.wide, n)
-	})
-}
-
-// eachPart prepares some tokens at a time and calls use with the first one's
-// number and how many they are.
-func (p *Int8Query) eachPart(codes []byte, tokens int, use func(t, n int)) {
-	dim := p.tiles.dim
-	step := p.tiles.vectorsPerCall(tokens)
-	if p.tiles.form == formWords {
-		p.wide = grow(p.wide, step*dim)
-	} else {
-		p.vectors = grow(p.vectors, step*dim)
-	}
-	for t := 0; t < tokens; t += step {
-		n := min(step, tokens-t)
-		src := codes[t*p.dim : (t+n)*p.dim]
-		if dim != p.dim {
-			src = p.pad(src, n)
-		}
-		if p.tiles.form == formWords {
-			widen(&p.wide[0], &src[0], n*dim/dimBlock)
-		} else {
-			unsign(&p.vectors[0], &src[0], n*dim/dimBlock)
-		}
-		use(t, n)
-	}
-}
-
-// pad returns n vectors with dimensions rounded up to dimBlock.
-func (p *Int8Query) pad(codes []byte, n int) []byte {
-	dim := p.tiles.dim
-	p.padded = grow(p.padded, n*dim)
-	for t := range n {
-		copy(p.padded[t*dim:], codes[t*p.dim:(t+1)*p.dim])
-	}
-	return p.padded
 }
 
 func (p *Int8Query) dotsByWord(dst []int32, codes []byte, tokens int) {

@@ -54,65 +54,30 @@ func floatDots32AVX512(dst *float32, stride int, query *float32, vectors *float3
 //go:noescape
 func floatMaxima32AVX512(dst *float32, stride int, query *float32, vectors *float32, n int, dim int)
 
-// bytesDots4AVX512 writes start plus the dot products of unsigned with signed bytes.
+// widenAVX2 extends vectors of int8 values to blocks of words.
 //
 //go:noescape
-func bytesDots4AVX512(dst *int32, stride int, query *int8, start *int32, vectors *byte, n int, dim int)
+func widenAVX2(dst *byte, src *byte, tokens int, dim int, chunks int)
 
-// bytesDots8AVX512 writes start plus the dot products of unsigned with signed bytes.
+// int8Maxima4AVX512 scores int8 vectors with 4 rows.
 //
 //go:noescape
-func bytesDots8AVX512(dst *int32, stride int, query *int8, start *int32, vectors *byte, n int, dim int)
+func int8Maxima4AVX512(args *int)
 
-// bytesDots16AVX512 writes start plus the dot products of unsigned with signed bytes.
+// int8Maxima8AVX512 scores int8 vectors with 8 rows.
 //
 //go:noescape
-func bytesDots16AVX512(dst *int32, stride int, query *int8, start *int32, vectors *byte, n int, dim int)
+func int8Maxima8AVX512(args *int)
 
-// bytesDots32AVX512 writes start plus the dot products of unsigned with signed bytes.
+// int8Maxima16AVX512 scores int8 vectors with 16 rows.
 //
 //go:noescape
-func bytesDots32AVX512(dst *int32, stride int, query *int8, start *int32, vectors *byte, n int, dim int)
+func int8Maxima16AVX512(args *int)
 
-// bytesDots8AVX2 writes start plus the dot products of bytes up to 63 with -127..127.
+// int8Maxima32AVX512 scores int8 vectors with 32 rows.
 //
 //go:noescape
-func bytesDots8AVX2(dst *int32, stride int, query *int8, start *int32, vectors *byte, n int, dim int)
-
-// bytesDots16AVX2 writes start plus the dot products of bytes up to 63 with -127..127.
-//
-//go:noescape
-func bytesDots16AVX2(dst *int32, stride int, query *int8, start *int32, vectors *byte, n int, dim int)
-
-// bytesDots32AVX2 writes start plus the dot products of bytes up to 63 with -127..127.
-//
-//go:noescape
-func bytesDots32AVX2(dst *int32, stride int, query *int8, start *int32, vectors *byte, n int, dim int)
-
-// wordsDots8AVX2 writes the dot products of 16 bit values of the size of bytes.
-//
-//go:noescape
-func wordsDots8AVX2(dst *int32, stride int, query *int16, vectors *int16, n int, dim int)
-
-// wordsDots16AVX2 writes the dot products of 16 bit values of the size of bytes.
-//
-//go:noescape
-func wordsDots16AVX2(dst *int32, stride int, query *int16, vectors *int16, n int, dim int)
-
-// wordsDots32AVX2 writes the dot products of 16 bit values of the size of bytes.
-//
-//go:noescape
-func wordsDots32AVX2(dst *int32, stride int, query *int16, vectors *int16, n int, dim int)
-
-// unsignAVX512 adds 128 to blocks of 64 bytes.
-//
-//go:noescape
-func unsignAVX512(dst *byte, src *byte, blocks int)
-
-// widenAVX2 extends blocks of 64 int8 values.
-//
-//go:noescape
-func widenAVX2(dst *int16, src *byte, blocks int)
+func int8Maxima32AVX512(args *int)
 
 // code1Maxima16AVX512 scores codes of 1 bits with 16 rows.
 //

@@ -60,3 +60,5 @@ func grow[T any](s []T, n int) []T {
 	}
 	return s[:n]
 }
+
+func roundUp(n, step int) int { return (n + step - 1) / step * step }

@@ -18,8 +18,10 @@ func main() {
 	ConstraintExpr("!noasm")
 	constants()
 	floatKernels()
-	intKernels()
-	convertKernels()
+	widenKernel()
+	for _, t := range byteTiles {
+		byteKernel(t)
+	}
 
 	for _, bits := range []int{1, 2, 4} {
 		for _, rows := range []int{16, 32} {
@@ -64,27 +66,15 @@ type tile struct {
 	width       Register // bytes of a vector
 	base        []Register
 	panelAt, at Register
-	padded      bool
 }
 
 // vectorAt is the operand for the bytes of vector i at the given distance from
 // the current ones, panelBytes the same for the query.
 func (t *tile) vectorAt(i, disp int) Mem {
-	if t.padded {
-		m := Mem{Base: t.base[i/perBase], Disp: disp}
-		if i%perBase > 0 {
-			m.Index, m.Scale = t.width, uint8(i%perBase)
-		}
-		return m
-	}
 	return Mem{Base: t.base[i], Index: t.at, Scale: 1, Disp: disp}
 }
 
 func (t *tile) panelBytes(disp int) Mem { return Mem{Base: t.panelAt, Disp: disp} }
-
-// perBase is how many vectors of a padded tile share a base register, being
-// 0, 1 and 2 widths away.
-const perBase = 3
 
 // load begins a kernel: the width of a vector and the first one's place.
 func (t *tile) load() (current Register) {
@@ -108,11 +98,6 @@ func (t *tile) inner(step func(vector, panel int)) {
 		step(offset, offset/t.step*t.panel)
 	}
 	ADDQ(I32(t.unroll/t.step*t.panel), t.panelAt)
-	if t.padded {
-		for _, p := range t.base {
-			ADDQ(U8(t.unroll), p)
-		}
-	}
 	ADDQ(U8(t.unroll), t.at)
 	CMPQ(t.at, t.width)
 	JB(LabelRef("dims"))
@@ -170,49 +155,6 @@ func (t *tile) emit(start func(), step func(vector, panel int), end func(dst Mem
 	RET()
 }
 
-// emitPadded is emit for vectors whose memory goes on to the end of a tile:
-// what lies there is read and ignored. finish is run when sums are complete.
-func (t *tile) emitPadded(start func(), step func(vector, panel int), finish func(), end func(dst Mem, i int)) {
-	t.padded = true
-	current := t.load()
-	left, out := GP64(), GP64()
-	Load(Param("n"), left)
-	Load(Param("dst"), out)
-
-	Label("tile")
-	t.base = nil
-	for i := 0; i < t.vectors; i += perBase {
-		p := GP64()
-		if i == 0 {
-			MOVQ(current, p)
-		} else {
-			LEAQ(Mem{Base: t.base[len(t.base)-1], Index: t.width, Scale: 2}, p)
-			ADDQ(t.width, p)
-		}
-		t.base = append(t.base, p)
-	}
-	start()
-	t.inner(step)
-	finish()
-
-	stride := GP64()
-	Load(Param("stride"), stride)
-	SHLQ(U8(2), stride)
-	for i := range t.vectors {
-		end(Mem{Base: out}, i)
-		ADDQ(stride, out)
-		DECQ(left)
-		JEQ(LabelRef("done"))
-	}
-	tileBytes := GP64()
-	IMUL3Q(U8(t.vectors), t.width, tileBytes)
-	ADDQ(tileBytes, current)
-	JMP(LabelRef("tile"))
-	Label("done")
-	VZEROUPPER()
-	RET()
-}
-
 func log2(n int) int {
 	b := 0
 	for ; n > 1; n /= 2 {
@@ -234,7 +176,7 @@ func registers(n int, wide bool) []VecVirtual {
 	return r
 }
 
-// nothing is an empty part of a tile.
+// nothing is an empty part of a kernel.
 func nothing() {}
 
 func function(name, signature, doc string) {

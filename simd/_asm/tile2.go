@@ -176,40 +176,7 @@ func (t *tileRows2) multiply(vectors Register, other func()) {
 	Label("turn")
 	step := max(min(t.kind, 4), 1)
 	for g := 0; g < 4; g += step {
-		for i := range t.tokens {
-			var value [4]VecVirtual
-			for k := range step {
-				value[k] = YMM()
-				VPBROADCASTD(Mem{Base: at, Disp: 16*i + 4*(g+k)}, value[k])
-			}
-			for j := range t.parts {
-				s := t.sums[i*t.parts+j]
-				product := func(k int) VecVirtual {
-					p := YMM()
-					q := Mem{Base: panel, Disp: 4*t.rows*(g+k) + 32*j}
-					if t.kind == 0 {
-						VPMADDWD(q, value[k], p)
-					} else {
-						VPMADDUBSW(q, value[k], p)
-					}
-					return p
-				}
-				if long {
-					for k := range step {
-						VPADDW(product(k), s, s)
-					}
-					continue
-				}
-				sum := product(0)
-				for k := 1; k < step; k++ {
-					VPADDW(product(k), sum, sum)
-				}
-				if t.kind > 0 {
-					VPMADDWD(t.multiplier, sum, sum)
-				}
-				VPADDD(sum, s, s)
-			}
-		}
+		t.products(panel, at, g, step)
 	}
 	other()
 	ADDQ(U32(16*t.rows), panel)
@@ -224,6 +191,77 @@ func (t *tileRows2) multiply(vectors Register, other func()) {
 		for i, s := range t.sums {
 			VPMADDWD(t.multiplier, s, s)
 			VPADDD(Mem{Base: temp, Disp: 32 * (i % t.parts)}, s, s)
+		}
+	}
+}
+
+// products multiplies so many dwords of the vectors from the g-th on. As loads
+// are scarce, what is used more than once is in registers as far as they go:
+// with few parts the query's values rather than the vectors'.
+func (t *tileRows2) products(panel, at Register, g, step int) {
+	long := t.kind > 4
+	query := func(j, k int) Mem { return Mem{Base: panel, Disp: 4*t.rows*(g+k) + 32*j} }
+	vector := func(i, k int) Mem { return Mem{Base: at, Disp: 16*i + 4*(g+k)} }
+	// add adds the products of a vector's values with a part of the query's.
+	add := func(s VecVirtual, value func(k int) VecVirtual, query func(k int) Op) {
+		var sum VecVirtual
+		for k := range step {
+			p := YMM()
+			switch {
+			case t.kind == 0:
+				VPMADDWD(query(k), value(k), p)
+			default:
+				VPMADDUBSW(query(k), value(k), p)
+			}
+			switch {
+			case long:
+				VPADDW(p, s, s)
+			case k == 0:
+				sum = p
+			default:
+				VPADDW(p, sum, sum)
+			}
+		}
+		if long {
+			return
+		}
+		if t.kind > 0 {
+			VPMADDWD(t.multiplier, sum, sum)
+		}
+		VPADDD(sum, s, s)
+	}
+	if t.parts == 4 && t.kind > 0 {
+		for i := range t.tokens {
+			values := registers(step, false)
+			for k, v := range values {
+				VPBROADCASTD(vector(i, k), v)
+			}
+			for j := range t.parts {
+				add(t.sums[i*t.parts+j], func(k int) VecVirtual { return values[k] }, func(k int) Op { return query(j, k) })
+			}
+		}
+		return
+	}
+	// Parts of which all values fit, at a time.
+	together := min(4/step, t.parts)
+	for first := 0; first < t.parts; first += together {
+		values := registers(together*step, false)
+		for j := range together {
+			for k := range step {
+				VMOVDQU(query(first+j, k), values[j*step+k])
+			}
+		}
+		for i := range t.tokens {
+			vectors := make([]VecVirtual, step)
+			for j := range together {
+				add(t.sums[i*t.parts+first+j], func(k int) VecVirtual {
+					if vectors[k] == nil {
+						vectors[k] = YMM()
+						VPBROADCASTD(vector(i, k), vectors[k])
+					}
+					return vectors[k]
+				}, func(k int) Op { return values[j*step+k] })
+			}
 		}
 	}
 }
