@@ -1,0 +1,395 @@
+package parebleve
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"math/bits"
+	"slices"
+	"sync"
+
+	"github.com/RoaringBitmap/roaring/v2"
+	"github.com/blevesearch/bleve/v2/index/scorch"
+	segment "github.com/blevesearch/scorch_segment_api/v2"
+
+	"github.com/pare-search/pare/index/codec"
+)
+
+// source is an index.Source: the documents of a bleve snapshot that are coded
+// with one codebook. Document numbers are those of the snapshot, so that a
+// number is also bleve's internal id. It is made for one query and used by
+// one goroutine.
+type source struct {
+	book      *book
+	hidden    string
+	parts     []part
+	documents int
+	vectors   int64
+
+	list    segment.PostingsList
+	numbers []uint32
+	term    []byte
+	reader  payloadReader
+}
+
+// part is a segment of the snapshot.
+type part struct {
+	snapshot *scorch.SegmentSnapshot
+	facts    *facts
+	base     uint32
+	size     uint32
+	terms    segment.TermDictionary
+	live     []uint64 // bitmap of the documents to be found
+}
+
+// facts is what is known about the documents of a segment that are coded with
+// one codebook. Segments never change.
+type facts struct {
+	members []uint64 // bitmap of the segment's documents
+	count   int
+	vectors int64
+	counts  map[uint32]uint32 // documents by cell
+}
+
+// shelf keeps the facts of the segments in use.
+type shelf struct {
+	mu    sync.Mutex
+	facts map[shelfKey]*facts
+}
+
+type shelfKey struct {
+	segment, book uint64
+	hidden        string
+}
+
+func newShelf() *shelf { return &shelf{facts: make(map[shelfKey]*facts)} }
+
+// of returns the facts of a segment.
+func (s *shelf) of(snapshot *scorch.IndexSnapshot, seg *scorch.SegmentSnapshot, hidden string, book *book) (*facts, error) {
+	key := shelfKey{seg.Id(), book.Checksum(), hidden}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f, ok := s.facts[key]; ok {
+		return f, nil
+	}
+	f, err := readFacts(seg, hidden, book)
+	if err != nil {
+		return nil, err
+	}
+	s.sweep(snapshot)
+	s.facts[key] = f
+	return f, nil
+}
+
+// sweep drops the facts of segments that are not in the snapshot. A search
+// that still uses an older one has its own references.
+func (s *shelf) sweep(snapshot *scorch.IndexSnapshot) {
+	current := make(map[uint64]bool)
+	for _, seg := range snapshot.Segments() {
+		current[seg.Id()] = true
+	}
+	for key := range s.facts {
+		if !current[key.segment] {
+			delete(s.facts, key)
+		}
+	}
+}
+
+// readFacts reads the terms of a segment's hidden field.
+func readFacts(seg *scorch.SegmentSnapshot, hidden string, book *book) (*facts, error) {
+	terms, err := seg.Segment().Dictionary(hidden)
+	if err != nil {
+		return nil, err
+	}
+	f := &facts{}
+	checksum := book.Checksum()
+	list, err := terms.PostingsList(memberTerm(checksum), nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	if f.count = int(list.Count()); f.count == 0 {
+		return f, nil
+	}
+	members := roaring.New()
+	eachBitmap(list, func(b *roaring.Bitmap) { members.Or(b) }, members.Add)
+	f.members = dense(members, int(seg.FullSize()))
+	for bit := range 32 {
+		if list, err = terms.PostingsList(rowsTerm(checksum, bit), nil, list); err != nil {
+			return nil, err
+		}
+		f.vectors += int64(list.Count()) << bit
+	}
+	if book.exhaustive() {
+		return f, nil
+	}
+	f.counts = make(map[uint32]uint32)
+	low := cellTerm(nil, checksum, 0)
+	high := append(slices.Clone(low[:9]), 0xff, 0xff, 0xff, 0xff)
+	cells := terms.AutomatonIterator(nil, low, high)
+	for {
+		entry, err := cells.Next()
+		if err != nil || entry == nil {
+			return f, err
+		}
+		if term := entry.Term; len(term) == len(low) {
+			cell := uint32(term[9])<<16 | uint32(term[10])<<8 | uint32(term[11])
+			f.counts[cell] = uint32(entry.Count)
+		}
+	}
+}
+
+// postings is how zap, bleve's segment format, hands out what an iterator is
+// going to yield.
+type postings interface {
+	ActualBitmap() *roaring.Bitmap
+	DocNum1Hit() (uint64, bool)
+}
+
+// eachBitmap calls bitmap or one for what a posting list holds.
+func eachBitmap(list segment.PostingsList, bitmap func(*roaring.Bitmap), one func(uint32)) {
+	it, ok := list.Iterator(false, false, false, nil).(postings)
+	if !ok {
+		return
+	}
+	if n, ok := it.DocNum1Hit(); ok {
+		one(uint32(n))
+	} else if b := it.ActualBitmap(); b != nil {
+		bitmap(b)
+	}
+}
+
+// dense returns a bitmap of size bits.
+func dense(b *roaring.Bitmap, size int) []uint64 {
+	words := make([]uint64, (size+63)/64)
+	copy(words, b.ToDense())
+	return words
+}
+
+// newSource returns the documents of a snapshot that are coded with the
+// codebook, only those in filter if it is not nil.
+func newSource(snapshot *scorch.IndexSnapshot, shelf *shelf, hidden string, book *book, filter *roaring.Bitmap) (*source, error) {
+	s := &source{book: book, hidden: hidden}
+	s.reader.hidden = hidden
+	s.reader.visit = s.reader.take
+	for _, seg := range snapshot.Segments() {
+		size := seg.FullSize()
+		if int64(s.documents)+size > math.MaxUint32 {
+			return nil, fmt.Errorf("%w: more than %d documents", ErrNotScorch, uint32(math.MaxUint32))
+		}
+		p := part{snapshot: seg, base: uint32(s.documents), size: uint32(size)}
+		var err error
+		if p.facts, err = shelf.of(snapshot, seg, hidden, book); err != nil {
+			return nil, err
+		}
+		s.documents += int(size)
+		s.vectors += p.facts.vectors
+		if p.facts.count > 0 {
+			if p.terms, err = seg.Segment().Dictionary(hidden); err != nil {
+				return nil, err
+			}
+			p.live = p.facts.members
+			if deleted := seg.Deleted(); deleted != nil && !deleted.IsEmpty() {
+				p.live = slices.Clone(p.live)
+				for i, word := range deleted.ToDense() {
+					p.live[i] &^= word
+				}
+			}
+			if filter != nil {
+				p.live = filtered(p.live, filter, p.base)
+			}
+		}
+		s.parts = append(s.parts, p)
+	}
+	return s, nil
+}
+
+// filtered returns those of live whose number plus base is in filter.
+func filtered(live []uint64, filter *roaring.Bitmap, base uint32) []uint64 {
+	kept := make([]uint64, len(live))
+	it := filter.Iterator()
+	it.AdvanceIfNeeded(base)
+	for it.HasNext() {
+		local := it.Next() - base
+		if int(local/64) >= len(kept) {
+			break
+		}
+		kept[local/64] |= live[local/64] & (1 << (local % 64))
+	}
+	return kept
+}
+
+// part returns the part that a document number belongs to.
+func (s *source) part(document uint32) (*part, uint32) {
+	lo, hi := 0, len(s.parts)
+	for hi-lo > 1 {
+		if mid := (lo + hi) / 2; s.parts[mid].base <= document {
+			lo = mid
+		} else {
+			hi = mid
+		}
+	}
+	return &s.parts[lo], document - s.parts[lo].base
+}
+
+// Codebook returns the codebook.
+func (s *source) Codebook() *codec.Codebook { return s.book.Codebook }
+
+// Documents is the number of document numbers of the snapshot.
+func (s *source) Documents() int { return s.documents }
+
+// Vectors is the number of vectors coded with the codebook.
+func (s *source) Vectors() int64 { return s.vectors }
+
+// Live tells whether a document is coded with the codebook, not deleted, and
+// passes the filter.
+func (s *source) Live(document uint32) bool {
+	p, local := s.part(document)
+	return p.live != nil && p.live[local/64]&(1<<(local%64)) != 0
+}
+
+// PostingCount is the number of documents with a vector in the cell.
+func (s *source) PostingCount(cell uint32) int {
+	count := 0
+	for i := range s.parts {
+		count += int(s.parts[i].facts.counts[cell])
+	}
+	return count
+}
+
+// AppendPostings appends the documents of a cell.
+func (s *source) AppendPostings(dst []uint32, cell uint32) ([]uint32, error) {
+	s.term = cellTerm(s.term[:0], s.book.Checksum(), cell)
+	for i := range s.parts {
+		p := &s.parts[i]
+		if p.facts.counts[cell] == 0 {
+			continue
+		}
+		var err error
+		if s.list, err = p.terms.PostingsList(s.term, nil, s.list); err != nil {
+			return dst, err
+		}
+		start := len(dst)
+		eachBitmap(s.list, func(b *roaring.Bitmap) {
+			n := int(b.GetCardinality())
+			dst = slices.Grow(dst, n)[:start+n]
+			b.ManyIterator().NextMany(dst[start:])
+		}, func(n uint32) { dst = append(dst, n) })
+		for j := range dst[start:] {
+			dst[start+j] += p.base
+		}
+	}
+	return dst, nil
+}
+
+// Payload returns a document's payload.
+func (s *source) Payload(document uint32) ([]byte, error) {
+	p, local := s.part(document)
+	record, err := s.reader.read(p.snapshot, local)
+	if err != nil {
+		return nil, err
+	}
+	checksum, payload, err := cutRecord(record)
+	if err == nil && checksum != s.book.Checksum() {
+		err = fmt.Errorf("%w: it is coded with %s, not %s", ErrCorrupt, bookFile(checksum), bookFile(s.book.Checksum()))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("document number %d: %w", document, err)
+	}
+	return payload, nil
+}
+
+// ID returns a document's external id.
+func (s *source) ID(document uint32) (string, error) {
+	p, local := s.part(document)
+	id, err := p.snapshot.DocID(uint64(local))
+	return string(id), err
+}
+
+// payloadReader copies stored records out of segments, which hand them out
+// for a moment only. What it returned stays valid until it is thrown away.
+type payloadReader struct {
+	hidden string
+	visit  segment.StoredFieldValueVisitor // take, made once
+	block  []byte
+	record []byte
+	found  bool
+}
+
+// recordBlock is how much memory for records is taken at a time.
+const recordBlock = 256 << 10
+
+func (r *payloadReader) take(name string, kind byte, value []byte, _ []uint64) bool {
+	if kind != storedType || name != r.hidden {
+		return true
+	}
+	if len(value) > cap(r.block)-len(r.block) {
+		r.block = make([]byte, 0, max(recordBlock, len(value)))
+	}
+	start := len(r.block)
+	r.block = append(r.block, value...)
+	r.record, r.found = r.block[start:len(r.block):len(r.block)], true
+	return false
+}
+
+// read returns the record of a document, nil if it has none.
+func (r *payloadReader) read(seg *scorch.SegmentSnapshot, document uint32) ([]byte, error) {
+	r.record, r.found = nil, false
+	err := seg.VisitDocument(uint64(document), r.visit)
+	return r.record, err
+}
+
+// internalID writes a document number as bleve's internal id.
+func internalID(dst []byte, document uint32) []byte {
+	return binary.BigEndian.AppendUint64(dst[:0], uint64(document))
+}
+
+// count is the number of documents coded with the codebook.
+func (s *source) count() int {
+	n := 0
+	for i := range s.parts {
+		n += s.parts[i].facts.count
+	}
+	return n
+}
+
+// live is the number of documents to be found.
+func (s *source) live() int {
+	n := 0
+	for i := range s.parts {
+		for _, word := range s.parts[i].live {
+			n += bits.OnesCount64(word)
+		}
+	}
+	return n
+}
+
+// liveDocuments lists them.
+func (s *source) liveDocuments() []uint32 {
+	var documents []uint32
+	for i := range s.parts {
+		p := &s.parts[i]
+		for j, word := range p.live {
+			for ; word != 0; word &= word - 1 {
+				documents = append(documents, p.base+uint32(j*64+bits.TrailingZeros64(word)))
+			}
+		}
+	}
+	return documents
+}
+
+// termCount is the number of documents with a term of the hidden field.
+func (s *source) termCount(term []byte) int64 {
+	var n int64
+	for i := range s.parts {
+		p := &s.parts[i]
+		terms, err := p.snapshot.Segment().Dictionary(s.hidden)
+		if err != nil {
+			continue
+		}
+		if list, err := terms.PostingsList(term, nil, s.list); err == nil {
+			s.list = list
+			n += int64(list.Count())
+		}
+	}
+	return n
+}
