@@ -212,4 +212,3 @@ func explainRow(name string, selection querypruner.Selection, row int, m rowMatc
 	}
 	return e
 }
-

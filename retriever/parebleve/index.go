@@ -33,6 +33,8 @@ type Index struct {
 	// writes is held for reading while documents are added, and for writing while
 	// documents are coded anew, which must not undo a change made meanwhile.
 	writes sync.RWMutex
+
+	close sync.Once
 }
 
 // bleveIndex is bleve.Index by another name, since Index has a method Index.
@@ -200,6 +202,13 @@ func (x *Index) CopyTo(d bleveindex.Directory) error {
 	}
 	// The codebooks come last, for there may be new ones since the copy began.
 	return errors.Join(source.CopyTo(d), x.library.copyTo(d))
+}
+
+// Close closes the index. A second Close does nothing; bleve's own panics.
+func (x *Index) Close() error {
+	var err error
+	x.close.Do(func() { err = x.bleveIndex.Close() })
+	return err
 }
 
 // snapshot returns the documents as they are now; the caller must close it.

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
-
 )
 
 // stateKey is the internal value of the bleve index that says how its vectors
@@ -129,4 +128,3 @@ func (x *Index) saveState() error {
 	}
 	return x.SetInternal(stateKey, data)
 }
-
