@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"runtime"
+	"sync/atomic"
 
 	"github.com/blevesearch/bleve/v2"
 	"github.com/blevesearch/bleve/v2/document"
@@ -69,6 +70,8 @@ func (x *Index) attach(ctx context.Context, documents []*document.Document) erro
 // those of documents[i].
 func (x *Index) code(ctx context.Context, f *field, documents []*document.Document, tokens []encoder.Tokens, first []int) error {
 	book := f.book()
+	var added atomic.Int64
+	defer func() { f.grow(added.Load()) }()
 	group, ctx := errgroup.WithContext(ctx)
 	workers := runtime.GOMAXPROCS(0)
 	for worker := range workers {
@@ -85,6 +88,7 @@ func (x *Index) code(ctx context.Context, f *field, documents []*document.Docume
 				if all.Vectors.Rows > index.MaxTokens {
 					return fmt.Errorf("document %q: %d vectors, at most %d are allowed", documents[i].ID(), all.Vectors.Rows, index.MaxTokens)
 				}
+				added.Add(int64(all.Vectors.Rows))
 				if err := addVectors(documents[i], f.hidden, book.Codebook, all, x.options.TokenStatistics); err != nil {
 					return err
 				}

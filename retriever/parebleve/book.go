@@ -142,6 +142,16 @@ func (l *library) add(codebook *codec.Codebook) (*book, error) {
 	return b, nil
 }
 
+// remove forgets a codebook that nothing is coded with.
+func (l *library) remove(b *book) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.books, b.Checksum())
+	if l.dir != "" {
+		os.Remove(filepath.Join(l.dir, bookFile(b.Checksum()))) // a file too many does no harm
+	}
+}
+
 // writeFile makes a durable file that is there completely or not at all.
 func writeFile(dir, name string, data []byte) (err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {

@@ -177,3 +177,28 @@ func maxSim(t testing.TB, query, text string) float64 {
 	}
 	return sum
 }
+
+// check ends the test on an error.
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// constant is an encoder of any width.
+type constant struct{ width int }
+
+func (c constant) Dim() int { return c.width }
+
+func (c constant) EncodeQuery(context.Context, string) (encoder.Tokens, error) {
+	return encoder.Tokens{Vectors: simd.NewMatrix(1, c.width)}, nil
+}
+
+func (c constant) EncodeDocuments(ctx context.Context, texts []string) ([]encoder.Tokens, error) {
+	out := make([]encoder.Tokens, len(texts))
+	for i := range out {
+		out[i], _ = c.EncodeQuery(ctx, texts[i])
+	}
+	return out, nil
+}

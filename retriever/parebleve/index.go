@@ -34,7 +34,11 @@ type Index struct {
 	// documents are coded anew, which must not undo a change made meanwhile.
 	writes sync.RWMutex
 
-	close sync.Once
+	// training is held while codebooks are trained and documents coded anew.
+	training sync.Mutex
+	ctx      context.Context // of what is done in the background; Close ends it
+	cancel   context.CancelFunc
+	close    sync.Once
 }
 
 // bleveIndex is bleve.Index by another name, since Index has a method Index.
@@ -44,9 +48,13 @@ type bleveIndex = bleve.Index
 type field struct {
 	name, hidden string
 
-	mu      sync.RWMutex
-	current *book // codes what is added
-	trained int64 // vectors in the field when it was trained
+	mu       sync.RWMutex
+	current  *book // codes what is added
+	trained  int64 // vectors in the field when it was trained
+	vectors  int64 // vectors in the field, those that were replaced included
+	failedAt int64 // vectors in the field when training failed
+	err      error // why it did
+	progress Progress
 }
 
 func (f *field) book() *book {
@@ -93,10 +101,10 @@ func Open(path string, m mapping.IndexMapping, options Options) (*Index, error) 
 // Wrap gives vectors to a bleve index that is open already. It closes the index
 // when it fails. Codebooks are kept in a folder "pare" where the index is, which
 // it takes to be idx.Name(), as bleve does before somebody calls SetName.
-func Wrap(idx bleve.Index, options Options) (_ *Index, err error) {
+func Wrap(idx bleve.Index, options Options) (x *Index, err error) {
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, idx.Close())
+			x, err = nil, errors.Join(err, idx.Close())
 		}
 	}()
 	if err := options.Validate(); err != nil {
@@ -109,7 +117,8 @@ func Wrap(idx bleve.Index, options Options) (_ *Index, err error) {
 	if _, ok := advanced.(*scorch.Scorch); !ok {
 		return nil, fmt.Errorf("%w: %s is a %T", ErrNotScorch, idx.Name(), advanced)
 	}
-	x := &Index{bleveIndex: idx, options: options, shelf: newShelf(), fields: make(map[string]*field)}
+	x = &Index{bleveIndex: idx, options: options, shelf: newShelf(options.CacheBytes), fields: make(map[string]*field)}
+	x.ctx, x.cancel = context.WithCancel(context.Background())
 	dir := ""
 	if info, err := os.Stat(idx.Name()); err == nil && info.IsDir() {
 		dir = filepath.Join(idx.Name(), libraryFolder)
@@ -120,6 +129,10 @@ func Wrap(idx bleve.Index, options Options) (_ *Index, err error) {
 	if err := x.loadState(); err != nil {
 		return nil, err
 	}
+	if err := x.takeStock(); err != nil {
+		return nil, err
+	}
+	x.maintain()
 	return x, nil
 }
 
@@ -145,6 +158,14 @@ func (x *Index) BatchInContext(ctx context.Context, batch *bleve.Batch) error {
 	if err := x.attach(ctx, documents); err != nil {
 		return err
 	}
+	if err := x.write(batch); err != nil {
+		return err
+	}
+	x.maintain()
+	return nil
+}
+
+func (x *Index) write(batch *bleve.Batch) error {
 	x.writes.RLock()
 	defer x.writes.RUnlock()
 	return x.bleveIndex.Batch(batch)
@@ -204,10 +225,17 @@ func (x *Index) CopyTo(d bleveindex.Directory) error {
 	return errors.Join(source.CopyTo(d), x.library.copyTo(d))
 }
 
-// Close closes the index. A second Close does nothing; bleve's own panics.
+// Close closes the index. What is done in the background is stopped, and goes
+// on when the index is opened again. A second Close does nothing; bleve's own
+// panics.
 func (x *Index) Close() error {
 	var err error
-	x.close.Do(func() { err = x.bleveIndex.Close() })
+	x.close.Do(func() {
+		x.cancel()
+		x.training.Lock()
+		defer x.training.Unlock()
+		err = x.bleveIndex.Close()
+	})
 	return err
 }
 

@@ -26,11 +26,15 @@ var (
 	ErrField = errors.New("parebleve: field has no vectors")
 	// ErrCorrupt: what is stored for a document cannot be read.
 	ErrCorrupt = errors.New("parebleve: corrupt vectors")
-	// ErrCodebook: a codebook that documents are coded with is missing.
+	// ErrCodebook: a codebook that documents are coded with is missing. With
+	// another one in Options.Codebook the index opens, and Reindex makes vectors
+	// anew.
 	ErrCodebook = errors.New("parebleve: missing codebook")
 	// ErrBatch: this version of bleve builds batches in a way that parebleve
 	// does not know.
 	ErrBatch = errors.New("parebleve: unknown kind of batch")
+	// ErrNotCopyable: documents have parts that Reindex cannot carry over.
+	ErrNotCopyable = errors.New("parebleve: documents cannot be copied")
 	// ErrQuery: a query whose settings make no sense.
 	ErrQuery = errors.New("parebleve: invalid query")
 )
@@ -52,7 +56,7 @@ type Options struct {
 	Codebook *codec.Codebook
 	// TrainingVectors is the number of vectors in a field from which on it has a
 	// trained codebook. Up to there vectors are stored as int8 and all of them
-	// are scored. It is also how many vectors a codebook is trained on.
+	// are scored. With 0 codebooks are trained only when Train is called.
 	TrainingVectors int
 	// TokenStatistics keeps count of the documents and vectors of every token id,
 	// for pruning strategies that ask how frequent a token is. It takes about
@@ -70,6 +74,10 @@ type Options struct {
 	// a larger query, with facets, or with another order than by score. A query
 	// that is alone in a request matches as many as the request asks for.
 	Matches int
+	// CacheBytes is how many bytes of compressed vectors are kept in memory once
+	// they were read. bleve keeps them in blocks together with the documents'
+	// texts, which take about 1 µs to unpack.
+	CacheBytes int64
 }
 
 // DefaultOptions returns options for vectors of the given fields: two bits per
@@ -84,6 +92,7 @@ func DefaultOptions(enc encoder.Encoder, fields ...string) Options {
 		TrainingVectors: 1 << 16,
 		Search:          search,
 		Matches:         1000,
+		CacheBytes:      256 << 20,
 	}
 }
 
@@ -101,8 +110,9 @@ func (o Options) Validate() error {
 		bad(!slices.Contains(o.Fields[:i], name), "field %q stands twice", name)
 	}
 	bad(o.Encoder != nil, "no encoder")
-	bad(o.TrainingVectors >= 1, "%d training vectors, want at least one", o.TrainingVectors)
+	bad(o.TrainingVectors >= 0, "%d training vectors", o.TrainingVectors)
 	bad(o.Matches >= 1, "%d matches, want at least one", o.Matches)
+	bad(o.CacheBytes >= 0, "a cache of %d bytes", o.CacheBytes)
 	if o.Codebook != nil && o.Encoder != nil {
 		bad(o.Codebook.Dim() == o.Encoder.Dim(), "the codebook has %d dimensions, the encoder %d", o.Codebook.Dim(), o.Encoder.Dim())
 	}

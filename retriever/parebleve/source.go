@@ -7,6 +7,7 @@ import (
 	"math/bits"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/blevesearch/bleve/v2/index/scorch"
@@ -21,6 +22,7 @@ import (
 // one goroutine.
 type source struct {
 	book      *book
+	shelf     *shelf
 	hidden    string
 	parts     []part
 	documents int
@@ -49,10 +51,17 @@ type facts struct {
 	count   int
 	vectors int64
 	counts  map[uint32]uint32 // documents by cell
+
+	// Payloads that were read before, by document. A segment holds them
+	// compressed, together with its stored texts.
+	payloads []atomic.Pointer[[]byte]
+	bytes    atomic.Int64 // of the payloads
 }
 
-// shelf keeps the facts of the segments in use.
+// shelf keeps the facts of the segments in use, and payloads up to a limit.
 type shelf struct {
+	room atomic.Int64 // bytes of payloads there is still room for
+
 	mu    sync.Mutex
 	facts map[shelfKey]*facts
 }
@@ -62,7 +71,11 @@ type shelfKey struct {
 	hidden        string
 }
 
-func newShelf() *shelf { return &shelf{facts: make(map[shelfKey]*facts)} }
+func newShelf(room int64) *shelf {
+	s := &shelf{facts: make(map[shelfKey]*facts)}
+	s.room.Store(room)
+	return s
+}
 
 // of returns the facts of a segment.
 func (s *shelf) of(snapshot *scorch.IndexSnapshot, seg *scorch.SegmentSnapshot, hidden string, book *book) (*facts, error) {
@@ -88,10 +101,25 @@ func (s *shelf) sweep(snapshot *scorch.IndexSnapshot) {
 	for _, seg := range snapshot.Segments() {
 		current[seg.Id()] = true
 	}
-	for key := range s.facts {
+	for key, f := range s.facts {
 		if !current[key.segment] {
 			delete(s.facts, key)
+			s.room.Add(f.bytes.Swap(math.MinInt64 / 2)) // closes it for keep
 		}
+	}
+}
+
+// keep remembers the payload of a document if there is room for it.
+func (s *shelf) keep(f *facts, document uint32, payload *[]byte) {
+	size := int64(len(*payload))
+	if s.room.Add(-size) < 0 {
+		s.room.Add(size)
+		return
+	}
+	if f.bytes.Add(size) < 0 || !f.payloads[document].CompareAndSwap(nil, payload) {
+		// The segment is gone, or another search was quicker.
+		f.bytes.Add(-size)
+		s.room.Add(size)
 	}
 }
 
@@ -113,6 +141,7 @@ func readFacts(seg *scorch.SegmentSnapshot, hidden string, book *book) (*facts, 
 	members := roaring.New()
 	eachBitmap(list, func(b *roaring.Bitmap) { members.Or(b) }, members.Add)
 	f.members = dense(members, int(seg.FullSize()))
+	f.payloads = make([]atomic.Pointer[[]byte], seg.FullSize())
 	for bit := range 32 {
 		if list, err = terms.PostingsList(rowsTerm(checksum, bit), nil, list); err != nil {
 			return nil, err
@@ -168,7 +197,7 @@ func dense(b *roaring.Bitmap, size int) []uint64 {
 // newSource returns the documents of a snapshot that are coded with the
 // codebook, only those in filter if it is not nil.
 func newSource(snapshot *scorch.IndexSnapshot, shelf *shelf, hidden string, book *book, filter *roaring.Bitmap) (*source, error) {
-	s := &source{book: book, hidden: hidden}
+	s := &source{book: book, shelf: shelf, hidden: hidden}
 	s.reader.hidden = hidden
 	s.reader.visit = s.reader.take
 	for _, seg := range snapshot.Segments() {
@@ -284,6 +313,23 @@ func (s *source) AppendPostings(dst []uint32, cell uint32) ([]uint32, error) {
 // Payload returns a document's payload.
 func (s *source) Payload(document uint32) ([]byte, error) {
 	p, local := s.part(document)
+	if known := p.facts.payloads; known != nil {
+		if payload := known[local].Load(); payload != nil {
+			return *payload, nil
+		}
+	}
+	payload, err := s.readPayload(p, local)
+	if err != nil {
+		return nil, fmt.Errorf("document number %d: %w", document, err)
+	}
+	if p.facts.payloads != nil {
+		s.shelf.keep(p.facts, local, s.reader.header(payload))
+	}
+	return payload, nil
+}
+
+// readPayload reads a payload from the segment.
+func (s *source) readPayload(p *part, local uint32) ([]byte, error) {
 	record, err := s.reader.read(p.snapshot, local)
 	if err != nil {
 		return nil, err
@@ -292,10 +338,7 @@ func (s *source) Payload(document uint32) ([]byte, error) {
 	if err == nil && checksum != s.book.Checksum() {
 		err = fmt.Errorf("%w: it is coded with %s, not %s", ErrCorrupt, bookFile(checksum), bookFile(s.book.Checksum()))
 	}
-	if err != nil {
-		return nil, fmt.Errorf("document number %d: %w", document, err)
-	}
-	return payload, nil
+	return payload, err
 }
 
 // ID returns a document's external id.
@@ -312,7 +355,8 @@ type payloadReader struct {
 	visit  segment.StoredFieldValueVisitor // take, made once
 	block  []byte
 	record []byte
-	found  bool
+
+	headers [][]byte
 }
 
 // recordBlock is how much memory for records is taken at a time.
@@ -327,15 +371,27 @@ func (r *payloadReader) take(name string, kind byte, value []byte, _ []uint64) b
 	}
 	start := len(r.block)
 	r.block = append(r.block, value...)
-	r.record, r.found = r.block[start:len(r.block):len(r.block)], true
+	r.record = r.block[start:len(r.block):len(r.block)]
 	return false
 }
 
 // read returns the record of a document, nil if it has none.
 func (r *payloadReader) read(seg *scorch.SegmentSnapshot, document uint32) ([]byte, error) {
-	r.record, r.found = nil, false
+	r.record = nil
 	err := seg.VisitDocument(uint64(document), r.visit)
 	return r.record, err
+}
+
+// header returns a pointer to a payload that may be kept. Headers are made many
+// at a time, like blocks.
+func (r *payloadReader) header(payload []byte) *[]byte {
+	if len(r.headers) == 0 {
+		r.headers = make([][]byte, 128)
+	}
+	h := &r.headers[0]
+	r.headers = r.headers[1:]
+	*h = payload
+	return h
 }
 
 // internalID writes a document number as bleve's internal id.

@@ -39,17 +39,26 @@ func fingerprint(enc any) string {
 	return ""
 }
 
+// storedState reads the state; its version is 0 if there is none.
+func (x *Index) storedState() (state, error) {
+	var s state
+	data, err := x.GetInternal(stateKey)
+	if err != nil || data == nil {
+		return s, err
+	}
+	if err := json.Unmarshal(data, &s); err != nil {
+		return s, fmt.Errorf("%w: the state: %w", ErrCorrupt, err)
+	}
+	return s, nil
+}
+
 // loadState reads the state of the index, or begins it.
 func (x *Index) loadState() error {
-	data, err := x.GetInternal(stateKey)
+	s, err := x.storedState()
 	if err != nil {
 		return err
 	}
-	var s state
-	if data != nil {
-		if err := json.Unmarshal(data, &s); err != nil {
-			return fmt.Errorf("%w: the state: %w", ErrCorrupt, err)
-		}
+	if s.Version != 0 {
 		if err := x.checkState(s); err != nil {
 			return err
 		}
