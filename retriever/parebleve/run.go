@@ -12,8 +12,6 @@ import (
 	"github.com/blevesearch/bleve/v2/index/scorch"
 	"github.com/blevesearch/bleve/v2/mapping"
 	"github.com/blevesearch/bleve/v2/search"
-	"github.com/blevesearch/bleve/v2/search/collector"
-	"github.com/blevesearch/bleve/v2/search/query"
 	bleveindex "github.com/blevesearch/bleve_index_api"
 
 	"github.com/pare-search/pare/encoder"
@@ -244,9 +242,9 @@ func (r *run) searchSource(ctx context.Context, g *group, target index.Source, o
 
 // searchWindow scores the best hits of the child query.
 func (r *run) searchWindow(ctx context.Context, filter *roaring.Bitmap) ([]hit, error) {
-	matches, err := r.child(ctx)
+	matches, err := topHits(ctx, r.query.child, r.query.window, r.snapshot, r.mapping, search.SearcherOptions{})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("child query: %w", err)
 	}
 	first := make(map[uint32]float64, len(matches))
 	wanted := roaring.New()
@@ -292,26 +290,6 @@ func (r *run) searchWindow(ctx context.Context, filter *roaring.Bitmap) ([]hit, 
 	return hits, nil
 }
 
-// child runs the child query and returns its best hits.
-func (r *run) child(ctx context.Context) (_ search.DocumentMatchCollection, err error) {
-	s, err := r.query.child.Searcher(ctx, r.snapshot, r.mapping, search.SearcherOptions{})
-	if err != nil {
-		return nil, fmt.Errorf("child query: %w", err)
-	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	best := search.SortOrder{&search.SortScore{Desc: true}}
-	top := collector.NewTopNCollector(r.query.window, 0, best)
-	if nested, _ := ctx.Value(search.NestedSearchKey).(bool); nested {
-		top = collector.NewNestedTopNCollector(r.query.window, 0, best, r.snapshot)
-	}
-	// A handler of hits that the caller may have set is for the request's hits.
-	ctx = context.WithValue(ctx, search.MakeDocumentMatchHandlerKey, nil)
-	if err := top.Collect(ctx, s, r.snapshot); err != nil {
-		return nil, fmt.Errorf("child query: %w", err)
-	}
-	return top.Results(), nil
-}
-
 // scoreTexts encodes the stored texts of documents and scores them exactly.
 func (r *run) scoreTexts(ctx context.Context, documents *roaring.Bitmap) ([]hit, error) {
 	hits := make([]hit, 0, documents.GetCardinality())
@@ -351,5 +329,3 @@ func (r *run) scoreTexts(ctx context.Context, documents *roaring.Bitmap) ([]hit,
 
 // needsScores tells whether bleve asked for more than membership.
 func (r *run) needsScores() bool { return r.options.Score != "none" }
-
-var _ query.Query = (*Query)(nil)
