@@ -2,12 +2,14 @@ package parebleve
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/blevesearch/bleve/v2/index/scorch"
 	"github.com/blevesearch/bleve/v2/search"
 
+	"github.com/pare-search/pare/encoder"
 	"github.com/pare-search/pare/querypruner"
 	"github.com/pare-search/pare/simd"
 )
@@ -211,4 +213,44 @@ func explainRow(name string, selection querypruner.Selection, row int, m rowMatc
 		e.Value = 0
 	}
 	return e
+}
+
+// Token is a token of a query and what it is used for.
+type Token struct {
+	// Text is the part of the query's text that the token stands for, "" if the
+	// encoder does not say.
+	Text string
+	Span encoder.Span
+	// Kept tells whether the token looks for candidates, Why says why.
+	Kept bool
+	Why  string
+}
+
+// Tokens returns the tokens of a query as they are used in the index now.
+func (x *Index) Tokens(ctx context.Context, q *Query) (_ []Token, err error) {
+	snapshot, err := x.snapshot()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, snapshot.Close()) }()
+	r, err := x.newRun(ctx, q, snapshot)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.openGroups(nil); err != nil {
+		return nil, err
+	}
+	tokens := make([]Token, r.tokens.Vectors.Rows)
+	for i := range tokens {
+		tokens[i].Kept = true
+		if r.tokens.Spans != nil {
+			tokens[i].Span = r.tokens.Spans[i]
+			tokens[i].Text = tokens[i].Span.In(q.text)
+		}
+		if len(r.groups) > 0 {
+			row := r.groups[0].selection.Rows[i]
+			tokens[i].Kept, tokens[i].Why = row.Kept, row.String()
+		}
+	}
+	return tokens, nil
 }
