@@ -2,6 +2,8 @@ package parebleve_test
 
 import (
 	"context"
+	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,12 +13,14 @@ import (
 
 	"github.com/blevesearch/bleve/v2"
 	"github.com/blevesearch/bleve/v2/index/scorch"
+	"github.com/blevesearch/bleve/v2/mapping"
 	"github.com/blevesearch/bleve/v2/search"
 	"github.com/blevesearch/bleve/v2/search/query"
 	bleveindex "github.com/blevesearch/bleve_index_api"
 
 	"github.com/pare-search/pare/encoder"
 	"github.com/pare-search/pare/encoder/corpus"
+	"github.com/pare-search/pare/eval"
 	"github.com/pare-search/pare/eval/dataset"
 	"github.com/pare-search/pare/index"
 	"github.com/pare-search/pare/index/codec"
@@ -28,33 +32,69 @@ import (
 // remembering is an encoder that has encoded everything before, so that what
 // is measured is not the encoder.
 type remembering struct {
-	*corpus.Encoder
-	tokens map[string]encoder.Tokens
+	dim                int
+	queries, documents map[string]encoder.Tokens
 }
 
+func (r remembering) Dim() int { return r.dim }
+
 func (r remembering) EncodeQuery(_ context.Context, text string) (encoder.Tokens, error) {
-	return r.tokens["?"+text], nil
+	return r.queries[text], nil
 }
 
 func (r remembering) EncodeDocuments(_ context.Context, texts []string) ([]encoder.Tokens, error) {
 	out := make([]encoder.Tokens, len(texts))
 	for i, text := range texts {
-		out[i] = r.tokens[text]
+		out[i] = r.documents[text]
 	}
 	return out, nil
 }
 
-// bench is what the benchmarks work on: the same documents in an index that is
-// bleve's alone and in one with vectors.
-type bench struct {
-	ids, texts, queries []string
-	encoder             remembering
-	codebook            *codec.Codebook
-	plain               bleve.Index
-	vectors             *parebleve.Index
+// keepRarest keeps a share of a document's vectors, those of the words that
+// are in the fewest documents.
+func keepRarest(enc *corpus.Encoder, t encoder.Tokens, share float64) encoder.Tokens {
+	order := make([]int, t.Vectors.Rows)
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		return enc.DocumentFrequency(t.IDs[a]) - enc.DocumentFrequency(t.IDs[b])
+	})
+	order = order[:int(math.Ceil(share*float64(len(order))))]
+	slices.Sort(order)
+	kept := encoder.Tokens{Vectors: simd.NewMatrix(len(order), enc.Dim())}
+	for i, row := range order {
+		copy(kept.Vectors.Row(i), t.Vectors.Row(row))
+		kept.IDs = append(kept.IDs, t.IDs[row])
+	}
+	return kept
+}
 
-	plainTime, vectorTime   time.Duration // to index all
-	plainBytes, vectorBytes int64
+// bench is what the benchmarks work on: 30,000 passages, and bleve's own index
+// of them.
+type bench struct {
+	dir        string
+	collection *dataset.Collection
+	ids, texts []string
+	queries    []dataset.Query
+	corpus     *corpus.Encoder
+	encoder    remembering
+
+	plain bleve.Index
+	took  time.Duration // to index all
+	bytes int64
+
+	variants map[string]*variant
+}
+
+// variant is an index with vectors of one form.
+type variant struct {
+	kind  codec.Kind
+	share float64 // of the vectors of a document that are kept
+
+	index *parebleve.Index
+	took  time.Duration
+	bytes int64
 }
 
 var (
@@ -62,34 +102,47 @@ var (
 	benchData *bench
 )
 
-// openBench builds the indexes, once per process.
+// openBench reads and encodes the passages, once per process.
 func openBench(b *testing.B) *bench {
 	b.Helper()
 	dir := collections.Dir(b)
 	benchOnce.Do(func() {
 		c, err := dataset.Open(filepath.Join(dir, "docs30k"))
 		check(b, err)
-		d := &bench{}
+		folder, err := os.MkdirTemp("", "parebleve")
+		check(b, err)
+		d := &bench{dir: folder, collection: c, queries: c.Judged(), variants: make(map[string]*variant)}
 		for document, err := range c.Documents() {
 			check(b, err)
 			d.ids, d.texts = append(d.ids, document.ID), append(d.texts, document.Body())
 		}
-		for _, q := range c.Judged() {
-			d.queries = append(d.queries, q.Text)
-		}
 		d.encode(b)
-		d.build(b, b.TempDir())
+		d.plain, err = bleve.New(filepath.Join(folder, "plain.bleve"), benchMapping())
+		check(b, err)
+		d.took = d.fill(b, d.plain)
+		d.bytes = settledBytes(b, d.plain, "")
 		benchData = d
 	})
 	if benchData == nil {
-		b.Skip("the indexes could not be built")
+		b.Skip("the passages could not be indexed")
 	}
 	return benchData
 }
 
+// benchMapping stores texts and term vectors, which highlighting needs.
+func benchMapping() mapping.IndexMapping {
+	body := bleve.NewTextFieldMapping()
+	body.DocValues, body.IncludeInAll = false, false
+	m := bleve.NewIndexMapping()
+	m.ScoringModel = bleveindex.BM25Scoring
+	m.DefaultMapping.AddFieldMappingsAt("body", body)
+	return m
+}
+
 // encode trains the encoder and encodes everything.
 func (d *bench) encode(b *testing.B) {
-	enc, err := corpus.Train(b.Context(), func(yield func(string, error) bool) {
+	var err error
+	d.corpus, err = corpus.Train(b.Context(), func(yield func(string, error) bool) {
 		for _, text := range d.texts {
 			if !yield(text, nil) {
 				return
@@ -97,14 +150,47 @@ func (d *bench) encode(b *testing.B) {
 		}
 	}, corpus.DefaultOptions(), nil)
 	check(b, err)
-	d.encoder = remembering{enc, make(map[string]encoder.Tokens)}
-	tokens, err := enc.EncodeDocuments(b.Context(), d.texts)
+	d.encoder = remembering{d.corpus.Dim(), make(map[string]encoder.Tokens), make(map[string]encoder.Tokens)}
+	tokens, err := d.corpus.EncodeDocuments(b.Context(), d.texts)
 	check(b, err)
-	sample := simd.Matrix{Dim: enc.Dim()}
+	for i, t := range tokens {
+		d.encoder.documents[d.texts[i]] = t
+	}
+	for _, q := range d.queries {
+		d.encoder.queries[q.Text], err = d.corpus.EncodeQuery(b.Context(), q.Text)
+		check(b, err)
+	}
+}
+
+// fill indexes the documents and returns how long it took.
+func (d *bench) fill(b *testing.B, idx bleve.Index) time.Duration {
+	start := time.Now()
+	for at := 0; at < len(d.ids); at += 1000 {
+		batch := idx.NewBatch()
+		for i := at; i < min(at+1000, len(d.ids)); i++ {
+			check(b, batch.Index(d.ids[i], map[string]any{"body": d.texts[i]}))
+		}
+		check(b, idx.Batch(batch))
+	}
+	return time.Since(start)
+}
+
+// variant returns an index with vectors of one form, built once.
+func (d *bench) variant(b *testing.B, kind codec.Kind, share float64) *variant {
+	name := fmt.Sprintf("%v-%v", kind, share)
+	if v, ok := d.variants[name]; ok {
+		return v
+	}
+	enc := remembering{d.corpus.Dim(), d.encoder.queries, make(map[string]encoder.Tokens)}
+	sample := simd.Matrix{Dim: enc.dim}
 	var tokenIDs []uint32
 	total := 0
-	for i, t := range tokens {
-		d.encoder.tokens[d.texts[i]] = t
+	for i, text := range d.texts {
+		t := d.encoder.documents[text]
+		if share < 1 {
+			t = keepRarest(d.corpus, t, share)
+		}
+		enc.documents[text] = t
 		total += t.Vectors.Rows
 		if i%4 == 0 {
 			sample.Data = append(sample.Data, t.Vectors.Data...)
@@ -112,64 +198,28 @@ func (d *bench) encode(b *testing.B) {
 			tokenIDs = append(tokenIDs, t.IDs...)
 		}
 	}
-	for _, text := range d.queries {
-		t, err := enc.EncodeQuery(b.Context(), text)
-		check(b, err)
-		d.encoder.tokens["?"+text] = t
-	}
-	options := codec.DefaultOptions()
-	options.Kind = benchKind
-	options.Total = total
-	d.codebook, err = codec.Train(b.Context(), sample, tokenIDs, options, nil)
-	check(b, err)
-}
-
-const benchKind = codec.Residual2
-
-// build indexes the documents without and with vectors.
-func (d *bench) build(b *testing.B, dir string) {
-	m := bleve.NewIndexMapping()
-	m.ScoringModel = bleveindex.BM25Scoring
-	fill := func(idx bleve.Index) time.Duration {
-		start := time.Now()
-		for at := 0; at < len(d.ids); at += 1000 {
-			batch := idx.NewBatch()
-			for i := at; i < min(at+1000, len(d.ids)); i++ {
-				check(b, batch.Index(d.ids[i], map[string]any{"body": d.texts[i]}))
-			}
-			check(b, idx.Batch(batch))
-		}
-		return time.Since(start)
-	}
-	settle := func(idx bleve.Index) {
-		advanced, err := idx.Advanced()
-		check(b, err)
-		check(b, advanced.(*scorch.Scorch).ForceMerge(b.Context(), nil))
-	}
-	path := filepath.Join(dir, "plain.bleve")
+	options := parebleve.DefaultOptions(enc, "body")
+	options.Codec.Kind = kind
+	options.Codec.Total = total
 	var err error
-	d.plain, err = bleve.New(path, m)
+	options.Codebook, err = codec.Train(b.Context(), sample, tokenIDs, options.Codec, nil)
 	check(b, err)
-	d.plainTime = fill(d.plain)
-	settle(d.plain)
-	d.plainBytes = bytesOf(b, d.plain, path)
-
-	options := parebleve.DefaultOptions(d.encoder, "body")
-	options.Codebook = d.codebook
-	path = filepath.Join(dir, "vectors.bleve")
-	d.vectors, err = parebleve.New(path, m, options)
+	path := filepath.Join(d.dir, name+".bleve")
+	v := &variant{kind: kind, share: share}
+	v.index, err = parebleve.New(path, benchMapping(), options)
 	check(b, err)
-	d.vectorTime = fill(d.vectors)
-	settle(d.vectors)
-	d.vectorBytes = bytesOf(b, d.vectors, path)
+	v.took = d.fill(b, v.index)
+	v.bytes = settledBytes(b, v.index, filepath.Join(path, "pare"))
+	d.variants[name] = v
+	return v
 }
 
-// bytesOf is the size of an index on disk: its segments and its codebooks.
-// Segments that were merged away are not counted, though bleve may not have
-// deleted them yet.
-func bytesOf(b *testing.B, idx bleve.Index, dir string) int64 {
+// settledBytes merges an index to one segment and returns its size on disk,
+// with that of the files in a folder of codebooks.
+func settledBytes(b *testing.B, idx bleve.Index, books string) int64 {
 	advanced, err := idx.Advanced()
 	check(b, err)
+	check(b, advanced.(*scorch.Scorch).ForceMerge(b.Context(), nil))
 	reader, err := advanced.Reader()
 	check(b, err)
 	defer reader.Close()
@@ -177,9 +227,9 @@ func bytesOf(b *testing.B, idx bleve.Index, dir string) int64 {
 	for _, seg := range reader.(*scorch.IndexSnapshot).Segments() {
 		size += seg.FileSize()
 	}
-	books, err := filepath.Glob(filepath.Join(dir, "pare", "*"))
+	files, err := filepath.Glob(filepath.Join(books, "codebook-*"))
 	check(b, err)
-	for _, file := range books {
+	for _, file := range files {
 		info, err := os.Stat(file)
 		check(b, err)
 		size += info.Size()
@@ -187,72 +237,101 @@ func bytesOf(b *testing.B, idx bleve.Index, dir string) int64 {
 	return size
 }
 
+// run searches for all queries in turn and reports the median time.
+func (d *bench) run(b *testing.B, idx bleve.Index, build func(text string) query.Query) {
+	var times []time.Duration
+	for i := 0; b.Loop(); i++ {
+		request := bleve.NewSearchRequest(build(d.queries[i%len(d.queries)].Text))
+		start := time.Now()
+		_, err := idx.Search(request)
+		times = append(times, time.Since(start))
+		check(b, err)
+	}
+	slices.Sort(times)
+	b.ReportMetric(float64(times[len(times)/2].Microseconds()), "p50-µs")
+}
+
+// searching is a setting of a Query.
+type searching struct {
+	name    string
+	options index.SearchOptions
+}
+
+func exhaustive() index.SearchOptions {
+	return index.SearchOptions{Plan: index.Exhaustive, Neighbors: 1}
+}
+
+func budget(postings, depth int) index.SearchOptions {
+	return index.SearchOptions{Plan: index.Probe, Neighbors: 1, Budget: postings, MarginShare: 1, Depth: depth}
+}
+
+func (s searching) query(text string) query.Query {
+	q := parebleve.NewQuery("body", text)
+	q.SetSearch(s.options)
+	return q
+}
+
 // BenchmarkBleve measures this package against bleve's own work on the same
-// documents in the same process.
+// documents in the same process: searches, bytes, time to index.
+//
+//	go test -run '^$' -bench Bleve -benchtime 250x ./retriever/parebleve
 func BenchmarkBleve(b *testing.B) {
 	d := openBench(b)
-	run := func(name string, build func(text string) query.Query, report func(b *testing.B)) {
-		b.Run(name, func(b *testing.B) {
-			idx := bleve.Index(d.vectors)
-			if name == "bm25" {
-				idx = d.plain
-			}
-			var times []time.Duration
-			for i := 0; b.Loop(); i++ {
-				start := time.Now()
-				_, err := idx.Search(bleve.NewSearchRequest(build(d.queries[i%len(d.queries)])))
-				times = append(times, time.Since(start))
-				check(b, err)
-			}
-			slices.Sort(times)
-			b.ReportMetric(float64(times[len(times)/2].Microseconds()), "p50-µs")
-			if report != nil {
-				report(b)
-			}
-		})
-	}
-	run("bm25", func(text string) query.Query {
-		q := bleve.NewMatchQuery(text)
-		q.SetField("body")
-		return q
-	}, func(b *testing.B) {
-		b.ReportMetric(float64(d.plainBytes)/float64(len(d.ids)), "bytes/doc")
-		b.ReportMetric(float64(d.plainTime.Microseconds())/float64(len(d.ids)), "indexing-µs/doc")
-	})
-	for _, setting := range []struct {
-		name   string
-		search index.SearchOptions
-	}{
-		{"exhaustive", index.SearchOptions{Plan: index.Exhaustive, Neighbors: 1}},
-		{"default", parebleve.DefaultOptions(nil).Search},
-		{"budget1000", index.SearchOptions{Plan: index.Probe, Neighbors: 1, Budget: 1000, MarginShare: 1}},
-		{"budget2000-depth512", index.SearchOptions{Plan: index.Probe, Neighbors: 1, Budget: 2000, MarginShare: 1, Depth: 512}},
-		{"budget1000-depth256", index.SearchOptions{Plan: index.Probe, Neighbors: 1, Budget: 1000, MarginShare: 1, Depth: 256}},
-	} {
-		build := func(text string) query.Query {
-			q := parebleve.NewQuery("body", text)
-			q.SetSearch(setting.search)
+	documents := float64(len(d.ids))
+	b.Run("bm25", func(b *testing.B) {
+		words := func(text string) query.Query {
+			q := bleve.NewMatchQuery(text)
+			q.SetField("body")
 			return q
 		}
-		run(setting.name, build, func(b *testing.B) {
-			b.ReportMetric(d.recall(b, build), "recall@10")
-			b.ReportMetric(float64(d.vectorBytes-d.plainBytes)/float64(len(d.ids)), "bytes/doc")
-			b.ReportMetric(float64((d.vectorTime-d.plainTime).Microseconds())/float64(len(d.ids)), "indexing-µs/doc")
-		})
+		d.run(b, d.plain, words)
+		b.ReportMetric(float64(d.bytes)/documents, "bytes/doc")
+		b.ReportMetric(float64(d.took.Microseconds())/documents, "indexing-µs/doc")
+		b.ReportMetric(d.ndcg(b, d.plain, words), "nDCG@10")
+	})
+	for _, form := range []struct {
+		kind  codec.Kind
+		share float64
+	}{{codec.Residual2, 1}, {codec.Residual1, 0.6}} {
+		for _, s := range []searching{
+			{"exhaustive", exhaustive()},
+			{"default", parebleve.DefaultOptions(nil).Search},
+			{"budget-1000", budget(1000, 0)},
+			{"budget-2000-depth-256", budget(2000, 256)},
+		} {
+			b.Run(fmt.Sprintf("%v-%v%%/%s", form.kind, 100*form.share, s.name), func(b *testing.B) {
+				v := d.variant(b, form.kind, form.share)
+				d.run(b, v.index, s.query)
+				b.ReportMetric(d.recall(b, v, s), "recall@10")
+				b.ReportMetric(d.ndcg(b, v.index, s.query), "nDCG@10")
+				b.ReportMetric(float64(v.bytes-d.bytes)/documents, "bytes/doc")
+				b.ReportMetric(float64((v.took-d.took).Microseconds())/documents, "indexing-µs/doc")
+			})
+		}
 	}
 }
 
-// recall is the share of the ten best of exhaustive MaxSim that a query finds,
+// ndcg is the quality of an index's answers.
+func (d *bench) ndcg(b *testing.B, idx bleve.Index, build func(text string) query.Query) float64 {
+	measure, err := eval.ParseMeasure("nDCG@10")
+	check(b, err)
+	run := eval.Run{Results: make(map[string][]eval.Result)}
+	for _, q := range d.queries {
+		for _, hit := range find(b, idx, bleve.NewSearchRequest(build(q.Text))).Hits {
+			run.Results[q.ID] = append(run.Results[q.ID], eval.Result{ID: hit.ID, Score: hit.Score})
+		}
+	}
+	mean, _ := eval.Evaluate(d.collection.Qrels, run, []eval.Measure{measure}).Mean(measure)
+	return mean
+}
+
+// recall is the share of the ten best of exhaustive search that a search finds,
 // on the first queries.
-func (d *bench) recall(b *testing.B, build func(string) query.Query) float64 {
+func (d *bench) recall(b *testing.B, v *variant, s searching) float64 {
 	found, wanted := 0, 0
-	for _, text := range d.queries[:50] {
-		exact := parebleve.NewQuery("body", text)
-		exact.SetSearch(index.SearchOptions{Plan: index.Exhaustive, Neighbors: 1})
-		want, err := d.vectors.Search(bleve.NewSearchRequest(exact))
-		check(b, err)
-		got, err := d.vectors.Search(bleve.NewSearchRequest(build(text)))
-		check(b, err)
+	for _, q := range d.queries[:50] {
+		want := find(b, v.index, bleve.NewSearchRequest(searching{"", exhaustive()}.query(q.Text)))
+		got := find(b, v.index, bleve.NewSearchRequest(s.query(q.Text)))
 		for _, hit := range want.Hits {
 			wanted++
 			if slices.ContainsFunc(got.Hits, func(h *search.DocumentMatch) bool { return h.ID == hit.ID }) {

@@ -89,16 +89,16 @@ func (s *shelf) of(snapshot *scorch.IndexSnapshot, seg *scorch.SegmentSnapshot, 
 	if err != nil {
 		return nil, err
 	}
-	s.sweep(snapshot)
+	s.sweep(snapshot.Segments())
 	s.facts[key] = f
 	return f, nil
 }
 
-// sweep drops the facts of segments that are not in the snapshot. A search
-// that still uses an older one has its own references.
-func (s *shelf) sweep(snapshot *scorch.IndexSnapshot) {
+// sweep drops the facts of other segments than those. A search that still uses
+// an older snapshot has its own references.
+func (s *shelf) sweep(segments []*scorch.SegmentSnapshot) {
 	current := make(map[uint64]bool)
-	for _, seg := range snapshot.Segments() {
+	for _, seg := range segments {
 		current[seg.Id()] = true
 	}
 	for key, f := range s.facts {
@@ -116,9 +116,8 @@ func (s *shelf) keep(f *facts, document uint32, payload *[]byte) {
 		s.room.Add(size)
 		return
 	}
-	if f.bytes.Add(size) < 0 || !f.payloads[document].CompareAndSwap(nil, payload) {
-		// The segment is gone, or another search was quicker.
-		f.bytes.Add(-size)
+	// Another search may have been quicker, or the segment be gone.
+	if !f.payloads[document].CompareAndSwap(nil, payload) || f.bytes.Add(size) < 0 {
 		s.room.Add(size)
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/blevesearch/bleve/v2"
 	"github.com/blevesearch/bleve/v2/mapping"
+	bleveindex "github.com/blevesearch/bleve_index_api"
 
 	"github.com/pare-search/pare/encoder/corpus"
 	"github.com/pare-search/pare/querypruner"
@@ -62,6 +63,7 @@ func pageMapping() mapping.IndexMapping {
 	body := bleve.NewTextFieldMapping()
 	body.Analyzer = "en"
 	m := bleve.NewIndexMapping()
+	m.ScoringModel = bleveindex.BM25Scoring
 	m.DefaultMapping.AddFieldMappingsAt("body", body)
 	return m
 }
