@@ -257,12 +257,12 @@ type searching struct {
 	options index.SearchOptions
 }
 
-func exhaustive() index.SearchOptions {
-	return index.SearchOptions{Plan: index.Exhaustive, Neighbors: 1}
-}
+func exhaustive() index.SearchOptions { return index.ExhaustiveSearch(10) }
 
 func budget(postings, depth int) index.SearchOptions {
-	return index.SearchOptions{Plan: index.Probe, Neighbors: 1, Budget: postings, MarginShare: 1, Depth: depth}
+	options := index.DefaultSearchOptions()
+	options.Budget, options.Depth = postings, depth
+	return options
 }
 
 func (s searching) query(text string) query.Query {
@@ -295,9 +295,8 @@ func BenchmarkBleve(b *testing.B) {
 	}{{codec.Residual2, 1}, {codec.Residual1, 0.6}} {
 		for _, s := range []searching{
 			{"exhaustive", exhaustive()},
-			{"default", parebleve.DefaultOptions(nil).Search},
-			{"budget-1000", budget(1000, 0)},
-			{"budget-2000-depth-256", budget(2000, 256)},
+			{"default", index.DefaultSearchOptions()},
+			{"budget-2000-depth-128", budget(2000, 128)},
 		} {
 			b.Run(fmt.Sprintf("%v-%v%%/%s", form.kind, 100*form.share, s.name), func(b *testing.B) {
 				v := d.variant(b, form.kind, form.share)

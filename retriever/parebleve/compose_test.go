@@ -13,6 +13,7 @@ import (
 	"github.com/blevesearch/bleve/v2/search"
 	"github.com/blevesearch/bleve/v2/search/query"
 
+	"github.com/pare-search/pare/index"
 	"github.com/pare-search/pare/querypruner"
 	"github.com/pare-search/pare/retriever/parebleve"
 )
@@ -129,7 +130,7 @@ func TestPages(t *testing.T) {
 	pages := babble(240, 9)
 	options := toyOptions()
 	options.Codebook = trainToy(t, pages, 2)
-	options.Search.Plan = 1
+	options.Search.Plan = index.Exhaustive
 	idx := create(t, pages, options)
 	q := parebleve.NewQuery("body", composeText)
 	want := ids(find(t, idx, bleve.NewSearchRequestOptions(q, 60, 0, false)))

@@ -78,12 +78,13 @@ type copiedField struct {
 
 var _ document.Field = (*copiedField)(nil)
 
-func (f *copiedField) Name() string                                          { return f.name }
-func (f *copiedField) ArrayPositions() []uint64                              { return f.positions }
-func (f *copiedField) Options() bleveindex.FieldIndexingOptions              { return f.options }
-func (f *copiedField) Analyze()                                              {}
-func (f *copiedField) Value() []byte                                         { return f.value }
-func (f *copiedField) NumPlainTextBytes() uint64                             { return uint64(len(f.value)) }
+func (f *copiedField) Name() string                             { return f.name }
+func (f *copiedField) ArrayPositions() []uint64                 { return f.positions }
+func (f *copiedField) Options() bleveindex.FieldIndexingOptions { return f.options }
+func (f *copiedField) Analyze()                                 {}
+func (f *copiedField) Value() []byte                            { return f.value }
+func (f *copiedField) NumPlainTextBytes() uint64 { return uint64(len(f.value)) }
+
 func (f *copiedField) Size() int                                             { return len(f.value) + f.terms.Size() }
 func (f *copiedField) EncodedFieldType() byte                                { return f.kind }
 func (f *copiedField) AnalyzedLength() int                                   { return f.length }

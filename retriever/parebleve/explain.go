@@ -58,7 +58,9 @@ func (r *run) maxima(h *hit) ([]rowMatch, error) {
 			return nil, err
 		}
 		scorer := src.book.NewScorer()
-		scorer.Reset(r.packed)
+		if err := scorer.Reset(r.packed, nil, nil); err != nil {
+			return nil, err
+		}
 		best, arg := make([]float32, rows), make([]int32, rows)
 		if err := scorer.Maxima(payload, best, arg); err != nil {
 			return nil, fmt.Errorf("%w: document number %d: %w", ErrCorrupt, h.document, err)
@@ -237,7 +239,7 @@ func (x *Index) Tokens(ctx context.Context, q *Query) (_ []Token, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := r.openGroups(nil); err != nil {
+	if err := r.openGroups(); err != nil {
 		return nil, err
 	}
 	tokens := make([]Token, r.tokens.Vectors.Rows)

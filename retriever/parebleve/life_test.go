@@ -17,6 +17,7 @@ import (
 	"github.com/blevesearch/bleve/v2/index/scorch"
 	segment "github.com/blevesearch/scorch_segment_api/v2"
 
+	"github.com/pare-search/pare/index"
 	"github.com/pare-search/pare/index/codec"
 	"github.com/pare-search/pare/retriever/parebleve"
 )
@@ -134,7 +135,7 @@ func TestSeveralCodebooks(t *testing.T) {
 	var idx *parebleve.Index
 	for i, part := range parts {
 		options := toyOptions()
-		options.Search.Plan = 1
+		options.Search.Plan = index.Exhaustive
 		options.Codebook = trainToy(t, pages, kinds[i])
 		var err error
 		if i == 0 {

@@ -67,8 +67,9 @@ type Options struct {
 	// Pruner selects the query tokens that look for candidates; a Query can have
 	// its own.
 	Pruner querypruner.Pruner
-	// Search says how much work a query may do; a Query can have its own. K is
-	// not used: the number of hits follows the search request.
+	// Search says how much work a query may do; a Query can have its own. K and
+	// Filter are not used: the number of hits follows the search request, and a
+	// Query has a filter of its own, SetFilter.
 	Search index.SearchOptions
 	// Matches is how many documents, the best, a MaxSim query matches as a part of
 	// a larger query, with facets, or with another order than by score. A query
@@ -83,14 +84,12 @@ type Options struct {
 // DefaultOptions returns options for vectors of the given fields: two bits per
 // dimension, and a budget of postings that all query tokens share.
 func DefaultOptions(enc encoder.Encoder, fields ...string) Options {
-	search := index.DefaultSearchOptions()
-	search.Budget, search.MarginShare = 2000, 1
 	return Options{
 		Fields:          fields,
 		Encoder:         enc,
 		Codec:           codec.DefaultOptions(),
 		TrainingVectors: 1 << 16,
-		Search:          search,
+		Search:          index.DefaultSearchOptions(),
 		Matches:         1000,
 		CacheBytes:      256 << 20,
 	}

@@ -96,12 +96,13 @@ func TestParity(t *testing.T) {
 			}
 			for _, search := range []index.SearchOptions{
 				{K: 10, Plan: index.Exhaustive, Neighbors: 1},
+				{K: 10, Plan: index.Interaction, Neighbors: 1, Depth: 40},
 				{K: 10, Plan: index.Probe, Neighbors: 20},
-				{K: 7, Plan: index.Probe, Neighbors: 1, Budget: 60, MarginShare: 0.5},
-				{K: 10, Plan: index.Probe, Neighbors: 40, Depth: 30},
-				{K: 25, Neighbors: 15},
+				{K: 7, Plan: index.Probe, Budget: 60, MarginShare: 0.5},
+				{K: 10, Plan: index.Probe, Neighbors: 40, Depth: 30, Workers: 2},
+				{K: 25, Budget: 150},
 			} {
-				t.Run(fmt.Sprint(kind, " ", spec, " ", search.Plan, " ", search.Neighbors), func(t *testing.T) {
+				t.Run(fmt.Sprint(kind, " ", spec, " ", search.Plan, " ", search.Neighbors+search.Budget), func(t *testing.T) {
 					text := pages["d0017"].Body
 					want, err := files.Search(t.Context(), text, retriever.Options{Pruner: pruner, Search: search})
 					if err != nil {

@@ -60,7 +60,7 @@ func openPayloads(t testing.TB, documents int, cache int64) *source {
 	}
 	t.Cleanup(func() { reader.Close() })
 	f := idx.fields["body"]
-	src, err := newSource(reader.(*scorch.IndexSnapshot), idx.shelf, f.hidden, f.book(), nil)
+	src, err := newSource(reader.(*scorch.IndexSnapshot), idx.shelf, f.hidden, f.book())
 	if err != nil {
 		t.Fatal(err)
 	}

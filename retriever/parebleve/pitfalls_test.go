@@ -19,6 +19,7 @@ import (
 	"github.com/blevesearch/bleve/v2/search/query"
 	bleveindex "github.com/blevesearch/bleve_index_api"
 
+	"github.com/pare-search/pare/index"
 	"github.com/pare-search/pare/retriever/parebleve"
 )
 
@@ -242,7 +243,7 @@ func TestFilterComesFirst(t *testing.T) {
 		// All documents, scored, filtered afterwards.
 		every := parebleve.NewQuery("body", pages["d0011"].Body)
 		exhaustive := options.Search
-		exhaustive.Plan = 1
+		exhaustive.Plan = index.Exhaustive
 		every.SetSearch(exhaustive)
 		every.SetMatches(900)
 		all := bleve.NewBooleanQuery()

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -139,9 +138,9 @@ func (r *run) root(id bleveindex.IndexInternalID) (uint32, error) {
 }
 
 // openGroups makes a source and a selection for every codebook in use.
-func (r *run) openGroups(filter *roaring.Bitmap) error {
+func (r *run) openGroups() error {
 	for _, book := range r.index.library.all() {
-		src, err := newSource(r.snapshot, r.index.shelf, r.field.hidden, book, filter)
+		src, err := newSource(r.snapshot, r.index.shelf, r.field.hidden, book)
 		if err != nil {
 			return err
 		}
@@ -179,26 +178,20 @@ func (r *run) settings(k int) index.SearchOptions {
 
 // searchAll finds candidates among all documents that have vectors.
 func (r *run) searchAll(ctx context.Context, filter *roaring.Bitmap, k int) ([]hit, error) {
-	if err := r.openGroups(filter); err != nil {
+	if err := r.openGroups(); err != nil {
 		return nil, err
 	}
 	var best []hit
 	for i := range r.groups {
 		g := &r.groups[i]
 		options := r.settings(k)
-		src := g.source
-		var target index.Source = src
-		passing := src.live()
-		if filter != nil && float64(passing) <= float64(max(options.Budget, options.Neighbors)) {
+		options.Filter = filter
+		var target index.Source = g.source
+		switch {
+		case filter != nil && filter.GetCardinality() <= uint64(max(options.Budget, options.Neighbors)):
 			// Probing would not read less.
-			target, options.Plan = newSubset(src, src.liveDocuments()), index.Exhaustive
-		} else if filter != nil {
-			// As many candidates as there would be without the filter.
-			scale := float64(src.count()) / float64(passing)
-			options.Neighbors = scaled(options.Neighbors, scale)
-			options.Budget = scaled(options.Budget, scale)
-		}
-		if src.book.exhaustive() {
+			target, options.Filter, options.Plan = newSubset(g.source, filter), nil, index.Exhaustive
+		case g.source.book.exhaustive():
 			options.Plan = index.Exhaustive
 		}
 		hits, err := r.searchSource(ctx, g, target, options)
@@ -210,8 +203,6 @@ func (r *run) searchAll(ctx context.Context, filter *roaring.Bitmap, k int) ([]h
 	slices.SortFunc(best, compareHits)
 	return best[:min(k, len(best))], nil
 }
-
-func scaled(n int, factor float64) int { return int(math.Ceil(float64(n) * factor)) }
 
 // compareHits orders hits as package index does: best first, equals by
 // descending id.
@@ -255,21 +246,16 @@ func (r *run) searchWindow(ctx context.Context, filter *roaring.Bitmap) ([]hit, 
 			wanted.Add(number)
 		}
 	}
-	if err := r.openGroups(nil); err != nil {
+	if err := r.openGroups(); err != nil {
 		return nil, err
 	}
 	var hits []hit
 	for i := range r.groups {
 		g := &r.groups[i]
-		var documents []uint32
-		for it := wanted.Iterator(); it.HasNext(); {
-			if number := it.Next(); g.source.Live(number) {
-				documents = append(documents, number)
-			}
-		}
-		options := r.settings(len(documents))
-		options.Plan, options.Depth = index.Exhaustive, 0
-		scored, err := r.searchSource(ctx, g, newSubset(g.source, documents), options)
+		part := newSubset(g.source, wanted)
+		options := r.settings(part.Documents())
+		options.Plan = index.Exhaustive
+		scored, err := r.searchSource(ctx, g, part, options)
 		if err != nil {
 			return nil, err
 		}

@@ -18,8 +18,8 @@ import (
 
 // source is an index.Source: the documents of a bleve snapshot that are coded
 // with one codebook. Document numbers are those of the snapshot, so that a
-// number is also bleve's internal id. It is made for one query and used by
-// one goroutine.
+// number is also bleve's internal id. Documents that are coded otherwise count
+// as deleted. It must not be used once the snapshot is closed.
 type source struct {
 	book      *book
 	shelf     *shelf
@@ -27,11 +27,6 @@ type source struct {
 	parts     []part
 	documents int
 	vectors   int64
-
-	list    segment.PostingsList
-	numbers []uint32
-	term    []byte
-	reader  payloadReader
 }
 
 // part is a segment of the snapshot.
@@ -60,7 +55,8 @@ type facts struct {
 
 // shelf keeps the facts of the segments in use, and payloads up to a limit.
 type shelf struct {
-	room atomic.Int64 // bytes of payloads there is still room for
+	room    atomic.Int64 // bytes of payloads there is still room for
+	readers sync.Pool    // of *reader
 
 	mu    sync.Mutex
 	facts map[shelfKey]*facts
@@ -194,11 +190,9 @@ func dense(b *roaring.Bitmap, size int) []uint64 {
 }
 
 // newSource returns the documents of a snapshot that are coded with the
-// codebook, only those in filter if it is not nil.
-func newSource(snapshot *scorch.IndexSnapshot, shelf *shelf, hidden string, book *book, filter *roaring.Bitmap) (*source, error) {
+// codebook.
+func newSource(snapshot *scorch.IndexSnapshot, shelf *shelf, hidden string, book *book) (*source, error) {
 	s := &source{book: book, shelf: shelf, hidden: hidden}
-	s.reader.hidden = hidden
-	s.reader.visit = s.reader.take
 	for _, seg := range snapshot.Segments() {
 		size := seg.FullSize()
 		if int64(s.documents)+size > math.MaxUint32 {
@@ -222,28 +216,10 @@ func newSource(snapshot *scorch.IndexSnapshot, shelf *shelf, hidden string, book
 					p.live[i] &^= word
 				}
 			}
-			if filter != nil {
-				p.live = filtered(p.live, filter, p.base)
-			}
 		}
 		s.parts = append(s.parts, p)
 	}
 	return s, nil
-}
-
-// filtered returns those of live whose number plus base is in filter.
-func filtered(live []uint64, filter *roaring.Bitmap, base uint32) []uint64 {
-	kept := make([]uint64, len(live))
-	it := filter.Iterator()
-	it.AdvanceIfNeeded(base)
-	for it.HasNext() {
-		local := it.Next() - base
-		if int(local/64) >= len(kept) {
-			break
-		}
-		kept[local/64] |= live[local/64] & (1 << (local % 64))
-	}
-	return kept
 }
 
 // part returns the part that a document number belongs to.
@@ -268,11 +244,33 @@ func (s *source) Documents() int { return s.documents }
 // Vectors is the number of vectors coded with the codebook.
 func (s *source) Vectors() int64 { return s.vectors }
 
-// Live tells whether a document is coded with the codebook, not deleted, and
-// passes the filter.
-func (s *source) Live(document uint32) bool {
+// has tells whether a document is coded with the codebook and not deleted.
+func (s *source) has(document uint32) bool {
 	p, local := s.part(document)
 	return p.live != nil && p.live[local/64]&(1<<(local%64)) != 0
+}
+
+// ClearDeleted clears the bits of documents that are deleted or are coded with
+// another codebook.
+func (s *source) ClearDeleted(bitmap []uint64) {
+	for i := range s.parts {
+		p := &s.parts[i]
+		for word := range (p.size + 63) / 64 {
+			dead := ^uint64(0)
+			if p.live != nil {
+				dead = ^p.live[word]
+			}
+			if rest := p.size - word*64; rest < 64 {
+				dead &= 1<<rest - 1
+			}
+			// The segment's words lie across those of the snapshot.
+			at, shift := (p.base+word*64)/64, p.base%64
+			bitmap[at] &^= dead << shift
+			if high := dead >> (64 - shift); high != 0 {
+				bitmap[at+1] &^= high
+			}
+		}
+	}
 }
 
 // PostingCount is the number of documents with a vector in the cell.
@@ -286,18 +284,20 @@ func (s *source) PostingCount(cell uint32) int {
 
 // AppendPostings appends the documents of a cell.
 func (s *source) AppendPostings(dst []uint32, cell uint32) ([]uint32, error) {
-	s.term = cellTerm(s.term[:0], s.book.Checksum(), cell)
+	r := s.shelf.borrow(s.hidden)
+	defer s.shelf.readers.Put(r)
+	r.term = cellTerm(r.term[:0], s.book.Checksum(), cell)
 	for i := range s.parts {
 		p := &s.parts[i]
 		if p.facts.counts[cell] == 0 {
 			continue
 		}
 		var err error
-		if s.list, err = p.terms.PostingsList(s.term, nil, s.list); err != nil {
+		if r.list, err = p.terms.PostingsList(r.term, nil, r.list); err != nil {
 			return dst, err
 		}
 		start := len(dst)
-		eachBitmap(s.list, func(b *roaring.Bitmap) {
+		eachBitmap(r.list, func(b *roaring.Bitmap) {
 			n := int(b.GetCardinality())
 			dst = slices.Grow(dst, n)[:start+n]
 			b.ManyIterator().NextMany(dst[start:])
@@ -317,19 +317,24 @@ func (s *source) Payload(document uint32) ([]byte, error) {
 			return *payload, nil
 		}
 	}
-	payload, err := s.readPayload(p, local)
+	r := s.shelf.borrow(s.hidden)
+	defer s.shelf.readers.Put(r)
+	payload, err := s.readPayload(r, p, local)
 	if err != nil {
 		return nil, fmt.Errorf("document number %d: %w", document, err)
 	}
 	if p.facts.payloads != nil {
-		s.shelf.keep(p.facts, local, s.reader.header(payload))
+		s.shelf.keep(p.facts, local, r.header(payload))
 	}
 	return payload, nil
 }
 
+// Refinement returns nil: none are stored.
+func (s *source) Refinement(uint32) ([]byte, error) { return nil, nil }
+
 // readPayload reads a payload from the segment.
-func (s *source) readPayload(p *part, local uint32) ([]byte, error) {
-	record, err := s.reader.read(p.snapshot, local)
+func (s *source) readPayload(r *reader, p *part, local uint32) ([]byte, error) {
+	record, err := r.read(p.snapshot, local)
 	if err != nil {
 		return nil, err
 	}
@@ -347,21 +352,35 @@ func (s *source) ID(document uint32) (string, error) {
 	return string(id), err
 }
 
-// payloadReader copies stored records out of segments, which hand them out
-// for a moment only. What it returned stays valid until it is thrown away.
-type payloadReader struct {
-	hidden string
-	visit  segment.StoredFieldValueVisitor // take, made once
-	block  []byte
-	record []byte
+// reader reads postings and stored records, and keeps its memory. Records are
+// copied, since segments hand them out for a moment only; what it has returned
+// stays as it is.
+type reader struct {
+	list segment.PostingsList
+	term []byte
 
-	headers [][]byte
+	hidden  string
+	visit   segment.StoredFieldValueVisitor // take, made once
+	record  []byte
+	block   []byte   // for records
+	headers [][]byte // for pointers to payloads
+}
+
+// borrow returns a reader for a hidden field.
+func (s *shelf) borrow(hidden string) *reader {
+	r, ok := s.readers.Get().(*reader)
+	if !ok {
+		r = new(reader)
+		r.visit = r.take
+	}
+	r.hidden = hidden
+	return r
 }
 
 // recordBlock is how much memory for records is taken at a time.
 const recordBlock = 256 << 10
 
-func (r *payloadReader) take(name string, kind byte, value []byte, _ []uint64) bool {
+func (r *reader) take(name string, kind byte, value []byte, _ []uint64) bool {
 	if kind != storedType || name != r.hidden {
 		return true
 	}
@@ -375,7 +394,7 @@ func (r *payloadReader) take(name string, kind byte, value []byte, _ []uint64) b
 }
 
 // read returns the record of a document, nil if it has none.
-func (r *payloadReader) read(seg *scorch.SegmentSnapshot, document uint32) ([]byte, error) {
+func (r *reader) read(seg *scorch.SegmentSnapshot, document uint32) ([]byte, error) {
 	r.record = nil
 	err := seg.VisitDocument(uint64(document), r.visit)
 	return r.record, err
@@ -383,7 +402,7 @@ func (r *payloadReader) read(seg *scorch.SegmentSnapshot, document uint32) ([]by
 
 // header returns a pointer to a payload that may be kept. Headers are made many
 // at a time, like blocks.
-func (r *payloadReader) header(payload []byte) *[]byte {
+func (r *reader) header(payload []byte) *[]byte {
 	if len(r.headers) == 0 {
 		r.headers = make([][]byte, 128)
 	}
@@ -418,31 +437,17 @@ func (s *source) live() int {
 	return n
 }
 
-// liveDocuments lists them.
-func (s *source) liveDocuments() []uint32 {
-	var documents []uint32
-	for i := range s.parts {
-		p := &s.parts[i]
-		for j, word := range p.live {
-			for ; word != 0; word &= word - 1 {
-				documents = append(documents, p.base+uint32(j*64+bits.TrailingZeros64(word)))
-			}
-		}
-	}
-	return documents
-}
-
 // termCount is the number of documents with a term of the hidden field.
 func (s *source) termCount(term []byte) int64 {
 	var n int64
+	var list segment.PostingsList
 	for i := range s.parts {
 		p := &s.parts[i]
 		terms, err := p.snapshot.Segment().Dictionary(s.hidden)
 		if err != nil {
 			continue
 		}
-		if list, err := terms.PostingsList(term, nil, s.list); err == nil {
-			s.list = list
+		if list, err = terms.PostingsList(term, nil, list); err == nil {
 			n += int64(list.Count())
 		}
 	}

@@ -51,7 +51,7 @@ func (x *Index) Status() (_ []Status, err error) {
 			Codebook: current.Checksum(), Kind: current.Kind(), Cells: current.Cells(),
 		}
 		for _, book := range x.library.all() {
-			src, err := newSource(snapshot, x.shelf, f.hidden, book, nil)
+			src, err := newSource(snapshot, x.shelf, f.hidden, book)
 			if err != nil {
 				return nil, err
 			}

@@ -1,5 +1,7 @@
 package parebleve
 
+import "github.com/RoaringBitmap/roaring/v2"
+
 // subset is an index.Source of a few documents of another, numbered anew. All
 // of them are searched: it has no postings.
 type subset struct {
@@ -7,13 +9,22 @@ type subset struct {
 	documents []uint32 // ascending
 }
 
-func newSubset(s *source, documents []uint32) *subset { return &subset{s, documents} }
+// newSubset returns those of some documents that the source has.
+func newSubset(s *source, documents *roaring.Bitmap) *subset {
+	part := &subset{source: s}
+	for it := documents.Iterator(); it.HasNext(); {
+		if number := it.Next(); s.has(number) {
+			part.documents = append(part.documents, number)
+		}
+	}
+	return part
+}
 
 // Documents is the number of documents in the subset.
 func (s *subset) Documents() int { return len(s.documents) }
 
-// Live is true.
-func (s *subset) Live(uint32) bool { return true }
+// ClearDeleted does nothing: those of the subset are live.
+func (s *subset) ClearDeleted([]uint64) {}
 
 // PostingCount is 0.
 func (s *subset) PostingCount(uint32) int { return 0 }
