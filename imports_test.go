@@ -41,6 +41,7 @@ var allowed = []room{
 	{"retriever/fusion", nil},
 	{"retriever", []string{"simd", "encoder/...", "querypruner", "index/...", "retriever/fusion"}},
 	{"retriever/parebleve", []string{"simd", "encoder/...", "querypruner", "index/...", "retriever", "retriever/fusion"}},
+	{"retriever/parebleve/example", []string{"encoder/...", "querypruner", "retriever/parebleve"}},
 
 	{"eval", nil},
 	{"eval/stats", nil},
@@ -61,7 +62,7 @@ var guarded = []struct {
 	library string
 	users   []string
 }{
-	{"github.com/blevesearch/bleve", []string{"retriever/parebleve", "eval/sweep"}},
+	{"github.com/blevesearch/bleve", []string{"retriever/parebleve", "retriever/parebleve/example", "eval/sweep"}},
 	{"github.com/spf13/viper", []string{"configs"}},
 	{"github.com/spf13/pflag", []string{"configs", "cmd/pare"}},
 	{"github.com/spf13/cobra", []string{"cmd/pare"}},

@@ -1,0 +1,141 @@
+package parebleve
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"runtime"
+	"sync/atomic"
+
+	"github.com/blevesearch/bleve/v2"
+	"github.com/blevesearch/bleve/v2/document"
+	bleveindex "github.com/blevesearch/bleve_index_api"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/pare-search/pare/encoder"
+	"github.com/pare-search/pare/index"
+)
+
+// operations returns what a batch is going to do.
+//
+// bleve maps a document when it is put into a batch, by a mapping that cannot
+// be decorated once an index was closed, and offers no way to see what a batch
+// holds before it is executed. So its one field of that type is read here,
+// whatever it is called.
+func operations(batch *bleve.Batch) (*bleveindex.Batch, error) {
+	value := reflect.ValueOf(batch).Elem()
+	for i := range value.NumField() {
+		if f := value.Field(i); f.Type() == reflect.TypeFor[*bleveindex.Batch]() && !f.IsNil() {
+			return (*bleveindex.Batch)(f.UnsafePointer()), nil
+		}
+	}
+	return nil, fmt.Errorf("%w: bleve.Batch has no field of type %v", ErrBatch, reflect.TypeFor[*bleveindex.Batch]())
+}
+
+// Texts are encoded in groups: until there are so many, or so many bytes.
+const (
+	groupTexts = 256
+	groupBytes = 1 << 20
+)
+
+// attach encodes the texts of documents and adds their vectors to them.
+func (x *Index) attach(ctx context.Context, documents []*document.Document) error {
+	for _, f := range x.fields {
+		for rest := documents; len(rest) > 0; {
+			n, size := 0, 0
+			var texts []string
+			var first []int // texts of documents[i] are texts[first[i]:first[i+1]]
+			for ; n < len(rest) && len(texts) < groupTexts && size < groupBytes; n++ {
+				first = append(first, len(texts))
+				for _, text := range textsOf(rest[n], f.name) {
+					texts = append(texts, text)
+					size += len(text)
+				}
+			}
+			first = append(first, len(texts))
+			tokens, err := x.encodeDocuments(ctx, texts)
+			if err != nil {
+				return fmt.Errorf("field %q: %w", f.name, err)
+			}
+			if err := x.code(ctx, f, rest[:n], tokens, first); err != nil {
+				return fmt.Errorf("field %q: %w", f.name, err)
+			}
+			rest = rest[n:]
+		}
+	}
+	return nil
+}
+
+// code adds vectors to documents, in parallel; tokens[first[i]:first[i+1]] are
+// those of documents[i].
+func (x *Index) code(ctx context.Context, f *field, documents []*document.Document, tokens []encoder.Tokens, first []int) error {
+	book := f.book()
+	var added atomic.Int64
+	defer func() { f.grow(added.Load()) }()
+	group, ctx := errgroup.WithContext(ctx)
+	workers := runtime.GOMAXPROCS(0)
+	for worker := range workers {
+		group.Go(func() error {
+			for i := worker; i < len(documents); i += workers {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				if first[i] == first[i+1] {
+					removeVectors(documents[i], f.hidden) // it has no text any more
+					continue
+				}
+				all := joinTokens(tokens[first[i]:first[i+1]])
+				if all.Vectors.Rows > index.MaxTokens {
+					return fmt.Errorf("document %q: %d vectors, at most %d are allowed", documents[i].ID(), all.Vectors.Rows, index.MaxTokens)
+				}
+				added.Add(int64(all.Vectors.Rows))
+				if err := addVectors(documents[i], f.hidden, book.Codebook, all, x.options.TokenStatistics); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// encodeDocuments encodes texts and checks what the encoder returns.
+func (x *Index) encodeDocuments(ctx context.Context, texts []string) ([]encoder.Tokens, error) {
+	if len(texts) == 0 {
+		return nil, nil
+	}
+	tokens, err := x.options.Encoder.EncodeDocuments(ctx, texts)
+	if err != nil {
+		return nil, fmt.Errorf("encoding: %w", err)
+	}
+	if len(tokens) != len(texts) {
+		return nil, fmt.Errorf("%w: it made %d documents of %d texts", ErrEncoder, len(tokens), len(texts))
+	}
+	for _, t := range tokens {
+		if err := t.Validate(x.options.Encoder.Dim()); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrEncoder, err)
+		}
+	}
+	return tokens, nil
+}
+
+// joinTokens puts the tokens of several values of a field one after the other.
+// Spans, which are places in different texts, are left out.
+func joinTokens(values []encoder.Tokens) encoder.Tokens {
+	if len(values) == 1 {
+		return values[0]
+	}
+	var all encoder.Tokens
+	withIDs := true
+	for _, v := range values {
+		all.Vectors.Rows += v.Vectors.Rows
+		all.Vectors.Dim = max(all.Vectors.Dim, v.Vectors.Dim)
+		all.Vectors.Data = append(all.Vectors.Data, v.Vectors.Data...)
+		all.IDs = append(all.IDs, v.IDs...)
+		withIDs = withIDs && (v.IDs != nil || v.Vectors.Rows == 0)
+	}
+	if !withIDs {
+		all.IDs = nil
+	}
+	return all
+}

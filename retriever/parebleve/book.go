@@ -1,0 +1,225 @@
+package parebleve
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+
+	bleveindex "github.com/blevesearch/bleve_index_api"
+
+	"github.com/pare-search/pare/index"
+	"github.com/pare-search/pare/index/codec"
+	"github.com/pare-search/pare/simd"
+)
+
+// book is a codebook with the memory of searches that use it.
+type book struct {
+	*codec.Codebook
+	searchers sync.Pool // of *searcher
+}
+
+// searcher is an index.Searcher whose source changes from query to query.
+type searcher struct {
+	*index.Searcher
+	source slot
+}
+
+// slot is the source that is searched at the moment.
+type slot struct{ index.Source }
+
+func newBook(codebook *codec.Codebook) *book {
+	b := &book{Codebook: codebook}
+	b.searchers.New = func() any {
+		s := &searcher{source: slot{&source{book: b}}}
+		s.Searcher = index.NewSearcher(&s.source)
+		return s
+	}
+	return b
+}
+
+// exhaustive tells that the codebook has no cells to look in.
+func (b *book) exhaustive() bool { return b.Cells() == 1 }
+
+// untrained returns the codebook of an index that has too few vectors to train
+// one: int8, one cell.
+func untrained(dim int) (*codec.Codebook, error) {
+	options := codec.DefaultOptions()
+	options.Kind = codec.Int8
+	return codec.Train(context.Background(), simd.Matrix{Dim: dim}, nil, options, nil)
+}
+
+// library holds the codebooks of an index, by checksum, and keeps them in
+// files of their own: bleve would write them anew with each of its snapshots
+// if they were internal values of the index.
+type library struct {
+	dir string // "" keeps them in memory only
+
+	mu    sync.RWMutex
+	books map[uint64]*book
+}
+
+const (
+	// libraryFolder lies in the folder of the index.
+	libraryFolder = "pare"
+
+	bookPrefix = "codebook-"
+	bookSuffix = ".pare"
+)
+
+func bookFile(checksum uint64) string {
+	return fmt.Sprintf("%s%016x%s", bookPrefix, checksum, bookSuffix)
+}
+
+// openLibrary reads the codebooks in dir, which need not exist.
+func openLibrary(dir string) (*library, error) {
+	l := &library{dir: dir, books: make(map[uint64]*book)}
+	if dir == "" {
+		return l, nil
+	}
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return l, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, entry := range entries {
+		name := entry.Name()
+		if !strings.HasPrefix(name, bookPrefix) || !strings.HasSuffix(name, bookSuffix) {
+			continue
+		}
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			return nil, err
+		}
+		codebook, err := codec.Load(data)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", filepath.Join(dir, name), err)
+		}
+		l.books[codebook.Checksum()] = newBook(codebook)
+	}
+	return l, nil
+}
+
+// get returns the codebook with this checksum.
+func (l *library) get(checksum uint64) (*book, error) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if b, ok := l.books[checksum]; ok {
+		return b, nil
+	}
+	return nil, fmt.Errorf("%w: %s", ErrCodebook, filepath.Join(l.dir, bookFile(checksum)))
+}
+
+// add keeps a codebook. It is durable when add returns, before any document is
+// coded with it.
+func (l *library) add(codebook *codec.Codebook) (*book, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if b, ok := l.books[codebook.Checksum()]; ok {
+		return b, nil
+	}
+	if l.dir != "" {
+		data, err := codebook.MarshalBinary()
+		if err != nil {
+			return nil, err
+		}
+		if err := writeFile(l.dir, bookFile(codebook.Checksum()), data); err != nil {
+			return nil, err
+		}
+	}
+	b := newBook(codebook)
+	l.books[codebook.Checksum()] = b
+	return b, nil
+}
+
+// remove forgets a codebook that nothing is coded with.
+func (l *library) remove(b *book) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.books, b.Checksum())
+	if l.dir != "" {
+		os.Remove(filepath.Join(l.dir, bookFile(b.Checksum()))) // a file too many does no harm
+	}
+}
+
+// writeFile makes a durable file that is there completely or not at all.
+func writeFile(dir, name string, data []byte) (err error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	file, err := os.CreateTemp(dir, name+".new-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			os.Remove(file.Name())
+		}
+	}()
+	_, err = file.Write(data)
+	if err == nil {
+		err = file.Sync()
+	}
+	if err = errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	if err = os.Rename(file.Name(), filepath.Join(dir, name)); err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+// syncDir makes the names in a folder durable, where the system lets it.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err == nil {
+		err = d.Sync()
+		d.Close()
+	}
+	for _, harmless := range []error{os.ErrPermission, errors.ErrUnsupported, syscall.EINVAL} {
+		if errors.Is(err, harmless) {
+			return nil
+		}
+	}
+	return err
+}
+
+// copyTo writes all codebooks to the copy of an index.
+func (l *library) copyTo(d bleveindex.Directory) error {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	for checksum, b := range l.books {
+		data, err := b.MarshalBinary()
+		if err != nil {
+			return err
+		}
+		w, err := d.GetWriter(filepath.Join(libraryFolder, bookFile(checksum)))
+		if err != nil {
+			return err
+		}
+		_, err = w.Write(data)
+		if err = errors.Join(err, w.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// all returns the codebooks in the order of their checksums.
+func (l *library) all() []*book {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	books := slices.Collect(maps.Values(l.books))
+	slices.SortFunc(books, func(a, b *book) int { return cmp.Compare(a.Checksum(), b.Checksum()) })
+	return books
+}

@@ -1,0 +1,258 @@
+package parebleve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/blevesearch/bleve/v2/index/scorch"
+	"github.com/blevesearch/bleve/v2/search"
+
+	"github.com/pare-search/pare/encoder"
+	"github.com/pare-search/pare/querypruner"
+	"github.com/pare-search/pare/simd"
+)
+
+// storedValue is one value of a text field, as it is stored.
+type storedValue struct {
+	text      string
+	positions []uint64
+}
+
+// storedTexts returns the stored values of a document's text field.
+func storedTexts(snapshot *scorch.IndexSnapshot, field string, document uint32) ([]storedValue, error) {
+	base := uint64(0)
+	for _, seg := range snapshot.Segments() {
+		if size := uint64(seg.FullSize()); uint64(document) >= base+size {
+			base += size
+			continue
+		}
+		var values []storedValue
+		err := seg.VisitDocument(uint64(document)-base, func(name string, kind byte, value []byte, positions []uint64) bool {
+			if name == field && kind == 't' {
+				values = append(values, storedValue{string(value), slices.Clone(positions)})
+			}
+			return true
+		})
+		return values, err
+	}
+	return nil, nil
+}
+
+// rowMatch says which of the document's vectors matched a query row best.
+type rowMatch struct {
+	similarity float32
+	vector     int // -1 if the document has no vectors
+}
+
+// maxima returns the best match of each query row.
+func (r *run) maxima(h *hit) ([]rowMatch, error) {
+	rows := r.packed.Rows
+	matches := make([]rowMatch, rows)
+	switch {
+	case h.group != nil:
+		src := h.group.source
+		payload, err := src.Payload(h.document)
+		if err != nil {
+			return nil, err
+		}
+		scorer := src.book.NewScorer()
+		if err := scorer.Reset(r.packed, nil, nil); err != nil {
+			return nil, err
+		}
+		best, arg := make([]float32, rows), make([]int32, rows)
+		if err := scorer.Maxima(payload, best, arg); err != nil {
+			return nil, fmt.Errorf("%w: document number %d: %w", ErrCorrupt, h.document, err)
+		}
+		for i := range matches {
+			matches[i] = rowMatch{best[i], int(arg[i])}
+		}
+	default:
+		for i := range matches {
+			matches[i].vector = -1
+			for j := range h.vectors().Rows {
+				if s := simd.Dot(r.tokens.Vectors.Row(i), h.vectors().Row(j)); matches[i].vector < 0 || s > matches[i].similarity {
+					matches[i] = rowMatch{s, j}
+				}
+			}
+		}
+	}
+	return matches, nil
+}
+
+// vectors are those that were made on the spot.
+func (h *hit) vectors() simd.Matrix {
+	if h.fresh == nil {
+		return simd.Matrix{}
+	}
+	return h.fresh.Vectors
+}
+
+// place is where a token of the document stands.
+type place struct {
+	text string
+	search.Location
+}
+
+// places encodes the stored values of a document again and returns where each
+// of its vectors comes from, as far as the encoder says: places are not stored,
+// since only explanations need them.
+func (r *run) places(ctx context.Context, document uint32) ([]place, error) {
+	values, err := storedTexts(r.snapshot, r.field.name, document)
+	if err != nil || len(values) == 0 {
+		return nil, err
+	}
+	texts := make([]string, len(values))
+	for i, v := range values {
+		texts[i] = v.text
+	}
+	tokens, err := r.index.encodeDocuments(ctx, texts)
+	if err != nil {
+		return nil, err
+	}
+	var places []place
+	for i, t := range tokens {
+		for j := range t.Vectors.Rows {
+			p := place{Location: search.Location{Pos: uint64(j + 1), ArrayPositions: values[i].positions}}
+			if t.Spans != nil {
+				p.text = t.Spans[j].In(texts[i])
+				p.Start, p.End = uint64(t.Spans[j].Start), uint64(t.Spans[j].End)
+			}
+			places = append(places, p)
+		}
+	}
+	return places, nil
+}
+
+// explain says in match how the hit came to its score, and where the tokens
+// are that matched the query's best, as far as the request asks for it.
+func (r *run) explain(ctx context.Context, h *hit, match *search.DocumentMatch) error {
+	matches, err := r.maxima(h)
+	if err != nil {
+		return err
+	}
+	places, err := r.places(ctx, h.document)
+	if err != nil {
+		return err
+	}
+	selection := r.selection(h)
+	scores := func(row int) bool { return selection.Score == nil || slices.Contains(selection.Score, row) }
+	if r.options.IncludeTermVectors {
+		for row, m := range matches {
+			if m.vector < 0 || m.vector >= len(places) || places[m.vector].text == "" || !scores(row) {
+				continue
+			}
+			p := places[m.vector]
+			match.FieldTermLocations = append(match.FieldTermLocations, search.FieldTermLocation{
+				Field: r.field.name, Term: p.text, Location: p.Location,
+			})
+		}
+	}
+	if !r.options.Explain {
+		return nil
+	}
+	sum := &search.Explanation{Value: float64(h.score), Message: fmt.Sprintf("MaxSim of %q in field %s, sum of:", r.query.text, r.field.name)}
+	for row, m := range matches {
+		sum.Children = append(sum.Children, explainRow(r.rowName(row), selection, row, m, places, scores(row)))
+	}
+	if h.group == nil && h.fresh == nil {
+		sum.Message = "no vectors and no stored text"
+	}
+	match.Expl = sum
+	if r.query.child != nil {
+		match.Expl.Children = append(match.Expl.Children, &search.Explanation{
+			Value: h.first, Message: "score of the child query, not part of the sum", PartialMatch: true,
+		})
+	}
+	if b := r.query.boost; b != 1 {
+		match.Expl = &search.Explanation{Value: match.Score, Message: "product of:", Children: []*search.Explanation{
+			{Value: b, Message: "boost"}, sum,
+		}}
+	}
+	return nil
+}
+
+// rowName is the text of a query row.
+func (r *run) rowName(row int) string {
+	if r.tokens.Spans == nil {
+		return fmt.Sprintf("row %d", row)
+	}
+	return fmt.Sprintf("%q", r.tokens.Spans[row].In(r.query.text))
+}
+
+// selection is what was selected of the query for a hit's group; of texts that
+// were encoded on the spot all rows count.
+func (r *run) selection(h *hit) querypruner.Selection {
+	if h.group != nil {
+		return h.group.selection
+	}
+	return querypruner.Selection{}
+}
+
+// explainRow puts in words what a query row was used for and what it matched.
+func explainRow(name string, selection querypruner.Selection, row int, m rowMatch, places []place, scored bool) *search.Explanation {
+	e := &search.Explanation{Message: name}
+	if row < len(selection.Rows) {
+		why := selection.Rows[row]
+		use := "dropped from the search for candidates"
+		if why.Kept {
+			use = "looked for candidates"
+		}
+		e.Message += fmt.Sprintf(" %s (%v)", use, why)
+	}
+	switch {
+	case m.vector < 0:
+		e.Message += ", matches nothing"
+		return e
+	case m.vector < len(places) && places[m.vector].text != "":
+		e.Message += fmt.Sprintf(", best match %q", places[m.vector].text)
+	default:
+		e.Message += fmt.Sprintf(", best match vector %d", m.vector)
+	}
+	if e.Value = float64(m.similarity); !scored {
+		e.Message += fmt.Sprintf(" with similarity %.4f, does not count", m.similarity)
+		e.Value = 0
+	}
+	return e
+}
+
+// Token is a token of a query and what it is used for.
+type Token struct {
+	// Text is the part of the query's text that the token stands for, "" if the
+	// encoder does not say.
+	Text string
+	Span encoder.Span
+	// Kept tells whether the token looks for candidates, Why says why.
+	Kept bool
+	Why  string
+}
+
+// Tokens returns the tokens of a query as they are used in the index now.
+func (x *Index) Tokens(ctx context.Context, q *Query) (_ []Token, err error) {
+	snapshot, err := x.snapshot()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, snapshot.Close()) }()
+	r, err := x.newRun(ctx, q, snapshot)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.openGroups(); err != nil {
+		return nil, err
+	}
+	tokens := make([]Token, r.tokens.Vectors.Rows)
+	for i := range tokens {
+		tokens[i].Kept = true
+		if r.tokens.Spans != nil {
+			tokens[i].Span = r.tokens.Spans[i]
+			tokens[i].Text = tokens[i].Span.In(q.text)
+		}
+		if len(r.groups) > 0 {
+			row := r.groups[0].selection.Rows[i]
+			tokens[i].Kept, tokens[i].Why = row.Kept, row.String()
+		}
+	}
+	return tokens, nil
+}

@@ -1,0 +1,216 @@
+package parebleve
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/blevesearch/bleve/v2/search/query"
+
+	"github.com/pare-search/pare/index"
+	"github.com/pare-search/pare/querypruner"
+)
+
+// Queries of this package have a JSON form, for services that take bleve's
+// search requests as JSON. It is that of a custom score query, the only kind
+// that bleve lets others define:
+//
+//	{"custom_score": {
+//	  "query":  {"match": "wings", "field": "title"},
+//	  "maxsim": {"field": "body", "text": "how do wings stall", "window": 100}}}
+//
+// With a window the best hits of the query are scored, see Rescore. Without one
+// all documents that the query matches are searched, see SetFilter; a query that
+// is missing or matches all makes no difference. The other members of "maxsim"
+// may be left out: boost, matches, pruning, as querypruner.Parse reads it, and
+// the settings of the search by the names of their columns in index.SearchOptions.
+//
+//	{"custom_score": {"rrf": {"queries": [{…}, {…}], "window": 100}}}
+//
+// is a Fusion. bleve has room for one parser of custom score queries. That of
+// this package passes on what is not its own to the parser that was there
+// before; a program that sets its own after that must do the same.
+func init() {
+	others := query.CustomScoreQueryParser
+	query.CustomScoreQueryParser = func(data []byte) (query.Query, error) {
+		q, err := parseQuery(data)
+		if q == nil && err == nil {
+			if others != nil {
+				return others(data)
+			}
+			err = fmt.Errorf("%w: custom_score has neither maxsim nor rrf", ErrQuery)
+		}
+		return q, err
+	}
+}
+
+// customScore is the JSON form.
+type customScore struct {
+	Custom struct {
+		Query  json.RawMessage `json:"query,omitempty"`
+		MaxSim *maxSimJSON     `json:"maxsim,omitempty"`
+		Fusion *fusionJSON     `json:"rrf,omitempty"`
+	} `json:"custom_score"`
+}
+
+type maxSimJSON struct {
+	Field   string   `json:"field"`
+	Text    string   `json:"text"`
+	Boost   *float64 `json:"boost,omitempty"`
+	Window  int      `json:"window,omitempty"`
+	Matches int      `json:"matches,omitempty"`
+	Pruning *string  `json:"pruning,omitempty"`
+
+	Plan        *string  `json:"plan,omitempty"`
+	Neighbors   *int     `json:"neighbors,omitempty"`
+	Budget      *int     `json:"budget,omitempty"`
+	MarginShare *float64 `json:"margin_share,omitempty"`
+	Depth       *int     `json:"depth,omitempty"`
+}
+
+type fusionJSON struct {
+	Queries []json.RawMessage `json:"queries"`
+	Window  int               `json:"window"`
+	Boost   *float64          `json:"boost,omitempty"`
+}
+
+// parseQuery returns nil if the query is not one of this package.
+func parseQuery(data []byte) (query.Query, error) {
+	var c customScore
+	if err := json.Unmarshal(data, &c); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrQuery, err)
+	}
+	switch {
+	case c.Custom.MaxSim != nil:
+		return c.Custom.MaxSim.query(c.Custom.Query)
+	case c.Custom.Fusion != nil:
+		return c.Custom.Fusion.query()
+	}
+	return nil, nil
+}
+
+func (j *maxSimJSON) query(inner json.RawMessage) (query.Query, error) {
+	q := NewQuery(j.Field, j.Text)
+	if j.Boost != nil {
+		q.boost = *j.Boost
+	}
+	q.matches = j.Matches
+	if inner != nil {
+		parsed, err := query.ParseQuery(inner)
+		if err != nil {
+			return nil, err
+		}
+		_, all := parsed.(*query.MatchAllQuery)
+		switch {
+		case j.Window != 0:
+			q.Window(parsed, j.Window)
+		case !all:
+			q.SetFilter(parsed)
+		}
+	}
+	if j.Pruning != nil {
+		p, err := querypruner.Parse(*j.Pruning)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrQuery, err)
+		}
+		q.SetPruning(p)
+	}
+	if err := j.setSearch(q); err != nil {
+		return nil, err
+	}
+	return q, q.Validate()
+}
+
+// setSearch sets what the query says about the search; what it does not say is
+// as in index.DefaultSearchOptions.
+func (j *maxSimJSON) setSearch(q *Query) error {
+	if j.Plan == nil && j.Neighbors == nil && j.Budget == nil && j.MarginShare == nil && j.Depth == nil {
+		return nil
+	}
+	options := index.DefaultSearchOptions()
+	if j.Plan != nil {
+		var err error
+		if options.Plan, err = index.ParsePlan(*j.Plan); err != nil {
+			return fmt.Errorf("%w: %w", ErrQuery, err)
+		}
+	}
+	for _, n := range []struct {
+		set    *int
+		option *int
+	}{{j.Neighbors, &options.Neighbors}, {j.Budget, &options.Budget}, {j.Depth, &options.Depth}} {
+		if n.set != nil {
+			*n.option = *n.set
+		}
+	}
+	if j.MarginShare != nil {
+		options.MarginShare = *j.MarginShare
+	}
+	q.SetSearch(options)
+	return nil
+}
+
+// MarshalJSON returns the JSON form. A query cannot have both a window and a
+// filter there.
+func (q *Query) MarshalJSON() ([]byte, error) {
+	var c customScore
+	inner := q.filter
+	if q.child != nil {
+		if q.filter != nil {
+			return nil, fmt.Errorf("%w: no JSON form for a window with a filter", ErrQuery)
+		}
+		inner = q.child
+	}
+	if inner != nil {
+		var err error
+		if c.Custom.Query, err = json.Marshal(inner); err != nil {
+			return nil, err
+		}
+	}
+	j := &maxSimJSON{Field: q.field, Text: q.text, Window: q.window, Matches: q.matches}
+	if q.boost != 1 {
+		j.Boost = &q.boost
+	}
+	if q.pruner != nil {
+		text := q.pruner.String()
+		j.Pruning = &text
+	}
+	if s := q.search; s != nil {
+		plan := s.Plan.String()
+		j.Plan, j.Neighbors, j.Budget, j.MarginShare, j.Depth = &plan, &s.Neighbors, &s.Budget, &s.MarginShare, &s.Depth
+	}
+	c.Custom.MaxSim = j
+	return json.Marshal(c)
+}
+
+func (j *fusionJSON) query() (query.Query, error) {
+	var queries []query.Query
+	for _, data := range j.Queries {
+		q, err := query.ParseQuery(data)
+		if err != nil {
+			return nil, err
+		}
+		queries = append(queries, q)
+	}
+	f := Fuse(j.Window, queries...)
+	if j.Boost != nil {
+		f.SetBoost(*j.Boost)
+	}
+	return f, f.Validate()
+}
+
+// MarshalJSON returns the JSON form.
+func (f *Fusion) MarshalJSON() ([]byte, error) {
+	j := &fusionJSON{Window: f.window}
+	for _, q := range f.queries {
+		data, err := json.Marshal(q)
+		if err != nil {
+			return nil, err
+		}
+		j.Queries = append(j.Queries, data)
+	}
+	if f.boost != 1 {
+		j.Boost = &f.boost
+	}
+	var c customScore
+	c.Custom.Fusion = j
+	return json.Marshal(c)
+}

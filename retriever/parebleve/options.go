@@ -1,0 +1,124 @@
+package parebleve
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/pare-search/pare/encoder"
+	"github.com/pare-search/pare/index"
+	"github.com/pare-search/pare/index/codec"
+	"github.com/pare-search/pare/querypruner"
+)
+
+// Errors that callers test for.
+var (
+	// ErrOptions: options that Validate refuses.
+	ErrOptions = errors.New("parebleve: invalid option")
+	// ErrNotScorch: the bleve index is not of type scorch, the only one whose
+	// segments can be read.
+	ErrNotScorch = errors.New("parebleve: not a scorch index")
+	// ErrEncoder: the index was made with another encoder.
+	ErrEncoder = errors.New("parebleve: no fitting encoder")
+	// ErrNotOpen: a query was given to an index that parebleve did not open.
+	ErrNotOpen = errors.New("parebleve: the index was not opened by parebleve")
+	// ErrField: a query names a field that Options.Fields does not.
+	ErrField = errors.New("parebleve: field has no vectors")
+	// ErrCorrupt: what is stored for a document cannot be read.
+	ErrCorrupt = errors.New("parebleve: corrupt vectors")
+	// ErrCodebook: a codebook that documents are coded with is missing. With
+	// another one in Options.Codebook the index opens, and Reindex makes vectors
+	// anew.
+	ErrCodebook = errors.New("parebleve: missing codebook")
+	// ErrBatch: this version of bleve builds batches in a way that parebleve
+	// does not know.
+	ErrBatch = errors.New("parebleve: unknown kind of batch")
+	// ErrNotCopyable: documents have parts that Reindex cannot carry over.
+	ErrNotCopyable = errors.New("parebleve: documents cannot be copied")
+	// ErrQuery: a query whose settings make no sense.
+	ErrQuery = errors.New("parebleve: invalid query")
+)
+
+// Options say which fields get vectors, and how they are made and searched.
+type Options struct {
+	// Fields are the names of the text fields, as bleve's mapping has them, whose
+	// texts are encoded. At least one.
+	Fields []string
+	// Encoder turns texts into vectors. It must be the same each time the index
+	// is opened.
+	Encoder encoder.Encoder
+
+	// Codec says how vectors are compressed and how cells are trained.
+	Codec codec.Options
+	// Codebook, if set, codes every document that is added: one codebook for
+	// several indexes, or one trained elsewhere. Without it the index trains its
+	// own, and trains again when the collection has doubled.
+	Codebook *codec.Codebook
+	// TrainingVectors is the number of vectors in a field from which on it has a
+	// trained codebook. Up to there vectors are stored as int8 and all of them
+	// are scored. With 0 codebooks are trained only when Train is called.
+	TrainingVectors int
+	// TokenStatistics keeps count of the documents and vectors of every token id,
+	// for pruning strategies that ask how frequent a token is. It takes about
+	// three bytes per vector. Without it they are told how many documents share
+	// the token's nearest cell.
+	TokenStatistics bool
+
+	// Pruner selects the query tokens that look for candidates; a Query can have
+	// its own.
+	Pruner querypruner.Pruner
+	// Search says how much work a query may do; a Query can have its own. K and
+	// Filter are not used: the number of hits follows the search request, and a
+	// Query has a filter of its own, SetFilter.
+	Search index.SearchOptions
+	// Matches is how many documents, the best, a MaxSim query matches as a part of
+	// a larger query, with facets, or with another order than by score. A query
+	// that is alone in a request matches as many as the request asks for.
+	Matches int
+	// CacheBytes is how many bytes of compressed vectors are kept in memory once
+	// they were read. bleve keeps them in blocks together with the documents'
+	// texts, which take about 1 µs to unpack.
+	CacheBytes int64
+}
+
+// DefaultOptions returns options for vectors of the given fields: two bits per
+// dimension, and a budget of postings that all query tokens share.
+func DefaultOptions(enc encoder.Encoder, fields ...string) Options {
+	return Options{
+		Fields:          fields,
+		Encoder:         enc,
+		Codec:           codec.DefaultOptions(),
+		TrainingVectors: 1 << 16,
+		Search:          index.DefaultSearchOptions(),
+		Matches:         1000,
+		CacheBytes:      256 << 20,
+	}
+}
+
+// Validate reports every option that makes no sense.
+func (o Options) Validate() error {
+	var faults []error
+	bad := func(ok bool, format string, args ...any) {
+		if !ok {
+			faults = append(faults, fmt.Errorf("%w: "+format, append([]any{ErrOptions}, args...)...))
+		}
+	}
+	bad(len(o.Fields) > 0, "no fields")
+	for i, name := range o.Fields {
+		bad(name != "", "field %d has no name", i)
+		bad(!slices.Contains(o.Fields[:i], name), "field %q stands twice", name)
+	}
+	bad(o.Encoder != nil, "no encoder")
+	bad(o.TrainingVectors >= 0, "%d training vectors", o.TrainingVectors)
+	bad(o.Matches >= 1, "%d matches, want at least one", o.Matches)
+	bad(o.CacheBytes >= 0, "a cache of %d bytes", o.CacheBytes)
+	if o.Codebook != nil && o.Encoder != nil {
+		bad(o.Codebook.Dim() == o.Encoder.Dim(), "the codebook has %d dimensions, the encoder %d", o.Codebook.Dim(), o.Encoder.Dim())
+	}
+	for _, err := range []error{o.Codec.Validate(), o.Pruner.Validate(), o.Search.Validate()} {
+		if err != nil {
+			faults = append(faults, fmt.Errorf("%w: %w", ErrOptions, err))
+		}
+	}
+	return errors.Join(faults...)
+}

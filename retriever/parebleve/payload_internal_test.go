@@ -1,0 +1,132 @@
+package parebleve
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/blevesearch/bleve/v2"
+	"github.com/blevesearch/bleve/v2/index/scorch"
+
+	"github.com/pare-search/pare/encoder"
+	"github.com/pare-search/pare/index/codec"
+	"github.com/pare-search/pare/simd"
+)
+
+// openPayloads makes an index of documents with 54 random vectors of 128
+// dimensions, as many as a passage of 70 words has, and returns its source.
+func openPayloads(t testing.TB, documents int, cache int64) *source {
+	t.Helper()
+	random := rand.New(rand.NewPCG(1, 2))
+	enc := encoder.Func{Width: 128, Encode: func(context.Context, string, bool) (encoder.Tokens, error) {
+		tokens := encoder.Tokens{Vectors: simd.NewMatrix(54, 128)}
+		for i := range tokens.Vectors.Data {
+			tokens.Vectors.Data[i] = float32(random.NormFloat64())
+		}
+		tokens.Vectors.Normalize()
+		return tokens, nil
+	}}
+	options := DefaultOptions(enc, "body")
+	sample, err := enc.EncodeQuery(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	options.CacheBytes = cache
+	if options.Codebook, err = codec.Train(t.Context(), sample.Vectors, nil, codec.DefaultOptions(), nil); err != nil {
+		t.Fatal(err)
+	}
+	idx, err := New("", bleve.NewIndexMapping(), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { idx.Close() })
+	batch := idx.NewBatch()
+	for i := range documents {
+		if err := batch.Index(fmt.Sprint(i), map[string]any{"body": fmt.Sprintf("%0500d", i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := idx.Batch(batch); err != nil {
+		t.Fatal(err)
+	}
+	advanced, err := idx.Advanced()
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader, err := advanced.Reader()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { reader.Close() })
+	f := idx.fields["body"]
+	src, err := newSource(reader.(*scorch.IndexSnapshot), idx.shelf, f.hidden, f.book())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return src
+}
+
+// TestPayloadAllocations reads payloads out of bleve's blocks and from memory:
+// neither allocates anything that grows with the number of documents, but for
+// the memory that payloads are kept in, many at a time.
+func TestPayloadAllocations(t *testing.T) {
+	for name, cache := range map[string]int64{"stored": 0, "kept": 1 << 30} {
+		src := openPayloads(t, 200, cache)
+		document := uint32(0)
+		if allocations := testing.AllocsPerRun(1000, func() {
+			if _, err := src.Payload(document % 200); err != nil {
+				t.Fatal(err)
+			}
+			document++
+		}); allocations != 0 {
+			t.Errorf("%s: %v allocations per payload, want none", name, allocations)
+		}
+	}
+}
+
+// TestKeepLimit fills the memory for payloads and frees it again.
+func TestKeepLimit(t *testing.T) {
+	src := openPayloads(t, 200, 100<<10)
+	kept := 0
+	for document := range uint32(200) {
+		if _, err := src.Payload(document); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var bytes int64
+	facts := src.parts[0].facts
+	for i := range facts.payloads {
+		if p := facts.payloads[i].Load(); p != nil {
+			kept++
+			bytes += int64(len(*p))
+		}
+	}
+	if kept == 0 || kept == 200 || bytes > 100<<10 || facts.bytes.Load() != bytes || src.shelf.room.Load() != 100<<10-bytes {
+		t.Errorf("%d payloads of %d bytes are kept, room for %d is left", kept, bytes, src.shelf.room.Load())
+	}
+	src.shelf.sweep(nil)
+	if src.shelf.room.Load() != 100<<10 {
+		t.Errorf("room for %d bytes after the segment is gone, want all", src.shelf.room.Load())
+	}
+}
+
+// BenchmarkPayload reads the payloads of a passage's vectors, out of bleve's
+// blocks and from memory.
+func BenchmarkPayload(b *testing.B) {
+	for name, cache := range map[string]int64{"stored": 0, "kept": 1 << 30} {
+		b.Run(name, func(b *testing.B) {
+			src := openPayloads(b, 2000, cache)
+			b.ReportAllocs()
+			document := uint32(0)
+			for b.Loop() {
+				payload, err := src.Payload(document * 7 % 2000)
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.SetBytes(int64(len(payload)))
+				document++
+			}
+		})
+	}
+}

@@ -1,0 +1,455 @@
+package parebleve
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"math/bits"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/RoaringBitmap/roaring/v2"
+	"github.com/blevesearch/bleve/v2/index/scorch"
+	segment "github.com/blevesearch/scorch_segment_api/v2"
+
+	"github.com/pare-search/pare/index/codec"
+)
+
+// source is an index.Source: the documents of a bleve snapshot that are coded
+// with one codebook. Document numbers are those of the snapshot, so that a
+// number is also bleve's internal id. Documents that are coded otherwise count
+// as deleted. It must not be used once the snapshot is closed.
+type source struct {
+	book      *book
+	shelf     *shelf
+	hidden    string
+	parts     []part
+	documents int
+	vectors   int64
+}
+
+// part is a segment of the snapshot.
+type part struct {
+	snapshot *scorch.SegmentSnapshot
+	facts    *facts
+	base     uint32
+	size     uint32
+	terms    segment.TermDictionary
+	live     []uint64 // bitmap of the documents to be found
+}
+
+// facts is what is known about the documents of a segment that are coded with
+// one codebook. Segments never change.
+type facts struct {
+	members []uint64 // bitmap of the segment's documents
+	count   int
+	vectors int64
+	counts  map[uint32]uint32 // documents by cell
+
+	// Payloads that were read before, by document. A segment holds them
+	// compressed, together with its stored texts.
+	payloads []atomic.Pointer[[]byte]
+	bytes    atomic.Int64 // of the payloads
+}
+
+// shelf keeps the facts of the segments in use, and payloads up to a limit.
+type shelf struct {
+	room    atomic.Int64 // bytes of payloads there is still room for
+	readers sync.Pool    // of *reader
+
+	mu    sync.Mutex
+	facts map[shelfKey]*facts
+}
+
+type shelfKey struct {
+	segment, book uint64
+	hidden        string
+}
+
+func newShelf(room int64) *shelf {
+	s := &shelf{facts: make(map[shelfKey]*facts)}
+	s.room.Store(room)
+	return s
+}
+
+// of returns the facts of a segment.
+func (s *shelf) of(snapshot *scorch.IndexSnapshot, seg *scorch.SegmentSnapshot, hidden string, book *book) (*facts, error) {
+	key := shelfKey{seg.Id(), book.Checksum(), hidden}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f, ok := s.facts[key]; ok {
+		return f, nil
+	}
+	f, err := readFacts(seg, hidden, book)
+	if err != nil {
+		return nil, err
+	}
+	s.sweep(snapshot.Segments())
+	s.facts[key] = f
+	return f, nil
+}
+
+// sweep drops the facts of other segments than those. A search that still uses
+// an older snapshot has its own references.
+func (s *shelf) sweep(segments []*scorch.SegmentSnapshot) {
+	current := make(map[uint64]bool)
+	for _, seg := range segments {
+		current[seg.Id()] = true
+	}
+	for key, f := range s.facts {
+		if !current[key.segment] {
+			delete(s.facts, key)
+			s.room.Add(f.bytes.Swap(math.MinInt64 / 2)) // closes it for keep
+		}
+	}
+}
+
+// keep remembers the payload of a document if there is room for it.
+func (s *shelf) keep(f *facts, document uint32, payload *[]byte) {
+	size := int64(len(*payload))
+	if s.room.Add(-size) < 0 {
+		s.room.Add(size)
+		return
+	}
+	// Another search may have been quicker, or the segment be gone.
+	if !f.payloads[document].CompareAndSwap(nil, payload) || f.bytes.Add(size) < 0 {
+		s.room.Add(size)
+	}
+}
+
+// readFacts reads the terms of a segment's hidden field.
+func readFacts(seg *scorch.SegmentSnapshot, hidden string, book *book) (*facts, error) {
+	terms, err := seg.Segment().Dictionary(hidden)
+	if err != nil {
+		return nil, err
+	}
+	f := &facts{}
+	checksum := book.Checksum()
+	list, err := terms.PostingsList(memberTerm(checksum), nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	if f.count = int(list.Count()); f.count == 0 {
+		return f, nil
+	}
+	members := roaring.New()
+	eachBitmap(list, func(b *roaring.Bitmap) { members.Or(b) }, members.Add)
+	f.members = dense(members, int(seg.FullSize()))
+	f.payloads = make([]atomic.Pointer[[]byte], seg.FullSize())
+	for bit := range 32 {
+		if list, err = terms.PostingsList(rowsTerm(checksum, bit), nil, list); err != nil {
+			return nil, err
+		}
+		f.vectors += int64(list.Count()) << bit
+	}
+	if book.exhaustive() {
+		return f, nil
+	}
+	f.counts = make(map[uint32]uint32)
+	low := cellTerm(nil, checksum, 0)
+	high := append(slices.Clone(low[:9]), 0xff, 0xff, 0xff, 0xff)
+	cells := terms.AutomatonIterator(nil, low, high)
+	for {
+		entry, err := cells.Next()
+		if err != nil || entry == nil {
+			return f, err
+		}
+		if term := entry.Term; len(term) == len(low) {
+			cell := uint32(term[9])<<16 | uint32(term[10])<<8 | uint32(term[11])
+			f.counts[cell] = uint32(entry.Count)
+		}
+	}
+}
+
+// postings is how zap, bleve's segment format, hands out what an iterator is
+// going to yield.
+type postings interface {
+	ActualBitmap() *roaring.Bitmap
+	DocNum1Hit() (uint64, bool)
+}
+
+// eachBitmap calls bitmap or one for what a posting list holds.
+func eachBitmap(list segment.PostingsList, bitmap func(*roaring.Bitmap), one func(uint32)) {
+	it, ok := list.Iterator(false, false, false, nil).(postings)
+	if !ok {
+		return
+	}
+	if n, ok := it.DocNum1Hit(); ok {
+		one(uint32(n))
+	} else if b := it.ActualBitmap(); b != nil {
+		bitmap(b)
+	}
+}
+
+// dense returns a bitmap of size bits.
+func dense(b *roaring.Bitmap, size int) []uint64 {
+	words := make([]uint64, (size+63)/64)
+	copy(words, b.ToDense())
+	return words
+}
+
+// newSource returns the documents of a snapshot that are coded with the
+// codebook.
+func newSource(snapshot *scorch.IndexSnapshot, shelf *shelf, hidden string, book *book) (*source, error) {
+	s := &source{book: book, shelf: shelf, hidden: hidden}
+	for _, seg := range snapshot.Segments() {
+		size := seg.FullSize()
+		if int64(s.documents)+size > math.MaxUint32 {
+			return nil, fmt.Errorf("%w: more than %d documents", ErrNotScorch, uint32(math.MaxUint32))
+		}
+		p := part{snapshot: seg, base: uint32(s.documents), size: uint32(size)}
+		var err error
+		if p.facts, err = shelf.of(snapshot, seg, hidden, book); err != nil {
+			return nil, err
+		}
+		s.documents += int(size)
+		s.vectors += p.facts.vectors
+		if p.facts.count > 0 {
+			if p.terms, err = seg.Segment().Dictionary(hidden); err != nil {
+				return nil, err
+			}
+			p.live = p.facts.members
+			if deleted := seg.Deleted(); deleted != nil && !deleted.IsEmpty() {
+				p.live = slices.Clone(p.live)
+				for i, word := range deleted.ToDense() {
+					p.live[i] &^= word
+				}
+			}
+		}
+		s.parts = append(s.parts, p)
+	}
+	return s, nil
+}
+
+// part returns the part that a document number belongs to.
+func (s *source) part(document uint32) (*part, uint32) {
+	lo, hi := 0, len(s.parts)
+	for hi-lo > 1 {
+		if mid := (lo + hi) / 2; s.parts[mid].base <= document {
+			lo = mid
+		} else {
+			hi = mid
+		}
+	}
+	return &s.parts[lo], document - s.parts[lo].base
+}
+
+// Codebook returns the codebook.
+func (s *source) Codebook() *codec.Codebook { return s.book.Codebook }
+
+// Documents is the number of document numbers of the snapshot.
+func (s *source) Documents() int { return s.documents }
+
+// Vectors is the number of vectors coded with the codebook.
+func (s *source) Vectors() int64 { return s.vectors }
+
+// has tells whether a document is coded with the codebook and not deleted.
+func (s *source) has(document uint32) bool {
+	p, local := s.part(document)
+	return p.live != nil && p.live[local/64]&(1<<(local%64)) != 0
+}
+
+// ClearDeleted clears the bits of documents that are deleted or are coded with
+// another codebook.
+func (s *source) ClearDeleted(bitmap []uint64) {
+	for i := range s.parts {
+		p := &s.parts[i]
+		for word := range (p.size + 63) / 64 {
+			dead := ^uint64(0)
+			if p.live != nil {
+				dead = ^p.live[word]
+			}
+			if rest := p.size - word*64; rest < 64 {
+				dead &= 1<<rest - 1
+			}
+			// The segment's words lie across those of the snapshot.
+			at, shift := (p.base+word*64)/64, p.base%64
+			bitmap[at] &^= dead << shift
+			if high := dead >> (64 - shift); high != 0 {
+				bitmap[at+1] &^= high
+			}
+		}
+	}
+}
+
+// PostingCount is the number of documents with a vector in the cell.
+func (s *source) PostingCount(cell uint32) int {
+	count := 0
+	for i := range s.parts {
+		count += int(s.parts[i].facts.counts[cell])
+	}
+	return count
+}
+
+// AppendPostings appends the documents of a cell.
+func (s *source) AppendPostings(dst []uint32, cell uint32) ([]uint32, error) {
+	r := s.shelf.borrow(s.hidden)
+	defer s.shelf.readers.Put(r)
+	r.term = cellTerm(r.term[:0], s.book.Checksum(), cell)
+	for i := range s.parts {
+		p := &s.parts[i]
+		if p.facts.counts[cell] == 0 {
+			continue
+		}
+		var err error
+		if r.list, err = p.terms.PostingsList(r.term, nil, r.list); err != nil {
+			return dst, err
+		}
+		start := len(dst)
+		eachBitmap(r.list, func(b *roaring.Bitmap) {
+			n := int(b.GetCardinality())
+			dst = slices.Grow(dst, n)[:start+n]
+			b.ManyIterator().NextMany(dst[start:])
+		}, func(n uint32) { dst = append(dst, n) })
+		for j := range dst[start:] {
+			dst[start+j] += p.base
+		}
+	}
+	return dst, nil
+}
+
+// Payload returns a document's payload.
+func (s *source) Payload(document uint32) ([]byte, error) {
+	p, local := s.part(document)
+	if known := p.facts.payloads; known != nil {
+		if payload := known[local].Load(); payload != nil {
+			return *payload, nil
+		}
+	}
+	r := s.shelf.borrow(s.hidden)
+	defer s.shelf.readers.Put(r)
+	payload, err := s.readPayload(r, p, local)
+	if err != nil {
+		return nil, fmt.Errorf("document number %d: %w", document, err)
+	}
+	if p.facts.payloads != nil {
+		s.shelf.keep(p.facts, local, r.header(payload))
+	}
+	return payload, nil
+}
+
+// Refinement returns nil: none are stored.
+func (s *source) Refinement(uint32) ([]byte, error) { return nil, nil }
+
+// readPayload reads a payload from the segment.
+func (s *source) readPayload(r *reader, p *part, local uint32) ([]byte, error) {
+	record, err := r.read(p.snapshot, local)
+	if err != nil {
+		return nil, err
+	}
+	checksum, payload, err := cutRecord(record)
+	if err == nil && checksum != s.book.Checksum() {
+		err = fmt.Errorf("%w: it is coded with %s, not %s", ErrCorrupt, bookFile(checksum), bookFile(s.book.Checksum()))
+	}
+	return payload, err
+}
+
+// ID returns a document's external id.
+func (s *source) ID(document uint32) (string, error) {
+	p, local := s.part(document)
+	id, err := p.snapshot.DocID(uint64(local))
+	return string(id), err
+}
+
+// reader reads postings and stored records, and keeps its memory. Records are
+// copied, since segments hand them out for a moment only; what it has returned
+// stays as it is.
+type reader struct {
+	list segment.PostingsList
+	term []byte
+
+	hidden  string
+	visit   segment.StoredFieldValueVisitor // take, made once
+	record  []byte
+	block   []byte   // for records
+	headers [][]byte // for pointers to payloads
+}
+
+// borrow returns a reader for a hidden field.
+func (s *shelf) borrow(hidden string) *reader {
+	r, ok := s.readers.Get().(*reader)
+	if !ok {
+		r = new(reader)
+		r.visit = r.take
+	}
+	r.hidden = hidden
+	return r
+}
+
+// recordBlock is how much memory for records is taken at a time.
+const recordBlock = 256 << 10
+
+func (r *reader) take(name string, kind byte, value []byte, _ []uint64) bool {
+	if kind != storedType || name != r.hidden {
+		return true
+	}
+	if len(value) > cap(r.block)-len(r.block) {
+		r.block = make([]byte, 0, max(recordBlock, len(value)))
+	}
+	start := len(r.block)
+	r.block = append(r.block, value...)
+	r.record = r.block[start:len(r.block):len(r.block)]
+	return false
+}
+
+// read returns the record of a document, nil if it has none.
+func (r *reader) read(seg *scorch.SegmentSnapshot, document uint32) ([]byte, error) {
+	r.record = nil
+	err := seg.VisitDocument(uint64(document), r.visit)
+	return r.record, err
+}
+
+// header returns a pointer to a payload that may be kept. Headers are made many
+// at a time, like blocks.
+func (r *reader) header(payload []byte) *[]byte {
+	if len(r.headers) == 0 {
+		r.headers = make([][]byte, 128)
+	}
+	h := &r.headers[0]
+	r.headers = r.headers[1:]
+	*h = payload
+	return h
+}
+
+// internalID writes a document number as bleve's internal id.
+func internalID(dst []byte, document uint32) []byte {
+	return binary.BigEndian.AppendUint64(dst[:0], uint64(document))
+}
+
+// count is the number of documents coded with the codebook.
+func (s *source) count() int {
+	n := 0
+	for i := range s.parts {
+		n += s.parts[i].facts.count
+	}
+	return n
+}
+
+// live is the number of documents to be found.
+func (s *source) live() int {
+	n := 0
+	for i := range s.parts {
+		for _, word := range s.parts[i].live {
+			n += bits.OnesCount64(word)
+		}
+	}
+	return n
+}
+
+// termCount is the number of documents with a term of the hidden field.
+func (s *source) termCount(term []byte) int64 {
+	var n int64
+	var list segment.PostingsList
+	for i := range s.parts {
+		p := &s.parts[i]
+		terms, err := p.snapshot.Segment().Dictionary(s.hidden)
+		if err != nil {
+			continue
+		}
+		if list, err = terms.PostingsList(term, nil, list); err == nil {
+			n += int64(list.Count())
+		}
+	}
+	return n
+}

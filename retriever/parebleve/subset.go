@@ -1,0 +1,41 @@
+package parebleve
+
+import "github.com/RoaringBitmap/roaring/v2"
+
+// subset is an index.Source of a few documents of another, numbered anew. All
+// of them are searched: it has no postings.
+type subset struct {
+	*source
+	documents []uint32 // ascending
+}
+
+// newSubset returns those of some documents that the source has.
+func newSubset(s *source, documents *roaring.Bitmap) *subset {
+	part := &subset{source: s}
+	for it := documents.Iterator(); it.HasNext(); {
+		if number := it.Next(); s.has(number) {
+			part.documents = append(part.documents, number)
+		}
+	}
+	return part
+}
+
+// Documents is the number of documents in the subset.
+func (s *subset) Documents() int { return len(s.documents) }
+
+// ClearDeleted does nothing: those of the subset are live.
+func (s *subset) ClearDeleted([]uint64) {}
+
+// PostingCount is 0.
+func (s *subset) PostingCount(uint32) int { return 0 }
+
+// AppendPostings appends nothing.
+func (s *subset) AppendPostings(dst []uint32, _ uint32) ([]uint32, error) { return dst, nil }
+
+// Payload returns a document's payload.
+func (s *subset) Payload(document uint32) ([]byte, error) {
+	return s.source.Payload(s.documents[document])
+}
+
+// ID returns a document's external id.
+func (s *subset) ID(document uint32) (string, error) { return s.source.ID(s.documents[document]) }

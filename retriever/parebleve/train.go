@@ -1,0 +1,210 @@
+package parebleve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/blevesearch/bleve/v2/index/scorch"
+
+	"github.com/pare-search/pare/encoder"
+	"github.com/pare-search/pare/index/codec"
+	"github.com/pare-search/pare/simd"
+)
+
+// trainingSample is how many vectors a codebook is trained on at most, taken
+// from documents spread evenly over the index.
+const trainingSample = 1 << 18
+
+// Train trains a codebook for each field on the vectors that are there, uses
+// it for new documents from now on, and codes the others anew, as Reindex does.
+// An index does so by itself, in the background, when a field has
+// Options.TrainingVectors vectors and whenever it has doubled since. Fields
+// without any vectors are left as they are.
+func (x *Index) Train(ctx context.Context, progress func(Progress)) error {
+	if x.options.Codebook != nil {
+		return fmt.Errorf("%w: the index has a codebook given by Options.Codebook", ErrOptions)
+	}
+	x.training.Lock()
+	defer x.training.Unlock()
+	for _, name := range x.options.Fields {
+		if err := x.trainField(ctx, x.fields[name]); err != nil {
+			return fmt.Errorf("field %q: %w", name, err)
+		}
+	}
+	return x.Reindex(ctx, progress)
+}
+
+// trainField gives a field a codebook trained on its vectors.
+func (x *Index) trainField(ctx context.Context, f *field) (err error) {
+	snapshot, err := x.snapshot()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, snapshot.Close()) }()
+	vectors, err := x.countVectors(snapshot, f)
+	if err != nil || vectors == 0 {
+		return err
+	}
+	sample, ids, err := x.sample(ctx, snapshot, f, vectors)
+	if err != nil {
+		return err
+	}
+	options := x.options.Codec
+	options.Total = max(int(vectors), sample.Rows)
+	codebook, err := codec.Train(ctx, sample, ids, options, nil)
+	if err != nil {
+		return fmt.Errorf("training the codebook: %w", err)
+	}
+	book, err := x.library.add(codebook)
+	if err != nil {
+		return err
+	}
+	f.mu.Lock()
+	f.current, f.trained = book, vectors
+	f.mu.Unlock()
+	return x.saveState()
+}
+
+// countVectors is the number of vectors of a field, whatever codes them.
+func (x *Index) countVectors(snapshot *scorch.IndexSnapshot, f *field) (int64, error) {
+	var n int64
+	for _, book := range x.library.all() {
+		for _, seg := range snapshot.Segments() {
+			facts, err := x.shelf.of(snapshot, seg, f.hidden, book)
+			if err != nil {
+				return 0, err
+			}
+			n += facts.vectors
+		}
+	}
+	return n, nil
+}
+
+// sample returns the vectors of documents spread evenly, with their ids if all
+// have some.
+func (x *Index) sample(ctx context.Context, snapshot *scorch.IndexSnapshot, f *field, vectors int64) (simd.Matrix, []uint32, error) {
+	sample := simd.Matrix{Dim: x.options.Encoder.Dim()}
+	var ids []uint32
+	withIDs := true
+	step := float64(max(vectors, trainingSample)) / trainingSample
+	next, seen := 0.0, 0
+	var made []material
+	take := func() error {
+		tokens, err := x.tokensOf(ctx, made)
+		if err != nil {
+			return err
+		}
+		for _, t := range tokens {
+			sample, ids, withIDs = appendSample(sample, ids, withIDs, t)
+		}
+		made = nil
+		return nil
+	}
+	for _, seg := range snapshot.Segments() {
+		for it := seg.DocNumbersLive().Iterator(); it.HasNext(); seen++ {
+			number := it.Next()
+			if float64(seen) < next {
+				continue
+			}
+			next += step
+			m, err := readMaterial(seg, f, number)
+			if err != nil {
+				return simd.Matrix{}, nil, err
+			}
+			if m.empty() {
+				continue
+			}
+			if made = append(made, m); len(made) == reindexDocuments {
+				if err := take(); err != nil {
+					return simd.Matrix{}, nil, err
+				}
+			}
+		}
+	}
+	if err := take(); err != nil {
+		return simd.Matrix{}, nil, err
+	}
+	if !withIDs {
+		ids = nil
+	}
+	return sample, ids, nil
+}
+
+// appendSample appends the vectors of a document.
+func appendSample(sample simd.Matrix, ids []uint32, withIDs bool, t encoder.Tokens) (simd.Matrix, []uint32, bool) {
+	sample.Data = append(sample.Data, t.Vectors.Data...)
+	sample.Rows += t.Vectors.Rows
+	ids = append(ids, t.IDs...)
+	return sample, ids, withIDs && (t.IDs != nil || t.Vectors.Rows == 0)
+}
+
+// maintain trains fields in the background that have grown enough, unless
+// something is being trained already.
+func (x *Index) maintain() {
+	if x.options.Codebook != nil || x.options.TrainingVectors == 0 {
+		return
+	}
+	due := false
+	for _, f := range x.fields {
+		due = due || f.due(int64(x.options.TrainingVectors))
+	}
+	if !due || !x.training.TryLock() {
+		return
+	}
+	go func() {
+		defer x.training.Unlock()
+		if x.ctx.Err() != nil { // closed
+			return
+		}
+		for _, name := range x.options.Fields {
+			f := x.fields[name]
+			if !f.due(int64(x.options.TrainingVectors)) {
+				continue
+			}
+			err := x.trainField(x.ctx, f)
+			if err == nil {
+				err = x.reindexField(x.ctx, f, f.report)
+			}
+			f.finish(err)
+		}
+	}()
+}
+
+// due tells whether the field should be trained: for the first time, or since
+// it has doubled. After a failure it is not due before it has doubled again.
+func (f *field) due(first int64) bool {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.vectors >= max(first, 2*f.trained, 2*f.failedAt)
+}
+
+// grow notes vectors that were added.
+func (f *field) grow(vectors int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.vectors += vectors
+}
+
+// report notes how far coding documents anew is.
+func (f *field) report(p Progress) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.progress = p
+}
+
+// finish notes the end of training.
+func (f *field) finish(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.progress = Progress{}
+	if f.err = err; err != nil {
+		f.failedAt = f.vectors
+	}
+}
+
+// Wait waits until nothing is trained or coded anew in the background.
+func (x *Index) Wait() {
+	x.training.Lock()
+	defer x.training.Unlock()
+}
