@@ -9,14 +9,18 @@
 // Search works on a Source: anything that can hand out the posting list of a
 // cell and the payload of a document. A Snapshot is one. The way of a query:
 //
-//  1. plan: score every document, or probe cells;
-//  2. probe (probe.go): the kept query rows visit their nearest cells, each with
-//     a number of postings of its own or all sharing a budget; the posting lists
-//     make up the candidates;
-//  3. rank (rank.go), if asked for: candidates are ranked by the cells of their
-//     vectors alone, and only the best are scored;
-//  4. score: each candidate's payload is scored with MaxSim, as compressed;
-//  5. the best k are kept; equal scores are ordered by descending document id.
+//  1. plan (search.go): score every document, rank every document, or probe;
+//  2. scan: the query's rows are compared with all cells, in integers
+//     (simd.CellRows); every later stage looks its similarities up;
+//  3. probe (probe.go): the pairs of a row and a cell that promise most, or each
+//     kept row on its own, name posting lists; these make up the candidates, of
+//     which deleted documents and those outside a filter are struck out;
+//  4. rank (rank.go): candidates are ranked by centroid interaction, from the
+//     names of their cells alone, and only the best are kept;
+//  5. score (score.go): their payloads are scored with MaxSim, as compressed;
+//  6. refine (score.go): where the index has refinements, vectors with 8 bits a
+//     dimension, the best documents are scored again by those;
+//  7. the best k are the hits; equal scores are ordered by descending id.
 //
 // Document numbers are dense and belong to one snapshot; documents are known
 // by their external ids, strings of any bytes.

@@ -8,10 +8,15 @@
 // payload, one byte string that needs nothing but its codebook to be decoded
 // or scored (payload.go shows the format).
 //
-// A Scorer scores payloads for one query. It belongs to one goroutine at a
-// time and is reused over queries. The residual and int8 kinds compare with
+// A Scorer ranks and scores payloads for one query. It belongs to one goroutine
+// at a time and is reused over queries. All kinds but float32 compare with
 // integer arithmetic that gives the same bits on every machine; the Scorer
 // says what is rounded where.
+//
+// Beside its payload a document may have a refinement, its vectors at 8 bits a
+// dimension, by which the Scorer scores again what its payload made look good.
+// And a codebook may leave the codes of rare words' vectors out altogether
+// (Options.UncodedShare).
 //
 // Payloads and codebooks may come from anywhere: corrupt bytes give ErrCorrupt
 // or ErrVersion and never panic. Training and encoding give the same bytes
