@@ -197,6 +197,7 @@ const (
 
 func (e *encoded) writeDocuments(ctx context.Context, w *dataset.EmbeddedWriter, collection *dataset.Collection, enc encoder.Encoder, bars *stages) error {
 	var bytes int64
+	bars.report(encodingStage, 0, 0)
 	for batch, err := range batches(texts(collection, &bytes)) {
 		if err != nil {
 			return err

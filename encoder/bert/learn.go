@@ -115,6 +115,9 @@ func (e *Encoder) addVectors(ctx context.Context, texts []string, m *moments, op
 		total += s.vectors(&e.document)
 	}
 	total = min(total, sampledVectors)
+	if options.Progress != nil {
+		options.Progress(0, total)
+	}
 	var held []heldText
 	room := heldValues
 	for first := 0; first < len(texts) && left > 0; first += learnBatch {
