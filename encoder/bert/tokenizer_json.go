@@ -65,8 +65,9 @@ type postProcessorJSON struct {
 	Sep, Cls []any // of BertProcessing: token and id
 }
 
-// maxVocabulary bounds the ids: the embeddings of more would not fit anywhere.
-const maxVocabulary = 1 << 24
+// maxVocabulary bounds the ids, and with them the memory that a small file can ask
+// for; the largest vocabulary of a BERT, for 109 languages, has half as many.
+const maxVocabulary = 1 << 20
 
 // ParseTokenizer reads the bytes of a tokenizer.json. Errors wrap ErrModel, or
 // ErrUnsupported with the field's name for tokenizers that are not BERT's.
