@@ -243,8 +243,11 @@ func checkSpace(dir string, vectors, dim int, options index.Options) error {
 	// A kind's number is its bits per dimension. Beside the codes a vector needs
 	// its cell, factors, postings and a share of the cells themselves: 8 bytes
 	// are plenty.
-	bits := int(options.Codec.Kind)
-	need := int64(vectors) * int64(dim*bits/8+8)
+	perVector := dim*int(options.Codec.Kind)/8 + 8
+	if options.Refine {
+		perVector += dim + 4
+	}
+	need := int64(vectors) * int64(perVector)
 	free, known := freeBytes(dir)
 	if known && free < need+need/10 {
 		return fmt.Errorf("%w: %s has %.1f GB free, the index needs about %.1f GB", ErrSpace, dir, float64(free)/1e9, float64(need)/1e9)
