@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -23,6 +24,7 @@ import (
 type search struct {
 	*app
 	index, run     string
+	only           string
 	embeddings     string
 	explain, stats bool
 	snippet        int
@@ -54,7 +56,11 @@ them, and "-" stands for all.
   population:4        the 4 whose nearest cells are smallest
   icf:50%             half of the tokens
   nostopwords:20%     all but those in over 20 % of the documents
-  icf:4+scorekept     and only these 4 score; also +dropunseen, +seed=N`,
+  icf:4+scorekept     and only these 4 score; also +dropunseen, +seed=N
+
+The tokens that look share --budget, spent where it promises most; --neighbors gives each
+its own. Of what they find, the best --rank-depth by the cells of their tokens are scored,
+and the best --refine of those again where the index was built with --refinements.`,
 		Example: `  pare search --index cranfield.idx "heat transfer at high speed"
   pare search --index cranfield.idx -k 3 --prune icf:2 --explain "heat transfer at high speed"
   pare search --index cranfield.idx -k 100 --snippet 0 --format tsv --run icf4.trec.gz - < queries.tsv
@@ -75,6 +81,7 @@ them, and "-" stands for all.
 	flags.Lookup("encoder").Usage = "the `folder` of the model that the index was made with, where it is not where it was"
 	flags.StringVar(&s.embeddings, "embeddings", "", "ask the encoded queries in this `folder`")
 	cobra.CheckErr(c.MarkFlagDirname("embeddings"))
+	flags.StringVar(&s.only, "only", "", "find only documents whose ids are in this `file`, one a line")
 	flags.BoolVar(&s.explain, "explain", false, "tell what each query token was used for and what it matched")
 	flags.BoolVar(&s.stats, "stats", false, "tell on stderr how much work the search was")
 	flags.IntVar(&s.snippet, "snippet", 100, "width in bytes of the text shown for a hit; 0 for none")
@@ -145,10 +152,41 @@ func (s *search) allVectors(ctx context.Context, id string) error {
 	}, id == "-")
 }
 
+// restrict reads the ids that --only names.
+func (s *search) restrict() error {
+	if s.only == "" {
+		return nil
+	}
+	file, err := os.Open(s.only)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	var ids []string
+	for id, err := range lines(file) {
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.only, err)
+		}
+		if id != "" {
+			ids = append(ids, id)
+		}
+	}
+	if s.options.Search.Filter, err = s.retriever.Filter(ids...); err != nil {
+		return indexError(s.index, err)
+	}
+	if n := s.options.Search.Filter.GetCardinality(); n == 0 {
+		s.note(s.stderr, "none of the %d ids in %s is in the index", len(ids), s.only)
+	}
+	return nil
+}
+
 // all answers all queries and closes the retriever. When there are several
 // queries, those without words are left out with a note.
 func (s *search) all(ctx context.Context, queries iter.Seq2[query, error], several bool) (err error) {
 	defer func() { err = errors.Join(err, s.retriever.Close()) }()
+	if err := s.restrict(); err != nil {
+		return err
+	}
 	if err := s.begin(); err != nil {
 		return err
 	}

@@ -87,7 +87,7 @@ func lines(r io.Reader) iter.Seq2[string, error] {
 				err = nil
 			}
 			if err != nil {
-				err = fmt.Errorf("reading stdin: %w", err)
+				err = fmt.Errorf("reading lines: %w", err)
 			}
 			line = strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
 			if !yield(line, err) || err != nil {
