@@ -9,8 +9,6 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-//go:generate sh -c "python testdata/unicode.py > unicode.go"
-
 // class is what a code point is besides a letter. BERT's rules come from the
 // reference implementation (bert/tokenization.py), the tables from the package
 // whose ids must be met.
@@ -35,13 +33,6 @@ var asciiClasses = func() (table [utf8.RuneSelf]class) {
 	}
 	return table
 }()
-
-func classOf(r rune) class {
-	if r < utf8.RuneSelf {
-		return asciiClasses[r]
-	}
-	return searchClass(r)
-}
 
 func searchClass(r rune) class {
 	i, _ := slices.BinarySearchFunc(classRanges, r, func(c classRange, r rune) int { return cmp.Compare(c.hi, r) })
