@@ -1,6 +1,7 @@
 package index
 
 import (
+	"cmp"
 	"math"
 	"math/bits"
 	"slices"
@@ -81,13 +82,15 @@ func (s *Searcher) wantBudget(options SearchOptions) {
 	for _, column := range s.columns {
 		offered := s.offered[column]
 		offered = offered[:selectFirst(offered, offeredCells)]
-		last := math.Inf(1)
-		for _, v := range offered {
-			last = min(last, float64(valueOf(v.order)))
+		if len(offered) == 0 {
+			continue
 		}
-		for _, v := range offered {
+		slices.SortFunc(offered, func(a, b visit) int { return cmp.Compare(b.order, a.order) })
+		last := float64(valueOf(offered[len(offered)-1].order))
+		for i, v := range offered {
+			margin := max(float64(valueOf(v.order))-options.MarginShare*last, 0)
 			rarity := math.Log(vectors / float64(v.postings))
-			priority := (float64(valueOf(v.order)) - options.MarginShare*last) * rarity
+			priority := margin * rarity / math.Sqrt(float64(i+1))
 			s.want(visit{key(float32(priority), v.cell()), v.postings})
 		}
 	}

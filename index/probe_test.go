@@ -34,10 +34,11 @@ func budgeted(s *Snapshot, postings map[uint32][]uint32, query *simd.Query, rows
 		slices.SortFunc(nearest, compareInterests)
 		nearest = nearest[:min(64, len(nearest))]
 		last := nearest[len(nearest)-1].priority
-		for _, n := range nearest {
-			rarity := math.Log(float64(s.Vectors()) / float64(len(postings[n.cell])))
+		for rank, n := range nearest {
+			margin := max(0, n.priority-options.MarginShare*last)
 			// Priorities are compared as float32.
-			priority := float32((n.priority - options.MarginShare*last) * rarity)
+			rarity := math.Log(float64(s.Vectors()) / float64(len(postings[n.cell])))
+			priority := float32(margin * rarity / math.Sqrt(float64(rank+1)))
 			interests = append(interests, interest{float64(priority), n.cell})
 		}
 	}

@@ -60,7 +60,8 @@ type SearchOptions struct {
 	// they promise most. One order of priority goes through all pairs of a row
 	// and one of its 64 nearest cells: similarity, less MarginShare of the row's
 	// similarity to the last of these, times rarity, the logarithm of the number
-	// of stored vectors over the cell's postings. A row that says little is so
+	// of stored vectors over the cell's postings, over the root of the cell's rank
+	// among the row's cells, so that no row spends all. A row that says little is
 	// passed over, and a row that says much visits more cells, without anybody
 	// choosing how many rows to keep.
 	Budget int
