@@ -125,6 +125,8 @@ type codeTiles struct {
 	scratch   []byte
 	padded    []byte
 	best      []float32
+	args      tileArgs
+	halves    [2]*byte // of scratch
 }
 
 // reset packs rows of q. The row scales are scale.
@@ -135,7 +137,7 @@ func (p *codeTiles) reset(q *Query, rows []int, l level, f codeForm, weights []i
 	// A block of up to 8 rows may take as much as one of 32.
 	p.query = grow(p.query, roundUp(lanes, largestBlock)*chunks*chunkDims)
 	clear(p.query)
-	p.start, p.scale = grow(p.start, lanes), grow(p.scale, lanes)
+	p.start, p.scale = grow(p.start, lanes+8*16), grow(p.scale, lanes)
 	clear(p.start)
 	clear(p.scale)
 	p.unit = 0
@@ -151,10 +153,22 @@ func (p *codeTiles) reset(q *Query, rows []int, l level, f codeForm, weights []i
 			chunk, d := d/chunkDims, d%chunkDims
 			pl.put(panel, n, chunk*chunkDims+segmentAt(d%8, codeBits)*segmentDims+d/8, v)
 		}
-		p.start[first+pl.lane] = f.least * sum
+		if pl.copies == 1 {
+			p.start[first+pl.lane] = f.least * sum
+		} else { // one of a row's four sums for each token
+			for t := range pl.copies {
+				p.start[first+j%largestBlock*16+t*4] = f.least * sum
+			}
+		}
 		p.scale[first+pl.lane] = scale[j]
 	}
 	p.resetTables(weights)
+	p.args.tables = &p.tables[0]
+	if l == levelAVX512 {
+		half := roundUp(blockTokens*(8+4*largestBlock)+chunks*blockTokens*chunkDims, 64)
+		p.scratch = grow(p.scratch, 2*half)
+		p.halves = [2]*byte{&p.scratch[0], &p.scratch[half]}
+	}
 }
 
 // tileRows returns the rows of the kernel for bytes that takes the next block
@@ -224,68 +238,64 @@ func (p *codeTiles) resetTables(weights []int8) {
 
 // maxima is CodeQuery.Maxima.
 func (p *codeTiles) maxima(best []float32, doc *CodedTokens, cells *CellRows) {
-	tokens, chunks := len(doc.Cells), chunksOf(p.dim)
-	planes := doc.Planes[:PlaneBytes(tokens, p.dim, p.bits)]
+	tokens := len(doc.Cells)
+	planes, chunks := doc.Planes[:PlaneBytes(tokens, p.dim, p.bits)], 1
 	if p.dim != chunkDims {
-		planes = p.pad(planes, tokens)
+		planes, chunks = p.pad(planes, tokens), chunksOf(p.dim)
 	}
 	factors := doc.Factors[:tokens]
 	p.useUnit(cells.unit)
-	a := tileArgs{
-		tokens: tokens, tables: &p.tables[0],
-		planes: &planes[0], planeBytes: tokens * segmentDims * chunks, chunkBytes: tokens * segmentDims, chunks: chunks,
-		cells: &doc.Cells[0], lastCell: cells.table.Cells, stride: 2 * cells.stride,
-		residual: &cells.table.ResidualScale[:1][0],
-		factors:  &factors[0], factorTable: &doc.FactorTable[0],
-		multiplier: int(p.form.step),
-	}
+	a := &p.args
+	a.tokens, a.chunks = tokens, chunks
+	a.planes, a.planeBytes, a.chunkBytes = &planes[0], tokens*segmentDims*chunks, tokens*segmentDims
+	a.cells, a.lastCell, a.stride = &doc.Cells[0], cells.table.Cells, 2*cells.stride
+	a.residual = &cells.table.ResidualScale[:1][0]
+	a.factors, a.factorTable = &factors[0], &doc.FactorTable[0]
 	if p.level == levelAVX2 {
-		p.maximaByPart(best, a, planes, doc, cells)
+		p.maximaByPart(best, planes, doc, cells)
 		return
 	}
-	half := roundUp(blockTokens*(8+4*largestBlock)+chunks*blockTokens*chunkDims, 64)
-	p.scratch = grow(p.scratch, 2*half)
-	a.half, a.other = &p.scratch[0], &p.scratch[half]
-	a.unit = int(math.Float32bits(cells.unit / (1 << 16)))
-	for first := 0; first < p.rows; first += largestBlock {
-		b := a
-		p.useBlock(&b, first, cells)
-		if first == 0 {
-			b.prefetch(doc.Next, 2*blockTokens, 64*p.bits)
-		}
-		b.best = &best[first]
-		b.rowMask = 1<<min(largestBlock, p.rows-first) - 1
-		codeMaxima(p.bits, tileRows(p.level, p.rows-first), &b)
+	if p.rows <= 4 && p.bits == 1 {
+		a.prefetch(doc.Next, 4*blockTokens, 2*64*p.bits)
+	} else {
+		a.prefetch(doc.Next, 2*blockTokens, 64*p.bits)
 	}
+	for first := 0; first < p.rows; first += largestBlock {
+		p.useBlock(first, cells)
+		a.half, a.other, a.token, a.chunkAt, a.planes = p.halves[0], p.halves[1], 0, 0, &planes[0]
+		a.best = &best[first]
+		a.rowMask = 1<<min(largestBlock, p.rows-first) - 1
+		codeMaxima(p.bits, tileRows(p.level, p.rows-first), a)
+		a.prefetch(nil, 1, 1)
+	}
+	a.planes, a.cells, a.factors, a.factorTable, a.best, a.next, a.nextEnd = nil, nil, nil, nil, nil, nil, nil
 }
 
 // maximaByPart decodes some tokens, few enough to stay in the first cache, and
 // scores them with every block of rows, and so on.
-func (p *codeTiles) maximaByPart(best []float32, a tileArgs, planes []byte, doc *CodedTokens, cells *CellRows) {
+func (p *codeTiles) maximaByPart(best []float32, planes []byte, doc *CodedTokens, cells *CellRows) {
 	const partBytes = 8 << 10
+	a := &p.args
 	step := max(partBytes/(a.chunks*chunkDims)/blockTokens, 1) * blockTokens
 	p.scratch = grow(p.scratch, step*a.chunks*chunkDims)
-	a.vectors = &p.scratch[0]
 	p.best = grow(p.best, strideOf(p.rows))
 	for j := range p.best {
 		p.best[j] = float32(math.Inf(-1))
 	}
+	a.vectors, a.multiplier = &p.scratch[0], int(p.form.step)
 	for t, next := 0, doc.Next; t < len(doc.Cells); t += step {
-		a.tokens = min(step, len(doc.Cells)-t)
-		a.planes = &planes[t*segmentDims]
-		a.cells, a.factors = &doc.Cells[t], &doc.Factors[t]
-		decodePlanes(p.bits, &a)
+		left := len(doc.Cells) - t
+		a.tokens = min(step, left)
+		a.planes, a.cells, a.factors = &planes[t*segmentDims], &doc.Cells[t], &doc.Factors[t]
+		decodePlanes(p.bits, a)
+		ahead := (len(next)*a.tokens + left - 1) / left
 		for first := 0; first < p.rows; first += largestBlock {
-			b := a
-			p.useBlock(&b, first, cells)
+			p.useBlock(first, cells)
 			lanes := blockOf(p.rows - first)
-			if first == 0 {
-				n := (len(next)*a.tokens + len(doc.Cells) - t - 1) / (len(doc.Cells) - t)
-				b.prefetch(next[:n], 64/lanes, 64)
-				next = next[n:]
-			}
-			b.best = &p.best[first]
-			tileMaxima(lanes, p.form.sums, &b)
+			a.prefetch(next[:ahead], 64/lanes, 64)
+			next, ahead = next[ahead:], 0
+			a.best = &p.best[first]
+			tileMaxima(lanes, p.form.sums, a)
 		}
 	}
 	for j, b := range best {
@@ -295,17 +305,18 @@ func (p *codeTiles) maximaByPart(best []float32, a tileArgs, planes []byte, doc 
 
 // useBlock sets the arguments for the block of rows that begins with the given
 // one.
-func (p *codeTiles) useBlock(a *tileArgs, first int, cells *CellRows) {
+func (p *codeTiles) useBlock(first int, cells *CellRows) {
+	a := &p.args
 	a.query = &p.query[first*a.chunks*chunkDims]
 	a.start, a.steps = &p.start[first], &p.steps[first]
 	a.values = &cells.values[first]
-	a.next, a.nextEnd = a.planes, a.planes
 }
 
 // prefetch spreads reading memory over the turns of a kernel's inner loop, each
 // of so many tokens by 16 dimensions and able to read so many bytes.
 func (a *tileArgs) prefetch(next []byte, tokensPerTurn, bytesPerTurn int) {
 	if len(next) == 0 {
+		a.next, a.nextEnd, a.nextStep = a.factors, a.factors, 0
 		return
 	}
 	turns := max(a.tokens*8*a.chunks/tokensPerTurn, 1)
@@ -322,6 +333,7 @@ func (p *codeTiles) useUnit(unit float32) {
 	p.steps = grow(p.steps, len(p.scale))
 	if p.level == levelAVX512 {
 		unit /= 1 << 16
+		p.args.unit = int(math.Float32bits(unit))
 	}
 	for i, s := range p.scale {
 		p.steps[i] = s / unit

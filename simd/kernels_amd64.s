@@ -4,16 +4,24 @@
 
 #include "textflag.h"
 
-DATA cellMasks<>+0(SB)/1, $0x00
-DATA cellMasks<>+1(SB)/1, $0x01
-DATA cellMasks<>+2(SB)/1, $0x03
-DATA cellMasks<>+3(SB)/1, $0x07
-DATA cellMasks<>+4(SB)/1, $0x0f
-DATA cellMasks<>+5(SB)/1, $0x1f
-DATA cellMasks<>+6(SB)/1, $0x3f
-DATA cellMasks<>+7(SB)/1, $0x7f
-DATA cellMasks<>+8(SB)/1, $0xff
-GLOBL cellMasks<>(SB), RODATA|NOPTR, $9
+DATA cellMasks<>+0(SB)/2, $0x0000
+DATA cellMasks<>+2(SB)/2, $0x0001
+DATA cellMasks<>+4(SB)/2, $0x0003
+DATA cellMasks<>+6(SB)/2, $0x0007
+DATA cellMasks<>+8(SB)/2, $0x000f
+DATA cellMasks<>+10(SB)/2, $0x001f
+DATA cellMasks<>+12(SB)/2, $0x003f
+DATA cellMasks<>+14(SB)/2, $0x007f
+DATA cellMasks<>+16(SB)/2, $0x00ff
+DATA cellMasks<>+18(SB)/2, $0x01ff
+DATA cellMasks<>+20(SB)/2, $0x03ff
+DATA cellMasks<>+22(SB)/2, $0x07ff
+DATA cellMasks<>+24(SB)/2, $0x0fff
+DATA cellMasks<>+26(SB)/2, $0x1fff
+DATA cellMasks<>+28(SB)/2, $0x3fff
+DATA cellMasks<>+30(SB)/2, $0x7fff
+DATA cellMasks<>+32(SB)/2, $0xffff
+GLOBL cellMasks<>(SB), RODATA|NOPTR, $34
 
 DATA selectors<>+0(SB)/4, $0xaaaaaaaa
 DATA selectors<>+4(SB)/4, $0xcccccccc
@@ -139,15 +147,31 @@ DATA tokenMasks<>+8(SB)/8, $0x0000000000000000
 DATA tokenMasks<>+16(SB)/8, $0x0000000000000000
 DATA tokenMasks<>+24(SB)/8, $0x0000000000000000
 DATA tokenMasks<>+32(SB)/8, $0x0000000000000000
-DATA tokenMasks<>+40(SB)/8, $0x000000000000ffff
-DATA tokenMasks<>+48(SB)/8, $0x00000000ffffffff
-DATA tokenMasks<>+56(SB)/8, $0x0000ffffffffffff
-DATA tokenMasks<>+64(SB)/8, $0xffffffffffffffff
-DATA tokenMasks<>+72(SB)/8, $0xffffffffffffffff
-DATA tokenMasks<>+80(SB)/8, $0xffffffffffffffff
-DATA tokenMasks<>+88(SB)/8, $0xffffffffffffffff
-DATA tokenMasks<>+96(SB)/8, $0xffffffffffffffff
-GLOBL tokenMasks<>(SB), RODATA|NOPTR, $104
+DATA tokenMasks<>+40(SB)/8, $0x0000000000000000
+DATA tokenMasks<>+48(SB)/8, $0x0000000000000000
+DATA tokenMasks<>+56(SB)/8, $0x0000000000000000
+DATA tokenMasks<>+64(SB)/8, $0x0000000000000000
+DATA tokenMasks<>+72(SB)/8, $0x0000000000000000
+DATA tokenMasks<>+80(SB)/8, $0x0000000000000000
+DATA tokenMasks<>+88(SB)/8, $0x0000000000000000
+DATA tokenMasks<>+96(SB)/8, $0x0000000000000000
+DATA tokenMasks<>+104(SB)/8, $0x000000000000ffff
+DATA tokenMasks<>+112(SB)/8, $0x00000000ffffffff
+DATA tokenMasks<>+120(SB)/8, $0x0000ffffffffffff
+DATA tokenMasks<>+128(SB)/8, $0xffffffffffffffff
+DATA tokenMasks<>+136(SB)/8, $0xffffffffffffffff
+DATA tokenMasks<>+144(SB)/8, $0xffffffffffffffff
+DATA tokenMasks<>+152(SB)/8, $0xffffffffffffffff
+DATA tokenMasks<>+160(SB)/8, $0xffffffffffffffff
+DATA tokenMasks<>+168(SB)/8, $0xffffffffffffffff
+DATA tokenMasks<>+176(SB)/8, $0xffffffffffffffff
+DATA tokenMasks<>+184(SB)/8, $0xffffffffffffffff
+DATA tokenMasks<>+192(SB)/8, $0xffffffffffffffff
+DATA tokenMasks<>+200(SB)/8, $0xffffffffffffffff
+DATA tokenMasks<>+208(SB)/8, $0xffffffffffffffff
+DATA tokenMasks<>+216(SB)/8, $0xffffffffffffffff
+DATA tokenMasks<>+224(SB)/8, $0xffffffffffffffff
+GLOBL tokenMasks<>(SB), RODATA|NOPTR, $232
 
 DATA quarters<>+0(SB)/4, $0x00000000
 DATA quarters<>+4(SB)/4, $0x00000004
@@ -3771,8 +3795,8 @@ done:
 	RET
 
 // func code1Maxima16AVX512(args *int)
-// Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, AVX512VBMI, AVX512VL, AVX512VNNI, CMOV, MMX+
-TEXT ·code1Maxima16AVX512(SB), $512-8
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VBMI, AVX512VL, AVX512VNNI, CMOV, MMX+
+TEXT ·code1Maxima16AVX512(SB), $8-8
 	MOVQ      args+0(FP), AX
 	MOVQ      40(AX), CX
 	VMOVDQU32 (CX), Z4
@@ -3781,75 +3805,78 @@ TEXT ·code1Maxima16AVX512(SB), $512-8
 	CMPQ      CX, DX
 	CMOVQGT   DX, CX
 	LEAQ      tokenMasks<>+0(SB), DX
-	KMOVQ     32(DX)(CX*8), K1
-	KMOVQ     (DX)(CX*8), K2
-	MOVQ      192(AX), BX
-	ADDQ      $0x00000440, BX
-	MOVQ      72(AX), R11
+	LEAQ      (DX)(CX*8), DX
+	MOVQ      DX, (SP)
+	MOVQ      192(AX), SI
+	ADDQ      $0x00000440, SI
+	MOVQ      72(AX), R12
 
 decode:
 	MOVQ         48(AX), DX
 	ADDQ         224(AX), DX
 	MOVQ         56(AX), CX
+	MOVQ         (SP), BX
+	KMOVQ        96(BX), K1
 	VMOVDQU8.Z   (DX), K1, Z5
-	VMOVDQU8.Z   64(DX), K2, Z6
+	KMOVQ        64(BX), K1
+	VMOVDQU8.Z   64(DX), K1, Z6
 	MOVQ         64(AX), CX
 	ADDQ         CX, 224(AX)
 	VPERMB       Z4, Z5, Z3
 	VPSRLW       $0x01, Z5, Z5
-	VMOVDQU32    Z3, (BX)
+	VMOVDQU32    Z3, (SI)
 	VPERMB       Z4, Z5, Z3
 	VPSRLW       $0x01, Z5, Z5
-	VMOVDQU32    Z3, 128(BX)
+	VMOVDQU32    Z3, 128(SI)
 	VPERMB       Z4, Z6, Z3
 	VPSRLW       $0x01, Z6, Z6
-	VMOVDQU32    Z3, 64(BX)
+	VMOVDQU32    Z3, 64(SI)
 	VPERMB       Z4, Z6, Z3
 	VPSRLW       $0x01, Z6, Z6
-	VMOVDQU32    Z3, 192(BX)
-	ADDQ         $0x00000100, BX
+	VMOVDQU32    Z3, 192(SI)
+	ADDQ         $0x00000100, SI
 	VPERMB       Z4, Z5, Z3
 	VPSRLW       $0x01, Z5, Z5
-	VMOVDQU32    Z3, (BX)
+	VMOVDQU32    Z3, (SI)
 	VPERMB       Z4, Z5, Z3
 	VPSRLW       $0x01, Z5, Z5
-	VMOVDQU32    Z3, 128(BX)
+	VMOVDQU32    Z3, 128(SI)
 	VPERMB       Z4, Z6, Z3
 	VPSRLW       $0x01, Z6, Z6
-	VMOVDQU32    Z3, 64(BX)
+	VMOVDQU32    Z3, 64(SI)
 	VPERMB       Z4, Z6, Z3
 	VPSRLW       $0x01, Z6, Z6
-	VMOVDQU32    Z3, 192(BX)
-	ADDQ         $0x00000100, BX
+	VMOVDQU32    Z3, 192(SI)
+	ADDQ         $0x00000100, SI
 	VPERMB       Z4, Z5, Z3
 	VPSRLW       $0x01, Z5, Z5
-	VMOVDQU32    Z3, (BX)
+	VMOVDQU32    Z3, (SI)
 	VPERMB       Z4, Z5, Z3
 	VPSRLW       $0x01, Z5, Z5
-	VMOVDQU32    Z3, 128(BX)
+	VMOVDQU32    Z3, 128(SI)
 	VPERMB       Z4, Z6, Z3
 	VPSRLW       $0x01, Z6, Z6
-	VMOVDQU32    Z3, 64(BX)
+	VMOVDQU32    Z3, 64(SI)
 	VPERMB       Z4, Z6, Z3
 	VPSRLW       $0x01, Z6, Z6
-	VMOVDQU32    Z3, 192(BX)
-	ADDQ         $0x00000100, BX
+	VMOVDQU32    Z3, 192(SI)
+	ADDQ         $0x00000100, SI
 	VPERMB       Z4, Z5, Z3
 	VPSRLW       $0x01, Z5, Z5
-	VMOVDQU32    Z3, (BX)
+	VMOVDQU32    Z3, (SI)
 	VPERMB       Z4, Z5, Z3
 	VPSRLW       $0x01, Z5, Z5
-	VMOVDQU32    Z3, 128(BX)
+	VMOVDQU32    Z3, 128(SI)
 	VPERMB       Z4, Z6, Z3
 	VPSRLW       $0x01, Z6, Z6
-	VMOVDQU32    Z3, 64(BX)
+	VMOVDQU32    Z3, 64(SI)
 	VPERMB       Z4, Z6, Z3
 	VPSRLW       $0x01, Z6, Z6
-	VMOVDQU32    Z3, 192(BX)
-	ADDQ         $0x00000100, BX
-	DECQ         R11
+	VMOVDQU32    Z3, 192(SI)
+	ADDQ         $0x00000100, SI
+	DECQ         R12
 	JNE          decode
-	MOVQ         152(AX), R10
+	MOVQ         152(AX), R11
 	VBROADCASTSS infinity<>+0(SB), Z23
 	MOVQ         (AX), CX
 	SUBQ         216(AX), CX
@@ -3857,10 +3884,10 @@ decode:
 	CMPQ         CX, DX
 	CMOVQGT      DX, CX
 	LEAQ         cellMasks<>+0(SB), DX
-	KMOVB        (DX)(CX*1), K3
+	KMOVW        (DX)(CX*2), K1
 	MOVQ         80(AX), CX
 	MOVQ         216(AX), DX
-	VMOVDQU32.Z  (CX)(DX*4), K3, Y0
+	VMOVDQU32.Z  (CX)(DX*4), K1, Y0
 	VPBROADCASTD 88(AX), Y1
 	VPMINUD      Y1, Y0, Y0
 	MOVQ         192(AX), CX
@@ -3880,12 +3907,12 @@ decode:
 	CMPQ         CX, DX
 	CMOVQGT      DX, CX
 	LEAQ         tokenMasks<>+0(SB), DX
-	KMOVQ        32(DX)(CX*8), K1
-	KMOVQ        (DX)(CX*8), K2
+	LEAQ         (DX)(CX*8), DX
+	MOVQ         DX, (SP)
 
 firstLast:
-	MOVQ   200(AX), BX
-	ADDQ   $0x00000440, BX
+	MOVQ   200(AX), SI
+	ADDQ   $0x00000440, SI
 	MOVQ   $0x00000000, CX
 	MOVQ   CX, 224(AX)
 	MOVQ   16(AX), CX
@@ -3908,21 +3935,24 @@ firstLast:
 	MOVQ   192(AX), R14
 	ADDQ   $0x00000440, R14
 	MOVQ   8(AX), R13
-	MOVQ   72(AX), R11
+	MOVQ   72(AX), R12
 
 first:
-	MOVQ       200(AX), SI
-	LEAQ       64(SI), DI
-	MOVQ       208(AX), R8
-	MOVQ       192(AX), R9
+	MOVQ       200(AX), DI
+	LEAQ       64(DI), R8
+	MOVQ       208(AX), R9
+	MOVQ       192(AX), R10
 	MOVQ       48(AX), DX
 	ADDQ       224(AX), DX
 	MOVQ       56(AX), CX
+	MOVQ       (SP), BX
+	KMOVQ      96(BX), K1
 	VMOVDQU8.Z (DX), K1, Z5
-	VMOVDQU8.Z 64(DX), K2, Z6
+	KMOVQ      64(BX), K1
+	VMOVDQU8.Z 64(DX), K1, Z6
 	MOVQ       64(AX), CX
 	ADDQ       CX, 224(AX)
-	MOVQ       $0x00000004, R12
+	MOVQ       $0x00000004, BX
 
 firstTurn:
 	VMOVDQU32    (R13), Z3
@@ -3953,8 +3983,8 @@ firstTurn:
 	VPDPBUSD     Z24, Z25, Z22
 	VPERMB       Z4, Z5, Z3
 	VPSRLW       $0x01, Z5, Z5
-	VMOVDQU32    Z3, (BX)
-	MOVL         32(R9), CX
+	VMOVDQU32    Z3, (SI)
+	MOVL         32(R10), CX
 	ADDQ         96(AX), CX
 	PREFETCHT0   (CX)
 	VMOVDQU32    128(R13), Z3
@@ -3985,8 +4015,8 @@ firstTurn:
 	VPDPBUSD     Z24, Z25, Z22
 	VPERMB       Z4, Z5, Z3
 	VPSRLW       $0x01, Z5, Z5
-	VMOVDQU32    Z3, 128(BX)
-	MOVL         36(R9), CX
+	VMOVDQU32    Z3, 128(SI)
+	MOVL         36(R10), CX
 	ADDQ         96(AX), CX
 	PREFETCHT0   (CX)
 	VMOVDQU32    256(R13), Z3
@@ -4017,8 +4047,8 @@ firstTurn:
 	VPDPBUSD     Z24, Z25, Z22
 	VPERMB       Z4, Z6, Z3
 	VPSRLW       $0x01, Z6, Z6
-	VMOVDQU32    Z3, 64(BX)
-	PREFETCHT0   (R10)
+	VMOVDQU32    Z3, 64(SI)
+	PREFETCHT0   (R11)
 	VMOVDQU32    384(R13), Z3
 	VMOVDQU32    448(R13), Z24
 	VPBROADCASTQ 136(R14), Z25
@@ -4047,17 +4077,17 @@ firstTurn:
 	VPDPBUSD     Z24, Z25, Z22
 	VPERMB       Z4, Z6, Z3
 	VPSRLW       $0x01, Z6, Z6
-	VMOVDQU32    Z3, 192(BX)
-	ADDQ         $0x00000100, BX
-	ADDQ         $0x08, R9
-	ADDQ         168(AX), R10
-	CMPQ         R10, 160(AX)
-	CMOVQHI      160(AX), R10
+	VMOVDQU32    Z3, 192(SI)
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x08, R10
+	ADDQ         168(AX), R11
+	CMPQ         R11, 160(AX)
+	CMOVQHI      160(AX), R11
 	ADDQ         $0x00000200, R13
 	ADDQ         $0x00000100, R14
-	DECQ         R12
+	DECQ         BX
 	JNE          firstTurn
-	DECQ         R11
+	DECQ         R12
 	JNE          first
 	VSHUFPS      $0x88, Z8, Z7, Z25
 	VSHUFPS      $0xdd, Z8, Z7, Z7
@@ -4135,10 +4165,10 @@ block:
 	CMPQ         CX, DX
 	CMOVQGT      DX, CX
 	LEAQ         cellMasks<>+0(SB), DX
-	KMOVB        (DX)(CX*1), K3
+	KMOVW        (DX)(CX*2), K1
 	MOVQ         80(AX), CX
 	MOVQ         216(AX), DX
-	VMOVDQU32.Z  (CX)(DX*4), K3, Y0
+	VMOVDQU32.Z  (CX)(DX*4), K1, Y0
 	VPBROADCASTD 88(AX), Y1
 	VPMINUD      Y1, Y0, Y0
 	MOVQ         192(AX), CX
@@ -4158,12 +4188,12 @@ block:
 	CMPQ         CX, DX
 	CMOVQGT      DX, CX
 	LEAQ         tokenMasks<>+0(SB), DX
-	KMOVQ        32(DX)(CX*8), K1
-	KMOVQ        (DX)(CX*8), K2
+	LEAQ         (DX)(CX*8), DX
+	MOVQ         DX, (SP)
 
 laterLast:
-	MOVQ   200(AX), BX
-	ADDQ   $0x00000440, BX
+	MOVQ   200(AX), SI
+	ADDQ   $0x00000440, SI
 	MOVQ   $0x00000000, CX
 	MOVQ   CX, 224(AX)
 	MOVQ   16(AX), CX
@@ -4186,21 +4216,24 @@ laterLast:
 	MOVQ   192(AX), R14
 	ADDQ   $0x00000440, R14
 	MOVQ   8(AX), R13
-	MOVQ   72(AX), R11
+	MOVQ   72(AX), R12
 
 later:
-	MOVQ       200(AX), SI
-	LEAQ       64(SI), DI
-	MOVQ       208(AX), R8
-	MOVQ       192(AX), R9
+	MOVQ       200(AX), DI
+	LEAQ       64(DI), R8
+	MOVQ       208(AX), R9
+	MOVQ       192(AX), R10
 	MOVQ       48(AX), DX
 	ADDQ       224(AX), DX
 	MOVQ       56(AX), CX
+	MOVQ       (SP), BX
+	KMOVQ      96(BX), K1
 	VMOVDQU8.Z (DX), K1, Z5
-	VMOVDQU8.Z 64(DX), K2, Z6
+	KMOVQ      64(BX), K1
+	VMOVDQU8.Z 64(DX), K1, Z6
 	MOVQ       64(AX), CX
 	ADDQ       CX, 224(AX)
-	MOVQ       $0x00000004, R12
+	MOVQ       $0x00000004, BX
 
 laterTurn:
 	VMOVDQU32       (R13), Z3
@@ -4229,18 +4262,18 @@ laterTurn:
 	VPBROADCASTQ    112(R14), Z25
 	VPDPBUSD        Z3, Z25, Z21
 	VPDPBUSD        Z24, Z25, Z22
-	MOVL            (SI), DX
+	MOVL            (DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
 	VPERMB          Z4, Z5, Z3
 	VPSRLW          $0x01, Z5, Z5
-	MOVBLZX         (R8), DX
+	MOVBLZX         (R9), DX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z2
-	MOVL            32(SI), DX
+	MOVL            32(DI), DX
 	ADDQ            96(AX), DX
-	VMOVDQU32       Z3, (BX)
-	MOVL            32(R9), CX
+	VMOVDQU32       Z3, (SI)
+	MOVL            32(R10), CX
 	ADDQ            96(AX), CX
 	PREFETCHT0      (CX)
 	VMOVDQU32       128(R13), Z3
@@ -4277,16 +4310,16 @@ laterTurn:
 	VCVTDQ2PS       Z1, Z1
 	VPERMB          Z4, Z5, Z3
 	VPSRLW          $0x01, Z5, Z5
-	VCVTDQ2PS       (DI), Z24
+	VCVTDQ2PS       (R8), Z24
 	VMULPS          Z24, Z0, Z24
 	VADDPS          Z1, Z24, Z24
 	VMULPS          Z24, Z2, Z24
 	VMAXPS          Z23, Z24, Z23
-	VMOVDQU32       Z3, 128(BX)
-	MOVL            36(R9), CX
+	VMOVDQU32       Z3, 128(SI)
+	MOVL            36(R10), CX
 	ADDQ            96(AX), CX
 	PREFETCHT0      (CX)
-	MOVL            4(SI), DX
+	MOVL            4(DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
 	VMOVDQU32       256(R13), Z3
@@ -4317,13 +4350,13 @@ laterTurn:
 	VPDPBUSD        Z24, Z25, Z22
 	VPERMB          Z4, Z6, Z3
 	VPSRLW          $0x01, Z6, Z6
-	MOVBLZX         1(R8), DX
+	MOVBLZX         1(R9), DX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z2
-	MOVL            36(SI), DX
+	MOVL            36(DI), DX
 	ADDQ            96(AX), DX
-	VMOVDQU32       Z3, 64(BX)
-	PREFETCHT0      (R10)
+	VMOVDQU32       Z3, 64(SI)
+	PREFETCHT0      (R11)
 	MOVQ            24(AX), CX
 	VMULPS          (CX), Z0, Z0
 	VBROADCASTI64X4 (DX), Z1
@@ -4358,25 +4391,25 @@ laterTurn:
 	VPDPBUSD        Z24, Z25, Z22
 	VPERMB          Z4, Z6, Z3
 	VPSRLW          $0x01, Z6, Z6
-	VCVTDQ2PS       64(DI), Z24
+	VCVTDQ2PS       64(R8), Z24
 	VMULPS          Z24, Z0, Z24
 	VADDPS          Z1, Z24, Z24
 	VMULPS          Z24, Z2, Z24
 	VMAXPS          Z23, Z24, Z23
-	VMOVDQU32       Z3, 192(BX)
-	ADDQ            $0x08, SI
-	ADDQ            $0x00000080, DI
-	ADDQ            $0x02, R8
-	ADDQ            $0x00000100, BX
-	ADDQ            $0x08, R9
-	ADDQ            168(AX), R10
-	CMPQ            R10, 160(AX)
-	CMOVQHI         160(AX), R10
+	VMOVDQU32       Z3, 192(SI)
+	ADDQ            $0x08, DI
+	ADDQ            $0x00000080, R8
+	ADDQ            $0x02, R9
+	ADDQ            $0x00000100, SI
+	ADDQ            $0x08, R10
+	ADDQ            168(AX), R11
+	CMPQ            R11, 160(AX)
+	CMOVQHI         160(AX), R11
 	ADDQ            $0x00000200, R13
 	ADDQ            $0x00000100, R14
-	DECQ            R12
+	DECQ            BX
 	JNE             laterTurn
-	DECQ            R11
+	DECQ            R12
 	JNE             later
 	VSHUFPS         $0x88, Z8, Z7, Z25
 	VSHUFPS         $0xdd, Z8, Z7, Z7
@@ -4449,20 +4482,20 @@ laterTurn:
 	JMP             block
 
 drain:
-	MOVQ            200(AX), SI
-	LEAQ            64(SI), DI
-	MOVQ            208(AX), R8
-	MOVQ            192(AX), R9
+	MOVQ            200(AX), DI
+	LEAQ            64(DI), R8
+	MOVQ            208(AX), R9
+	MOVQ            192(AX), R10
 	SUBQ            (AX), CX
 	NEGQ            CX
-	LEAQ            8(CX), R12
-	MOVL            (SI), DX
+	LEAQ            8(CX), BX
+	MOVL            (DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
-	MOVBLZX         (R8), DX
+	MOVBLZX         (R9), DX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z2
-	MOVL            32(SI), DX
+	MOVL            32(DI), DX
 	ADDQ            96(AX), DX
 	MOVQ            24(AX), CX
 	VMULPS          (CX), Z0, Z0
@@ -4470,20 +4503,20 @@ drain:
 	VPSLLVD         halves<>+0(SB), Z1, Z1
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
-	VCVTDQ2PS       (DI), Z24
+	VCVTDQ2PS       (R8), Z24
 	VMULPS          Z24, Z0, Z24
 	VADDPS          Z1, Z24, Z24
 	VMULPS          Z24, Z2, Z24
 	VMAXPS          Z23, Z24, Z23
-	CMPQ            R12, $0x01
+	CMPQ            BX, $0x01
 	JEQ             done
-	MOVL            4(SI), DX
+	MOVL            4(DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
-	MOVBLZX         1(R8), DX
+	MOVBLZX         1(R9), DX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z2
-	MOVL            36(SI), DX
+	MOVL            36(DI), DX
 	ADDQ            96(AX), DX
 	MOVQ            24(AX), CX
 	VMULPS          (CX), Z0, Z0
@@ -4491,23 +4524,23 @@ drain:
 	VPSLLVD         halves<>+0(SB), Z1, Z1
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
-	VCVTDQ2PS       64(DI), Z24
+	VCVTDQ2PS       64(R8), Z24
 	VMULPS          Z24, Z0, Z24
 	VADDPS          Z1, Z24, Z24
 	VMULPS          Z24, Z2, Z24
 	VMAXPS          Z23, Z24, Z23
-	CMPQ            R12, $0x02
+	CMPQ            BX, $0x02
 	JEQ             done
-	ADDQ            $0x08, SI
-	ADDQ            $0x00000080, DI
-	ADDQ            $0x02, R8
-	MOVL            (SI), DX
+	ADDQ            $0x08, DI
+	ADDQ            $0x00000080, R8
+	ADDQ            $0x02, R9
+	MOVL            (DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
-	MOVBLZX         (R8), DX
+	MOVBLZX         (R9), DX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z2
-	MOVL            32(SI), DX
+	MOVL            32(DI), DX
 	ADDQ            96(AX), DX
 	MOVQ            24(AX), CX
 	VMULPS          (CX), Z0, Z0
@@ -4515,20 +4548,20 @@ drain:
 	VPSLLVD         halves<>+0(SB), Z1, Z1
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
-	VCVTDQ2PS       (DI), Z24
+	VCVTDQ2PS       (R8), Z24
 	VMULPS          Z24, Z0, Z24
 	VADDPS          Z1, Z24, Z24
 	VMULPS          Z24, Z2, Z24
 	VMAXPS          Z23, Z24, Z23
-	CMPQ            R12, $0x03
+	CMPQ            BX, $0x03
 	JEQ             done
-	MOVL            4(SI), DX
+	MOVL            4(DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
-	MOVBLZX         1(R8), DX
+	MOVBLZX         1(R9), DX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z2
-	MOVL            36(SI), DX
+	MOVL            36(DI), DX
 	ADDQ            96(AX), DX
 	MOVQ            24(AX), CX
 	VMULPS          (CX), Z0, Z0
@@ -4536,23 +4569,23 @@ drain:
 	VPSLLVD         halves<>+0(SB), Z1, Z1
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
-	VCVTDQ2PS       64(DI), Z24
+	VCVTDQ2PS       64(R8), Z24
 	VMULPS          Z24, Z0, Z24
 	VADDPS          Z1, Z24, Z24
 	VMULPS          Z24, Z2, Z24
 	VMAXPS          Z23, Z24, Z23
-	CMPQ            R12, $0x04
+	CMPQ            BX, $0x04
 	JEQ             done
-	ADDQ            $0x08, SI
-	ADDQ            $0x00000080, DI
-	ADDQ            $0x02, R8
-	MOVL            (SI), DX
+	ADDQ            $0x08, DI
+	ADDQ            $0x00000080, R8
+	ADDQ            $0x02, R9
+	MOVL            (DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
-	MOVBLZX         (R8), DX
+	MOVBLZX         (R9), DX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z2
-	MOVL            32(SI), DX
+	MOVL            32(DI), DX
 	ADDQ            96(AX), DX
 	MOVQ            24(AX), CX
 	VMULPS          (CX), Z0, Z0
@@ -4560,20 +4593,20 @@ drain:
 	VPSLLVD         halves<>+0(SB), Z1, Z1
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
-	VCVTDQ2PS       (DI), Z24
+	VCVTDQ2PS       (R8), Z24
 	VMULPS          Z24, Z0, Z24
 	VADDPS          Z1, Z24, Z24
 	VMULPS          Z24, Z2, Z24
 	VMAXPS          Z23, Z24, Z23
-	CMPQ            R12, $0x05
+	CMPQ            BX, $0x05
 	JEQ             done
-	MOVL            4(SI), DX
+	MOVL            4(DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
-	MOVBLZX         1(R8), DX
+	MOVBLZX         1(R9), DX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z2
-	MOVL            36(SI), DX
+	MOVL            36(DI), DX
 	ADDQ            96(AX), DX
 	MOVQ            24(AX), CX
 	VMULPS          (CX), Z0, Z0
@@ -4581,23 +4614,23 @@ drain:
 	VPSLLVD         halves<>+0(SB), Z1, Z1
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
-	VCVTDQ2PS       64(DI), Z24
+	VCVTDQ2PS       64(R8), Z24
 	VMULPS          Z24, Z0, Z24
 	VADDPS          Z1, Z24, Z24
 	VMULPS          Z24, Z2, Z24
 	VMAXPS          Z23, Z24, Z23
-	CMPQ            R12, $0x06
+	CMPQ            BX, $0x06
 	JEQ             done
-	ADDQ            $0x08, SI
-	ADDQ            $0x00000080, DI
-	ADDQ            $0x02, R8
-	MOVL            (SI), DX
+	ADDQ            $0x08, DI
+	ADDQ            $0x00000080, R8
+	ADDQ            $0x02, R9
+	MOVL            (DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
-	MOVBLZX         (R8), DX
+	MOVBLZX         (R9), DX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z2
-	MOVL            32(SI), DX
+	MOVL            32(DI), DX
 	ADDQ            96(AX), DX
 	MOVQ            24(AX), CX
 	VMULPS          (CX), Z0, Z0
@@ -4605,20 +4638,20 @@ drain:
 	VPSLLVD         halves<>+0(SB), Z1, Z1
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
-	VCVTDQ2PS       (DI), Z24
+	VCVTDQ2PS       (R8), Z24
 	VMULPS          Z24, Z0, Z24
 	VADDPS          Z1, Z24, Z24
 	VMULPS          Z24, Z2, Z24
 	VMAXPS          Z23, Z24, Z23
-	CMPQ            R12, $0x07
+	CMPQ            BX, $0x07
 	JEQ             done
-	MOVL            4(SI), DX
+	MOVL            4(DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
-	MOVBLZX         1(R8), DX
+	MOVBLZX         1(R9), DX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z2
-	MOVL            36(SI), DX
+	MOVL            36(DI), DX
 	ADDQ            96(AX), DX
 	MOVQ            24(AX), CX
 	VMULPS          (CX), Z0, Z0
@@ -4626,7 +4659,7 @@ drain:
 	VPSLLVD         halves<>+0(SB), Z1, Z1
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
-	VCVTDQ2PS       64(DI), Z24
+	VCVTDQ2PS       64(R8), Z24
 	VMULPS          Z24, Z0, Z24
 	VADDPS          Z1, Z24, Z24
 	VMULPS          Z24, Z2, Z24
@@ -4646,14 +4679,14 @@ firstTail:
 	MOVQ   192(AX), R14
 	ADDQ   $0x00000440, R14
 	MOVQ   8(AX), R13
-	MOVQ   72(AX), R11
+	MOVQ   72(AX), R12
 
 firstProducts:
-	MOVQ 200(AX), SI
-	LEAQ 64(SI), DI
-	MOVQ 208(AX), R8
-	MOVQ 192(AX), R9
-	MOVQ $0x00000004, R12
+	MOVQ 200(AX), DI
+	LEAQ 64(DI), R8
+	MOVQ 208(AX), R9
+	MOVQ 192(AX), R10
+	MOVQ $0x00000004, BX
 
 firstProductsTurn:
 	VMOVDQU32    (R13), Z3
@@ -4714,9 +4747,9 @@ firstProductsTurn:
 	VPDPBUSD     Z24, Z25, Z14
 	ADDQ         $0x00000200, R13
 	ADDQ         $0x00000100, R14
-	DECQ         R12
+	DECQ         BX
 	JNE          firstProductsTurn
-	DECQ         R11
+	DECQ         R12
 	JNE          firstProducts
 	VSHUFPS      $0x88, Z8, Z7, Z25
 	VSHUFPS      $0xdd, Z8, Z7, Z7
@@ -4770,14 +4803,14 @@ laterTail:
 	MOVQ   192(AX), R14
 	ADDQ   $0x00000440, R14
 	MOVQ   8(AX), R13
-	MOVQ   72(AX), R11
+	MOVQ   72(AX), R12
 
 laterProducts:
-	MOVQ 200(AX), SI
-	LEAQ 64(SI), DI
-	MOVQ 208(AX), R8
-	MOVQ 192(AX), R9
-	MOVQ $0x00000004, R12
+	MOVQ 200(AX), DI
+	LEAQ 64(DI), R8
+	MOVQ 208(AX), R9
+	MOVQ 192(AX), R10
+	MOVQ $0x00000004, BX
 
 laterProductsTurn:
 	VMOVDQU32       (R13), Z3
@@ -4794,13 +4827,13 @@ laterProductsTurn:
 	VPBROADCASTQ    48(R14), Z25
 	VPDPBUSD        Z3, Z25, Z13
 	VPDPBUSD        Z24, Z25, Z14
-	MOVL            (SI), DX
+	MOVL            (DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
-	MOVBLZX         (R8), DX
+	MOVBLZX         (R9), DX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z2
-	MOVL            32(SI), DX
+	MOVL            32(DI), DX
 	ADDQ            96(AX), DX
 	VMOVDQU32       128(R13), Z3
 	VMOVDQU32       192(R13), Z24
@@ -4822,7 +4855,7 @@ laterProductsTurn:
 	VPSLLVD         halves<>+0(SB), Z1, Z1
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
-	VCVTDQ2PS       (DI), Z24
+	VCVTDQ2PS       (R8), Z24
 	VMULPS          Z24, Z0, Z24
 	VADDPS          Z1, Z24, Z24
 	VMULPS          Z24, Z2, Z24
@@ -4841,13 +4874,13 @@ laterProductsTurn:
 	VPBROADCASTQ    176(R14), Z25
 	VPDPBUSD        Z3, Z25, Z13
 	VPDPBUSD        Z24, Z25, Z14
-	MOVL            4(SI), DX
+	MOVL            4(DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
-	MOVBLZX         1(R8), DX
+	MOVBLZX         1(R9), DX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z2
-	MOVL            36(SI), DX
+	MOVL            36(DI), DX
 	ADDQ            96(AX), DX
 	VMOVDQU32       384(R13), Z3
 	VMOVDQU32       448(R13), Z24
@@ -4869,19 +4902,19 @@ laterProductsTurn:
 	VPSLLVD         halves<>+0(SB), Z1, Z1
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
-	VCVTDQ2PS       64(DI), Z24
+	VCVTDQ2PS       64(R8), Z24
 	VMULPS          Z24, Z0, Z24
 	VADDPS          Z1, Z24, Z24
 	VMULPS          Z24, Z2, Z24
 	VMAXPS          Z23, Z24, Z23
-	ADDQ            $0x08, SI
-	ADDQ            $0x00000080, DI
-	ADDQ            $0x02, R8
+	ADDQ            $0x08, DI
+	ADDQ            $0x00000080, R8
+	ADDQ            $0x02, R9
 	ADDQ            $0x00000200, R13
 	ADDQ            $0x00000100, R14
-	DECQ            R12
+	DECQ            BX
 	JNE             laterProductsTurn
-	DECQ            R11
+	DECQ            R12
 	JNE             laterProducts
 	VSHUFPS         $0x88, Z8, Z7, Z25
 	VSHUFPS         $0xdd, Z8, Z7, Z7
@@ -4922,20 +4955,20 @@ laterProductsTurn:
 	ADDQ            $0x04, CX
 
 drain4:
-	MOVQ            200(AX), SI
-	LEAQ            64(SI), DI
-	MOVQ            208(AX), R8
-	MOVQ            192(AX), R9
+	MOVQ            200(AX), DI
+	LEAQ            64(DI), R8
+	MOVQ            208(AX), R9
+	MOVQ            192(AX), R10
 	SUBQ            (AX), CX
 	NEGQ            CX
-	LEAQ            4(CX), R12
-	MOVL            (SI), DX
+	LEAQ            4(CX), BX
+	MOVL            (DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
-	MOVBLZX         (R8), DX
+	MOVBLZX         (R9), DX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z2
-	MOVL            32(SI), DX
+	MOVL            32(DI), DX
 	ADDQ            96(AX), DX
 	MOVQ            24(AX), CX
 	VMULPS          (CX), Z0, Z0
@@ -4943,20 +4976,20 @@ drain4:
 	VPSLLVD         halves<>+0(SB), Z1, Z1
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
-	VCVTDQ2PS       (DI), Z24
+	VCVTDQ2PS       (R8), Z24
 	VMULPS          Z24, Z0, Z24
 	VADDPS          Z1, Z24, Z24
 	VMULPS          Z24, Z2, Z24
 	VMAXPS          Z23, Z24, Z23
-	CMPQ            R12, $0x01
+	CMPQ            BX, $0x01
 	JEQ             done
-	MOVL            4(SI), DX
+	MOVL            4(DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
-	MOVBLZX         1(R8), DX
+	MOVBLZX         1(R9), DX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z2
-	MOVL            36(SI), DX
+	MOVL            36(DI), DX
 	ADDQ            96(AX), DX
 	MOVQ            24(AX), CX
 	VMULPS          (CX), Z0, Z0
@@ -4964,23 +4997,23 @@ drain4:
 	VPSLLVD         halves<>+0(SB), Z1, Z1
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
-	VCVTDQ2PS       64(DI), Z24
+	VCVTDQ2PS       64(R8), Z24
 	VMULPS          Z24, Z0, Z24
 	VADDPS          Z1, Z24, Z24
 	VMULPS          Z24, Z2, Z24
 	VMAXPS          Z23, Z24, Z23
-	CMPQ            R12, $0x02
+	CMPQ            BX, $0x02
 	JEQ             done
-	ADDQ            $0x08, SI
-	ADDQ            $0x00000080, DI
-	ADDQ            $0x02, R8
-	MOVL            (SI), DX
+	ADDQ            $0x08, DI
+	ADDQ            $0x00000080, R8
+	ADDQ            $0x02, R9
+	MOVL            (DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
-	MOVBLZX         (R8), DX
+	MOVBLZX         (R9), DX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z2
-	MOVL            32(SI), DX
+	MOVL            32(DI), DX
 	ADDQ            96(AX), DX
 	MOVQ            24(AX), CX
 	VMULPS          (CX), Z0, Z0
@@ -4988,20 +5021,20 @@ drain4:
 	VPSLLVD         halves<>+0(SB), Z1, Z1
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
-	VCVTDQ2PS       (DI), Z24
+	VCVTDQ2PS       (R8), Z24
 	VMULPS          Z24, Z0, Z24
 	VADDPS          Z1, Z24, Z24
 	VMULPS          Z24, Z2, Z24
 	VMAXPS          Z23, Z24, Z23
-	CMPQ            R12, $0x03
+	CMPQ            BX, $0x03
 	JEQ             done
-	MOVL            4(SI), DX
+	MOVL            4(DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
-	MOVBLZX         1(R8), DX
+	MOVBLZX         1(R9), DX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z2
-	MOVL            36(SI), DX
+	MOVL            36(DI), DX
 	ADDQ            96(AX), DX
 	MOVQ            24(AX), CX
 	VMULPS          (CX), Z0, Z0
@@ -5009,7 +5042,7 @@ drain4:
 	VPSLLVD         halves<>+0(SB), Z1, Z1
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
-	VCVTDQ2PS       64(DI), Z24
+	VCVTDQ2PS       64(R8), Z24
 	VMULPS          Z24, Z0, Z24
 	VADDPS          Z1, Z24, Z24
 	VMULPS          Z24, Z2, Z24
@@ -5031,8 +5064,8 @@ done:
 	RET
 
 // func code1Maxima32AVX512(args *int)
-// Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, AVX512VBMI, AVX512VL, AVX512VNNI, CMOV, MMX+
-TEXT ·code1Maxima32AVX512(SB), $512-8
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VBMI, AVX512VL, AVX512VNNI, CMOV, MMX+
+TEXT ·code1Maxima32AVX512(SB), $8-8
 	MOVQ      args+0(FP), AX
 	MOVQ      40(AX), CX
 	VMOVDQU32 (CX), Z5
@@ -5041,75 +5074,78 @@ TEXT ·code1Maxima32AVX512(SB), $512-8
 	CMPQ      CX, DX
 	CMOVQGT   DX, CX
 	LEAQ      tokenMasks<>+0(SB), DX
-	KMOVQ     32(DX)(CX*8), K1
-	KMOVQ     (DX)(CX*8), K2
-	MOVQ      192(AX), BX
-	ADDQ      $0x00000440, BX
-	MOVQ      72(AX), R11
+	LEAQ      (DX)(CX*8), DX
+	MOVQ      DX, (SP)
+	MOVQ      192(AX), SI
+	ADDQ      $0x00000440, SI
+	MOVQ      72(AX), R12
 
 decode:
 	MOVQ         48(AX), DX
 	ADDQ         224(AX), DX
 	MOVQ         56(AX), CX
+	MOVQ         (SP), BX
+	KMOVQ        96(BX), K1
 	VMOVDQU8.Z   (DX), K1, Z6
-	VMOVDQU8.Z   64(DX), K2, Z7
+	KMOVQ        64(BX), K1
+	VMOVDQU8.Z   64(DX), K1, Z7
 	MOVQ         64(AX), CX
 	ADDQ         CX, 224(AX)
 	VPERMB       Z5, Z6, Z4
 	VPSRLW       $0x01, Z6, Z6
-	VMOVDQU32    Z4, (BX)
+	VMOVDQU32    Z4, (SI)
 	VPERMB       Z5, Z6, Z4
 	VPSRLW       $0x01, Z6, Z6
-	VMOVDQU32    Z4, 128(BX)
+	VMOVDQU32    Z4, 128(SI)
 	VPERMB       Z5, Z7, Z4
 	VPSRLW       $0x01, Z7, Z7
-	VMOVDQU32    Z4, 64(BX)
+	VMOVDQU32    Z4, 64(SI)
 	VPERMB       Z5, Z7, Z4
 	VPSRLW       $0x01, Z7, Z7
-	VMOVDQU32    Z4, 192(BX)
-	ADDQ         $0x00000100, BX
+	VMOVDQU32    Z4, 192(SI)
+	ADDQ         $0x00000100, SI
 	VPERMB       Z5, Z6, Z4
 	VPSRLW       $0x01, Z6, Z6
-	VMOVDQU32    Z4, (BX)
+	VMOVDQU32    Z4, (SI)
 	VPERMB       Z5, Z6, Z4
 	VPSRLW       $0x01, Z6, Z6
-	VMOVDQU32    Z4, 128(BX)
+	VMOVDQU32    Z4, 128(SI)
 	VPERMB       Z5, Z7, Z4
 	VPSRLW       $0x01, Z7, Z7
-	VMOVDQU32    Z4, 64(BX)
+	VMOVDQU32    Z4, 64(SI)
 	VPERMB       Z5, Z7, Z4
 	VPSRLW       $0x01, Z7, Z7
-	VMOVDQU32    Z4, 192(BX)
-	ADDQ         $0x00000100, BX
+	VMOVDQU32    Z4, 192(SI)
+	ADDQ         $0x00000100, SI
 	VPERMB       Z5, Z6, Z4
 	VPSRLW       $0x01, Z6, Z6
-	VMOVDQU32    Z4, (BX)
+	VMOVDQU32    Z4, (SI)
 	VPERMB       Z5, Z6, Z4
 	VPSRLW       $0x01, Z6, Z6
-	VMOVDQU32    Z4, 128(BX)
+	VMOVDQU32    Z4, 128(SI)
 	VPERMB       Z5, Z7, Z4
 	VPSRLW       $0x01, Z7, Z7
-	VMOVDQU32    Z4, 64(BX)
+	VMOVDQU32    Z4, 64(SI)
 	VPERMB       Z5, Z7, Z4
 	VPSRLW       $0x01, Z7, Z7
-	VMOVDQU32    Z4, 192(BX)
-	ADDQ         $0x00000100, BX
+	VMOVDQU32    Z4, 192(SI)
+	ADDQ         $0x00000100, SI
 	VPERMB       Z5, Z6, Z4
 	VPSRLW       $0x01, Z6, Z6
-	VMOVDQU32    Z4, (BX)
+	VMOVDQU32    Z4, (SI)
 	VPERMB       Z5, Z6, Z4
 	VPSRLW       $0x01, Z6, Z6
-	VMOVDQU32    Z4, 128(BX)
+	VMOVDQU32    Z4, 128(SI)
 	VPERMB       Z5, Z7, Z4
 	VPSRLW       $0x01, Z7, Z7
-	VMOVDQU32    Z4, 64(BX)
+	VMOVDQU32    Z4, 64(SI)
 	VPERMB       Z5, Z7, Z4
 	VPSRLW       $0x01, Z7, Z7
-	VMOVDQU32    Z4, 192(BX)
-	ADDQ         $0x00000100, BX
-	DECQ         R11
+	VMOVDQU32    Z4, 192(SI)
+	ADDQ         $0x00000100, SI
+	DECQ         R12
 	JNE          decode
-	MOVQ         152(AX), R10
+	MOVQ         152(AX), R11
 	VBROADCASTSS infinity<>+0(SB), Z27
 	VBROADCASTSS infinity<>+0(SB), Z28
 	MOVQ         (AX), CX
@@ -5118,10 +5154,10 @@ decode:
 	CMPQ         CX, DX
 	CMOVQGT      DX, CX
 	LEAQ         cellMasks<>+0(SB), DX
-	KMOVB        (DX)(CX*1), K3
+	KMOVW        (DX)(CX*2), K1
 	MOVQ         80(AX), CX
 	MOVQ         216(AX), DX
-	VMOVDQU32.Z  (CX)(DX*4), K3, Y0
+	VMOVDQU32.Z  (CX)(DX*4), K1, Y0
 	VPBROADCASTD 88(AX), Y1
 	VPMINUD      Y1, Y0, Y0
 	MOVQ         192(AX), CX
@@ -5141,12 +5177,12 @@ decode:
 	CMPQ         CX, DX
 	CMOVQGT      DX, CX
 	LEAQ         tokenMasks<>+0(SB), DX
-	KMOVQ        32(DX)(CX*8), K1
-	KMOVQ        (DX)(CX*8), K2
+	LEAQ         (DX)(CX*8), DX
+	MOVQ         DX, (SP)
 
 firstLast:
-	MOVQ      200(AX), BX
-	ADDQ      $0x00000440, BX
+	MOVQ      200(AX), SI
+	ADDQ      $0x00000440, SI
 	MOVQ      $0x00000000, CX
 	MOVQ      CX, 224(AX)
 	MOVQ      16(AX), CX
@@ -5169,21 +5205,24 @@ firstLast:
 	MOVQ      192(AX), R14
 	ADDQ      $0x00000440, R14
 	MOVQ      8(AX), R13
-	MOVQ      72(AX), R11
+	MOVQ      72(AX), R12
 
 first:
-	MOVQ       200(AX), SI
-	LEAQ       64(SI), DI
-	MOVQ       208(AX), R8
-	MOVQ       192(AX), R9
+	MOVQ       200(AX), DI
+	LEAQ       64(DI), R8
+	MOVQ       208(AX), R9
+	MOVQ       192(AX), R10
 	MOVQ       48(AX), DX
 	ADDQ       224(AX), DX
 	MOVQ       56(AX), CX
+	MOVQ       (SP), BX
+	KMOVQ      96(BX), K1
 	VMOVDQU8.Z (DX), K1, Z6
-	VMOVDQU8.Z 64(DX), K2, Z7
+	KMOVQ      64(BX), K1
+	VMOVDQU8.Z 64(DX), K1, Z7
 	MOVQ       64(AX), CX
 	ADDQ       CX, 224(AX)
-	MOVQ       $0x00000004, R12
+	MOVQ       $0x00000004, BX
 
 firstTurn:
 	VMOVDQU32    (R13), Z8
@@ -5240,8 +5279,8 @@ firstTurn:
 	VPBROADCASTD 116(R14), Z10
 	VPDPBUSD     Z8, Z10, Z25
 	VPDPBUSD     Z9, Z10, Z26
-	VMOVDQU32    Z4, (BX)
-	MOVL         32(R9), CX
+	VMOVDQU32    Z4, (SI)
+	MOVL         32(R10), CX
 	ADDQ         96(AX), CX
 	PREFETCHT0   (CX)
 	VMOVDQU32    256(R13), Z8
@@ -5298,8 +5337,8 @@ firstTurn:
 	VPBROADCASTD 124(R14), Z10
 	VPDPBUSD     Z8, Z10, Z25
 	VPDPBUSD     Z9, Z10, Z26
-	VMOVDQU32    Z4, 128(BX)
-	MOVL         36(R9), CX
+	VMOVDQU32    Z4, 128(SI)
+	MOVL         36(R10), CX
 	ADDQ         96(AX), CX
 	PREFETCHT0   (CX)
 	VMOVDQU32    512(R13), Z8
@@ -5330,7 +5369,7 @@ firstTurn:
 	VPDPBUSD     Z9, Z10, Z26
 	VPERMB       Z5, Z7, Z4
 	VPSRLW       $0x01, Z7, Z7
-	VMOVDQU32    Z4, 64(BX)
+	VMOVDQU32    Z4, 64(SI)
 	VMOVDQU32    640(R13), Z8
 	VMOVDQU32    704(R13), Z9
 	VPBROADCASTD 132(R14), Z10
@@ -5357,7 +5396,7 @@ firstTurn:
 	VPBROADCASTD 244(R14), Z10
 	VPDPBUSD     Z8, Z10, Z25
 	VPDPBUSD     Z9, Z10, Z26
-	PREFETCHT0   (R10)
+	PREFETCHT0   (R11)
 	VMOVDQU32    768(R13), Z8
 	VMOVDQU32    832(R13), Z9
 	VPBROADCASTD 136(R14), Z10
@@ -5386,7 +5425,7 @@ firstTurn:
 	VPDPBUSD     Z9, Z10, Z26
 	VPERMB       Z5, Z7, Z4
 	VPSRLW       $0x01, Z7, Z7
-	VMOVDQU32    Z4, 192(BX)
+	VMOVDQU32    Z4, 192(SI)
 	VMOVDQU32    896(R13), Z8
 	VMOVDQU32    960(R13), Z9
 	VPBROADCASTD 140(R14), Z10
@@ -5413,16 +5452,16 @@ firstTurn:
 	VPBROADCASTD 252(R14), Z10
 	VPDPBUSD     Z8, Z10, Z25
 	VPDPBUSD     Z9, Z10, Z26
-	ADDQ         $0x00000100, BX
-	ADDQ         $0x08, R9
-	ADDQ         168(AX), R10
-	CMPQ         R10, 160(AX)
-	CMOVQHI      160(AX), R10
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x08, R10
+	ADDQ         168(AX), R11
+	CMPQ         R11, 160(AX)
+	CMOVQHI      160(AX), R11
 	ADDQ         $0x00000400, R13
 	ADDQ         $0x00000100, R14
-	DECQ         R12
+	DECQ         BX
 	JNE          firstTurn
-	DECQ         R11
+	DECQ         R12
 	JNE          first
 	MOVQ         192(AX), CX
 	VMOVDQU32    Z11, 64(CX)
@@ -5476,10 +5515,10 @@ block:
 	CMPQ         CX, DX
 	CMOVQGT      DX, CX
 	LEAQ         cellMasks<>+0(SB), DX
-	KMOVB        (DX)(CX*1), K3
+	KMOVW        (DX)(CX*2), K1
 	MOVQ         80(AX), CX
 	MOVQ         216(AX), DX
-	VMOVDQU32.Z  (CX)(DX*4), K3, Y0
+	VMOVDQU32.Z  (CX)(DX*4), K1, Y0
 	VPBROADCASTD 88(AX), Y1
 	VPMINUD      Y1, Y0, Y0
 	MOVQ         192(AX), CX
@@ -5499,12 +5538,12 @@ block:
 	CMPQ         CX, DX
 	CMOVQGT      DX, CX
 	LEAQ         tokenMasks<>+0(SB), DX
-	KMOVQ        32(DX)(CX*8), K1
-	KMOVQ        (DX)(CX*8), K2
+	LEAQ         (DX)(CX*8), DX
+	MOVQ         DX, (SP)
 
 laterLast:
-	MOVQ      200(AX), BX
-	ADDQ      $0x00000440, BX
+	MOVQ      200(AX), SI
+	ADDQ      $0x00000440, SI
 	MOVQ      $0x00000000, CX
 	MOVQ      CX, 224(AX)
 	MOVQ      16(AX), CX
@@ -5527,21 +5566,24 @@ laterLast:
 	MOVQ      192(AX), R14
 	ADDQ      $0x00000440, R14
 	MOVQ      8(AX), R13
-	MOVQ      72(AX), R11
+	MOVQ      72(AX), R12
 
 later:
-	MOVQ       200(AX), SI
-	LEAQ       64(SI), DI
-	MOVQ       208(AX), R8
-	MOVQ       192(AX), R9
+	MOVQ       200(AX), DI
+	LEAQ       64(DI), R8
+	MOVQ       208(AX), R9
+	MOVQ       192(AX), R10
 	MOVQ       48(AX), DX
 	ADDQ       224(AX), DX
 	MOVQ       56(AX), CX
+	MOVQ       (SP), BX
+	KMOVQ      96(BX), K1
 	VMOVDQU8.Z (DX), K1, Z6
-	VMOVDQU8.Z 64(DX), K2, Z7
+	KMOVQ      64(BX), K1
+	VMOVDQU8.Z 64(DX), K1, Z7
 	MOVQ       64(AX), CX
 	ADDQ       CX, 224(AX)
-	MOVQ       $0x00000004, R12
+	MOVQ       $0x00000004, BX
 
 laterTurn:
 	VMOVDQU32    (R13), Z8
@@ -5570,15 +5612,15 @@ laterTurn:
 	VPBROADCASTD 112(R14), Z10
 	VPDPBUSD     Z8, Z10, Z25
 	VPDPBUSD     Z9, Z10, Z26
-	MOVL         (SI), DX
+	MOVL         (DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
 	VPERMB       Z5, Z6, Z4
 	VPSRLW       $0x01, Z6, Z6
-	MOVBLZX      (R8), DX
+	MOVBLZX      (R9), DX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z3
-	MOVL         32(SI), DX
+	MOVL         32(DI), DX
 	ADDQ         96(AX), DX
 	VMOVDQU32    128(R13), Z8
 	VMOVDQU32    192(R13), Z9
@@ -5610,8 +5652,8 @@ laterTurn:
 	VMULPS       (CX), Z2, Z0
 	VPSLLD       $0x10, (DX), Z1
 	VCVTDQ2PS    Z1, Z1
-	VMOVDQU32    Z4, (BX)
-	MOVL         32(R9), CX
+	VMOVDQU32    Z4, (SI)
+	MOVL         32(R10), CX
 	ADDQ         96(AX), CX
 	PREFETCHT0   (CX)
 	VMOVDQU32    256(R13), Z8
@@ -5640,7 +5682,7 @@ laterTurn:
 	VPBROADCASTD 120(R14), Z10
 	VPDPBUSD     Z8, Z10, Z25
 	VPDPBUSD     Z9, Z10, Z26
-	VCVTDQ2PS    (DI), Z8
+	VCVTDQ2PS    (R8), Z8
 	VMULPS       Z8, Z0, Z8
 	VADDPS       Z1, Z8, Z8
 	VMULPS       Z8, Z3, Z8
@@ -5678,16 +5720,16 @@ laterTurn:
 	VPBROADCASTD 124(R14), Z10
 	VPDPBUSD     Z8, Z10, Z25
 	VPDPBUSD     Z9, Z10, Z26
-	VCVTDQ2PS    64(DI), Z8
+	VCVTDQ2PS    64(R8), Z8
 	VMULPS       Z8, Z0, Z8
 	VADDPS       Z1, Z8, Z8
 	VMULPS       Z8, Z3, Z8
 	VMAXPS       Z28, Z8, Z28
-	VMOVDQU32    Z4, 128(BX)
-	MOVL         36(R9), CX
+	VMOVDQU32    Z4, 128(SI)
+	MOVL         36(R10), CX
 	ADDQ         96(AX), CX
 	PREFETCHT0   (CX)
-	MOVL         4(SI), DX
+	MOVL         4(DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
 	VMOVDQU32    512(R13), Z8
@@ -5718,10 +5760,10 @@ laterTurn:
 	VPDPBUSD     Z9, Z10, Z26
 	VPERMB       Z5, Z7, Z4
 	VPSRLW       $0x01, Z7, Z7
-	MOVBLZX      1(R8), DX
+	MOVBLZX      1(R9), DX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z3
-	MOVL         36(SI), DX
+	MOVL         36(DI), DX
 	ADDQ         96(AX), DX
 	MOVQ         24(AX), CX
 	VMULPS       (CX), Z2, Z0
@@ -5753,13 +5795,13 @@ laterTurn:
 	VPBROADCASTD 244(R14), Z10
 	VPDPBUSD     Z8, Z10, Z25
 	VPDPBUSD     Z9, Z10, Z26
-	VMOVDQU32    Z4, 64(BX)
-	VCVTDQ2PS    128(DI), Z8
+	VMOVDQU32    Z4, 64(SI)
+	VCVTDQ2PS    128(R8), Z8
 	VMULPS       Z8, Z0, Z8
 	VADDPS       Z1, Z8, Z8
 	VMULPS       Z8, Z3, Z8
 	VMAXPS       Z27, Z8, Z27
-	PREFETCHT0   (R10)
+	PREFETCHT0   (R11)
 	VMOVDQU32    768(R13), Z8
 	VMOVDQU32    832(R13), Z9
 	VPBROADCASTD 136(R14), Z10
@@ -5793,7 +5835,7 @@ laterTurn:
 	VMOVDQU32    (DX), Z1
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    192(DI), Z8
+	VCVTDQ2PS    192(R8), Z8
 	VMULPS       Z8, Z0, Z8
 	VADDPS       Z1, Z8, Z8
 	VMULPS       Z8, Z3, Z8
@@ -5824,20 +5866,20 @@ laterTurn:
 	VPBROADCASTD 252(R14), Z10
 	VPDPBUSD     Z8, Z10, Z25
 	VPDPBUSD     Z9, Z10, Z26
-	VMOVDQU32    Z4, 192(BX)
-	ADDQ         $0x08, SI
-	ADDQ         $0x00000100, DI
-	ADDQ         $0x02, R8
-	ADDQ         $0x00000100, BX
-	ADDQ         $0x08, R9
-	ADDQ         168(AX), R10
-	CMPQ         R10, 160(AX)
-	CMOVQHI      160(AX), R10
+	VMOVDQU32    Z4, 192(SI)
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x02, R9
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x08, R10
+	ADDQ         168(AX), R11
+	CMPQ         R11, 160(AX)
+	CMOVQHI      160(AX), R11
 	ADDQ         $0x00000400, R13
 	ADDQ         $0x00000100, R14
-	DECQ         R12
+	DECQ         BX
 	JNE          laterTurn
-	DECQ         R11
+	DECQ         R12
 	JNE          later
 	MOVQ         192(AX), CX
 	VMOVDQU32    Z11, 64(CX)
@@ -5886,26 +5928,26 @@ laterTurn:
 	JMP          block
 
 drain:
-	MOVQ         200(AX), SI
-	LEAQ         64(SI), DI
-	MOVQ         208(AX), R8
-	MOVQ         192(AX), R9
+	MOVQ         200(AX), DI
+	LEAQ         64(DI), R8
+	MOVQ         208(AX), R9
+	MOVQ         192(AX), R10
 	SUBQ         (AX), CX
 	NEGQ         CX
-	LEAQ         8(CX), R12
-	MOVL         (SI), DX
+	LEAQ         8(CX), BX
+	MOVL         (DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
-	MOVBLZX      (R8), DX
+	MOVBLZX      (R9), DX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z3
-	MOVL         32(SI), DX
+	MOVL         32(DI), DX
 	ADDQ         96(AX), DX
 	MOVQ         24(AX), CX
 	VMULPS       (CX), Z2, Z0
 	VPSLLD       $0x10, (DX), Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    (DI), Z8
+	VCVTDQ2PS    (R8), Z8
 	VMULPS       Z8, Z0, Z8
 	VADDPS       Z1, Z8, Z8
 	VMULPS       Z8, Z3, Z8
@@ -5915,26 +5957,26 @@ drain:
 	VMOVDQU32    (DX), Z1
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    64(DI), Z8
+	VCVTDQ2PS    64(R8), Z8
 	VMULPS       Z8, Z0, Z8
 	VADDPS       Z1, Z8, Z8
 	VMULPS       Z8, Z3, Z8
 	VMAXPS       Z28, Z8, Z28
-	CMPQ         R12, $0x01
+	CMPQ         BX, $0x01
 	JEQ          done
-	MOVL         4(SI), DX
+	MOVL         4(DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
-	MOVBLZX      1(R8), DX
+	MOVBLZX      1(R9), DX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z3
-	MOVL         36(SI), DX
+	MOVL         36(DI), DX
 	ADDQ         96(AX), DX
 	MOVQ         24(AX), CX
 	VMULPS       (CX), Z2, Z0
 	VPSLLD       $0x10, (DX), Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    128(DI), Z8
+	VCVTDQ2PS    128(R8), Z8
 	VMULPS       Z8, Z0, Z8
 	VADDPS       Z1, Z8, Z8
 	VMULPS       Z8, Z3, Z8
@@ -5944,29 +5986,29 @@ drain:
 	VMOVDQU32    (DX), Z1
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    192(DI), Z8
+	VCVTDQ2PS    192(R8), Z8
 	VMULPS       Z8, Z0, Z8
 	VADDPS       Z1, Z8, Z8
 	VMULPS       Z8, Z3, Z8
 	VMAXPS       Z28, Z8, Z28
-	CMPQ         R12, $0x02
+	CMPQ         BX, $0x02
 	JEQ          done
-	ADDQ         $0x08, SI
-	ADDQ         $0x00000100, DI
-	ADDQ         $0x02, R8
-	MOVL         (SI), DX
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x02, R9
+	MOVL         (DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
-	MOVBLZX      (R8), DX
+	MOVBLZX      (R9), DX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z3
-	MOVL         32(SI), DX
+	MOVL         32(DI), DX
 	ADDQ         96(AX), DX
 	MOVQ         24(AX), CX
 	VMULPS       (CX), Z2, Z0
 	VPSLLD       $0x10, (DX), Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    (DI), Z8
+	VCVTDQ2PS    (R8), Z8
 	VMULPS       Z8, Z0, Z8
 	VADDPS       Z1, Z8, Z8
 	VMULPS       Z8, Z3, Z8
@@ -5976,26 +6018,26 @@ drain:
 	VMOVDQU32    (DX), Z1
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    64(DI), Z8
+	VCVTDQ2PS    64(R8), Z8
 	VMULPS       Z8, Z0, Z8
 	VADDPS       Z1, Z8, Z8
 	VMULPS       Z8, Z3, Z8
 	VMAXPS       Z28, Z8, Z28
-	CMPQ         R12, $0x03
+	CMPQ         BX, $0x03
 	JEQ          done
-	MOVL         4(SI), DX
+	MOVL         4(DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
-	MOVBLZX      1(R8), DX
+	MOVBLZX      1(R9), DX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z3
-	MOVL         36(SI), DX
+	MOVL         36(DI), DX
 	ADDQ         96(AX), DX
 	MOVQ         24(AX), CX
 	VMULPS       (CX), Z2, Z0
 	VPSLLD       $0x10, (DX), Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    128(DI), Z8
+	VCVTDQ2PS    128(R8), Z8
 	VMULPS       Z8, Z0, Z8
 	VADDPS       Z1, Z8, Z8
 	VMULPS       Z8, Z3, Z8
@@ -6005,29 +6047,29 @@ drain:
 	VMOVDQU32    (DX), Z1
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    192(DI), Z8
+	VCVTDQ2PS    192(R8), Z8
 	VMULPS       Z8, Z0, Z8
 	VADDPS       Z1, Z8, Z8
 	VMULPS       Z8, Z3, Z8
 	VMAXPS       Z28, Z8, Z28
-	CMPQ         R12, $0x04
+	CMPQ         BX, $0x04
 	JEQ          done
-	ADDQ         $0x08, SI
-	ADDQ         $0x00000100, DI
-	ADDQ         $0x02, R8
-	MOVL         (SI), DX
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x02, R9
+	MOVL         (DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
-	MOVBLZX      (R8), DX
+	MOVBLZX      (R9), DX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z3
-	MOVL         32(SI), DX
+	MOVL         32(DI), DX
 	ADDQ         96(AX), DX
 	MOVQ         24(AX), CX
 	VMULPS       (CX), Z2, Z0
 	VPSLLD       $0x10, (DX), Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    (DI), Z8
+	VCVTDQ2PS    (R8), Z8
 	VMULPS       Z8, Z0, Z8
 	VADDPS       Z1, Z8, Z8
 	VMULPS       Z8, Z3, Z8
@@ -6037,26 +6079,26 @@ drain:
 	VMOVDQU32    (DX), Z1
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    64(DI), Z8
+	VCVTDQ2PS    64(R8), Z8
 	VMULPS       Z8, Z0, Z8
 	VADDPS       Z1, Z8, Z8
 	VMULPS       Z8, Z3, Z8
 	VMAXPS       Z28, Z8, Z28
-	CMPQ         R12, $0x05
+	CMPQ         BX, $0x05
 	JEQ          done
-	MOVL         4(SI), DX
+	MOVL         4(DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
-	MOVBLZX      1(R8), DX
+	MOVBLZX      1(R9), DX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z3
-	MOVL         36(SI), DX
+	MOVL         36(DI), DX
 	ADDQ         96(AX), DX
 	MOVQ         24(AX), CX
 	VMULPS       (CX), Z2, Z0
 	VPSLLD       $0x10, (DX), Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    128(DI), Z8
+	VCVTDQ2PS    128(R8), Z8
 	VMULPS       Z8, Z0, Z8
 	VADDPS       Z1, Z8, Z8
 	VMULPS       Z8, Z3, Z8
@@ -6066,29 +6108,29 @@ drain:
 	VMOVDQU32    (DX), Z1
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    192(DI), Z8
+	VCVTDQ2PS    192(R8), Z8
 	VMULPS       Z8, Z0, Z8
 	VADDPS       Z1, Z8, Z8
 	VMULPS       Z8, Z3, Z8
 	VMAXPS       Z28, Z8, Z28
-	CMPQ         R12, $0x06
+	CMPQ         BX, $0x06
 	JEQ          done
-	ADDQ         $0x08, SI
-	ADDQ         $0x00000100, DI
-	ADDQ         $0x02, R8
-	MOVL         (SI), DX
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x02, R9
+	MOVL         (DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
-	MOVBLZX      (R8), DX
+	MOVBLZX      (R9), DX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z3
-	MOVL         32(SI), DX
+	MOVL         32(DI), DX
 	ADDQ         96(AX), DX
 	MOVQ         24(AX), CX
 	VMULPS       (CX), Z2, Z0
 	VPSLLD       $0x10, (DX), Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    (DI), Z8
+	VCVTDQ2PS    (R8), Z8
 	VMULPS       Z8, Z0, Z8
 	VADDPS       Z1, Z8, Z8
 	VMULPS       Z8, Z3, Z8
@@ -6098,26 +6140,26 @@ drain:
 	VMOVDQU32    (DX), Z1
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    64(DI), Z8
+	VCVTDQ2PS    64(R8), Z8
 	VMULPS       Z8, Z0, Z8
 	VADDPS       Z1, Z8, Z8
 	VMULPS       Z8, Z3, Z8
 	VMAXPS       Z28, Z8, Z28
-	CMPQ         R12, $0x07
+	CMPQ         BX, $0x07
 	JEQ          done
-	MOVL         4(SI), DX
+	MOVL         4(DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
-	MOVBLZX      1(R8), DX
+	MOVBLZX      1(R9), DX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z3
-	MOVL         36(SI), DX
+	MOVL         36(DI), DX
 	ADDQ         96(AX), DX
 	MOVQ         24(AX), CX
 	VMULPS       (CX), Z2, Z0
 	VPSLLD       $0x10, (DX), Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    128(DI), Z8
+	VCVTDQ2PS    128(R8), Z8
 	VMULPS       Z8, Z0, Z8
 	VADDPS       Z1, Z8, Z8
 	VMULPS       Z8, Z3, Z8
@@ -6127,7 +6169,7 @@ drain:
 	VMOVDQU32    (DX), Z1
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    192(DI), Z8
+	VCVTDQ2PS    192(R8), Z8
 	VMULPS       Z8, Z0, Z8
 	VADDPS       Z1, Z8, Z8
 	VMULPS       Z8, Z3, Z8
@@ -6147,14 +6189,14 @@ firstTail:
 	MOVQ      192(AX), R14
 	ADDQ      $0x00000440, R14
 	MOVQ      8(AX), R13
-	MOVQ      72(AX), R11
+	MOVQ      72(AX), R12
 
 firstProducts:
-	MOVQ 200(AX), SI
-	LEAQ 64(SI), DI
-	MOVQ 208(AX), R8
-	MOVQ 192(AX), R9
-	MOVQ $0x00000004, R12
+	MOVQ 200(AX), DI
+	LEAQ 64(DI), R8
+	MOVQ 208(AX), R9
+	MOVQ 192(AX), R10
+	MOVQ $0x00000004, BX
 
 firstProductsTurn:
 	VMOVDQU32    (R13), Z8
@@ -6271,9 +6313,9 @@ firstProductsTurn:
 	VPDPBUSD     Z9, Z10, Z18
 	ADDQ         $0x00000400, R13
 	ADDQ         $0x00000100, R14
-	DECQ         R12
+	DECQ         BX
 	JNE          firstProductsTurn
-	DECQ         R11
+	DECQ         R12
 	JNE          firstProducts
 	MOVQ         192(AX), CX
 	VMOVDQU32    Z11, 64(CX)
@@ -6315,14 +6357,14 @@ laterTail:
 	MOVQ      192(AX), R14
 	ADDQ      $0x00000440, R14
 	MOVQ      8(AX), R13
-	MOVQ      72(AX), R11
+	MOVQ      72(AX), R12
 
 laterProducts:
-	MOVQ 200(AX), SI
-	LEAQ 64(SI), DI
-	MOVQ 208(AX), R8
-	MOVQ 192(AX), R9
-	MOVQ $0x00000004, R12
+	MOVQ 200(AX), DI
+	LEAQ 64(DI), R8
+	MOVQ 208(AX), R9
+	MOVQ 192(AX), R10
+	MOVQ $0x00000004, BX
 
 laterProductsTurn:
 	VMOVDQU32    (R13), Z8
@@ -6339,7 +6381,7 @@ laterProductsTurn:
 	VPBROADCASTD 48(R14), Z10
 	VPDPBUSD     Z8, Z10, Z17
 	VPDPBUSD     Z9, Z10, Z18
-	MOVL         (SI), DX
+	MOVL         (DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
 	VMOVDQU32    128(R13), Z8
@@ -6356,10 +6398,10 @@ laterProductsTurn:
 	VPBROADCASTD 52(R14), Z10
 	VPDPBUSD     Z8, Z10, Z17
 	VPDPBUSD     Z9, Z10, Z18
-	MOVBLZX      (R8), DX
+	MOVBLZX      (R9), DX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z3
-	MOVL         32(SI), DX
+	MOVL         32(DI), DX
 	ADDQ         96(AX), DX
 	MOVQ         24(AX), CX
 	VMULPS       (CX), Z2, Z0
@@ -6379,7 +6421,7 @@ laterProductsTurn:
 	VPBROADCASTD 56(R14), Z10
 	VPDPBUSD     Z8, Z10, Z17
 	VPDPBUSD     Z9, Z10, Z18
-	VCVTDQ2PS    (DI), Z8
+	VCVTDQ2PS    (R8), Z8
 	VMULPS       Z8, Z0, Z8
 	VADDPS       Z1, Z8, Z8
 	VMULPS       Z8, Z3, Z8
@@ -6403,7 +6445,7 @@ laterProductsTurn:
 	VMOVDQU32    (DX), Z1
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    64(DI), Z8
+	VCVTDQ2PS    64(R8), Z8
 	VMULPS       Z8, Z0, Z8
 	VADDPS       Z1, Z8, Z8
 	VMULPS       Z8, Z3, Z8
@@ -6422,13 +6464,13 @@ laterProductsTurn:
 	VPBROADCASTD 176(R14), Z10
 	VPDPBUSD     Z8, Z10, Z17
 	VPDPBUSD     Z9, Z10, Z18
-	MOVL         4(SI), DX
+	MOVL         4(DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
-	MOVBLZX      1(R8), DX
+	MOVBLZX      1(R9), DX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z3
-	MOVL         36(SI), DX
+	MOVL         36(DI), DX
 	ADDQ         96(AX), DX
 	VMOVDQU32    640(R13), Z8
 	VMOVDQU32    704(R13), Z9
@@ -6462,7 +6504,7 @@ laterProductsTurn:
 	VPBROADCASTD 184(R14), Z10
 	VPDPBUSD     Z8, Z10, Z17
 	VPDPBUSD     Z9, Z10, Z18
-	VCVTDQ2PS    128(DI), Z8
+	VCVTDQ2PS    128(R8), Z8
 	VMULPS       Z8, Z0, Z8
 	VADDPS       Z1, Z8, Z8
 	VMULPS       Z8, Z3, Z8
@@ -6486,19 +6528,19 @@ laterProductsTurn:
 	VPBROADCASTD 188(R14), Z10
 	VPDPBUSD     Z8, Z10, Z17
 	VPDPBUSD     Z9, Z10, Z18
-	VCVTDQ2PS    192(DI), Z8
+	VCVTDQ2PS    192(R8), Z8
 	VMULPS       Z8, Z0, Z8
 	VADDPS       Z1, Z8, Z8
 	VMULPS       Z8, Z3, Z8
 	VMAXPS       Z28, Z8, Z28
-	ADDQ         $0x08, SI
-	ADDQ         $0x00000100, DI
-	ADDQ         $0x02, R8
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x02, R9
 	ADDQ         $0x00000400, R13
 	ADDQ         $0x00000100, R14
-	DECQ         R12
+	DECQ         BX
 	JNE          laterProductsTurn
-	DECQ         R11
+	DECQ         R12
 	JNE          laterProducts
 	MOVQ         192(AX), CX
 	VMOVDQU32    Z11, 64(CX)
@@ -6527,26 +6569,26 @@ laterProductsTurn:
 	ADDQ         $0x04, CX
 
 drain4:
-	MOVQ         200(AX), SI
-	LEAQ         64(SI), DI
-	MOVQ         208(AX), R8
-	MOVQ         192(AX), R9
+	MOVQ         200(AX), DI
+	LEAQ         64(DI), R8
+	MOVQ         208(AX), R9
+	MOVQ         192(AX), R10
 	SUBQ         (AX), CX
 	NEGQ         CX
-	LEAQ         4(CX), R12
-	MOVL         (SI), DX
+	LEAQ         4(CX), BX
+	MOVL         (DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
-	MOVBLZX      (R8), DX
+	MOVBLZX      (R9), DX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z3
-	MOVL         32(SI), DX
+	MOVL         32(DI), DX
 	ADDQ         96(AX), DX
 	MOVQ         24(AX), CX
 	VMULPS       (CX), Z2, Z0
 	VPSLLD       $0x10, (DX), Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    (DI), Z8
+	VCVTDQ2PS    (R8), Z8
 	VMULPS       Z8, Z0, Z8
 	VADDPS       Z1, Z8, Z8
 	VMULPS       Z8, Z3, Z8
@@ -6556,26 +6598,26 @@ drain4:
 	VMOVDQU32    (DX), Z1
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    64(DI), Z8
+	VCVTDQ2PS    64(R8), Z8
 	VMULPS       Z8, Z0, Z8
 	VADDPS       Z1, Z8, Z8
 	VMULPS       Z8, Z3, Z8
 	VMAXPS       Z28, Z8, Z28
-	CMPQ         R12, $0x01
+	CMPQ         BX, $0x01
 	JEQ          done
-	MOVL         4(SI), DX
+	MOVL         4(DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
-	MOVBLZX      1(R8), DX
+	MOVBLZX      1(R9), DX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z3
-	MOVL         36(SI), DX
+	MOVL         36(DI), DX
 	ADDQ         96(AX), DX
 	MOVQ         24(AX), CX
 	VMULPS       (CX), Z2, Z0
 	VPSLLD       $0x10, (DX), Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    128(DI), Z8
+	VCVTDQ2PS    128(R8), Z8
 	VMULPS       Z8, Z0, Z8
 	VADDPS       Z1, Z8, Z8
 	VMULPS       Z8, Z3, Z8
@@ -6585,29 +6627,29 @@ drain4:
 	VMOVDQU32    (DX), Z1
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    192(DI), Z8
+	VCVTDQ2PS    192(R8), Z8
 	VMULPS       Z8, Z0, Z8
 	VADDPS       Z1, Z8, Z8
 	VMULPS       Z8, Z3, Z8
 	VMAXPS       Z28, Z8, Z28
-	CMPQ         R12, $0x02
+	CMPQ         BX, $0x02
 	JEQ          done
-	ADDQ         $0x08, SI
-	ADDQ         $0x00000100, DI
-	ADDQ         $0x02, R8
-	MOVL         (SI), DX
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x02, R9
+	MOVL         (DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
-	MOVBLZX      (R8), DX
+	MOVBLZX      (R9), DX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z3
-	MOVL         32(SI), DX
+	MOVL         32(DI), DX
 	ADDQ         96(AX), DX
 	MOVQ         24(AX), CX
 	VMULPS       (CX), Z2, Z0
 	VPSLLD       $0x10, (DX), Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    (DI), Z8
+	VCVTDQ2PS    (R8), Z8
 	VMULPS       Z8, Z0, Z8
 	VADDPS       Z1, Z8, Z8
 	VMULPS       Z8, Z3, Z8
@@ -6617,26 +6659,26 @@ drain4:
 	VMOVDQU32    (DX), Z1
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    64(DI), Z8
+	VCVTDQ2PS    64(R8), Z8
 	VMULPS       Z8, Z0, Z8
 	VADDPS       Z1, Z8, Z8
 	VMULPS       Z8, Z3, Z8
 	VMAXPS       Z28, Z8, Z28
-	CMPQ         R12, $0x03
+	CMPQ         BX, $0x03
 	JEQ          done
-	MOVL         4(SI), DX
+	MOVL         4(DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
-	MOVBLZX      1(R8), DX
+	MOVBLZX      1(R9), DX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z3
-	MOVL         36(SI), DX
+	MOVL         36(DI), DX
 	ADDQ         96(AX), DX
 	MOVQ         24(AX), CX
 	VMULPS       (CX), Z2, Z0
 	VPSLLD       $0x10, (DX), Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    128(DI), Z8
+	VCVTDQ2PS    128(R8), Z8
 	VMULPS       Z8, Z0, Z8
 	VADDPS       Z1, Z8, Z8
 	VMULPS       Z8, Z3, Z8
@@ -6646,7 +6688,7 @@ drain4:
 	VMOVDQU32    (DX), Z1
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    192(DI), Z8
+	VCVTDQ2PS    192(R8), Z8
 	VMULPS       Z8, Z0, Z8
 	VADDPS       Z1, Z8, Z8
 	VMULPS       Z8, Z3, Z8
@@ -6677,446 +6719,567 @@ done:
 
 // func code1Maxima4AVX512(args *int)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VBMI, AVX512VL, AVX512VNNI, CMOV, MMX+
-TEXT ·code1Maxima4AVX512(SB), $512-8
-	MOVQ            args+0(FP), AX
-	MOVQ            40(AX), CX
-	VMOVDQU32       (CX), Z0
-	VBROADCASTSS    infinity<>+0(SB), Z3
-	MOVQ            24(AX), CX
-	VBROADCASTF32X4 (CX), Z4
-	MOVL            $0x000000f0, CX
-	KMOVW           CX, K3
-	MOVL            $0x00000f00, CX
-	KMOVW           CX, K4
-	MOVL            $0x0000f000, CX
-	KMOVW           CX, K5
-	MOVQ            152(AX), DI
-	XORQ            SI, SI
-	MOVQ            (AX), CX
-	MOVQ            $0x00000008, DX
-	CMPQ            CX, DX
-	CMOVQGT         DX, CX
-	LEAQ            tokenMasks<>+0(SB), DX
-	KMOVQ           32(DX)(CX*8), K1
-	KMOVQ           (DX)(CX*8), K2
+TEXT ·code1Maxima4AVX512(SB), $152-8
+	MOVQ         args+0(FP), AX
+	MOVQ         40(AX), CX
+	VMOVDQU32    (CX), Z4
+	VBROADCASTSS infinity<>+0(SB), Z9
+	MOVQ         152(AX), DI
+	MOVQ         112(AX), R8
+	MOVQ         96(AX), R9
+	MOVQ         128(AX), R10
+	XORQ         SI, SI
+	MOVQ         (AX), CX
+	MOVQ         $0x00000010, DX
+	CMPQ         CX, DX
+	CMOVQGT      DX, CX
+	LEAQ         tokenMasks<>+0(SB), DX
+	LEAQ         (DX)(CX*8), DX
+	MOVQ         DX, (SP)
+	MOVL         $0x000000f0, CX
+	KMOVW        CX, K1
+	MOVL         $0x00000f00, CX
+	KMOVW        CX, K2
+	MOVL         $0x0000f000, CX
+	KMOVW        CX, K3
 
 block:
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	MOVQ   8(AX), BX
-	MOVQ   72(AX), R8
+	MOVQ         (AX), CX
+	SUBQ         SI, CX
+	MOVQ         $0x00000010, DX
+	CMPQ         CX, DX
+	CMOVQGT      DX, CX
+	LEAQ         cellMasks<>+0(SB), DX
+	KMOVW        (DX)(CX*2), K4
+	MOVQ         80(AX), CX
+	VMOVDQU32.Z  (CX)(SI*4), K4, Z0
+	VPBROADCASTD 88(AX), Z1
+	VPMINUD      Z1, Z0, Z0
+	VMOVDQU32    Z0, 8(SP)
+	VPBROADCASTD 104(AX), Z1
+	VPMULLD      Z1, Z0, Z0
+	VMOVDQU32    Z0, 72(SP)
+	MOVQ         120(AX), CX
+	VMOVDQU8.Z   (CX)(SI*1), K4, X0
+	VMOVDQU32    X0, 136(SP)
+	MOVQ         16(AX), CX
+	VMOVDQU32    (CX), Z10
+	MOVQ         16(AX), CX
+	VMOVDQU32    64(CX), Z11
+	MOVQ         16(AX), CX
+	VMOVDQU32    128(CX), Z12
+	MOVQ         16(AX), CX
+	VMOVDQU32    192(CX), Z13
+	MOVQ         16(AX), CX
+	VMOVDQU32    (CX), Z14
+	MOVQ         16(AX), CX
+	VMOVDQU32    64(CX), Z15
+	MOVQ         16(AX), CX
+	VMOVDQU32    128(CX), Z16
+	MOVQ         16(AX), CX
+	VMOVDQU32    192(CX), Z17
+	MOVQ         16(AX), CX
+	VMOVDQU32    (CX), Z18
+	MOVQ         16(AX), CX
+	VMOVDQU32    64(CX), Z19
+	MOVQ         16(AX), CX
+	VMOVDQU32    128(CX), Z20
+	MOVQ         16(AX), CX
+	VMOVDQU32    192(CX), Z21
+	MOVQ         16(AX), CX
+	VMOVDQU32    (CX), Z22
+	MOVQ         16(AX), CX
+	VMOVDQU32    64(CX), Z23
+	MOVQ         16(AX), CX
+	VMOVDQU32    128(CX), Z24
+	MOVQ         16(AX), CX
+	VMOVDQU32    192(CX), Z25
+	MOVQ         8(AX), BX
+	MOVQ         72(AX), R11
 
 chunk:
 	MOVQ       48(AX), DX
 	ADDQ       224(AX), DX
 	MOVQ       56(AX), CX
-	VMOVDQU8.Z (DX), K1, Z1
-	VMOVDQU8.Z 64(DX), K2, Z2
+	MOVQ       (SP), CX
+	KMOVQ      96(CX), K4
+	VMOVDQU8.Z (DX), K4, Z5
+	KMOVQ      64(CX), K4
+	VMOVDQU8.Z 64(DX), K4, Z6
+	KMOVQ      32(CX), K4
+	VMOVDQU8.Z 128(DX), K4, Z7
+	KMOVQ      (CX), K4
+	VMOVDQU8.Z 192(DX), K4, Z8
 	MOVQ       64(AX), CX
 	ADDQ       CX, 224(AX)
 	MOVQ       $0x00000004, CX
 
 turn:
-	VPERMB     Z0, Z1, Z13
-	VPSRLW     $0x01, Z1, Z1
-	VPERMB     Z0, Z2, Z14
-	VPSRLW     $0x01, Z2, Z2
-	VMOVDQU32  (BX), Z15
-	VPDPBUSD   Z15, Z13, Z5
-	VPDPBUSD   Z15, Z14, Z9
-	VMOVDQU32  64(BX), Z15
-	VPDPBUSD   Z15, Z13, Z6
-	VPDPBUSD   Z15, Z14, Z10
-	VMOVDQU32  128(BX), Z15
-	VPDPBUSD   Z15, Z13, Z7
-	VPDPBUSD   Z15, Z14, Z11
-	VMOVDQU32  192(BX), Z15
-	VPDPBUSD   Z15, Z13, Z8
-	VPDPBUSD   Z15, Z14, Z12
-	VPERMB     Z0, Z1, Z13
-	VPSRLW     $0x01, Z1, Z1
-	VPERMB     Z0, Z2, Z14
-	VPSRLW     $0x01, Z2, Z2
-	VMOVDQU32  256(BX), Z15
-	VPDPBUSD   Z15, Z13, Z5
-	VPDPBUSD   Z15, Z14, Z9
-	VMOVDQU32  320(BX), Z15
-	VPDPBUSD   Z15, Z13, Z6
-	VPDPBUSD   Z15, Z14, Z10
-	VMOVDQU32  384(BX), Z15
-	VPDPBUSD   Z15, Z13, Z7
-	VPDPBUSD   Z15, Z14, Z11
-	VMOVDQU32  448(BX), Z15
-	VPDPBUSD   Z15, Z13, Z8
-	VPDPBUSD   Z15, Z14, Z12
+	VPERMB     Z4, Z5, Z0
+	VPSRLW     $0x01, Z5, Z5
+	VPERMB     Z4, Z6, Z1
+	VPSRLW     $0x01, Z6, Z6
+	VPERMB     Z4, Z7, Z2
+	VPSRLW     $0x01, Z7, Z7
+	VPERMB     Z4, Z8, Z3
+	VPSRLW     $0x01, Z8, Z8
+	VMOVDQU32  (BX), Z26
+	VPDPBUSD   Z26, Z0, Z10
+	VPDPBUSD   Z26, Z1, Z14
+	VPDPBUSD   Z26, Z2, Z18
+	VPDPBUSD   Z26, Z3, Z22
+	VMOVDQU32  64(BX), Z26
+	VPDPBUSD   Z26, Z0, Z11
+	VPDPBUSD   Z26, Z1, Z15
+	VPDPBUSD   Z26, Z2, Z19
+	VPDPBUSD   Z26, Z3, Z23
+	VMOVDQU32  128(BX), Z26
+	VPDPBUSD   Z26, Z0, Z12
+	VPDPBUSD   Z26, Z1, Z16
+	VPDPBUSD   Z26, Z2, Z20
+	VPDPBUSD   Z26, Z3, Z24
+	VMOVDQU32  192(BX), Z26
+	VPDPBUSD   Z26, Z0, Z13
+	VPDPBUSD   Z26, Z1, Z17
+	VPDPBUSD   Z26, Z2, Z21
+	VPDPBUSD   Z26, Z3, Z25
+	VPERMB     Z4, Z5, Z0
+	VPSRLW     $0x01, Z5, Z5
+	VPERMB     Z4, Z6, Z1
+	VPSRLW     $0x01, Z6, Z6
+	VPERMB     Z4, Z7, Z2
+	VPSRLW     $0x01, Z7, Z7
+	VPERMB     Z4, Z8, Z3
+	VPSRLW     $0x01, Z8, Z8
+	VMOVDQU32  256(BX), Z26
+	VPDPBUSD   Z26, Z0, Z10
+	VPDPBUSD   Z26, Z1, Z14
+	VPDPBUSD   Z26, Z2, Z18
+	VPDPBUSD   Z26, Z3, Z22
+	VMOVDQU32  320(BX), Z26
+	VPDPBUSD   Z26, Z0, Z11
+	VPDPBUSD   Z26, Z1, Z15
+	VPDPBUSD   Z26, Z2, Z19
+	VPDPBUSD   Z26, Z3, Z23
+	VMOVDQU32  384(BX), Z26
+	VPDPBUSD   Z26, Z0, Z12
+	VPDPBUSD   Z26, Z1, Z16
+	VPDPBUSD   Z26, Z2, Z20
+	VPDPBUSD   Z26, Z3, Z24
+	VMOVDQU32  448(BX), Z26
+	VPDPBUSD   Z26, Z0, Z13
+	VPDPBUSD   Z26, Z1, Z17
+	VPDPBUSD   Z26, Z2, Z21
+	VPDPBUSD   Z26, Z3, Z25
 	ADDQ       $0x00000200, BX
 	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
 	ADDQ       168(AX), DI
 	CMPQ       DI, 160(AX)
 	CMOVQHI    160(AX), DI
 	DECQ       CX
 	JNE        turn
-	DECQ       R8
+	DECQ       R11
 	JNE        chunk
 	MOVQ       $0x00000000, CX
 	MOVQ       CX, 224(AX)
-	ADDQ       $0x00000080, 48(AX)
 	MOVQ       (AX), CX
 	SUBQ       SI, CX
-	SUBQ       $0x08, CX
+	SUBQ       $0x10, CX
 	JLE        last
-	MOVQ       $0x00000008, DX
+	ADDQ       $0x00000100, 48(AX)
+	MOVQ       $0x00000010, DX
 	CMPQ       CX, DX
 	CMOVQGT    DX, CX
 	LEAQ       tokenMasks<>+0(SB), DX
-	KMOVQ      32(DX)(CX*8), K1
-	KMOVQ      (DX)(CX*8), K2
+	LEAQ       (DX)(CX*8), DX
+	MOVQ       DX, (SP)
 
 last:
-	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            (SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), Z1
-	VBROADCASTSS    (BX)(R8*4), Z2
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VMOVDQU32       (DX), X16
-	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            1(SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), K3, Z1
-	VBROADCASTSS    (BX)(R8*4), K3, Z2
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VINSERTI32X4    $0x01, (DX), Z16, Z16
-	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            2(SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), K4, Z1
-	VBROADCASTSS    (BX)(R8*4), K4, Z2
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VINSERTI32X4    $0x02, (DX), Z16, Z16
-	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            3(SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), K5, Z1
-	VBROADCASTSS    (BX)(R8*4), K5, Z2
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VINSERTI32X4    $0x03, (DX), Z16, Z16
+	MOVL            8(SP), BX
+	MOVBLZX         136(SP), DX
+	MOVL            72(SP), CX
+	VBROADCASTSS    (R8)(BX*4), Z0
+	VBROADCASTSS    (R10)(DX*4), Z1
+	VMOVDQU32       (R9)(CX*1), X27
+	MOVL            12(SP), BX
+	MOVBLZX         137(SP), DX
+	MOVL            76(SP), CX
+	VBROADCASTSS    (R8)(BX*4), K1, Z0
+	VBROADCASTSS    (R10)(DX*4), K1, Z1
+	VINSERTI32X4    $0x01, (R9)(CX*1), Z27, Z27
+	MOVL            16(SP), BX
+	MOVBLZX         138(SP), DX
+	MOVL            80(SP), CX
+	VBROADCASTSS    (R8)(BX*4), K2, Z0
+	VBROADCASTSS    (R10)(DX*4), K2, Z1
+	VINSERTI32X4    $0x02, (R9)(CX*1), Z27, Z27
+	MOVL            20(SP), BX
+	MOVBLZX         139(SP), DX
+	MOVL            84(SP), CX
+	VBROADCASTSS    (R8)(BX*4), K3, Z0
+	VBROADCASTSS    (R10)(DX*4), K3, Z1
+	VINSERTI32X4    $0x03, (R9)(CX*1), Z27, Z27
 	MOVQ            (AX), CX
 	SUBQ            SI, CX
 	MOVQ            $0x00000004, BX
 	CMPQ            CX, BX
 	CMOVQGT         BX, CX
 	LEAQ            quarterMasks<>+0(SB), BX
-	KMOVW           (BX)(CX*2), K6
-	VPUNPCKLDQ      Z6, Z5, Z13
-	VPUNPCKHDQ      Z6, Z5, Z5
-	VPADDD          Z13, Z5, Z5
-	VPUNPCKLDQ      Z8, Z7, Z13
-	VPUNPCKHDQ      Z8, Z7, Z7
-	VPADDD          Z13, Z7, Z7
-	VPUNPCKLQDQ     Z7, Z5, Z13
-	VPUNPCKHQDQ     Z7, Z5, Z5
-	VPADDD          Z13, Z5, Z5
-	VPXORD          Z13, Z13, Z13
-	VPUNPCKLWD      Z16, Z13, Z13
-	VCVTDQ2PS       Z13, Z13
-	MOVQ            16(AX), CX
-	VBROADCASTI32X4 (CX), Z14
-	VPADDD          Z14, Z5, Z5
-	VCVTDQ2PS       Z5, Z5
-	VMULPS          Z4, Z1, Z14
-	VMULPS          Z5, Z14, Z5
-	VADDPS          Z13, Z5, Z5
-	VMULPS          Z5, Z2, Z5
-	VMAXPS          Z3, Z5, K6, Z3
+	KMOVW           (BX)(CX*2), K4
+	VPUNPCKLDQ      Z11, Z10, Z2
+	VPUNPCKHDQ      Z11, Z10, Z10
+	VPADDD          Z2, Z10, Z10
+	VPUNPCKLDQ      Z13, Z12, Z2
+	VPUNPCKHDQ      Z13, Z12, Z12
+	VPADDD          Z2, Z12, Z12
+	VPUNPCKLQDQ     Z12, Z10, Z2
+	VPUNPCKHQDQ     Z12, Z10, Z10
+	VPADDD          Z2, Z10, Z10
+	VPXORD          Z2, Z2, Z2
+	VPUNPCKLWD      Z27, Z2, Z2
+	VCVTDQ2PS       Z2, Z2
+	VCVTDQ2PS       Z10, Z10
+	MOVQ            24(AX), CX
+	VBROADCASTF32X4 (CX), Z3
+	VMULPS          Z3, Z0, Z3
+	VMULPS          Z10, Z3, Z10
+	VADDPS          Z2, Z10, Z10
+	VMULPS          Z10, Z1, Z10
+	VMAXPS          Z9, Z10, K4, Z9
 	ADDQ            $0x04, SI
 	CMPQ            SI, (AX)
 	JGE             done
-	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            (SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), Z1
-	VBROADCASTSS    (BX)(R8*4), Z2
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VMOVDQU32       (DX), X16
-	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            1(SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), K3, Z1
-	VBROADCASTSS    (BX)(R8*4), K3, Z2
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VINSERTI32X4    $0x01, (DX), Z16, Z16
-	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            2(SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), K4, Z1
-	VBROADCASTSS    (BX)(R8*4), K4, Z2
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VINSERTI32X4    $0x02, (DX), Z16, Z16
-	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            3(SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), K5, Z1
-	VBROADCASTSS    (BX)(R8*4), K5, Z2
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VINSERTI32X4    $0x03, (DX), Z16, Z16
+	MOVL            24(SP), BX
+	MOVBLZX         140(SP), DX
+	MOVL            88(SP), CX
+	VBROADCASTSS    (R8)(BX*4), Z0
+	VBROADCASTSS    (R10)(DX*4), Z1
+	VMOVDQU32       (R9)(CX*1), X28
+	MOVL            28(SP), BX
+	MOVBLZX         141(SP), DX
+	MOVL            92(SP), CX
+	VBROADCASTSS    (R8)(BX*4), K1, Z0
+	VBROADCASTSS    (R10)(DX*4), K1, Z1
+	VINSERTI32X4    $0x01, (R9)(CX*1), Z28, Z28
+	MOVL            32(SP), BX
+	MOVBLZX         142(SP), DX
+	MOVL            96(SP), CX
+	VBROADCASTSS    (R8)(BX*4), K2, Z0
+	VBROADCASTSS    (R10)(DX*4), K2, Z1
+	VINSERTI32X4    $0x02, (R9)(CX*1), Z28, Z28
+	MOVL            36(SP), BX
+	MOVBLZX         143(SP), DX
+	MOVL            100(SP), CX
+	VBROADCASTSS    (R8)(BX*4), K3, Z0
+	VBROADCASTSS    (R10)(DX*4), K3, Z1
+	VINSERTI32X4    $0x03, (R9)(CX*1), Z28, Z28
 	MOVQ            (AX), CX
 	SUBQ            SI, CX
 	MOVQ            $0x00000004, BX
 	CMPQ            CX, BX
 	CMOVQGT         BX, CX
 	LEAQ            quarterMasks<>+0(SB), BX
-	KMOVW           (BX)(CX*2), K6
-	VPUNPCKLDQ      Z10, Z9, Z13
-	VPUNPCKHDQ      Z10, Z9, Z9
-	VPADDD          Z13, Z9, Z9
-	VPUNPCKLDQ      Z12, Z11, Z13
-	VPUNPCKHDQ      Z12, Z11, Z11
-	VPADDD          Z13, Z11, Z11
-	VPUNPCKLQDQ     Z11, Z9, Z13
-	VPUNPCKHQDQ     Z11, Z9, Z9
-	VPADDD          Z13, Z9, Z9
-	VPXORD          Z13, Z13, Z13
-	VPUNPCKLWD      Z16, Z13, Z13
-	VCVTDQ2PS       Z13, Z13
-	MOVQ            16(AX), CX
-	VBROADCASTI32X4 (CX), Z14
-	VPADDD          Z14, Z9, Z9
-	VCVTDQ2PS       Z9, Z9
-	VMULPS          Z4, Z1, Z14
-	VMULPS          Z9, Z14, Z9
-	VADDPS          Z13, Z9, Z9
-	VMULPS          Z9, Z2, Z9
-	VMAXPS          Z3, Z9, K6, Z3
+	KMOVW           (BX)(CX*2), K4
+	VPUNPCKLDQ      Z15, Z14, Z2
+	VPUNPCKHDQ      Z15, Z14, Z14
+	VPADDD          Z2, Z14, Z14
+	VPUNPCKLDQ      Z17, Z16, Z2
+	VPUNPCKHDQ      Z17, Z16, Z16
+	VPADDD          Z2, Z16, Z16
+	VPUNPCKLQDQ     Z16, Z14, Z2
+	VPUNPCKHQDQ     Z16, Z14, Z14
+	VPADDD          Z2, Z14, Z14
+	VPXORD          Z2, Z2, Z2
+	VPUNPCKLWD      Z28, Z2, Z2
+	VCVTDQ2PS       Z2, Z2
+	VCVTDQ2PS       Z14, Z14
+	MOVQ            24(AX), CX
+	VBROADCASTF32X4 (CX), Z3
+	VMULPS          Z3, Z0, Z3
+	VMULPS          Z14, Z3, Z14
+	VADDPS          Z2, Z14, Z14
+	VMULPS          Z14, Z1, Z14
+	VMAXPS          Z9, Z14, K4, Z9
+	ADDQ            $0x04, SI
+	CMPQ            SI, (AX)
+	JGE             done
+	MOVL            40(SP), BX
+	MOVBLZX         144(SP), DX
+	MOVL            104(SP), CX
+	VBROADCASTSS    (R8)(BX*4), Z0
+	VBROADCASTSS    (R10)(DX*4), Z1
+	VMOVDQU32       (R9)(CX*1), X29
+	MOVL            44(SP), BX
+	MOVBLZX         145(SP), DX
+	MOVL            108(SP), CX
+	VBROADCASTSS    (R8)(BX*4), K1, Z0
+	VBROADCASTSS    (R10)(DX*4), K1, Z1
+	VINSERTI32X4    $0x01, (R9)(CX*1), Z29, Z29
+	MOVL            48(SP), BX
+	MOVBLZX         146(SP), DX
+	MOVL            112(SP), CX
+	VBROADCASTSS    (R8)(BX*4), K2, Z0
+	VBROADCASTSS    (R10)(DX*4), K2, Z1
+	VINSERTI32X4    $0x02, (R9)(CX*1), Z29, Z29
+	MOVL            52(SP), BX
+	MOVBLZX         147(SP), DX
+	MOVL            116(SP), CX
+	VBROADCASTSS    (R8)(BX*4), K3, Z0
+	VBROADCASTSS    (R10)(DX*4), K3, Z1
+	VINSERTI32X4    $0x03, (R9)(CX*1), Z29, Z29
+	MOVQ            (AX), CX
+	SUBQ            SI, CX
+	MOVQ            $0x00000004, BX
+	CMPQ            CX, BX
+	CMOVQGT         BX, CX
+	LEAQ            quarterMasks<>+0(SB), BX
+	KMOVW           (BX)(CX*2), K4
+	VPUNPCKLDQ      Z19, Z18, Z2
+	VPUNPCKHDQ      Z19, Z18, Z18
+	VPADDD          Z2, Z18, Z18
+	VPUNPCKLDQ      Z21, Z20, Z2
+	VPUNPCKHDQ      Z21, Z20, Z20
+	VPADDD          Z2, Z20, Z20
+	VPUNPCKLQDQ     Z20, Z18, Z2
+	VPUNPCKHQDQ     Z20, Z18, Z18
+	VPADDD          Z2, Z18, Z18
+	VPXORD          Z2, Z2, Z2
+	VPUNPCKLWD      Z29, Z2, Z2
+	VCVTDQ2PS       Z2, Z2
+	VCVTDQ2PS       Z18, Z18
+	MOVQ            24(AX), CX
+	VBROADCASTF32X4 (CX), Z3
+	VMULPS          Z3, Z0, Z3
+	VMULPS          Z18, Z3, Z18
+	VADDPS          Z2, Z18, Z18
+	VMULPS          Z18, Z1, Z18
+	VMAXPS          Z9, Z18, K4, Z9
+	ADDQ            $0x04, SI
+	CMPQ            SI, (AX)
+	JGE             done
+	MOVL            56(SP), BX
+	MOVBLZX         148(SP), DX
+	MOVL            120(SP), CX
+	VBROADCASTSS    (R8)(BX*4), Z0
+	VBROADCASTSS    (R10)(DX*4), Z1
+	VMOVDQU32       (R9)(CX*1), X30
+	MOVL            60(SP), BX
+	MOVBLZX         149(SP), DX
+	MOVL            124(SP), CX
+	VBROADCASTSS    (R8)(BX*4), K1, Z0
+	VBROADCASTSS    (R10)(DX*4), K1, Z1
+	VINSERTI32X4    $0x01, (R9)(CX*1), Z30, Z30
+	MOVL            64(SP), BX
+	MOVBLZX         150(SP), DX
+	MOVL            128(SP), CX
+	VBROADCASTSS    (R8)(BX*4), K2, Z0
+	VBROADCASTSS    (R10)(DX*4), K2, Z1
+	VINSERTI32X4    $0x02, (R9)(CX*1), Z30, Z30
+	MOVL            68(SP), BX
+	MOVBLZX         151(SP), DX
+	MOVL            132(SP), CX
+	VBROADCASTSS    (R8)(BX*4), K3, Z0
+	VBROADCASTSS    (R10)(DX*4), K3, Z1
+	VINSERTI32X4    $0x03, (R9)(CX*1), Z30, Z30
+	MOVQ            (AX), CX
+	SUBQ            SI, CX
+	MOVQ            $0x00000004, BX
+	CMPQ            CX, BX
+	CMOVQGT         BX, CX
+	LEAQ            quarterMasks<>+0(SB), BX
+	KMOVW           (BX)(CX*2), K4
+	VPUNPCKLDQ      Z23, Z22, Z2
+	VPUNPCKHDQ      Z23, Z22, Z22
+	VPADDD          Z2, Z22, Z22
+	VPUNPCKLDQ      Z25, Z24, Z2
+	VPUNPCKHDQ      Z25, Z24, Z24
+	VPADDD          Z2, Z24, Z24
+	VPUNPCKLQDQ     Z24, Z22, Z2
+	VPUNPCKHQDQ     Z24, Z22, Z22
+	VPADDD          Z2, Z22, Z22
+	VPXORD          Z2, Z2, Z2
+	VPUNPCKLWD      Z30, Z2, Z2
+	VCVTDQ2PS       Z2, Z2
+	VCVTDQ2PS       Z22, Z22
+	MOVQ            24(AX), CX
+	VBROADCASTF32X4 (CX), Z3
+	VMULPS          Z3, Z0, Z3
+	VMULPS          Z22, Z3, Z22
+	VADDPS          Z2, Z22, Z22
+	VMULPS          Z22, Z1, Z22
+	VMAXPS          Z9, Z22, K4, Z9
 	ADDQ            $0x04, SI
 	CMPQ            SI, (AX)
 	JGE             done
 	JMP             block
 
 done:
-	VSHUFF32X4   $0x4e, Z3, Z3, Z0
-	VMAXPS       Z0, Z3, Z3
-	VSHUFF32X4   $0xb1, Z3, Z3, Z0
-	VMAXPS       Z0, Z3, Z3
+	VSHUFF32X4   $0x4e, Z9, Z9, Z0
+	VMAXPS       Z0, Z9, Z9
+	VSHUFF32X4   $0xb1, Z9, Z9, Z0
+	VMAXPS       Z0, Z9, Z9
 	VBROADCASTSS 176(AX), Y0
-	VMULPS       Y0, Y3, Y3
+	VMULPS       Y0, Y9, Y9
 	KMOVB        184(AX), K1
 	MOVQ         32(AX), AX
 	VMOVUPS.Z    (AX), K1, Y0
-	VMAXPS       Y0, Y3, Y3
-	VMOVUPS      Y3, K1, (AX)
+	VMAXPS       Y0, Y9, Y9
+	VMOVUPS      Y9, K1, (AX)
 	VZEROUPPER
 	RET
 
 // func code1Maxima8AVX512(args *int)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VBMI, AVX512VL, AVX512VNNI, CMOV, MMX+
-TEXT ·code1Maxima8AVX512(SB), $512-8
-	MOVQ            args+0(FP), AX
-	MOVQ            40(AX), CX
-	VMOVDQU32       (CX), Z0
-	VBROADCASTSS    infinity<>+0(SB), Z3
-	MOVQ            24(AX), CX
-	VBROADCASTF32X4 (CX), Z5
-	VBROADCASTSS    infinity<>+0(SB), Z4
-	MOVQ            24(AX), CX
-	VBROADCASTF32X4 16(CX), Z6
-	MOVL            $0x000000f0, CX
-	KMOVW           CX, K3
-	MOVL            $0x00000f00, CX
-	KMOVW           CX, K4
-	MOVL            $0x0000f000, CX
-	KMOVW           CX, K5
-	MOVQ            152(AX), DI
-	XORQ            SI, SI
-	MOVQ            (AX), CX
-	MOVQ            $0x00000008, DX
-	CMPQ            CX, DX
-	CMOVQGT         DX, CX
-	LEAQ            tokenMasks<>+0(SB), DX
-	KMOVQ           32(DX)(CX*8), K1
-	KMOVQ           (DX)(CX*8), K2
+// Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, AVX512VBMI, AVX512VL, AVX512VNNI, CMOV, MMX+
+TEXT ·code1Maxima8AVX512(SB), $80-8
+	MOVQ         args+0(FP), AX
+	MOVQ         40(AX), CX
+	VMOVDQU32    (CX), Z2
+	VBROADCASTSS infinity<>+0(SB), Z5
+	VBROADCASTSS infinity<>+0(SB), Z6
+	MOVQ         152(AX), DI
+	MOVQ         112(AX), R8
+	MOVQ         96(AX), R9
+	MOVQ         128(AX), R10
+	XORQ         SI, SI
+	MOVQ         (AX), CX
+	MOVQ         $0x00000008, DX
+	CMPQ         CX, DX
+	CMOVQGT      DX, CX
+	LEAQ         tokenMasks<>+0(SB), DX
+	LEAQ         (DX)(CX*8), DX
+	MOVQ         DX, (SP)
+	MOVL         $0x000000f0, CX
+	KMOVW        CX, K1
+	MOVL         $0x00000f00, CX
+	KMOVW        CX, K2
+	MOVL         $0x0000f000, CX
+	KMOVW        CX, K3
 
 block:
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	MOVQ   8(AX), BX
-	MOVQ   72(AX), R8
+	MOVQ         (AX), CX
+	SUBQ         SI, CX
+	MOVQ         $0x00000008, DX
+	CMPQ         CX, DX
+	CMOVQGT      DX, CX
+	LEAQ         cellMasks<>+0(SB), DX
+	KMOVW        (DX)(CX*2), K4
+	MOVQ         80(AX), CX
+	VMOVDQU32.Z  (CX)(SI*4), K4, Y0
+	VPBROADCASTD 88(AX), Y1
+	VPMINUD      Y1, Y0, Y0
+	VMOVDQU32    Y0, 8(SP)
+	VPBROADCASTD 104(AX), Y1
+	VPMULLD      Y1, Y0, Y0
+	VMOVDQU32    Y0, 40(SP)
+	MOVQ         120(AX), CX
+	VMOVDQU8.Z   (CX)(SI*1), K4, X0
+	VMOVSD       X0, 72(SP)
+	MOVQ         16(AX), CX
+	VMOVDQU32    (CX), Z7
+	MOVQ         16(AX), CX
+	VMOVDQU32    64(CX), Z8
+	MOVQ         16(AX), CX
+	VMOVDQU32    128(CX), Z9
+	MOVQ         16(AX), CX
+	VMOVDQU32    192(CX), Z10
+	MOVQ         16(AX), CX
+	VMOVDQU32    256(CX), Z11
+	MOVQ         16(AX), CX
+	VMOVDQU32    320(CX), Z12
+	MOVQ         16(AX), CX
+	VMOVDQU32    384(CX), Z13
+	MOVQ         16(AX), CX
+	VMOVDQU32    448(CX), Z14
+	MOVQ         16(AX), CX
+	VMOVDQU32    (CX), Z15
+	MOVQ         16(AX), CX
+	VMOVDQU32    64(CX), Z16
+	MOVQ         16(AX), CX
+	VMOVDQU32    128(CX), Z17
+	MOVQ         16(AX), CX
+	VMOVDQU32    192(CX), Z18
+	MOVQ         16(AX), CX
+	VMOVDQU32    256(CX), Z19
+	MOVQ         16(AX), CX
+	VMOVDQU32    320(CX), Z20
+	MOVQ         16(AX), CX
+	VMOVDQU32    384(CX), Z21
+	MOVQ         16(AX), CX
+	VMOVDQU32    448(CX), Z22
+	MOVQ         8(AX), BX
+	MOVQ         72(AX), R11
 
 chunk:
 	MOVQ       48(AX), DX
 	ADDQ       224(AX), DX
 	MOVQ       56(AX), CX
-	VMOVDQU8.Z (DX), K1, Z1
-	VMOVDQU8.Z 64(DX), K2, Z2
+	MOVQ       (SP), CX
+	KMOVQ      96(CX), K4
+	VMOVDQU8.Z (DX), K4, Z3
+	KMOVQ      64(CX), K4
+	VMOVDQU8.Z 64(DX), K4, Z4
 	MOVQ       64(AX), CX
 	ADDQ       CX, 224(AX)
 	MOVQ       $0x00000004, CX
 
 turn:
-	VPERMB     Z0, Z1, Z23
-	VPSRLW     $0x01, Z1, Z1
-	VPERMB     Z0, Z2, Z24
-	VPSRLW     $0x01, Z2, Z2
-	VMOVDQU32  (BX), Z25
-	VPDPBUSD   Z25, Z23, Z7
-	VPDPBUSD   Z25, Z24, Z15
-	VMOVDQU32  64(BX), Z25
-	VPDPBUSD   Z25, Z23, Z8
-	VPDPBUSD   Z25, Z24, Z16
-	VMOVDQU32  128(BX), Z25
-	VPDPBUSD   Z25, Z23, Z9
-	VPDPBUSD   Z25, Z24, Z17
-	VMOVDQU32  192(BX), Z25
-	VPDPBUSD   Z25, Z23, Z10
-	VPDPBUSD   Z25, Z24, Z18
-	VMOVDQU32  256(BX), Z25
-	VPDPBUSD   Z25, Z23, Z11
-	VPDPBUSD   Z25, Z24, Z19
-	VMOVDQU32  320(BX), Z25
-	VPDPBUSD   Z25, Z23, Z12
-	VPDPBUSD   Z25, Z24, Z20
-	VMOVDQU32  384(BX), Z25
-	VPDPBUSD   Z25, Z23, Z13
-	VPDPBUSD   Z25, Z24, Z21
-	VMOVDQU32  448(BX), Z25
-	VPDPBUSD   Z25, Z23, Z14
-	VPDPBUSD   Z25, Z24, Z22
-	VPERMB     Z0, Z1, Z23
-	VPSRLW     $0x01, Z1, Z1
-	VPERMB     Z0, Z2, Z24
-	VPSRLW     $0x01, Z2, Z2
-	VMOVDQU32  512(BX), Z25
-	VPDPBUSD   Z25, Z23, Z7
-	VPDPBUSD   Z25, Z24, Z15
-	VMOVDQU32  576(BX), Z25
-	VPDPBUSD   Z25, Z23, Z8
-	VPDPBUSD   Z25, Z24, Z16
-	VMOVDQU32  640(BX), Z25
-	VPDPBUSD   Z25, Z23, Z9
-	VPDPBUSD   Z25, Z24, Z17
-	VMOVDQU32  704(BX), Z25
-	VPDPBUSD   Z25, Z23, Z10
-	VPDPBUSD   Z25, Z24, Z18
-	VMOVDQU32  768(BX), Z25
-	VPDPBUSD   Z25, Z23, Z11
-	VPDPBUSD   Z25, Z24, Z19
-	VMOVDQU32  832(BX), Z25
-	VPDPBUSD   Z25, Z23, Z12
-	VPDPBUSD   Z25, Z24, Z20
-	VMOVDQU32  896(BX), Z25
-	VPDPBUSD   Z25, Z23, Z13
-	VPDPBUSD   Z25, Z24, Z21
-	VMOVDQU32  960(BX), Z25
-	VPDPBUSD   Z25, Z23, Z14
-	VPDPBUSD   Z25, Z24, Z22
+	VPERMB     Z2, Z3, Z0
+	VPSRLW     $0x01, Z3, Z3
+	VPERMB     Z2, Z4, Z1
+	VPSRLW     $0x01, Z4, Z4
+	VMOVDQU32  (BX), Z23
+	VPDPBUSD   Z23, Z0, Z7
+	VPDPBUSD   Z23, Z1, Z15
+	VMOVDQU32  64(BX), Z23
+	VPDPBUSD   Z23, Z0, Z8
+	VPDPBUSD   Z23, Z1, Z16
+	VMOVDQU32  128(BX), Z23
+	VPDPBUSD   Z23, Z0, Z9
+	VPDPBUSD   Z23, Z1, Z17
+	VMOVDQU32  192(BX), Z23
+	VPDPBUSD   Z23, Z0, Z10
+	VPDPBUSD   Z23, Z1, Z18
+	VMOVDQU32  256(BX), Z23
+	VPDPBUSD   Z23, Z0, Z11
+	VPDPBUSD   Z23, Z1, Z19
+	VMOVDQU32  320(BX), Z23
+	VPDPBUSD   Z23, Z0, Z12
+	VPDPBUSD   Z23, Z1, Z20
+	VMOVDQU32  384(BX), Z23
+	VPDPBUSD   Z23, Z0, Z13
+	VPDPBUSD   Z23, Z1, Z21
+	VMOVDQU32  448(BX), Z23
+	VPDPBUSD   Z23, Z0, Z14
+	VPDPBUSD   Z23, Z1, Z22
+	VPERMB     Z2, Z3, Z0
+	VPSRLW     $0x01, Z3, Z3
+	VPERMB     Z2, Z4, Z1
+	VPSRLW     $0x01, Z4, Z4
+	VMOVDQU32  512(BX), Z23
+	VPDPBUSD   Z23, Z0, Z7
+	VPDPBUSD   Z23, Z1, Z15
+	VMOVDQU32  576(BX), Z23
+	VPDPBUSD   Z23, Z0, Z8
+	VPDPBUSD   Z23, Z1, Z16
+	VMOVDQU32  640(BX), Z23
+	VPDPBUSD   Z23, Z0, Z9
+	VPDPBUSD   Z23, Z1, Z17
+	VMOVDQU32  704(BX), Z23
+	VPDPBUSD   Z23, Z0, Z10
+	VPDPBUSD   Z23, Z1, Z18
+	VMOVDQU32  768(BX), Z23
+	VPDPBUSD   Z23, Z0, Z11
+	VPDPBUSD   Z23, Z1, Z19
+	VMOVDQU32  832(BX), Z23
+	VPDPBUSD   Z23, Z0, Z12
+	VPDPBUSD   Z23, Z1, Z20
+	VMOVDQU32  896(BX), Z23
+	VPDPBUSD   Z23, Z0, Z13
+	VPDPBUSD   Z23, Z1, Z21
+	VMOVDQU32  960(BX), Z23
+	VPDPBUSD   Z23, Z0, Z14
+	VPDPBUSD   Z23, Z1, Z22
 	ADDQ       $0x00000400, BX
 	PREFETCHT0 (DI)
 	ADDQ       168(AX), DI
@@ -7124,294 +7287,194 @@ turn:
 	CMOVQHI    160(AX), DI
 	DECQ       CX
 	JNE        turn
-	DECQ       R8
+	DECQ       R11
 	JNE        chunk
 	MOVQ       $0x00000000, CX
 	MOVQ       CX, 224(AX)
-	ADDQ       $0x00000080, 48(AX)
 	MOVQ       (AX), CX
 	SUBQ       SI, CX
 	SUBQ       $0x08, CX
 	JLE        last
+	ADDQ       $0x00000080, 48(AX)
 	MOVQ       $0x00000008, DX
 	CMPQ       CX, DX
 	CMOVQGT    DX, CX
 	LEAQ       tokenMasks<>+0(SB), DX
-	KMOVQ      32(DX)(CX*8), K1
-	KMOVQ      (DX)(CX*8), K2
+	LEAQ       (DX)(CX*8), DX
+	MOVQ       DX, (SP)
 
 last:
-	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            (SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), Z1
-	VBROADCASTSS    (BX)(R8*4), Z2
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VMOVDQU32       (DX), X26
-	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            1(SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), K3, Z1
-	VBROADCASTSS    (BX)(R8*4), K3, Z2
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VINSERTI32X4    $0x01, (DX), Z26, Z26
-	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            2(SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), K4, Z1
-	VBROADCASTSS    (BX)(R8*4), K4, Z2
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VINSERTI32X4    $0x02, (DX), Z26, Z26
-	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            3(SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), K5, Z1
-	VBROADCASTSS    (BX)(R8*4), K5, Z2
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VINSERTI32X4    $0x03, (DX), Z26, Z26
+	MOVL            8(SP), BX
+	MOVBLZX         72(SP), DX
+	MOVL            40(SP), CX
+	VBROADCASTSS    (R8)(BX*4), Z0
+	VBROADCASTSS    (R10)(DX*4), Z1
+	VMOVDQU32       (R9)(CX*1), X24
+	MOVL            12(SP), BX
+	MOVBLZX         73(SP), DX
+	MOVL            44(SP), CX
+	VBROADCASTSS    (R8)(BX*4), K1, Z0
+	VBROADCASTSS    (R10)(DX*4), K1, Z1
+	VINSERTI32X4    $0x01, (R9)(CX*1), Z24, Z24
+	MOVL            16(SP), BX
+	MOVBLZX         74(SP), DX
+	MOVL            48(SP), CX
+	VBROADCASTSS    (R8)(BX*4), K2, Z0
+	VBROADCASTSS    (R10)(DX*4), K2, Z1
+	VINSERTI32X4    $0x02, (R9)(CX*1), Z24, Z24
+	MOVL            20(SP), BX
+	MOVBLZX         75(SP), DX
+	MOVL            52(SP), CX
+	VBROADCASTSS    (R8)(BX*4), K3, Z0
+	VBROADCASTSS    (R10)(DX*4), K3, Z1
+	VINSERTI32X4    $0x03, (R9)(CX*1), Z24, Z24
 	MOVQ            (AX), CX
 	SUBQ            SI, CX
 	MOVQ            $0x00000004, BX
 	CMPQ            CX, BX
 	CMOVQGT         BX, CX
 	LEAQ            quarterMasks<>+0(SB), BX
-	KMOVW           (BX)(CX*2), K6
-	VPUNPCKLDQ      Z9, Z7, Z23
+	KMOVW           (BX)(CX*2), K4
+	VPUNPCKLDQ      Z9, Z7, Z3
 	VPUNPCKHDQ      Z9, Z7, Z7
-	VPADDD          Z23, Z7, Z7
-	VPUNPCKLDQ      Z13, Z11, Z23
+	VPADDD          Z3, Z7, Z7
+	VPUNPCKLDQ      Z13, Z11, Z3
 	VPUNPCKHDQ      Z13, Z11, Z11
-	VPADDD          Z23, Z11, Z11
-	VPUNPCKLQDQ     Z11, Z7, Z23
+	VPADDD          Z3, Z11, Z11
+	VPUNPCKLQDQ     Z11, Z7, Z3
 	VPUNPCKHQDQ     Z11, Z7, Z7
-	VPADDD          Z23, Z7, Z7
-	VPSLLD          $0x10, Z26, Z23
-	VCVTDQ2PS       Z23, Z23
-	MOVQ            16(AX), CX
-	VBROADCASTI32X4 (CX), Z24
-	VPADDD          Z24, Z7, Z7
+	VPADDD          Z3, Z7, Z7
+	VPSLLD          $0x10, Z24, Z3
+	VCVTDQ2PS       Z3, Z3
 	VCVTDQ2PS       Z7, Z7
-	VMULPS          Z5, Z1, Z24
-	VMULPS          Z7, Z24, Z7
-	VADDPS          Z23, Z7, Z7
-	VMULPS          Z7, Z2, Z7
-	VMAXPS          Z3, Z7, K6, Z3
-	VPUNPCKLDQ      Z10, Z8, Z23
+	MOVQ            24(AX), CX
+	VBROADCASTF32X4 (CX), Z4
+	VMULPS          Z4, Z0, Z4
+	VMULPS          Z7, Z4, Z7
+	VADDPS          Z3, Z7, Z7
+	VMULPS          Z7, Z1, Z7
+	VMAXPS          Z5, Z7, K4, Z5
+	VPUNPCKLDQ      Z10, Z8, Z3
 	VPUNPCKHDQ      Z10, Z8, Z8
-	VPADDD          Z23, Z8, Z8
-	VPUNPCKLDQ      Z14, Z12, Z23
+	VPADDD          Z3, Z8, Z8
+	VPUNPCKLDQ      Z14, Z12, Z3
 	VPUNPCKHDQ      Z14, Z12, Z12
-	VPADDD          Z23, Z12, Z12
-	VPUNPCKLQDQ     Z12, Z8, Z23
+	VPADDD          Z3, Z12, Z12
+	VPUNPCKLQDQ     Z12, Z8, Z3
 	VPUNPCKHQDQ     Z12, Z8, Z8
-	VPADDD          Z23, Z8, Z8
-	VPANDD.BCST     selectors<>+8(SB), Z26, Z23
-	VCVTDQ2PS       Z23, Z23
-	MOVQ            16(AX), CX
-	VBROADCASTI32X4 16(CX), Z24
-	VPADDD          Z24, Z8, Z8
+	VPADDD          Z3, Z8, Z8
+	VPANDD.BCST     selectors<>+8(SB), Z24, Z3
+	VCVTDQ2PS       Z3, Z3
 	VCVTDQ2PS       Z8, Z8
-	VMULPS          Z6, Z1, Z24
-	VMULPS          Z8, Z24, Z8
-	VADDPS          Z23, Z8, Z8
-	VMULPS          Z8, Z2, Z8
-	VMAXPS          Z4, Z8, K6, Z4
+	MOVQ            24(AX), CX
+	VBROADCASTF32X4 16(CX), Z4
+	VMULPS          Z4, Z0, Z4
+	VMULPS          Z8, Z4, Z8
+	VADDPS          Z3, Z8, Z8
+	VMULPS          Z8, Z1, Z8
+	VMAXPS          Z6, Z8, K4, Z6
 	ADDQ            $0x04, SI
 	CMPQ            SI, (AX)
 	JGE             done
-	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            (SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), Z1
-	VBROADCASTSS    (BX)(R8*4), Z2
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VMOVDQU32       (DX), X26
-	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            1(SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), K3, Z1
-	VBROADCASTSS    (BX)(R8*4), K3, Z2
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VINSERTI32X4    $0x01, (DX), Z26, Z26
-	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            2(SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), K4, Z1
-	VBROADCASTSS    (BX)(R8*4), K4, Z2
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VINSERTI32X4    $0x02, (DX), Z26, Z26
-	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            3(SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), K5, Z1
-	VBROADCASTSS    (BX)(R8*4), K5, Z2
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VINSERTI32X4    $0x03, (DX), Z26, Z26
+	MOVL            24(SP), BX
+	MOVBLZX         76(SP), DX
+	MOVL            56(SP), CX
+	VBROADCASTSS    (R8)(BX*4), Z0
+	VBROADCASTSS    (R10)(DX*4), Z1
+	VMOVDQU32       (R9)(CX*1), X25
+	MOVL            28(SP), BX
+	MOVBLZX         77(SP), DX
+	MOVL            60(SP), CX
+	VBROADCASTSS    (R8)(BX*4), K1, Z0
+	VBROADCASTSS    (R10)(DX*4), K1, Z1
+	VINSERTI32X4    $0x01, (R9)(CX*1), Z25, Z25
+	MOVL            32(SP), BX
+	MOVBLZX         78(SP), DX
+	MOVL            64(SP), CX
+	VBROADCASTSS    (R8)(BX*4), K2, Z0
+	VBROADCASTSS    (R10)(DX*4), K2, Z1
+	VINSERTI32X4    $0x02, (R9)(CX*1), Z25, Z25
+	MOVL            36(SP), BX
+	MOVBLZX         79(SP), DX
+	MOVL            68(SP), CX
+	VBROADCASTSS    (R8)(BX*4), K3, Z0
+	VBROADCASTSS    (R10)(DX*4), K3, Z1
+	VINSERTI32X4    $0x03, (R9)(CX*1), Z25, Z25
 	MOVQ            (AX), CX
 	SUBQ            SI, CX
 	MOVQ            $0x00000004, BX
 	CMPQ            CX, BX
 	CMOVQGT         BX, CX
 	LEAQ            quarterMasks<>+0(SB), BX
-	KMOVW           (BX)(CX*2), K6
-	VPUNPCKLDQ      Z17, Z15, Z23
+	KMOVW           (BX)(CX*2), K4
+	VPUNPCKLDQ      Z17, Z15, Z3
 	VPUNPCKHDQ      Z17, Z15, Z15
-	VPADDD          Z23, Z15, Z15
-	VPUNPCKLDQ      Z21, Z19, Z23
+	VPADDD          Z3, Z15, Z15
+	VPUNPCKLDQ      Z21, Z19, Z3
 	VPUNPCKHDQ      Z21, Z19, Z19
-	VPADDD          Z23, Z19, Z19
-	VPUNPCKLQDQ     Z19, Z15, Z23
+	VPADDD          Z3, Z19, Z19
+	VPUNPCKLQDQ     Z19, Z15, Z3
 	VPUNPCKHQDQ     Z19, Z15, Z15
-	VPADDD          Z23, Z15, Z15
-	VPSLLD          $0x10, Z26, Z23
-	VCVTDQ2PS       Z23, Z23
-	MOVQ            16(AX), CX
-	VBROADCASTI32X4 (CX), Z24
-	VPADDD          Z24, Z15, Z15
+	VPADDD          Z3, Z15, Z15
+	VPSLLD          $0x10, Z25, Z3
+	VCVTDQ2PS       Z3, Z3
 	VCVTDQ2PS       Z15, Z15
-	VMULPS          Z5, Z1, Z24
-	VMULPS          Z15, Z24, Z15
-	VADDPS          Z23, Z15, Z15
-	VMULPS          Z15, Z2, Z15
-	VMAXPS          Z3, Z15, K6, Z3
-	VPUNPCKLDQ      Z18, Z16, Z23
+	MOVQ            24(AX), CX
+	VBROADCASTF32X4 (CX), Z4
+	VMULPS          Z4, Z0, Z4
+	VMULPS          Z15, Z4, Z15
+	VADDPS          Z3, Z15, Z15
+	VMULPS          Z15, Z1, Z15
+	VMAXPS          Z5, Z15, K4, Z5
+	VPUNPCKLDQ      Z18, Z16, Z3
 	VPUNPCKHDQ      Z18, Z16, Z16
-	VPADDD          Z23, Z16, Z16
-	VPUNPCKLDQ      Z22, Z20, Z23
+	VPADDD          Z3, Z16, Z16
+	VPUNPCKLDQ      Z22, Z20, Z3
 	VPUNPCKHDQ      Z22, Z20, Z20
-	VPADDD          Z23, Z20, Z20
-	VPUNPCKLQDQ     Z20, Z16, Z23
+	VPADDD          Z3, Z20, Z20
+	VPUNPCKLQDQ     Z20, Z16, Z3
 	VPUNPCKHQDQ     Z20, Z16, Z16
-	VPADDD          Z23, Z16, Z16
-	VPANDD.BCST     selectors<>+8(SB), Z26, Z23
-	VCVTDQ2PS       Z23, Z23
-	MOVQ            16(AX), CX
-	VBROADCASTI32X4 16(CX), Z24
-	VPADDD          Z24, Z16, Z16
+	VPADDD          Z3, Z16, Z16
+	VPANDD.BCST     selectors<>+8(SB), Z25, Z3
+	VCVTDQ2PS       Z3, Z3
 	VCVTDQ2PS       Z16, Z16
-	VMULPS          Z6, Z1, Z24
-	VMULPS          Z16, Z24, Z16
-	VADDPS          Z23, Z16, Z16
-	VMULPS          Z16, Z2, Z16
-	VMAXPS          Z4, Z16, K6, Z4
+	MOVQ            24(AX), CX
+	VBROADCASTF32X4 16(CX), Z4
+	VMULPS          Z4, Z0, Z4
+	VMULPS          Z16, Z4, Z16
+	VADDPS          Z3, Z16, Z16
+	VMULPS          Z16, Z1, Z16
+	VMAXPS          Z6, Z16, K4, Z6
 	ADDQ            $0x04, SI
 	CMPQ            SI, (AX)
 	JGE             done
 	JMP             block
 
 done:
-	VSHUFF32X4   $0x4e, Z3, Z3, Z0
-	VMAXPS       Z0, Z3, Z3
-	VSHUFF32X4   $0xb1, Z3, Z3, Z0
-	VMAXPS       Z0, Z3, Z3
-	VSHUFF32X4   $0x4e, Z4, Z4, Z0
-	VMAXPS       Z0, Z4, Z4
-	VSHUFF32X4   $0xb1, Z4, Z4, Z0
-	VMAXPS       Z0, Z4, Z4
-	VUNPCKLPS    X4, X3, X0
-	VUNPCKHPS    X4, X3, X3
-	VINSERTF128  $0x01, X3, Y0, Y3
+	VSHUFF32X4   $0x4e, Z5, Z5, Z0
+	VMAXPS       Z0, Z5, Z5
+	VSHUFF32X4   $0xb1, Z5, Z5, Z0
+	VMAXPS       Z0, Z5, Z5
+	VSHUFF32X4   $0x4e, Z6, Z6, Z0
+	VMAXPS       Z0, Z6, Z6
+	VSHUFF32X4   $0xb1, Z6, Z6, Z0
+	VMAXPS       Z0, Z6, Z6
+	VUNPCKLPS    X6, X5, X0
+	VUNPCKHPS    X6, X5, X5
+	VINSERTF128  $0x01, X5, Y0, Y5
 	VBROADCASTSS 176(AX), Y0
-	VMULPS       Y0, Y3, Y3
+	VMULPS       Y0, Y5, Y5
 	KMOVB        184(AX), K1
 	MOVQ         32(AX), AX
 	VMOVUPS.Z    (AX), K1, Y0
-	VMAXPS       Y0, Y3, Y3
-	VMOVUPS      Y3, K1, (AX)
+	VMAXPS       Y0, Y5, Y5
+	VMOVUPS      Y5, K1, (AX)
 	VZEROUPPER
 	RET
 
 // func code2Maxima16AVX512(args *int)
-// Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, AVX512VBMI, AVX512VL, AVX512VNNI, CMOV, MMX+
-TEXT ·code2Maxima16AVX512(SB), $512-8
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VBMI, AVX512VL, AVX512VNNI, CMOV, MMX+
+TEXT ·code2Maxima16AVX512(SB), $8-8
 	MOVQ      args+0(FP), AX
 	MOVQ      40(AX), CX
 	VMOVDQU32 (CX), Z4
@@ -7420,24 +7483,27 @@ TEXT ·code2Maxima16AVX512(SB), $512-8
 	CMPQ      CX, DX
 	CMOVQGT   DX, CX
 	LEAQ      tokenMasks<>+0(SB), DX
-	KMOVQ     32(DX)(CX*8), K1
-	KMOVQ     (DX)(CX*8), K2
-	MOVQ      192(AX), BX
-	ADDQ      $0x00000440, BX
-	MOVQ      72(AX), R11
+	LEAQ      (DX)(CX*8), DX
+	MOVQ      DX, (SP)
+	MOVQ      192(AX), SI
+	ADDQ      $0x00000440, SI
+	MOVQ      72(AX), R12
 
 decode:
 	MOVQ            48(AX), DX
 	ADDQ            224(AX), DX
 	MOVQ            56(AX), CX
+	MOVQ            (SP), BX
+	KMOVQ           96(BX), K1
 	VMOVDQU8.Z      (DX), K1, Z0
 	VMOVDQU8.Z      (DX)(CX*1), K1, Z5
 	VPSRLW          $0x01, Z5, Z6
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
 	VPADDB          Z0, Z0, Z0
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z5
-	VMOVDQU8.Z      64(DX), K2, Z0
-	VMOVDQU8.Z      64(DX)(CX*1), K2, Z7
+	KMOVQ           64(BX), K1
+	VMOVDQU8.Z      64(DX), K1, Z0
+	VMOVDQU8.Z      64(DX)(CX*1), K1, Z7
 	VPSRLW          $0x01, Z7, Z8
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z8
 	VPADDB          Z0, Z0, Z0
@@ -7446,59 +7512,59 @@ decode:
 	ADDQ            CX, 224(AX)
 	VPERMB          Z4, Z5, Z3
 	VPSRLW          $0x02, Z5, Z5
-	VMOVDQU32       Z3, (BX)
+	VMOVDQU32       Z3, (SI)
 	VPERMB          Z4, Z6, Z3
 	VPSRLW          $0x02, Z6, Z6
-	VMOVDQU32       Z3, 128(BX)
+	VMOVDQU32       Z3, 128(SI)
 	VPERMB          Z4, Z7, Z3
 	VPSRLW          $0x02, Z7, Z7
-	VMOVDQU32       Z3, 64(BX)
+	VMOVDQU32       Z3, 64(SI)
 	VPERMB          Z4, Z8, Z3
 	VPSRLW          $0x02, Z8, Z8
-	VMOVDQU32       Z3, 192(BX)
-	ADDQ            $0x00000100, BX
+	VMOVDQU32       Z3, 192(SI)
+	ADDQ            $0x00000100, SI
 	VPERMB          Z4, Z5, Z3
 	VPSRLW          $0x02, Z5, Z5
-	VMOVDQU32       Z3, (BX)
+	VMOVDQU32       Z3, (SI)
 	VPERMB          Z4, Z6, Z3
 	VPSRLW          $0x02, Z6, Z6
-	VMOVDQU32       Z3, 128(BX)
+	VMOVDQU32       Z3, 128(SI)
 	VPERMB          Z4, Z7, Z3
 	VPSRLW          $0x02, Z7, Z7
-	VMOVDQU32       Z3, 64(BX)
+	VMOVDQU32       Z3, 64(SI)
 	VPERMB          Z4, Z8, Z3
 	VPSRLW          $0x02, Z8, Z8
-	VMOVDQU32       Z3, 192(BX)
-	ADDQ            $0x00000100, BX
+	VMOVDQU32       Z3, 192(SI)
+	ADDQ            $0x00000100, SI
 	VPERMB          Z4, Z5, Z3
 	VPSRLW          $0x02, Z5, Z5
-	VMOVDQU32       Z3, (BX)
+	VMOVDQU32       Z3, (SI)
 	VPERMB          Z4, Z6, Z3
 	VPSRLW          $0x02, Z6, Z6
-	VMOVDQU32       Z3, 128(BX)
+	VMOVDQU32       Z3, 128(SI)
 	VPERMB          Z4, Z7, Z3
 	VPSRLW          $0x02, Z7, Z7
-	VMOVDQU32       Z3, 64(BX)
+	VMOVDQU32       Z3, 64(SI)
 	VPERMB          Z4, Z8, Z3
 	VPSRLW          $0x02, Z8, Z8
-	VMOVDQU32       Z3, 192(BX)
-	ADDQ            $0x00000100, BX
+	VMOVDQU32       Z3, 192(SI)
+	ADDQ            $0x00000100, SI
 	VPERMB          Z4, Z5, Z3
 	VPSRLW          $0x02, Z5, Z5
-	VMOVDQU32       Z3, (BX)
+	VMOVDQU32       Z3, (SI)
 	VPERMB          Z4, Z6, Z3
 	VPSRLW          $0x02, Z6, Z6
-	VMOVDQU32       Z3, 128(BX)
+	VMOVDQU32       Z3, 128(SI)
 	VPERMB          Z4, Z7, Z3
 	VPSRLW          $0x02, Z7, Z7
-	VMOVDQU32       Z3, 64(BX)
+	VMOVDQU32       Z3, 64(SI)
 	VPERMB          Z4, Z8, Z3
 	VPSRLW          $0x02, Z8, Z8
-	VMOVDQU32       Z3, 192(BX)
-	ADDQ            $0x00000100, BX
-	DECQ            R11
+	VMOVDQU32       Z3, 192(SI)
+	ADDQ            $0x00000100, SI
+	DECQ            R12
 	JNE             decode
-	MOVQ            152(AX), R10
+	MOVQ            152(AX), R11
 	VBROADCASTSS    infinity<>+0(SB), Z28
 	MOVQ            (AX), CX
 	SUBQ            216(AX), CX
@@ -7506,10 +7572,10 @@ decode:
 	CMPQ            CX, DX
 	CMOVQGT         DX, CX
 	LEAQ            cellMasks<>+0(SB), DX
-	KMOVB           (DX)(CX*1), K3
+	KMOVW           (DX)(CX*2), K1
 	MOVQ            80(AX), CX
 	MOVQ            216(AX), DX
-	VMOVDQU32.Z     (CX)(DX*4), K3, Y0
+	VMOVDQU32.Z     (CX)(DX*4), K1, Y0
 	VPBROADCASTD    88(AX), Y1
 	VPMINUD         Y1, Y0, Y0
 	MOVQ            192(AX), CX
@@ -7529,12 +7595,12 @@ decode:
 	CMPQ            CX, DX
 	CMOVQGT         DX, CX
 	LEAQ            tokenMasks<>+0(SB), DX
-	KMOVQ           32(DX)(CX*8), K1
-	KMOVQ           (DX)(CX*8), K2
+	LEAQ            (DX)(CX*8), DX
+	MOVQ            DX, (SP)
 
 firstLast:
-	MOVQ   200(AX), BX
-	ADDQ   $0x00000440, BX
+	MOVQ   200(AX), SI
+	ADDQ   $0x00000440, SI
 	MOVQ   $0x00000000, CX
 	MOVQ   CX, 224(AX)
 	MOVQ   16(AX), CX
@@ -7557,31 +7623,34 @@ firstLast:
 	MOVQ   192(AX), R14
 	ADDQ   $0x00000440, R14
 	MOVQ   8(AX), R13
-	MOVQ   72(AX), R11
+	MOVQ   72(AX), R12
 
 first:
-	MOVQ            200(AX), SI
-	LEAQ            64(SI), DI
-	MOVQ            208(AX), R8
-	MOVQ            192(AX), R9
+	MOVQ            200(AX), DI
+	LEAQ            64(DI), R8
+	MOVQ            208(AX), R9
+	MOVQ            192(AX), R10
 	MOVQ            48(AX), DX
 	ADDQ            224(AX), DX
 	MOVQ            56(AX), CX
+	MOVQ            (SP), BX
+	KMOVQ           96(BX), K1
 	VMOVDQU8.Z      (DX), K1, Z0
 	VMOVDQU8.Z      (DX)(CX*1), K1, Z5
 	VPSRLW          $0x01, Z5, Z6
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
 	VPADDB          Z0, Z0, Z0
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z5
-	VMOVDQU8.Z      64(DX), K2, Z0
-	VMOVDQU8.Z      64(DX)(CX*1), K2, Z7
+	KMOVQ           64(BX), K1
+	VMOVDQU8.Z      64(DX), K1, Z0
+	VMOVDQU8.Z      64(DX)(CX*1), K1, Z7
 	VPSRLW          $0x01, Z7, Z8
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z8
 	VPADDB          Z0, Z0, Z0
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z7
 	MOVQ            64(AX), CX
 	ADDQ            CX, 224(AX)
-	MOVQ            $0x00000004, R12
+	MOVQ            $0x00000004, BX
 
 firstTurn:
 	VMOVDQU32    (R13), Z9
@@ -7612,10 +7681,10 @@ firstTurn:
 	VPDPBUSD     Z10, Z11, Z27
 	VPERMB       Z4, Z5, Z3
 	VPSRLW       $0x02, Z5, Z5
-	MOVL         32(R9), CX
+	MOVL         32(R10), CX
 	ADDQ         96(AX), CX
 	PREFETCHT0   (CX)
-	VMOVDQU32    Z3, (BX)
+	VMOVDQU32    Z3, (SI)
 	VMOVDQU32    128(R13), Z9
 	VMOVDQU32    192(R13), Z10
 	VPBROADCASTQ 8(R14), Z11
@@ -7644,10 +7713,10 @@ firstTurn:
 	VPDPBUSD     Z10, Z11, Z27
 	VPERMB       Z4, Z6, Z3
 	VPSRLW       $0x02, Z6, Z6
-	MOVL         36(R9), CX
+	MOVL         36(R10), CX
 	ADDQ         96(AX), CX
 	PREFETCHT0   (CX)
-	VMOVDQU32    Z3, 128(BX)
+	VMOVDQU32    Z3, 128(SI)
 	VPERMB       Z4, Z7, Z3
 	VPSRLW       $0x02, Z7, Z7
 	VMOVDQU32    256(R13), Z9
@@ -7676,8 +7745,8 @@ firstTurn:
 	VPBROADCASTQ 240(R14), Z11
 	VPDPBUSD     Z9, Z11, Z26
 	VPDPBUSD     Z10, Z11, Z27
-	PREFETCHT0   (R10)
-	VMOVDQU32    Z3, 64(BX)
+	PREFETCHT0   (R11)
+	VMOVDQU32    Z3, 64(SI)
 	VPERMB       Z4, Z8, Z3
 	VPSRLW       $0x02, Z8, Z8
 	VMOVDQU32    384(R13), Z9
@@ -7706,18 +7775,18 @@ firstTurn:
 	VPBROADCASTQ 248(R14), Z11
 	VPDPBUSD     Z9, Z11, Z26
 	VPDPBUSD     Z10, Z11, Z27
-	PREFETCHT0   64(R10)
-	VMOVDQU32    Z3, 192(BX)
-	ADDQ         $0x00000100, BX
-	ADDQ         $0x08, R9
-	ADDQ         168(AX), R10
-	CMPQ         R10, 160(AX)
-	CMOVQHI      160(AX), R10
+	PREFETCHT0   64(R11)
+	VMOVDQU32    Z3, 192(SI)
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x08, R10
+	ADDQ         168(AX), R11
+	CMPQ         R11, 160(AX)
+	CMOVQHI      160(AX), R11
 	ADDQ         $0x00000200, R13
 	ADDQ         $0x00000100, R14
-	DECQ         R12
+	DECQ         BX
 	JNE          firstTurn
-	DECQ         R11
+	DECQ         R12
 	JNE          first
 	VSHUFPS      $0x88, Z13, Z12, Z11
 	VSHUFPS      $0xdd, Z13, Z12, Z12
@@ -7795,10 +7864,10 @@ block:
 	CMPQ         CX, DX
 	CMOVQGT      DX, CX
 	LEAQ         cellMasks<>+0(SB), DX
-	KMOVB        (DX)(CX*1), K3
+	KMOVW        (DX)(CX*2), K1
 	MOVQ         80(AX), CX
 	MOVQ         216(AX), DX
-	VMOVDQU32.Z  (CX)(DX*4), K3, Y0
+	VMOVDQU32.Z  (CX)(DX*4), K1, Y0
 	VPBROADCASTD 88(AX), Y1
 	VPMINUD      Y1, Y0, Y0
 	MOVQ         192(AX), CX
@@ -7818,12 +7887,12 @@ block:
 	CMPQ         CX, DX
 	CMOVQGT      DX, CX
 	LEAQ         tokenMasks<>+0(SB), DX
-	KMOVQ        32(DX)(CX*8), K1
-	KMOVQ        (DX)(CX*8), K2
+	LEAQ         (DX)(CX*8), DX
+	MOVQ         DX, (SP)
 
 laterLast:
-	MOVQ   200(AX), BX
-	ADDQ   $0x00000440, BX
+	MOVQ   200(AX), SI
+	ADDQ   $0x00000440, SI
 	MOVQ   $0x00000000, CX
 	MOVQ   CX, 224(AX)
 	MOVQ   16(AX), CX
@@ -7846,31 +7915,34 @@ laterLast:
 	MOVQ   192(AX), R14
 	ADDQ   $0x00000440, R14
 	MOVQ   8(AX), R13
-	MOVQ   72(AX), R11
+	MOVQ   72(AX), R12
 
 later:
-	MOVQ            200(AX), SI
-	LEAQ            64(SI), DI
-	MOVQ            208(AX), R8
-	MOVQ            192(AX), R9
+	MOVQ            200(AX), DI
+	LEAQ            64(DI), R8
+	MOVQ            208(AX), R9
+	MOVQ            192(AX), R10
 	MOVQ            48(AX), DX
 	ADDQ            224(AX), DX
 	MOVQ            56(AX), CX
+	MOVQ            (SP), BX
+	KMOVQ           96(BX), K1
 	VMOVDQU8.Z      (DX), K1, Z0
 	VMOVDQU8.Z      (DX)(CX*1), K1, Z5
 	VPSRLW          $0x01, Z5, Z6
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
 	VPADDB          Z0, Z0, Z0
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z5
-	VMOVDQU8.Z      64(DX), K2, Z0
-	VMOVDQU8.Z      64(DX)(CX*1), K2, Z7
+	KMOVQ           64(BX), K1
+	VMOVDQU8.Z      64(DX), K1, Z0
+	VMOVDQU8.Z      64(DX)(CX*1), K1, Z7
 	VPSRLW          $0x01, Z7, Z8
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z8
 	VPADDB          Z0, Z0, Z0
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z7
 	MOVQ            64(AX), CX
 	ADDQ            CX, 224(AX)
-	MOVQ            $0x00000004, R12
+	MOVQ            $0x00000004, BX
 
 laterTurn:
 	VMOVDQU32       (R13), Z9
@@ -7899,20 +7971,20 @@ laterTurn:
 	VPBROADCASTQ    112(R14), Z11
 	VPDPBUSD        Z9, Z11, Z26
 	VPDPBUSD        Z10, Z11, Z27
-	MOVL            (SI), DX
+	MOVL            (DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
 	VPERMB          Z4, Z5, Z3
 	VPSRLW          $0x02, Z5, Z5
-	MOVL            32(R9), CX
+	MOVL            32(R10), CX
 	ADDQ            96(AX), CX
 	PREFETCHT0      (CX)
-	MOVBLZX         (R8), DX
+	MOVBLZX         (R9), DX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z2
-	MOVL            32(SI), DX
+	MOVL            32(DI), DX
 	ADDQ            96(AX), DX
-	VMOVDQU32       Z3, (BX)
+	VMOVDQU32       Z3, (SI)
 	VMOVDQU32       128(R13), Z9
 	VMOVDQU32       192(R13), Z10
 	VPBROADCASTQ    8(R14), Z11
@@ -7947,16 +8019,16 @@ laterTurn:
 	VCVTDQ2PS       Z1, Z1
 	VPERMB          Z4, Z6, Z3
 	VPSRLW          $0x02, Z6, Z6
-	MOVL            36(R9), CX
+	MOVL            36(R10), CX
 	ADDQ            96(AX), CX
 	PREFETCHT0      (CX)
-	VCVTDQ2PS       (DI), Z9
+	VCVTDQ2PS       (R8), Z9
 	VMULPS          Z9, Z0, Z9
 	VADDPS          Z1, Z9, Z9
 	VMULPS          Z9, Z2, Z9
 	VMAXPS          Z28, Z9, Z28
-	VMOVDQU32       Z3, 128(BX)
-	MOVL            4(SI), DX
+	VMOVDQU32       Z3, 128(SI)
+	MOVL            4(DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
 	VMOVDQU32       256(R13), Z9
@@ -7987,13 +8059,13 @@ laterTurn:
 	VPDPBUSD        Z10, Z11, Z27
 	VPERMB          Z4, Z7, Z3
 	VPSRLW          $0x02, Z7, Z7
-	PREFETCHT0      (R10)
-	MOVBLZX         1(R8), DX
+	PREFETCHT0      (R11)
+	MOVBLZX         1(R9), DX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z2
-	MOVL            36(SI), DX
+	MOVL            36(DI), DX
 	ADDQ            96(AX), DX
-	VMOVDQU32       Z3, 64(BX)
+	VMOVDQU32       Z3, 64(SI)
 	MOVQ            24(AX), CX
 	VMULPS          (CX), Z0, Z0
 	VBROADCASTI64X4 (DX), Z1
@@ -8028,26 +8100,26 @@ laterTurn:
 	VPBROADCASTQ    248(R14), Z11
 	VPDPBUSD        Z9, Z11, Z26
 	VPDPBUSD        Z10, Z11, Z27
-	PREFETCHT0      64(R10)
-	VCVTDQ2PS       64(DI), Z9
+	PREFETCHT0      64(R11)
+	VCVTDQ2PS       64(R8), Z9
 	VMULPS          Z9, Z0, Z9
 	VADDPS          Z1, Z9, Z9
 	VMULPS          Z9, Z2, Z9
 	VMAXPS          Z28, Z9, Z28
-	VMOVDQU32       Z3, 192(BX)
-	ADDQ            $0x08, SI
-	ADDQ            $0x00000080, DI
-	ADDQ            $0x02, R8
-	ADDQ            $0x00000100, BX
-	ADDQ            $0x08, R9
-	ADDQ            168(AX), R10
-	CMPQ            R10, 160(AX)
-	CMOVQHI         160(AX), R10
+	VMOVDQU32       Z3, 192(SI)
+	ADDQ            $0x08, DI
+	ADDQ            $0x00000080, R8
+	ADDQ            $0x02, R9
+	ADDQ            $0x00000100, SI
+	ADDQ            $0x08, R10
+	ADDQ            168(AX), R11
+	CMPQ            R11, 160(AX)
+	CMOVQHI         160(AX), R11
 	ADDQ            $0x00000200, R13
 	ADDQ            $0x00000100, R14
-	DECQ            R12
+	DECQ            BX
 	JNE             laterTurn
-	DECQ            R11
+	DECQ            R12
 	JNE             later
 	VSHUFPS         $0x88, Z13, Z12, Z11
 	VSHUFPS         $0xdd, Z13, Z12, Z12
@@ -8120,20 +8192,20 @@ laterTurn:
 	JMP             block
 
 drain:
-	MOVQ            200(AX), SI
-	LEAQ            64(SI), DI
-	MOVQ            208(AX), R8
-	MOVQ            192(AX), R9
+	MOVQ            200(AX), DI
+	LEAQ            64(DI), R8
+	MOVQ            208(AX), R9
+	MOVQ            192(AX), R10
 	SUBQ            (AX), CX
 	NEGQ            CX
-	LEAQ            8(CX), R12
-	MOVL            (SI), DX
+	LEAQ            8(CX), BX
+	MOVL            (DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
-	MOVBLZX         (R8), DX
+	MOVBLZX         (R9), DX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z2
-	MOVL            32(SI), DX
+	MOVL            32(DI), DX
 	ADDQ            96(AX), DX
 	MOVQ            24(AX), CX
 	VMULPS          (CX), Z0, Z0
@@ -8141,20 +8213,20 @@ drain:
 	VPSLLVD         halves<>+0(SB), Z1, Z1
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
-	VCVTDQ2PS       (DI), Z9
+	VCVTDQ2PS       (R8), Z9
 	VMULPS          Z9, Z0, Z9
 	VADDPS          Z1, Z9, Z9
 	VMULPS          Z9, Z2, Z9
 	VMAXPS          Z28, Z9, Z28
-	CMPQ            R12, $0x01
+	CMPQ            BX, $0x01
 	JEQ             done
-	MOVL            4(SI), DX
+	MOVL            4(DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
-	MOVBLZX         1(R8), DX
+	MOVBLZX         1(R9), DX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z2
-	MOVL            36(SI), DX
+	MOVL            36(DI), DX
 	ADDQ            96(AX), DX
 	MOVQ            24(AX), CX
 	VMULPS          (CX), Z0, Z0
@@ -8162,23 +8234,23 @@ drain:
 	VPSLLVD         halves<>+0(SB), Z1, Z1
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
-	VCVTDQ2PS       64(DI), Z9
+	VCVTDQ2PS       64(R8), Z9
 	VMULPS          Z9, Z0, Z9
 	VADDPS          Z1, Z9, Z9
 	VMULPS          Z9, Z2, Z9
 	VMAXPS          Z28, Z9, Z28
-	CMPQ            R12, $0x02
+	CMPQ            BX, $0x02
 	JEQ             done
-	ADDQ            $0x08, SI
-	ADDQ            $0x00000080, DI
-	ADDQ            $0x02, R8
-	MOVL            (SI), DX
+	ADDQ            $0x08, DI
+	ADDQ            $0x00000080, R8
+	ADDQ            $0x02, R9
+	MOVL            (DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
-	MOVBLZX         (R8), DX
+	MOVBLZX         (R9), DX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z2
-	MOVL            32(SI), DX
+	MOVL            32(DI), DX
 	ADDQ            96(AX), DX
 	MOVQ            24(AX), CX
 	VMULPS          (CX), Z0, Z0
@@ -8186,20 +8258,20 @@ drain:
 	VPSLLVD         halves<>+0(SB), Z1, Z1
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
-	VCVTDQ2PS       (DI), Z9
+	VCVTDQ2PS       (R8), Z9
 	VMULPS          Z9, Z0, Z9
 	VADDPS          Z1, Z9, Z9
 	VMULPS          Z9, Z2, Z9
 	VMAXPS          Z28, Z9, Z28
-	CMPQ            R12, $0x03
+	CMPQ            BX, $0x03
 	JEQ             done
-	MOVL            4(SI), DX
+	MOVL            4(DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
-	MOVBLZX         1(R8), DX
+	MOVBLZX         1(R9), DX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z2
-	MOVL            36(SI), DX
+	MOVL            36(DI), DX
 	ADDQ            96(AX), DX
 	MOVQ            24(AX), CX
 	VMULPS          (CX), Z0, Z0
@@ -8207,23 +8279,23 @@ drain:
 	VPSLLVD         halves<>+0(SB), Z1, Z1
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
-	VCVTDQ2PS       64(DI), Z9
+	VCVTDQ2PS       64(R8), Z9
 	VMULPS          Z9, Z0, Z9
 	VADDPS          Z1, Z9, Z9
 	VMULPS          Z9, Z2, Z9
 	VMAXPS          Z28, Z9, Z28
-	CMPQ            R12, $0x04
+	CMPQ            BX, $0x04
 	JEQ             done
-	ADDQ            $0x08, SI
-	ADDQ            $0x00000080, DI
-	ADDQ            $0x02, R8
-	MOVL            (SI), DX
+	ADDQ            $0x08, DI
+	ADDQ            $0x00000080, R8
+	ADDQ            $0x02, R9
+	MOVL            (DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
-	MOVBLZX         (R8), DX
+	MOVBLZX         (R9), DX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z2
-	MOVL            32(SI), DX
+	MOVL            32(DI), DX
 	ADDQ            96(AX), DX
 	MOVQ            24(AX), CX
 	VMULPS          (CX), Z0, Z0
@@ -8231,20 +8303,20 @@ drain:
 	VPSLLVD         halves<>+0(SB), Z1, Z1
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
-	VCVTDQ2PS       (DI), Z9
+	VCVTDQ2PS       (R8), Z9
 	VMULPS          Z9, Z0, Z9
 	VADDPS          Z1, Z9, Z9
 	VMULPS          Z9, Z2, Z9
 	VMAXPS          Z28, Z9, Z28
-	CMPQ            R12, $0x05
+	CMPQ            BX, $0x05
 	JEQ             done
-	MOVL            4(SI), DX
+	MOVL            4(DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
-	MOVBLZX         1(R8), DX
+	MOVBLZX         1(R9), DX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z2
-	MOVL            36(SI), DX
+	MOVL            36(DI), DX
 	ADDQ            96(AX), DX
 	MOVQ            24(AX), CX
 	VMULPS          (CX), Z0, Z0
@@ -8252,23 +8324,23 @@ drain:
 	VPSLLVD         halves<>+0(SB), Z1, Z1
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
-	VCVTDQ2PS       64(DI), Z9
+	VCVTDQ2PS       64(R8), Z9
 	VMULPS          Z9, Z0, Z9
 	VADDPS          Z1, Z9, Z9
 	VMULPS          Z9, Z2, Z9
 	VMAXPS          Z28, Z9, Z28
-	CMPQ            R12, $0x06
+	CMPQ            BX, $0x06
 	JEQ             done
-	ADDQ            $0x08, SI
-	ADDQ            $0x00000080, DI
-	ADDQ            $0x02, R8
-	MOVL            (SI), DX
+	ADDQ            $0x08, DI
+	ADDQ            $0x00000080, R8
+	ADDQ            $0x02, R9
+	MOVL            (DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
-	MOVBLZX         (R8), DX
+	MOVBLZX         (R9), DX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z2
-	MOVL            32(SI), DX
+	MOVL            32(DI), DX
 	ADDQ            96(AX), DX
 	MOVQ            24(AX), CX
 	VMULPS          (CX), Z0, Z0
@@ -8276,20 +8348,20 @@ drain:
 	VPSLLVD         halves<>+0(SB), Z1, Z1
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
-	VCVTDQ2PS       (DI), Z9
+	VCVTDQ2PS       (R8), Z9
 	VMULPS          Z9, Z0, Z9
 	VADDPS          Z1, Z9, Z9
 	VMULPS          Z9, Z2, Z9
 	VMAXPS          Z28, Z9, Z28
-	CMPQ            R12, $0x07
+	CMPQ            BX, $0x07
 	JEQ             done
-	MOVL            4(SI), DX
+	MOVL            4(DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
-	MOVBLZX         1(R8), DX
+	MOVBLZX         1(R9), DX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z2
-	MOVL            36(SI), DX
+	MOVL            36(DI), DX
 	ADDQ            96(AX), DX
 	MOVQ            24(AX), CX
 	VMULPS          (CX), Z0, Z0
@@ -8297,7 +8369,7 @@ drain:
 	VPSLLVD         halves<>+0(SB), Z1, Z1
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
-	VCVTDQ2PS       64(DI), Z9
+	VCVTDQ2PS       64(R8), Z9
 	VMULPS          Z9, Z0, Z9
 	VADDPS          Z1, Z9, Z9
 	VMULPS          Z9, Z2, Z9
@@ -8317,14 +8389,14 @@ firstTail:
 	MOVQ   192(AX), R14
 	ADDQ   $0x00000440, R14
 	MOVQ   8(AX), R13
-	MOVQ   72(AX), R11
+	MOVQ   72(AX), R12
 
 firstProducts:
-	MOVQ 200(AX), SI
-	LEAQ 64(SI), DI
-	MOVQ 208(AX), R8
-	MOVQ 192(AX), R9
-	MOVQ $0x00000004, R12
+	MOVQ 200(AX), DI
+	LEAQ 64(DI), R8
+	MOVQ 208(AX), R9
+	MOVQ 192(AX), R10
+	MOVQ $0x00000004, BX
 
 firstProductsTurn:
 	VMOVDQU32    (R13), Z9
@@ -8385,9 +8457,9 @@ firstProductsTurn:
 	VPDPBUSD     Z10, Z11, Z19
 	ADDQ         $0x00000200, R13
 	ADDQ         $0x00000100, R14
-	DECQ         R12
+	DECQ         BX
 	JNE          firstProductsTurn
-	DECQ         R11
+	DECQ         R12
 	JNE          firstProducts
 	VSHUFPS      $0x88, Z13, Z12, Z11
 	VSHUFPS      $0xdd, Z13, Z12, Z12
@@ -8441,14 +8513,14 @@ laterTail:
 	MOVQ   192(AX), R14
 	ADDQ   $0x00000440, R14
 	MOVQ   8(AX), R13
-	MOVQ   72(AX), R11
+	MOVQ   72(AX), R12
 
 laterProducts:
-	MOVQ 200(AX), SI
-	LEAQ 64(SI), DI
-	MOVQ 208(AX), R8
-	MOVQ 192(AX), R9
-	MOVQ $0x00000004, R12
+	MOVQ 200(AX), DI
+	LEAQ 64(DI), R8
+	MOVQ 208(AX), R9
+	MOVQ 192(AX), R10
+	MOVQ $0x00000004, BX
 
 laterProductsTurn:
 	VMOVDQU32       (R13), Z9
@@ -8465,13 +8537,13 @@ laterProductsTurn:
 	VPBROADCASTQ    48(R14), Z11
 	VPDPBUSD        Z9, Z11, Z18
 	VPDPBUSD        Z10, Z11, Z19
-	MOVL            (SI), DX
+	MOVL            (DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
-	MOVBLZX         (R8), DX
+	MOVBLZX         (R9), DX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z2
-	MOVL            32(SI), DX
+	MOVL            32(DI), DX
 	ADDQ            96(AX), DX
 	VMOVDQU32       128(R13), Z9
 	VMOVDQU32       192(R13), Z10
@@ -8493,7 +8565,7 @@ laterProductsTurn:
 	VPSLLVD         halves<>+0(SB), Z1, Z1
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
-	VCVTDQ2PS       (DI), Z9
+	VCVTDQ2PS       (R8), Z9
 	VMULPS          Z9, Z0, Z9
 	VADDPS          Z1, Z9, Z9
 	VMULPS          Z9, Z2, Z9
@@ -8512,13 +8584,13 @@ laterProductsTurn:
 	VPBROADCASTQ    176(R14), Z11
 	VPDPBUSD        Z9, Z11, Z18
 	VPDPBUSD        Z10, Z11, Z19
-	MOVL            4(SI), DX
+	MOVL            4(DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
-	MOVBLZX         1(R8), DX
+	MOVBLZX         1(R9), DX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z2
-	MOVL            36(SI), DX
+	MOVL            36(DI), DX
 	ADDQ            96(AX), DX
 	VMOVDQU32       384(R13), Z9
 	VMOVDQU32       448(R13), Z10
@@ -8540,19 +8612,19 @@ laterProductsTurn:
 	VPSLLVD         halves<>+0(SB), Z1, Z1
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
-	VCVTDQ2PS       64(DI), Z9
+	VCVTDQ2PS       64(R8), Z9
 	VMULPS          Z9, Z0, Z9
 	VADDPS          Z1, Z9, Z9
 	VMULPS          Z9, Z2, Z9
 	VMAXPS          Z28, Z9, Z28
-	ADDQ            $0x08, SI
-	ADDQ            $0x00000080, DI
-	ADDQ            $0x02, R8
+	ADDQ            $0x08, DI
+	ADDQ            $0x00000080, R8
+	ADDQ            $0x02, R9
 	ADDQ            $0x00000200, R13
 	ADDQ            $0x00000100, R14
-	DECQ            R12
+	DECQ            BX
 	JNE             laterProductsTurn
-	DECQ            R11
+	DECQ            R12
 	JNE             laterProducts
 	VSHUFPS         $0x88, Z13, Z12, Z11
 	VSHUFPS         $0xdd, Z13, Z12, Z12
@@ -8593,20 +8665,20 @@ laterProductsTurn:
 	ADDQ            $0x04, CX
 
 drain4:
-	MOVQ            200(AX), SI
-	LEAQ            64(SI), DI
-	MOVQ            208(AX), R8
-	MOVQ            192(AX), R9
+	MOVQ            200(AX), DI
+	LEAQ            64(DI), R8
+	MOVQ            208(AX), R9
+	MOVQ            192(AX), R10
 	SUBQ            (AX), CX
 	NEGQ            CX
-	LEAQ            4(CX), R12
-	MOVL            (SI), DX
+	LEAQ            4(CX), BX
+	MOVL            (DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
-	MOVBLZX         (R8), DX
+	MOVBLZX         (R9), DX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z2
-	MOVL            32(SI), DX
+	MOVL            32(DI), DX
 	ADDQ            96(AX), DX
 	MOVQ            24(AX), CX
 	VMULPS          (CX), Z0, Z0
@@ -8614,20 +8686,20 @@ drain4:
 	VPSLLVD         halves<>+0(SB), Z1, Z1
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
-	VCVTDQ2PS       (DI), Z9
+	VCVTDQ2PS       (R8), Z9
 	VMULPS          Z9, Z0, Z9
 	VADDPS          Z1, Z9, Z9
 	VMULPS          Z9, Z2, Z9
 	VMAXPS          Z28, Z9, Z28
-	CMPQ            R12, $0x01
+	CMPQ            BX, $0x01
 	JEQ             done
-	MOVL            4(SI), DX
+	MOVL            4(DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
-	MOVBLZX         1(R8), DX
+	MOVBLZX         1(R9), DX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z2
-	MOVL            36(SI), DX
+	MOVL            36(DI), DX
 	ADDQ            96(AX), DX
 	MOVQ            24(AX), CX
 	VMULPS          (CX), Z0, Z0
@@ -8635,23 +8707,23 @@ drain4:
 	VPSLLVD         halves<>+0(SB), Z1, Z1
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
-	VCVTDQ2PS       64(DI), Z9
+	VCVTDQ2PS       64(R8), Z9
 	VMULPS          Z9, Z0, Z9
 	VADDPS          Z1, Z9, Z9
 	VMULPS          Z9, Z2, Z9
 	VMAXPS          Z28, Z9, Z28
-	CMPQ            R12, $0x02
+	CMPQ            BX, $0x02
 	JEQ             done
-	ADDQ            $0x08, SI
-	ADDQ            $0x00000080, DI
-	ADDQ            $0x02, R8
-	MOVL            (SI), DX
+	ADDQ            $0x08, DI
+	ADDQ            $0x00000080, R8
+	ADDQ            $0x02, R9
+	MOVL            (DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
-	MOVBLZX         (R8), DX
+	MOVBLZX         (R9), DX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z2
-	MOVL            32(SI), DX
+	MOVL            32(DI), DX
 	ADDQ            96(AX), DX
 	MOVQ            24(AX), CX
 	VMULPS          (CX), Z0, Z0
@@ -8659,20 +8731,20 @@ drain4:
 	VPSLLVD         halves<>+0(SB), Z1, Z1
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
-	VCVTDQ2PS       (DI), Z9
+	VCVTDQ2PS       (R8), Z9
 	VMULPS          Z9, Z0, Z9
 	VADDPS          Z1, Z9, Z9
 	VMULPS          Z9, Z2, Z9
 	VMAXPS          Z28, Z9, Z28
-	CMPQ            R12, $0x03
+	CMPQ            BX, $0x03
 	JEQ             done
-	MOVL            4(SI), DX
+	MOVL            4(DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
-	MOVBLZX         1(R8), DX
+	MOVBLZX         1(R9), DX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z2
-	MOVL            36(SI), DX
+	MOVL            36(DI), DX
 	ADDQ            96(AX), DX
 	MOVQ            24(AX), CX
 	VMULPS          (CX), Z0, Z0
@@ -8680,7 +8752,7 @@ drain4:
 	VPSLLVD         halves<>+0(SB), Z1, Z1
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
-	VCVTDQ2PS       64(DI), Z9
+	VCVTDQ2PS       64(R8), Z9
 	VMULPS          Z9, Z0, Z9
 	VADDPS          Z1, Z9, Z9
 	VMULPS          Z9, Z2, Z9
@@ -8702,8 +8774,8 @@ done:
 	RET
 
 // func code2Maxima32AVX512(args *int)
-// Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, AVX512VBMI, AVX512VL, AVX512VNNI, CMOV, MMX+
-TEXT ·code2Maxima32AVX512(SB), $512-8
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VBMI, AVX512VL, AVX512VNNI, CMOV, MMX+
+TEXT ·code2Maxima32AVX512(SB), $8-8
 	MOVQ      args+0(FP), AX
 	MOVQ      40(AX), CX
 	VMOVDQU32 (CX), Z5
@@ -8712,24 +8784,27 @@ TEXT ·code2Maxima32AVX512(SB), $512-8
 	CMPQ      CX, DX
 	CMOVQGT   DX, CX
 	LEAQ      tokenMasks<>+0(SB), DX
-	KMOVQ     32(DX)(CX*8), K1
-	KMOVQ     (DX)(CX*8), K2
-	MOVQ      192(AX), BX
-	ADDQ      $0x00000440, BX
-	MOVQ      72(AX), R11
+	LEAQ      (DX)(CX*8), DX
+	MOVQ      DX, (SP)
+	MOVQ      192(AX), SI
+	ADDQ      $0x00000440, SI
+	MOVQ      72(AX), R12
 
 decode:
 	MOVQ            48(AX), DX
 	ADDQ            224(AX), DX
 	MOVQ            56(AX), CX
+	MOVQ            (SP), BX
+	KMOVQ           96(BX), K1
 	VMOVDQU8.Z      (DX), K1, Z0
 	VMOVDQU8.Z      (DX)(CX*1), K1, Z6
 	VPSRLW          $0x01, Z6, Z7
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z7
 	VPADDB          Z0, Z0, Z0
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
-	VMOVDQU8.Z      64(DX), K2, Z0
-	VMOVDQU8.Z      64(DX)(CX*1), K2, Z8
+	KMOVQ           64(BX), K1
+	VMOVDQU8.Z      64(DX), K1, Z0
+	VMOVDQU8.Z      64(DX)(CX*1), K1, Z8
 	VPSRLW          $0x01, Z8, Z9
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z9
 	VPADDB          Z0, Z0, Z0
@@ -8738,59 +8813,59 @@ decode:
 	ADDQ            CX, 224(AX)
 	VPERMB          Z5, Z6, Z4
 	VPSRLW          $0x02, Z6, Z6
-	VMOVDQU32       Z4, (BX)
+	VMOVDQU32       Z4, (SI)
 	VPERMB          Z5, Z7, Z4
 	VPSRLW          $0x02, Z7, Z7
-	VMOVDQU32       Z4, 128(BX)
+	VMOVDQU32       Z4, 128(SI)
 	VPERMB          Z5, Z8, Z4
 	VPSRLW          $0x02, Z8, Z8
-	VMOVDQU32       Z4, 64(BX)
+	VMOVDQU32       Z4, 64(SI)
 	VPERMB          Z5, Z9, Z4
 	VPSRLW          $0x02, Z9, Z9
-	VMOVDQU32       Z4, 192(BX)
-	ADDQ            $0x00000100, BX
+	VMOVDQU32       Z4, 192(SI)
+	ADDQ            $0x00000100, SI
 	VPERMB          Z5, Z6, Z4
 	VPSRLW          $0x02, Z6, Z6
-	VMOVDQU32       Z4, (BX)
+	VMOVDQU32       Z4, (SI)
 	VPERMB          Z5, Z7, Z4
 	VPSRLW          $0x02, Z7, Z7
-	VMOVDQU32       Z4, 128(BX)
+	VMOVDQU32       Z4, 128(SI)
 	VPERMB          Z5, Z8, Z4
 	VPSRLW          $0x02, Z8, Z8
-	VMOVDQU32       Z4, 64(BX)
+	VMOVDQU32       Z4, 64(SI)
 	VPERMB          Z5, Z9, Z4
 	VPSRLW          $0x02, Z9, Z9
-	VMOVDQU32       Z4, 192(BX)
-	ADDQ            $0x00000100, BX
+	VMOVDQU32       Z4, 192(SI)
+	ADDQ            $0x00000100, SI
 	VPERMB          Z5, Z6, Z4
 	VPSRLW          $0x02, Z6, Z6
-	VMOVDQU32       Z4, (BX)
+	VMOVDQU32       Z4, (SI)
 	VPERMB          Z5, Z7, Z4
 	VPSRLW          $0x02, Z7, Z7
-	VMOVDQU32       Z4, 128(BX)
+	VMOVDQU32       Z4, 128(SI)
 	VPERMB          Z5, Z8, Z4
 	VPSRLW          $0x02, Z8, Z8
-	VMOVDQU32       Z4, 64(BX)
+	VMOVDQU32       Z4, 64(SI)
 	VPERMB          Z5, Z9, Z4
 	VPSRLW          $0x02, Z9, Z9
-	VMOVDQU32       Z4, 192(BX)
-	ADDQ            $0x00000100, BX
+	VMOVDQU32       Z4, 192(SI)
+	ADDQ            $0x00000100, SI
 	VPERMB          Z5, Z6, Z4
 	VPSRLW          $0x02, Z6, Z6
-	VMOVDQU32       Z4, (BX)
+	VMOVDQU32       Z4, (SI)
 	VPERMB          Z5, Z7, Z4
 	VPSRLW          $0x02, Z7, Z7
-	VMOVDQU32       Z4, 128(BX)
+	VMOVDQU32       Z4, 128(SI)
 	VPERMB          Z5, Z8, Z4
 	VPSRLW          $0x02, Z8, Z8
-	VMOVDQU32       Z4, 64(BX)
+	VMOVDQU32       Z4, 64(SI)
 	VPERMB          Z5, Z9, Z4
 	VPSRLW          $0x02, Z9, Z9
-	VMOVDQU32       Z4, 192(BX)
-	ADDQ            $0x00000100, BX
-	DECQ            R11
+	VMOVDQU32       Z4, 192(SI)
+	ADDQ            $0x00000100, SI
+	DECQ            R12
 	JNE             decode
-	MOVQ            152(AX), R10
+	MOVQ            152(AX), R11
 	VBROADCASTSS    infinity<>+0(SB), Z29
 	VBROADCASTSS    infinity<>+0(SB), Z30
 	MOVQ            (AX), CX
@@ -8799,10 +8874,10 @@ decode:
 	CMPQ            CX, DX
 	CMOVQGT         DX, CX
 	LEAQ            cellMasks<>+0(SB), DX
-	KMOVB           (DX)(CX*1), K3
+	KMOVW           (DX)(CX*2), K1
 	MOVQ            80(AX), CX
 	MOVQ            216(AX), DX
-	VMOVDQU32.Z     (CX)(DX*4), K3, Y0
+	VMOVDQU32.Z     (CX)(DX*4), K1, Y0
 	VPBROADCASTD    88(AX), Y1
 	VPMINUD         Y1, Y0, Y0
 	MOVQ            192(AX), CX
@@ -8822,12 +8897,12 @@ decode:
 	CMPQ            CX, DX
 	CMOVQGT         DX, CX
 	LEAQ            tokenMasks<>+0(SB), DX
-	KMOVQ           32(DX)(CX*8), K1
-	KMOVQ           (DX)(CX*8), K2
+	LEAQ            (DX)(CX*8), DX
+	MOVQ            DX, (SP)
 
 firstLast:
-	MOVQ      200(AX), BX
-	ADDQ      $0x00000440, BX
+	MOVQ      200(AX), SI
+	ADDQ      $0x00000440, SI
 	MOVQ      $0x00000000, CX
 	MOVQ      CX, 224(AX)
 	MOVQ      16(AX), CX
@@ -8850,31 +8925,34 @@ firstLast:
 	MOVQ      192(AX), R14
 	ADDQ      $0x00000440, R14
 	MOVQ      8(AX), R13
-	MOVQ      72(AX), R11
+	MOVQ      72(AX), R12
 
 first:
-	MOVQ            200(AX), SI
-	LEAQ            64(SI), DI
-	MOVQ            208(AX), R8
-	MOVQ            192(AX), R9
+	MOVQ            200(AX), DI
+	LEAQ            64(DI), R8
+	MOVQ            208(AX), R9
+	MOVQ            192(AX), R10
 	MOVQ            48(AX), DX
 	ADDQ            224(AX), DX
 	MOVQ            56(AX), CX
+	MOVQ            (SP), BX
+	KMOVQ           96(BX), K1
 	VMOVDQU8.Z      (DX), K1, Z0
 	VMOVDQU8.Z      (DX)(CX*1), K1, Z6
 	VPSRLW          $0x01, Z6, Z7
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z7
 	VPADDB          Z0, Z0, Z0
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
-	VMOVDQU8.Z      64(DX), K2, Z0
-	VMOVDQU8.Z      64(DX)(CX*1), K2, Z8
+	KMOVQ           64(BX), K1
+	VMOVDQU8.Z      64(DX), K1, Z0
+	VMOVDQU8.Z      64(DX)(CX*1), K1, Z8
 	VPSRLW          $0x01, Z8, Z9
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z9
 	VPADDB          Z0, Z0, Z0
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z8
 	MOVQ            64(AX), CX
 	ADDQ            CX, 224(AX)
-	MOVQ            $0x00000004, R12
+	MOVQ            $0x00000004, BX
 
 firstTurn:
 	VMOVDQU32    (R13), Z10
@@ -8931,10 +9009,10 @@ firstTurn:
 	VPBROADCASTD 116(R14), Z12
 	VPDPBUSD     Z10, Z12, Z27
 	VPDPBUSD     Z11, Z12, Z28
-	MOVL         32(R9), CX
+	MOVL         32(R10), CX
 	ADDQ         96(AX), CX
 	PREFETCHT0   (CX)
-	VMOVDQU32    Z4, (BX)
+	VMOVDQU32    Z4, (SI)
 	VMOVDQU32    256(R13), Z10
 	VMOVDQU32    320(R13), Z11
 	VPBROADCASTD 8(R14), Z12
@@ -8963,7 +9041,7 @@ firstTurn:
 	VPDPBUSD     Z11, Z12, Z28
 	VPERMB       Z5, Z7, Z4
 	VPSRLW       $0x02, Z7, Z7
-	MOVL         36(R9), CX
+	MOVL         36(R10), CX
 	ADDQ         96(AX), CX
 	PREFETCHT0   (CX)
 	VMOVDQU32    384(R13), Z10
@@ -8992,7 +9070,7 @@ firstTurn:
 	VPBROADCASTD 124(R14), Z12
 	VPDPBUSD     Z10, Z12, Z27
 	VPDPBUSD     Z11, Z12, Z28
-	VMOVDQU32    Z4, 128(BX)
+	VMOVDQU32    Z4, 128(SI)
 	VPERMB       Z5, Z8, Z4
 	VPSRLW       $0x02, Z8, Z8
 	VMOVDQU32    512(R13), Z10
@@ -9021,7 +9099,7 @@ firstTurn:
 	VPBROADCASTD 240(R14), Z12
 	VPDPBUSD     Z10, Z12, Z27
 	VPDPBUSD     Z11, Z12, Z28
-	PREFETCHT0   (R10)
+	PREFETCHT0   (R11)
 	VMOVDQU32    640(R13), Z10
 	VMOVDQU32    704(R13), Z11
 	VPBROADCASTD 132(R14), Z12
@@ -9048,7 +9126,7 @@ firstTurn:
 	VPBROADCASTD 244(R14), Z12
 	VPDPBUSD     Z10, Z12, Z27
 	VPDPBUSD     Z11, Z12, Z28
-	VMOVDQU32    Z4, 64(BX)
+	VMOVDQU32    Z4, 64(SI)
 	VPERMB       Z5, Z9, Z4
 	VPSRLW       $0x02, Z9, Z9
 	VMOVDQU32    768(R13), Z10
@@ -9077,8 +9155,8 @@ firstTurn:
 	VPBROADCASTD 248(R14), Z12
 	VPDPBUSD     Z10, Z12, Z27
 	VPDPBUSD     Z11, Z12, Z28
-	PREFETCHT0   64(R10)
-	VMOVDQU32    Z4, 192(BX)
+	PREFETCHT0   64(R11)
+	VMOVDQU32    Z4, 192(SI)
 	VMOVDQU32    896(R13), Z10
 	VMOVDQU32    960(R13), Z11
 	VPBROADCASTD 140(R14), Z12
@@ -9105,16 +9183,16 @@ firstTurn:
 	VPBROADCASTD 252(R14), Z12
 	VPDPBUSD     Z10, Z12, Z27
 	VPDPBUSD     Z11, Z12, Z28
-	ADDQ         $0x00000100, BX
-	ADDQ         $0x08, R9
-	ADDQ         168(AX), R10
-	CMPQ         R10, 160(AX)
-	CMOVQHI      160(AX), R10
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x08, R10
+	ADDQ         168(AX), R11
+	CMPQ         R11, 160(AX)
+	CMOVQHI      160(AX), R11
 	ADDQ         $0x00000400, R13
 	ADDQ         $0x00000100, R14
-	DECQ         R12
+	DECQ         BX
 	JNE          firstTurn
-	DECQ         R11
+	DECQ         R12
 	JNE          first
 	MOVQ         192(AX), CX
 	VMOVDQU32    Z13, 64(CX)
@@ -9168,10 +9246,10 @@ block:
 	CMPQ         CX, DX
 	CMOVQGT      DX, CX
 	LEAQ         cellMasks<>+0(SB), DX
-	KMOVB        (DX)(CX*1), K3
+	KMOVW        (DX)(CX*2), K1
 	MOVQ         80(AX), CX
 	MOVQ         216(AX), DX
-	VMOVDQU32.Z  (CX)(DX*4), K3, Y0
+	VMOVDQU32.Z  (CX)(DX*4), K1, Y0
 	VPBROADCASTD 88(AX), Y1
 	VPMINUD      Y1, Y0, Y0
 	MOVQ         192(AX), CX
@@ -9191,12 +9269,12 @@ block:
 	CMPQ         CX, DX
 	CMOVQGT      DX, CX
 	LEAQ         tokenMasks<>+0(SB), DX
-	KMOVQ        32(DX)(CX*8), K1
-	KMOVQ        (DX)(CX*8), K2
+	LEAQ         (DX)(CX*8), DX
+	MOVQ         DX, (SP)
 
 laterLast:
-	MOVQ      200(AX), BX
-	ADDQ      $0x00000440, BX
+	MOVQ      200(AX), SI
+	ADDQ      $0x00000440, SI
 	MOVQ      $0x00000000, CX
 	MOVQ      CX, 224(AX)
 	MOVQ      16(AX), CX
@@ -9219,31 +9297,34 @@ laterLast:
 	MOVQ      192(AX), R14
 	ADDQ      $0x00000440, R14
 	MOVQ      8(AX), R13
-	MOVQ      72(AX), R11
+	MOVQ      72(AX), R12
 
 later:
-	MOVQ            200(AX), SI
-	LEAQ            64(SI), DI
-	MOVQ            208(AX), R8
-	MOVQ            192(AX), R9
+	MOVQ            200(AX), DI
+	LEAQ            64(DI), R8
+	MOVQ            208(AX), R9
+	MOVQ            192(AX), R10
 	MOVQ            48(AX), DX
 	ADDQ            224(AX), DX
 	MOVQ            56(AX), CX
+	MOVQ            (SP), BX
+	KMOVQ           96(BX), K1
 	VMOVDQU8.Z      (DX), K1, Z0
 	VMOVDQU8.Z      (DX)(CX*1), K1, Z6
 	VPSRLW          $0x01, Z6, Z7
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z7
 	VPADDB          Z0, Z0, Z0
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
-	VMOVDQU8.Z      64(DX), K2, Z0
-	VMOVDQU8.Z      64(DX)(CX*1), K2, Z8
+	KMOVQ           64(BX), K1
+	VMOVDQU8.Z      64(DX), K1, Z0
+	VMOVDQU8.Z      64(DX)(CX*1), K1, Z8
 	VPSRLW          $0x01, Z8, Z9
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z9
 	VPADDB          Z0, Z0, Z0
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z8
 	MOVQ            64(AX), CX
 	ADDQ            CX, 224(AX)
-	MOVQ            $0x00000004, R12
+	MOVQ            $0x00000004, BX
 
 laterTurn:
 	VMOVDQU32    (R13), Z10
@@ -9272,15 +9353,15 @@ laterTurn:
 	VPBROADCASTD 112(R14), Z12
 	VPDPBUSD     Z10, Z12, Z27
 	VPDPBUSD     Z11, Z12, Z28
-	MOVL         (SI), DX
+	MOVL         (DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
 	VPERMB       Z5, Z6, Z4
 	VPSRLW       $0x02, Z6, Z6
-	MOVBLZX      (R8), DX
+	MOVBLZX      (R9), DX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z3
-	MOVL         32(SI), DX
+	MOVL         32(DI), DX
 	ADDQ         96(AX), DX
 	VMOVDQU32    128(R13), Z10
 	VMOVDQU32    192(R13), Z11
@@ -9308,8 +9389,8 @@ laterTurn:
 	VPBROADCASTD 116(R14), Z12
 	VPDPBUSD     Z10, Z12, Z27
 	VPDPBUSD     Z11, Z12, Z28
-	VMOVDQU32    Z4, (BX)
-	MOVL         32(R9), CX
+	VMOVDQU32    Z4, (SI)
+	MOVL         32(R10), CX
 	ADDQ         96(AX), CX
 	PREFETCHT0   (CX)
 	MOVQ         24(AX), CX
@@ -9342,7 +9423,7 @@ laterTurn:
 	VPBROADCASTD 120(R14), Z12
 	VPDPBUSD     Z10, Z12, Z27
 	VPDPBUSD     Z11, Z12, Z28
-	VCVTDQ2PS    (DI), Z4
+	VCVTDQ2PS    (R8), Z4
 	VMULPS       Z4, Z0, Z4
 	VADDPS       Z1, Z4, Z4
 	VMULPS       Z4, Z3, Z4
@@ -9354,7 +9435,7 @@ laterTurn:
 	VMOVDQU32    (DX), Z1
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
-	MOVL         36(R9), CX
+	MOVL         36(R10), CX
 	ADDQ         96(AX), CX
 	PREFETCHT0   (CX)
 	VMOVDQU32    384(R13), Z10
@@ -9383,13 +9464,13 @@ laterTurn:
 	VPBROADCASTD 124(R14), Z12
 	VPDPBUSD     Z10, Z12, Z27
 	VPDPBUSD     Z11, Z12, Z28
-	VMOVDQU32    Z4, 128(BX)
-	VCVTDQ2PS    64(DI), Z4
+	VMOVDQU32    Z4, 128(SI)
+	VCVTDQ2PS    64(R8), Z4
 	VMULPS       Z4, Z0, Z4
 	VADDPS       Z1, Z4, Z4
 	VMULPS       Z4, Z3, Z4
 	VMAXPS       Z30, Z4, Z30
-	MOVL         4(SI), DX
+	MOVL         4(DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
 	VMOVDQU32    512(R13), Z10
@@ -9420,12 +9501,12 @@ laterTurn:
 	VPDPBUSD     Z11, Z12, Z28
 	VPERMB       Z5, Z8, Z4
 	VPSRLW       $0x02, Z8, Z8
-	MOVBLZX      1(R8), DX
+	MOVBLZX      1(R9), DX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z3
-	MOVL         36(SI), DX
+	MOVL         36(DI), DX
 	ADDQ         96(AX), DX
-	PREFETCHT0   (R10)
+	PREFETCHT0   (R11)
 	VMOVDQU32    640(R13), Z10
 	VMOVDQU32    704(R13), Z11
 	VPBROADCASTD 132(R14), Z12
@@ -9452,12 +9533,12 @@ laterTurn:
 	VPBROADCASTD 244(R14), Z12
 	VPDPBUSD     Z10, Z12, Z27
 	VPDPBUSD     Z11, Z12, Z28
-	VMOVDQU32    Z4, 64(BX)
+	VMOVDQU32    Z4, 64(SI)
 	MOVQ         24(AX), CX
 	VMULPS       (CX), Z2, Z0
 	VPSLLD       $0x10, (DX), Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    128(DI), Z4
+	VCVTDQ2PS    128(R8), Z4
 	VMULPS       Z4, Z0, Z4
 	VADDPS       Z1, Z4, Z4
 	VMULPS       Z4, Z3, Z4
@@ -9490,13 +9571,13 @@ laterTurn:
 	VPBROADCASTD 248(R14), Z12
 	VPDPBUSD     Z10, Z12, Z27
 	VPDPBUSD     Z11, Z12, Z28
-	PREFETCHT0   64(R10)
+	PREFETCHT0   64(R11)
 	MOVQ         24(AX), CX
 	VMULPS       64(CX), Z2, Z0
 	VMOVDQU32    (DX), Z1
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
-	VMOVDQU32    Z4, 192(BX)
+	VMOVDQU32    Z4, 192(SI)
 	VMOVDQU32    896(R13), Z10
 	VMOVDQU32    960(R13), Z11
 	VPBROADCASTD 140(R14), Z12
@@ -9523,24 +9604,24 @@ laterTurn:
 	VPBROADCASTD 252(R14), Z12
 	VPDPBUSD     Z10, Z12, Z27
 	VPDPBUSD     Z11, Z12, Z28
-	VCVTDQ2PS    192(DI), Z4
+	VCVTDQ2PS    192(R8), Z4
 	VMULPS       Z4, Z0, Z4
 	VADDPS       Z1, Z4, Z4
 	VMULPS       Z4, Z3, Z4
 	VMAXPS       Z30, Z4, Z30
-	ADDQ         $0x08, SI
-	ADDQ         $0x00000100, DI
-	ADDQ         $0x02, R8
-	ADDQ         $0x00000100, BX
-	ADDQ         $0x08, R9
-	ADDQ         168(AX), R10
-	CMPQ         R10, 160(AX)
-	CMOVQHI      160(AX), R10
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x02, R9
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x08, R10
+	ADDQ         168(AX), R11
+	CMPQ         R11, 160(AX)
+	CMOVQHI      160(AX), R11
 	ADDQ         $0x00000400, R13
 	ADDQ         $0x00000100, R14
-	DECQ         R12
+	DECQ         BX
 	JNE          laterTurn
-	DECQ         R11
+	DECQ         R12
 	JNE          later
 	MOVQ         192(AX), CX
 	VMOVDQU32    Z13, 64(CX)
@@ -9589,26 +9670,26 @@ laterTurn:
 	JMP          block
 
 drain:
-	MOVQ         200(AX), SI
-	LEAQ         64(SI), DI
-	MOVQ         208(AX), R8
-	MOVQ         192(AX), R9
+	MOVQ         200(AX), DI
+	LEAQ         64(DI), R8
+	MOVQ         208(AX), R9
+	MOVQ         192(AX), R10
 	SUBQ         (AX), CX
 	NEGQ         CX
-	LEAQ         8(CX), R12
-	MOVL         (SI), DX
+	LEAQ         8(CX), BX
+	MOVL         (DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
-	MOVBLZX      (R8), DX
+	MOVBLZX      (R9), DX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z3
-	MOVL         32(SI), DX
+	MOVL         32(DI), DX
 	ADDQ         96(AX), DX
 	MOVQ         24(AX), CX
 	VMULPS       (CX), Z2, Z0
 	VPSLLD       $0x10, (DX), Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    (DI), Z4
+	VCVTDQ2PS    (R8), Z4
 	VMULPS       Z4, Z0, Z4
 	VADDPS       Z1, Z4, Z4
 	VMULPS       Z4, Z3, Z4
@@ -9618,26 +9699,26 @@ drain:
 	VMOVDQU32    (DX), Z1
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    64(DI), Z4
+	VCVTDQ2PS    64(R8), Z4
 	VMULPS       Z4, Z0, Z4
 	VADDPS       Z1, Z4, Z4
 	VMULPS       Z4, Z3, Z4
 	VMAXPS       Z30, Z4, Z30
-	CMPQ         R12, $0x01
+	CMPQ         BX, $0x01
 	JEQ          done
-	MOVL         4(SI), DX
+	MOVL         4(DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
-	MOVBLZX      1(R8), DX
+	MOVBLZX      1(R9), DX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z3
-	MOVL         36(SI), DX
+	MOVL         36(DI), DX
 	ADDQ         96(AX), DX
 	MOVQ         24(AX), CX
 	VMULPS       (CX), Z2, Z0
 	VPSLLD       $0x10, (DX), Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    128(DI), Z4
+	VCVTDQ2PS    128(R8), Z4
 	VMULPS       Z4, Z0, Z4
 	VADDPS       Z1, Z4, Z4
 	VMULPS       Z4, Z3, Z4
@@ -9647,29 +9728,29 @@ drain:
 	VMOVDQU32    (DX), Z1
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    192(DI), Z4
+	VCVTDQ2PS    192(R8), Z4
 	VMULPS       Z4, Z0, Z4
 	VADDPS       Z1, Z4, Z4
 	VMULPS       Z4, Z3, Z4
 	VMAXPS       Z30, Z4, Z30
-	CMPQ         R12, $0x02
+	CMPQ         BX, $0x02
 	JEQ          done
-	ADDQ         $0x08, SI
-	ADDQ         $0x00000100, DI
-	ADDQ         $0x02, R8
-	MOVL         (SI), DX
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x02, R9
+	MOVL         (DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
-	MOVBLZX      (R8), DX
+	MOVBLZX      (R9), DX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z3
-	MOVL         32(SI), DX
+	MOVL         32(DI), DX
 	ADDQ         96(AX), DX
 	MOVQ         24(AX), CX
 	VMULPS       (CX), Z2, Z0
 	VPSLLD       $0x10, (DX), Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    (DI), Z4
+	VCVTDQ2PS    (R8), Z4
 	VMULPS       Z4, Z0, Z4
 	VADDPS       Z1, Z4, Z4
 	VMULPS       Z4, Z3, Z4
@@ -9679,26 +9760,26 @@ drain:
 	VMOVDQU32    (DX), Z1
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    64(DI), Z4
+	VCVTDQ2PS    64(R8), Z4
 	VMULPS       Z4, Z0, Z4
 	VADDPS       Z1, Z4, Z4
 	VMULPS       Z4, Z3, Z4
 	VMAXPS       Z30, Z4, Z30
-	CMPQ         R12, $0x03
+	CMPQ         BX, $0x03
 	JEQ          done
-	MOVL         4(SI), DX
+	MOVL         4(DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
-	MOVBLZX      1(R8), DX
+	MOVBLZX      1(R9), DX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z3
-	MOVL         36(SI), DX
+	MOVL         36(DI), DX
 	ADDQ         96(AX), DX
 	MOVQ         24(AX), CX
 	VMULPS       (CX), Z2, Z0
 	VPSLLD       $0x10, (DX), Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    128(DI), Z4
+	VCVTDQ2PS    128(R8), Z4
 	VMULPS       Z4, Z0, Z4
 	VADDPS       Z1, Z4, Z4
 	VMULPS       Z4, Z3, Z4
@@ -9708,29 +9789,29 @@ drain:
 	VMOVDQU32    (DX), Z1
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    192(DI), Z4
+	VCVTDQ2PS    192(R8), Z4
 	VMULPS       Z4, Z0, Z4
 	VADDPS       Z1, Z4, Z4
 	VMULPS       Z4, Z3, Z4
 	VMAXPS       Z30, Z4, Z30
-	CMPQ         R12, $0x04
+	CMPQ         BX, $0x04
 	JEQ          done
-	ADDQ         $0x08, SI
-	ADDQ         $0x00000100, DI
-	ADDQ         $0x02, R8
-	MOVL         (SI), DX
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x02, R9
+	MOVL         (DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
-	MOVBLZX      (R8), DX
+	MOVBLZX      (R9), DX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z3
-	MOVL         32(SI), DX
+	MOVL         32(DI), DX
 	ADDQ         96(AX), DX
 	MOVQ         24(AX), CX
 	VMULPS       (CX), Z2, Z0
 	VPSLLD       $0x10, (DX), Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    (DI), Z4
+	VCVTDQ2PS    (R8), Z4
 	VMULPS       Z4, Z0, Z4
 	VADDPS       Z1, Z4, Z4
 	VMULPS       Z4, Z3, Z4
@@ -9740,26 +9821,26 @@ drain:
 	VMOVDQU32    (DX), Z1
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    64(DI), Z4
+	VCVTDQ2PS    64(R8), Z4
 	VMULPS       Z4, Z0, Z4
 	VADDPS       Z1, Z4, Z4
 	VMULPS       Z4, Z3, Z4
 	VMAXPS       Z30, Z4, Z30
-	CMPQ         R12, $0x05
+	CMPQ         BX, $0x05
 	JEQ          done
-	MOVL         4(SI), DX
+	MOVL         4(DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
-	MOVBLZX      1(R8), DX
+	MOVBLZX      1(R9), DX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z3
-	MOVL         36(SI), DX
+	MOVL         36(DI), DX
 	ADDQ         96(AX), DX
 	MOVQ         24(AX), CX
 	VMULPS       (CX), Z2, Z0
 	VPSLLD       $0x10, (DX), Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    128(DI), Z4
+	VCVTDQ2PS    128(R8), Z4
 	VMULPS       Z4, Z0, Z4
 	VADDPS       Z1, Z4, Z4
 	VMULPS       Z4, Z3, Z4
@@ -9769,29 +9850,29 @@ drain:
 	VMOVDQU32    (DX), Z1
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    192(DI), Z4
+	VCVTDQ2PS    192(R8), Z4
 	VMULPS       Z4, Z0, Z4
 	VADDPS       Z1, Z4, Z4
 	VMULPS       Z4, Z3, Z4
 	VMAXPS       Z30, Z4, Z30
-	CMPQ         R12, $0x06
+	CMPQ         BX, $0x06
 	JEQ          done
-	ADDQ         $0x08, SI
-	ADDQ         $0x00000100, DI
-	ADDQ         $0x02, R8
-	MOVL         (SI), DX
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x02, R9
+	MOVL         (DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
-	MOVBLZX      (R8), DX
+	MOVBLZX      (R9), DX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z3
-	MOVL         32(SI), DX
+	MOVL         32(DI), DX
 	ADDQ         96(AX), DX
 	MOVQ         24(AX), CX
 	VMULPS       (CX), Z2, Z0
 	VPSLLD       $0x10, (DX), Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    (DI), Z4
+	VCVTDQ2PS    (R8), Z4
 	VMULPS       Z4, Z0, Z4
 	VADDPS       Z1, Z4, Z4
 	VMULPS       Z4, Z3, Z4
@@ -9801,26 +9882,26 @@ drain:
 	VMOVDQU32    (DX), Z1
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    64(DI), Z4
+	VCVTDQ2PS    64(R8), Z4
 	VMULPS       Z4, Z0, Z4
 	VADDPS       Z1, Z4, Z4
 	VMULPS       Z4, Z3, Z4
 	VMAXPS       Z30, Z4, Z30
-	CMPQ         R12, $0x07
+	CMPQ         BX, $0x07
 	JEQ          done
-	MOVL         4(SI), DX
+	MOVL         4(DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
-	MOVBLZX      1(R8), DX
+	MOVBLZX      1(R9), DX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z3
-	MOVL         36(SI), DX
+	MOVL         36(DI), DX
 	ADDQ         96(AX), DX
 	MOVQ         24(AX), CX
 	VMULPS       (CX), Z2, Z0
 	VPSLLD       $0x10, (DX), Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    128(DI), Z4
+	VCVTDQ2PS    128(R8), Z4
 	VMULPS       Z4, Z0, Z4
 	VADDPS       Z1, Z4, Z4
 	VMULPS       Z4, Z3, Z4
@@ -9830,7 +9911,7 @@ drain:
 	VMOVDQU32    (DX), Z1
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    192(DI), Z4
+	VCVTDQ2PS    192(R8), Z4
 	VMULPS       Z4, Z0, Z4
 	VADDPS       Z1, Z4, Z4
 	VMULPS       Z4, Z3, Z4
@@ -9850,14 +9931,14 @@ firstTail:
 	MOVQ      192(AX), R14
 	ADDQ      $0x00000440, R14
 	MOVQ      8(AX), R13
-	MOVQ      72(AX), R11
+	MOVQ      72(AX), R12
 
 firstProducts:
-	MOVQ 200(AX), SI
-	LEAQ 64(SI), DI
-	MOVQ 208(AX), R8
-	MOVQ 192(AX), R9
-	MOVQ $0x00000004, R12
+	MOVQ 200(AX), DI
+	LEAQ 64(DI), R8
+	MOVQ 208(AX), R9
+	MOVQ 192(AX), R10
+	MOVQ $0x00000004, BX
 
 firstProductsTurn:
 	VMOVDQU32    (R13), Z10
@@ -9974,9 +10055,9 @@ firstProductsTurn:
 	VPDPBUSD     Z11, Z12, Z20
 	ADDQ         $0x00000400, R13
 	ADDQ         $0x00000100, R14
-	DECQ         R12
+	DECQ         BX
 	JNE          firstProductsTurn
-	DECQ         R11
+	DECQ         R12
 	JNE          firstProducts
 	MOVQ         192(AX), CX
 	VMOVDQU32    Z13, 64(CX)
@@ -10018,14 +10099,14 @@ laterTail:
 	MOVQ      192(AX), R14
 	ADDQ      $0x00000440, R14
 	MOVQ      8(AX), R13
-	MOVQ      72(AX), R11
+	MOVQ      72(AX), R12
 
 laterProducts:
-	MOVQ 200(AX), SI
-	LEAQ 64(SI), DI
-	MOVQ 208(AX), R8
-	MOVQ 192(AX), R9
-	MOVQ $0x00000004, R12
+	MOVQ 200(AX), DI
+	LEAQ 64(DI), R8
+	MOVQ 208(AX), R9
+	MOVQ 192(AX), R10
+	MOVQ $0x00000004, BX
 
 laterProductsTurn:
 	VMOVDQU32    (R13), Z10
@@ -10042,7 +10123,7 @@ laterProductsTurn:
 	VPBROADCASTD 48(R14), Z12
 	VPDPBUSD     Z10, Z12, Z19
 	VPDPBUSD     Z11, Z12, Z20
-	MOVL         (SI), DX
+	MOVL         (DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
 	VMOVDQU32    128(R13), Z10
@@ -10059,10 +10140,10 @@ laterProductsTurn:
 	VPBROADCASTD 52(R14), Z12
 	VPDPBUSD     Z10, Z12, Z19
 	VPDPBUSD     Z11, Z12, Z20
-	MOVBLZX      (R8), DX
+	MOVBLZX      (R9), DX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z3
-	MOVL         32(SI), DX
+	MOVL         32(DI), DX
 	ADDQ         96(AX), DX
 	MOVQ         24(AX), CX
 	VMULPS       (CX), Z2, Z0
@@ -10082,7 +10163,7 @@ laterProductsTurn:
 	VPBROADCASTD 56(R14), Z12
 	VPDPBUSD     Z10, Z12, Z19
 	VPDPBUSD     Z11, Z12, Z20
-	VCVTDQ2PS    (DI), Z4
+	VCVTDQ2PS    (R8), Z4
 	VMULPS       Z4, Z0, Z4
 	VADDPS       Z1, Z4, Z4
 	VMULPS       Z4, Z3, Z4
@@ -10106,7 +10187,7 @@ laterProductsTurn:
 	VMOVDQU32    (DX), Z1
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    64(DI), Z4
+	VCVTDQ2PS    64(R8), Z4
 	VMULPS       Z4, Z0, Z4
 	VADDPS       Z1, Z4, Z4
 	VMULPS       Z4, Z3, Z4
@@ -10125,13 +10206,13 @@ laterProductsTurn:
 	VPBROADCASTD 176(R14), Z12
 	VPDPBUSD     Z10, Z12, Z19
 	VPDPBUSD     Z11, Z12, Z20
-	MOVL         4(SI), DX
+	MOVL         4(DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
-	MOVBLZX      1(R8), DX
+	MOVBLZX      1(R9), DX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z3
-	MOVL         36(SI), DX
+	MOVL         36(DI), DX
 	ADDQ         96(AX), DX
 	VMOVDQU32    640(R13), Z10
 	VMOVDQU32    704(R13), Z11
@@ -10165,7 +10246,7 @@ laterProductsTurn:
 	VPBROADCASTD 184(R14), Z12
 	VPDPBUSD     Z10, Z12, Z19
 	VPDPBUSD     Z11, Z12, Z20
-	VCVTDQ2PS    128(DI), Z4
+	VCVTDQ2PS    128(R8), Z4
 	VMULPS       Z4, Z0, Z4
 	VADDPS       Z1, Z4, Z4
 	VMULPS       Z4, Z3, Z4
@@ -10189,19 +10270,19 @@ laterProductsTurn:
 	VPBROADCASTD 188(R14), Z12
 	VPDPBUSD     Z10, Z12, Z19
 	VPDPBUSD     Z11, Z12, Z20
-	VCVTDQ2PS    192(DI), Z4
+	VCVTDQ2PS    192(R8), Z4
 	VMULPS       Z4, Z0, Z4
 	VADDPS       Z1, Z4, Z4
 	VMULPS       Z4, Z3, Z4
 	VMAXPS       Z30, Z4, Z30
-	ADDQ         $0x08, SI
-	ADDQ         $0x00000100, DI
-	ADDQ         $0x02, R8
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x02, R9
 	ADDQ         $0x00000400, R13
 	ADDQ         $0x00000100, R14
-	DECQ         R12
+	DECQ         BX
 	JNE          laterProductsTurn
-	DECQ         R11
+	DECQ         R12
 	JNE          laterProducts
 	MOVQ         192(AX), CX
 	VMOVDQU32    Z13, 64(CX)
@@ -10230,26 +10311,26 @@ laterProductsTurn:
 	ADDQ         $0x04, CX
 
 drain4:
-	MOVQ         200(AX), SI
-	LEAQ         64(SI), DI
-	MOVQ         208(AX), R8
-	MOVQ         192(AX), R9
+	MOVQ         200(AX), DI
+	LEAQ         64(DI), R8
+	MOVQ         208(AX), R9
+	MOVQ         192(AX), R10
 	SUBQ         (AX), CX
 	NEGQ         CX
-	LEAQ         4(CX), R12
-	MOVL         (SI), DX
+	LEAQ         4(CX), BX
+	MOVL         (DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
-	MOVBLZX      (R8), DX
+	MOVBLZX      (R9), DX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z3
-	MOVL         32(SI), DX
+	MOVL         32(DI), DX
 	ADDQ         96(AX), DX
 	MOVQ         24(AX), CX
 	VMULPS       (CX), Z2, Z0
 	VPSLLD       $0x10, (DX), Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    (DI), Z4
+	VCVTDQ2PS    (R8), Z4
 	VMULPS       Z4, Z0, Z4
 	VADDPS       Z1, Z4, Z4
 	VMULPS       Z4, Z3, Z4
@@ -10259,26 +10340,26 @@ drain4:
 	VMOVDQU32    (DX), Z1
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    64(DI), Z4
+	VCVTDQ2PS    64(R8), Z4
 	VMULPS       Z4, Z0, Z4
 	VADDPS       Z1, Z4, Z4
 	VMULPS       Z4, Z3, Z4
 	VMAXPS       Z30, Z4, Z30
-	CMPQ         R12, $0x01
+	CMPQ         BX, $0x01
 	JEQ          done
-	MOVL         4(SI), DX
+	MOVL         4(DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
-	MOVBLZX      1(R8), DX
+	MOVBLZX      1(R9), DX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z3
-	MOVL         36(SI), DX
+	MOVL         36(DI), DX
 	ADDQ         96(AX), DX
 	MOVQ         24(AX), CX
 	VMULPS       (CX), Z2, Z0
 	VPSLLD       $0x10, (DX), Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    128(DI), Z4
+	VCVTDQ2PS    128(R8), Z4
 	VMULPS       Z4, Z0, Z4
 	VADDPS       Z1, Z4, Z4
 	VMULPS       Z4, Z3, Z4
@@ -10288,29 +10369,29 @@ drain4:
 	VMOVDQU32    (DX), Z1
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    192(DI), Z4
+	VCVTDQ2PS    192(R8), Z4
 	VMULPS       Z4, Z0, Z4
 	VADDPS       Z1, Z4, Z4
 	VMULPS       Z4, Z3, Z4
 	VMAXPS       Z30, Z4, Z30
-	CMPQ         R12, $0x02
+	CMPQ         BX, $0x02
 	JEQ          done
-	ADDQ         $0x08, SI
-	ADDQ         $0x00000100, DI
-	ADDQ         $0x02, R8
-	MOVL         (SI), DX
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x02, R9
+	MOVL         (DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
-	MOVBLZX      (R8), DX
+	MOVBLZX      (R9), DX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z3
-	MOVL         32(SI), DX
+	MOVL         32(DI), DX
 	ADDQ         96(AX), DX
 	MOVQ         24(AX), CX
 	VMULPS       (CX), Z2, Z0
 	VPSLLD       $0x10, (DX), Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    (DI), Z4
+	VCVTDQ2PS    (R8), Z4
 	VMULPS       Z4, Z0, Z4
 	VADDPS       Z1, Z4, Z4
 	VMULPS       Z4, Z3, Z4
@@ -10320,26 +10401,26 @@ drain4:
 	VMOVDQU32    (DX), Z1
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    64(DI), Z4
+	VCVTDQ2PS    64(R8), Z4
 	VMULPS       Z4, Z0, Z4
 	VADDPS       Z1, Z4, Z4
 	VMULPS       Z4, Z3, Z4
 	VMAXPS       Z30, Z4, Z30
-	CMPQ         R12, $0x03
+	CMPQ         BX, $0x03
 	JEQ          done
-	MOVL         4(SI), DX
+	MOVL         4(DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
-	MOVBLZX      1(R8), DX
+	MOVBLZX      1(R9), DX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z3
-	MOVL         36(SI), DX
+	MOVL         36(DI), DX
 	ADDQ         96(AX), DX
 	MOVQ         24(AX), CX
 	VMULPS       (CX), Z2, Z0
 	VPSLLD       $0x10, (DX), Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    128(DI), Z4
+	VCVTDQ2PS    128(R8), Z4
 	VMULPS       Z4, Z0, Z4
 	VADDPS       Z1, Z4, Z4
 	VMULPS       Z4, Z3, Z4
@@ -10349,7 +10430,7 @@ drain4:
 	VMOVDQU32    (DX), Z1
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    192(DI), Z4
+	VCVTDQ2PS    192(R8), Z4
 	VMULPS       Z4, Z0, Z4
 	VADDPS       Z1, Z4, Z4
 	VMULPS       Z4, Z3, Z4
@@ -10379,199 +10460,181 @@ done:
 	RET
 
 // func code2Maxima4AVX512(args *int)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VBMI, AVX512VL, AVX512VNNI, CMOV, MMX+
-TEXT ·code2Maxima4AVX512(SB), $512-8
-	MOVQ            args+0(FP), AX
-	MOVQ            40(AX), CX
-	VMOVDQU32       (CX), Z1
-	VBROADCASTSS    infinity<>+0(SB), Z6
-	MOVQ            24(AX), CX
-	VBROADCASTF32X4 (CX), Z7
-	MOVL            $0x000000f0, CX
-	KMOVW           CX, K3
-	MOVL            $0x00000f00, CX
-	KMOVW           CX, K4
-	MOVL            $0x0000f000, CX
-	KMOVW           CX, K5
-	MOVQ            152(AX), DI
-	XORQ            SI, SI
-	MOVQ            (AX), CX
-	MOVQ            $0x00000008, DX
-	CMPQ            CX, DX
-	CMOVQGT         DX, CX
-	LEAQ            tokenMasks<>+0(SB), DX
-	KMOVQ           32(DX)(CX*8), K1
-	KMOVQ           (DX)(CX*8), K2
+// Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, AVX512VBMI, AVX512VL, AVX512VNNI, CMOV, MMX+
+TEXT ·code2Maxima4AVX512(SB), $80-8
+	MOVQ         args+0(FP), AX
+	MOVQ         40(AX), CX
+	VMOVDQU32    (CX), Z2
+	VBROADCASTSS infinity<>+0(SB), Z7
+	MOVQ         152(AX), DI
+	MOVQ         112(AX), R8
+	MOVQ         96(AX), R9
+	MOVQ         128(AX), R10
+	XORQ         SI, SI
+	MOVQ         (AX), CX
+	MOVQ         $0x00000008, DX
+	CMPQ         CX, DX
+	CMOVQGT      DX, CX
+	LEAQ         tokenMasks<>+0(SB), DX
+	LEAQ         (DX)(CX*8), DX
+	MOVQ         DX, (SP)
+	MOVL         $0x000000f0, CX
+	KMOVW        CX, K1
+	MOVL         $0x00000f00, CX
+	KMOVW        CX, K2
+	MOVL         $0x0000f000, CX
+	KMOVW        CX, K3
 
 block:
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	MOVQ   8(AX), BX
-	MOVQ   72(AX), R8
+	MOVQ         (AX), CX
+	SUBQ         SI, CX
+	MOVQ         $0x00000008, DX
+	CMPQ         CX, DX
+	CMOVQGT      DX, CX
+	LEAQ         cellMasks<>+0(SB), DX
+	KMOVW        (DX)(CX*2), K4
+	MOVQ         80(AX), CX
+	VMOVDQU32.Z  (CX)(SI*4), K4, Y0
+	VPBROADCASTD 88(AX), Y1
+	VPMINUD      Y1, Y0, Y0
+	VMOVDQU32    Y0, 8(SP)
+	VPBROADCASTD 104(AX), Y1
+	VPMULLD      Y1, Y0, Y0
+	VMOVDQU32    Y0, 40(SP)
+	MOVQ         120(AX), CX
+	VMOVDQU8.Z   (CX)(SI*1), K4, X0
+	VMOVSD       X0, 72(SP)
+	MOVQ         16(AX), CX
+	VMOVDQU32    (CX), Z8
+	MOVQ         16(AX), CX
+	VMOVDQU32    64(CX), Z9
+	MOVQ         16(AX), CX
+	VMOVDQU32    128(CX), Z10
+	MOVQ         16(AX), CX
+	VMOVDQU32    192(CX), Z11
+	MOVQ         16(AX), CX
+	VMOVDQU32    (CX), Z12
+	MOVQ         16(AX), CX
+	VMOVDQU32    64(CX), Z13
+	MOVQ         16(AX), CX
+	VMOVDQU32    128(CX), Z14
+	MOVQ         16(AX), CX
+	VMOVDQU32    192(CX), Z15
+	MOVQ         8(AX), R11
+	MOVQ         72(AX), R12
 
 chunk:
 	MOVQ            48(AX), DX
 	ADDQ            224(AX), DX
 	MOVQ            56(AX), CX
-	VMOVDQU8.Z      (DX), K1, Z0
-	VMOVDQU8.Z      (DX)(CX*1), K1, Z2
-	VPSRLW          $0x01, Z2, Z3
-	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z3
-	VPADDB          Z0, Z0, Z0
-	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z2
-	VMOVDQU8.Z      64(DX), K2, Z0
-	VMOVDQU8.Z      64(DX)(CX*1), K2, Z4
-	VPSRLW          $0x01, Z4, Z5
-	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z5
-	VPADDB          Z0, Z0, Z0
+	MOVQ            (SP), BX
+	KMOVQ           96(BX), K4
+	VMOVDQU8.Z      (DX), K4, Z0
+	VMOVDQU8.Z      (DX)(CX*1), K4, Z3
+	VPSRLW          $0x01, Z3, Z4
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z4
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z3
+	KMOVQ           64(BX), K4
+	VMOVDQU8.Z      64(DX), K4, Z0
+	VMOVDQU8.Z      64(DX)(CX*1), K4, Z5
+	VPSRLW          $0x01, Z5, Z6
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z5
 	MOVQ            64(AX), CX
 	ADDQ            CX, 224(AX)
-	MOVQ            $0x00000004, CX
+	MOVQ            $0x00000004, BX
 
 turn:
-	VPERMB     Z1, Z2, Z0
-	VPSRLW     $0x02, Z2, Z2
-	VPERMB     Z1, Z4, Z17
-	VPSRLW     $0x02, Z4, Z4
-	VMOVDQU32  (BX), Z18
-	VPDPBUSD   Z18, Z0, Z8
-	VPDPBUSD   Z18, Z17, Z12
-	VMOVDQU32  64(BX), Z18
-	VPDPBUSD   Z18, Z0, Z9
-	VPDPBUSD   Z18, Z17, Z13
-	VMOVDQU32  128(BX), Z18
-	VPDPBUSD   Z18, Z0, Z10
-	VPDPBUSD   Z18, Z17, Z14
-	VMOVDQU32  192(BX), Z18
-	VPDPBUSD   Z18, Z0, Z11
-	VPDPBUSD   Z18, Z17, Z15
-	VPERMB     Z1, Z3, Z0
+	VPERMB     Z2, Z3, Z0
 	VPSRLW     $0x02, Z3, Z3
-	VPERMB     Z1, Z5, Z17
+	VPERMB     Z2, Z5, Z1
 	VPSRLW     $0x02, Z5, Z5
-	VMOVDQU32  256(BX), Z18
-	VPDPBUSD   Z18, Z0, Z8
-	VPDPBUSD   Z18, Z17, Z12
-	VMOVDQU32  320(BX), Z18
-	VPDPBUSD   Z18, Z0, Z9
-	VPDPBUSD   Z18, Z17, Z13
-	VMOVDQU32  384(BX), Z18
-	VPDPBUSD   Z18, Z0, Z10
-	VPDPBUSD   Z18, Z17, Z14
-	VMOVDQU32  448(BX), Z18
-	VPDPBUSD   Z18, Z0, Z11
-	VPDPBUSD   Z18, Z17, Z15
-	ADDQ       $0x00000200, BX
+	VMOVDQU32  (R11), Z16
+	VPDPBUSD   Z16, Z0, Z8
+	VPDPBUSD   Z16, Z1, Z12
+	VMOVDQU32  64(R11), Z16
+	VPDPBUSD   Z16, Z0, Z9
+	VPDPBUSD   Z16, Z1, Z13
+	VMOVDQU32  128(R11), Z16
+	VPDPBUSD   Z16, Z0, Z10
+	VPDPBUSD   Z16, Z1, Z14
+	VMOVDQU32  192(R11), Z16
+	VPDPBUSD   Z16, Z0, Z11
+	VPDPBUSD   Z16, Z1, Z15
+	VPERMB     Z2, Z4, Z0
+	VPSRLW     $0x02, Z4, Z4
+	VPERMB     Z2, Z6, Z1
+	VPSRLW     $0x02, Z6, Z6
+	VMOVDQU32  256(R11), Z16
+	VPDPBUSD   Z16, Z0, Z8
+	VPDPBUSD   Z16, Z1, Z12
+	VMOVDQU32  320(R11), Z16
+	VPDPBUSD   Z16, Z0, Z9
+	VPDPBUSD   Z16, Z1, Z13
+	VMOVDQU32  384(R11), Z16
+	VPDPBUSD   Z16, Z0, Z10
+	VPDPBUSD   Z16, Z1, Z14
+	VMOVDQU32  448(R11), Z16
+	VPDPBUSD   Z16, Z0, Z11
+	VPDPBUSD   Z16, Z1, Z15
+	ADDQ       $0x00000200, R11
 	PREFETCHT0 (DI)
 	PREFETCHT0 64(DI)
 	ADDQ       168(AX), DI
 	CMPQ       DI, 160(AX)
 	CMOVQHI    160(AX), DI
-	DECQ       CX
+	DECQ       BX
 	JNE        turn
-	DECQ       R8
+	DECQ       R12
 	JNE        chunk
 	MOVQ       $0x00000000, CX
 	MOVQ       CX, 224(AX)
-	ADDQ       $0x00000080, 48(AX)
 	MOVQ       (AX), CX
 	SUBQ       SI, CX
 	SUBQ       $0x08, CX
 	JLE        last
+	ADDQ       $0x00000080, 48(AX)
 	MOVQ       $0x00000008, DX
 	CMPQ       CX, DX
 	CMOVQGT    DX, CX
 	LEAQ       tokenMasks<>+0(SB), DX
-	KMOVQ      32(DX)(CX*8), K1
-	KMOVQ      (DX)(CX*8), K2
+	LEAQ       (DX)(CX*8), DX
+	MOVQ       DX, (SP)
 
 last:
-	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            (SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), Z0
-	VBROADCASTSS    (BX)(R8*4), Z2
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VMOVDQU32       (DX), X16
-	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            1(SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), K3, Z0
-	VBROADCASTSS    (BX)(R8*4), K3, Z2
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VINSERTI32X4    $0x01, (DX), Z16, Z16
-	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            2(SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), K4, Z0
-	VBROADCASTSS    (BX)(R8*4), K4, Z2
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VINSERTI32X4    $0x02, (DX), Z16, Z16
-	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            3(SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), K5, Z0
-	VBROADCASTSS    (BX)(R8*4), K5, Z2
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VINSERTI32X4    $0x03, (DX), Z16, Z16
+	MOVL            8(SP), BX
+	MOVBLZX         72(SP), DX
+	MOVL            40(SP), CX
+	VBROADCASTSS    (R8)(BX*4), Z0
+	VBROADCASTSS    (R10)(DX*4), Z1
+	VMOVDQU32       (R9)(CX*1), X17
+	MOVL            12(SP), BX
+	MOVBLZX         73(SP), DX
+	MOVL            44(SP), CX
+	VBROADCASTSS    (R8)(BX*4), K1, Z0
+	VBROADCASTSS    (R10)(DX*4), K1, Z1
+	VINSERTI32X4    $0x01, (R9)(CX*1), Z17, Z17
+	MOVL            16(SP), BX
+	MOVBLZX         74(SP), DX
+	MOVL            48(SP), CX
+	VBROADCASTSS    (R8)(BX*4), K2, Z0
+	VBROADCASTSS    (R10)(DX*4), K2, Z1
+	VINSERTI32X4    $0x02, (R9)(CX*1), Z17, Z17
+	MOVL            20(SP), BX
+	MOVBLZX         75(SP), DX
+	MOVL            52(SP), CX
+	VBROADCASTSS    (R8)(BX*4), K3, Z0
+	VBROADCASTSS    (R10)(DX*4), K3, Z1
+	VINSERTI32X4    $0x03, (R9)(CX*1), Z17, Z17
 	MOVQ            (AX), CX
 	SUBQ            SI, CX
 	MOVQ            $0x00000004, BX
 	CMPQ            CX, BX
 	CMOVQGT         BX, CX
 	LEAQ            quarterMasks<>+0(SB), BX
-	KMOVW           (BX)(CX*2), K6
+	KMOVW           (BX)(CX*2), K4
 	VPUNPCKLDQ      Z9, Z8, Z3
 	VPUNPCKHDQ      Z9, Z8, Z8
 	VPADDD          Z3, Z8, Z8
@@ -10582,99 +10645,50 @@ last:
 	VPUNPCKHQDQ     Z10, Z8, Z8
 	VPADDD          Z3, Z8, Z8
 	VPXORD          Z3, Z3, Z3
-	VPUNPCKLWD      Z16, Z3, Z3
+	VPUNPCKLWD      Z17, Z3, Z3
 	VCVTDQ2PS       Z3, Z3
-	MOVQ            16(AX), CX
-	VBROADCASTI32X4 (CX), Z4
-	VPADDD          Z4, Z8, Z8
 	VCVTDQ2PS       Z8, Z8
-	VMULPS          Z7, Z0, Z4
+	MOVQ            24(AX), CX
+	VBROADCASTF32X4 (CX), Z4
+	VMULPS          Z4, Z0, Z4
 	VMULPS          Z8, Z4, Z8
 	VADDPS          Z3, Z8, Z8
-	VMULPS          Z8, Z2, Z8
-	VMAXPS          Z6, Z8, K6, Z6
+	VMULPS          Z8, Z1, Z8
+	VMAXPS          Z7, Z8, K4, Z7
 	ADDQ            $0x04, SI
 	CMPQ            SI, (AX)
 	JGE             done
-	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            (SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), Z0
-	VBROADCASTSS    (BX)(R8*4), Z2
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VMOVDQU32       (DX), X16
-	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            1(SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), K3, Z0
-	VBROADCASTSS    (BX)(R8*4), K3, Z2
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VINSERTI32X4    $0x01, (DX), Z16, Z16
-	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            2(SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), K4, Z0
-	VBROADCASTSS    (BX)(R8*4), K4, Z2
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VINSERTI32X4    $0x02, (DX), Z16, Z16
-	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            3(SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), K5, Z0
-	VBROADCASTSS    (BX)(R8*4), K5, Z2
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VINSERTI32X4    $0x03, (DX), Z16, Z16
+	MOVL            24(SP), BX
+	MOVBLZX         76(SP), DX
+	MOVL            56(SP), CX
+	VBROADCASTSS    (R8)(BX*4), Z0
+	VBROADCASTSS    (R10)(DX*4), Z1
+	VMOVDQU32       (R9)(CX*1), X18
+	MOVL            28(SP), BX
+	MOVBLZX         77(SP), DX
+	MOVL            60(SP), CX
+	VBROADCASTSS    (R8)(BX*4), K1, Z0
+	VBROADCASTSS    (R10)(DX*4), K1, Z1
+	VINSERTI32X4    $0x01, (R9)(CX*1), Z18, Z18
+	MOVL            32(SP), BX
+	MOVBLZX         78(SP), DX
+	MOVL            64(SP), CX
+	VBROADCASTSS    (R8)(BX*4), K2, Z0
+	VBROADCASTSS    (R10)(DX*4), K2, Z1
+	VINSERTI32X4    $0x02, (R9)(CX*1), Z18, Z18
+	MOVL            36(SP), BX
+	MOVBLZX         79(SP), DX
+	MOVL            68(SP), CX
+	VBROADCASTSS    (R8)(BX*4), K3, Z0
+	VBROADCASTSS    (R10)(DX*4), K3, Z1
+	VINSERTI32X4    $0x03, (R9)(CX*1), Z18, Z18
 	MOVQ            (AX), CX
 	SUBQ            SI, CX
 	MOVQ            $0x00000004, BX
 	CMPQ            CX, BX
 	CMOVQGT         BX, CX
 	LEAQ            quarterMasks<>+0(SB), BX
-	KMOVW           (BX)(CX*2), K6
+	KMOVW           (BX)(CX*2), K4
 	VPUNPCKLDQ      Z13, Z12, Z3
 	VPUNPCKHDQ      Z13, Z12, Z12
 	VPADDD          Z3, Z12, Z12
@@ -10685,266 +10699,272 @@ last:
 	VPUNPCKHQDQ     Z14, Z12, Z12
 	VPADDD          Z3, Z12, Z12
 	VPXORD          Z3, Z3, Z3
-	VPUNPCKLWD      Z16, Z3, Z3
+	VPUNPCKLWD      Z18, Z3, Z3
 	VCVTDQ2PS       Z3, Z3
-	MOVQ            16(AX), CX
-	VBROADCASTI32X4 (CX), Z4
-	VPADDD          Z4, Z12, Z12
 	VCVTDQ2PS       Z12, Z12
-	VMULPS          Z7, Z0, Z4
+	MOVQ            24(AX), CX
+	VBROADCASTF32X4 (CX), Z4
+	VMULPS          Z4, Z0, Z4
 	VMULPS          Z12, Z4, Z12
 	VADDPS          Z3, Z12, Z12
-	VMULPS          Z12, Z2, Z12
-	VMAXPS          Z6, Z12, K6, Z6
+	VMULPS          Z12, Z1, Z12
+	VMAXPS          Z7, Z12, K4, Z7
 	ADDQ            $0x04, SI
 	CMPQ            SI, (AX)
 	JGE             done
 	JMP             block
 
 done:
-	VSHUFF32X4   $0x4e, Z6, Z6, Z0
-	VMAXPS       Z0, Z6, Z6
-	VSHUFF32X4   $0xb1, Z6, Z6, Z0
-	VMAXPS       Z0, Z6, Z6
+	VSHUFF32X4   $0x4e, Z7, Z7, Z0
+	VMAXPS       Z0, Z7, Z7
+	VSHUFF32X4   $0xb1, Z7, Z7, Z0
+	VMAXPS       Z0, Z7, Z7
 	VBROADCASTSS 176(AX), Y0
-	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
 	KMOVB        184(AX), K1
 	MOVQ         32(AX), AX
 	VMOVUPS.Z    (AX), K1, Y0
-	VMAXPS       Y0, Y6, Y6
-	VMOVUPS      Y6, K1, (AX)
+	VMAXPS       Y0, Y7, Y7
+	VMOVUPS      Y7, K1, (AX)
 	VZEROUPPER
 	RET
 
 // func code2Maxima8AVX512(args *int)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VBMI, AVX512VL, AVX512VNNI, CMOV, MMX+
-TEXT ·code2Maxima8AVX512(SB), $512-8
-	MOVQ            args+0(FP), AX
-	MOVQ            40(AX), CX
-	VMOVDQU32       (CX), Z1
-	VBROADCASTSS    infinity<>+0(SB), Z6
-	MOVQ            24(AX), CX
-	VBROADCASTF32X4 (CX), Z8
-	VBROADCASTSS    infinity<>+0(SB), Z7
-	MOVQ            24(AX), CX
-	VBROADCASTF32X4 16(CX), Z9
-	MOVL            $0x000000f0, CX
-	KMOVW           CX, K3
-	MOVL            $0x00000f00, CX
-	KMOVW           CX, K4
-	MOVL            $0x0000f000, CX
-	KMOVW           CX, K5
-	MOVQ            152(AX), DI
-	XORQ            SI, SI
-	MOVQ            (AX), CX
-	MOVQ            $0x00000008, DX
-	CMPQ            CX, DX
-	CMOVQGT         DX, CX
-	LEAQ            tokenMasks<>+0(SB), DX
-	KMOVQ           32(DX)(CX*8), K1
-	KMOVQ           (DX)(CX*8), K2
+// Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, AVX512VBMI, AVX512VL, AVX512VNNI, CMOV, MMX+
+TEXT ·code2Maxima8AVX512(SB), $80-8
+	MOVQ         args+0(FP), AX
+	MOVQ         40(AX), CX
+	VMOVDQU32    (CX), Z2
+	VBROADCASTSS infinity<>+0(SB), Z7
+	VBROADCASTSS infinity<>+0(SB), Z8
+	MOVQ         152(AX), DI
+	MOVQ         112(AX), R8
+	MOVQ         96(AX), R9
+	MOVQ         128(AX), R10
+	XORQ         SI, SI
+	MOVQ         (AX), CX
+	MOVQ         $0x00000008, DX
+	CMPQ         CX, DX
+	CMOVQGT      DX, CX
+	LEAQ         tokenMasks<>+0(SB), DX
+	LEAQ         (DX)(CX*8), DX
+	MOVQ         DX, (SP)
+	MOVL         $0x000000f0, CX
+	KMOVW        CX, K1
+	MOVL         $0x00000f00, CX
+	KMOVW        CX, K2
+	MOVL         $0x0000f000, CX
+	KMOVW        CX, K3
 
 block:
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
-	VPXORD Z24, Z24, Z24
-	VPXORD Z25, Z25, Z25
-	MOVQ   8(AX), BX
-	MOVQ   72(AX), R8
+	MOVQ         (AX), CX
+	SUBQ         SI, CX
+	MOVQ         $0x00000008, DX
+	CMPQ         CX, DX
+	CMOVQGT      DX, CX
+	LEAQ         cellMasks<>+0(SB), DX
+	KMOVW        (DX)(CX*2), K4
+	MOVQ         80(AX), CX
+	VMOVDQU32.Z  (CX)(SI*4), K4, Y0
+	VPBROADCASTD 88(AX), Y1
+	VPMINUD      Y1, Y0, Y0
+	VMOVDQU32    Y0, 8(SP)
+	VPBROADCASTD 104(AX), Y1
+	VPMULLD      Y1, Y0, Y0
+	VMOVDQU32    Y0, 40(SP)
+	MOVQ         120(AX), CX
+	VMOVDQU8.Z   (CX)(SI*1), K4, X0
+	VMOVSD       X0, 72(SP)
+	MOVQ         16(AX), CX
+	VMOVDQU32    (CX), Z9
+	MOVQ         16(AX), CX
+	VMOVDQU32    64(CX), Z10
+	MOVQ         16(AX), CX
+	VMOVDQU32    128(CX), Z11
+	MOVQ         16(AX), CX
+	VMOVDQU32    192(CX), Z12
+	MOVQ         16(AX), CX
+	VMOVDQU32    256(CX), Z13
+	MOVQ         16(AX), CX
+	VMOVDQU32    320(CX), Z14
+	MOVQ         16(AX), CX
+	VMOVDQU32    384(CX), Z15
+	MOVQ         16(AX), CX
+	VMOVDQU32    448(CX), Z16
+	MOVQ         16(AX), CX
+	VMOVDQU32    (CX), Z17
+	MOVQ         16(AX), CX
+	VMOVDQU32    64(CX), Z18
+	MOVQ         16(AX), CX
+	VMOVDQU32    128(CX), Z19
+	MOVQ         16(AX), CX
+	VMOVDQU32    192(CX), Z20
+	MOVQ         16(AX), CX
+	VMOVDQU32    256(CX), Z21
+	MOVQ         16(AX), CX
+	VMOVDQU32    320(CX), Z22
+	MOVQ         16(AX), CX
+	VMOVDQU32    384(CX), Z23
+	MOVQ         16(AX), CX
+	VMOVDQU32    448(CX), Z24
+	MOVQ         8(AX), R11
+	MOVQ         72(AX), R12
 
 chunk:
 	MOVQ            48(AX), DX
 	ADDQ            224(AX), DX
 	MOVQ            56(AX), CX
-	VMOVDQU8.Z      (DX), K1, Z0
-	VMOVDQU8.Z      (DX)(CX*1), K1, Z2
-	VPSRLW          $0x01, Z2, Z3
-	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z3
-	VPADDB          Z0, Z0, Z0
-	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z2
-	VMOVDQU8.Z      64(DX), K2, Z0
-	VMOVDQU8.Z      64(DX)(CX*1), K2, Z4
-	VPSRLW          $0x01, Z4, Z5
-	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z5
-	VPADDB          Z0, Z0, Z0
+	MOVQ            (SP), BX
+	KMOVQ           96(BX), K4
+	VMOVDQU8.Z      (DX), K4, Z0
+	VMOVDQU8.Z      (DX)(CX*1), K4, Z3
+	VPSRLW          $0x01, Z3, Z4
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z4
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z3
+	KMOVQ           64(BX), K4
+	VMOVDQU8.Z      64(DX), K4, Z0
+	VMOVDQU8.Z      64(DX)(CX*1), K4, Z5
+	VPSRLW          $0x01, Z5, Z6
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z5
 	MOVQ            64(AX), CX
 	ADDQ            CX, 224(AX)
-	MOVQ            $0x00000004, CX
+	MOVQ            $0x00000004, BX
 
 turn:
-	VPERMB     Z1, Z2, Z0
-	VPSRLW     $0x02, Z2, Z2
-	VPERMB     Z1, Z4, Z27
-	VPSRLW     $0x02, Z4, Z4
-	VMOVDQU32  (BX), Z28
-	VPDPBUSD   Z28, Z0, Z10
-	VPDPBUSD   Z28, Z27, Z18
-	VMOVDQU32  64(BX), Z28
-	VPDPBUSD   Z28, Z0, Z11
-	VPDPBUSD   Z28, Z27, Z19
-	VMOVDQU32  128(BX), Z28
-	VPDPBUSD   Z28, Z0, Z12
-	VPDPBUSD   Z28, Z27, Z20
-	VMOVDQU32  192(BX), Z28
-	VPDPBUSD   Z28, Z0, Z13
-	VPDPBUSD   Z28, Z27, Z21
-	VMOVDQU32  256(BX), Z28
-	VPDPBUSD   Z28, Z0, Z14
-	VPDPBUSD   Z28, Z27, Z22
-	VMOVDQU32  320(BX), Z28
-	VPDPBUSD   Z28, Z0, Z15
-	VPDPBUSD   Z28, Z27, Z23
-	VMOVDQU32  384(BX), Z28
-	VPDPBUSD   Z28, Z0, Z16
-	VPDPBUSD   Z28, Z27, Z24
-	VMOVDQU32  448(BX), Z28
-	VPDPBUSD   Z28, Z0, Z17
-	VPDPBUSD   Z28, Z27, Z25
-	VPERMB     Z1, Z3, Z0
+	VPERMB     Z2, Z3, Z0
 	VPSRLW     $0x02, Z3, Z3
-	VPERMB     Z1, Z5, Z27
+	VPERMB     Z2, Z5, Z1
 	VPSRLW     $0x02, Z5, Z5
-	VMOVDQU32  512(BX), Z28
-	VPDPBUSD   Z28, Z0, Z10
-	VPDPBUSD   Z28, Z27, Z18
-	VMOVDQU32  576(BX), Z28
-	VPDPBUSD   Z28, Z0, Z11
-	VPDPBUSD   Z28, Z27, Z19
-	VMOVDQU32  640(BX), Z28
-	VPDPBUSD   Z28, Z0, Z12
-	VPDPBUSD   Z28, Z27, Z20
-	VMOVDQU32  704(BX), Z28
-	VPDPBUSD   Z28, Z0, Z13
-	VPDPBUSD   Z28, Z27, Z21
-	VMOVDQU32  768(BX), Z28
-	VPDPBUSD   Z28, Z0, Z14
-	VPDPBUSD   Z28, Z27, Z22
-	VMOVDQU32  832(BX), Z28
-	VPDPBUSD   Z28, Z0, Z15
-	VPDPBUSD   Z28, Z27, Z23
-	VMOVDQU32  896(BX), Z28
-	VPDPBUSD   Z28, Z0, Z16
-	VPDPBUSD   Z28, Z27, Z24
-	VMOVDQU32  960(BX), Z28
-	VPDPBUSD   Z28, Z0, Z17
-	VPDPBUSD   Z28, Z27, Z25
-	ADDQ       $0x00000400, BX
+	VMOVDQU32  (R11), Z25
+	VPDPBUSD   Z25, Z0, Z9
+	VPDPBUSD   Z25, Z1, Z17
+	VMOVDQU32  64(R11), Z25
+	VPDPBUSD   Z25, Z0, Z10
+	VPDPBUSD   Z25, Z1, Z18
+	VMOVDQU32  128(R11), Z25
+	VPDPBUSD   Z25, Z0, Z11
+	VPDPBUSD   Z25, Z1, Z19
+	VMOVDQU32  192(R11), Z25
+	VPDPBUSD   Z25, Z0, Z12
+	VPDPBUSD   Z25, Z1, Z20
+	VMOVDQU32  256(R11), Z25
+	VPDPBUSD   Z25, Z0, Z13
+	VPDPBUSD   Z25, Z1, Z21
+	VMOVDQU32  320(R11), Z25
+	VPDPBUSD   Z25, Z0, Z14
+	VPDPBUSD   Z25, Z1, Z22
+	VMOVDQU32  384(R11), Z25
+	VPDPBUSD   Z25, Z0, Z15
+	VPDPBUSD   Z25, Z1, Z23
+	VMOVDQU32  448(R11), Z25
+	VPDPBUSD   Z25, Z0, Z16
+	VPDPBUSD   Z25, Z1, Z24
+	VPERMB     Z2, Z4, Z0
+	VPSRLW     $0x02, Z4, Z4
+	VPERMB     Z2, Z6, Z1
+	VPSRLW     $0x02, Z6, Z6
+	VMOVDQU32  512(R11), Z25
+	VPDPBUSD   Z25, Z0, Z9
+	VPDPBUSD   Z25, Z1, Z17
+	VMOVDQU32  576(R11), Z25
+	VPDPBUSD   Z25, Z0, Z10
+	VPDPBUSD   Z25, Z1, Z18
+	VMOVDQU32  640(R11), Z25
+	VPDPBUSD   Z25, Z0, Z11
+	VPDPBUSD   Z25, Z1, Z19
+	VMOVDQU32  704(R11), Z25
+	VPDPBUSD   Z25, Z0, Z12
+	VPDPBUSD   Z25, Z1, Z20
+	VMOVDQU32  768(R11), Z25
+	VPDPBUSD   Z25, Z0, Z13
+	VPDPBUSD   Z25, Z1, Z21
+	VMOVDQU32  832(R11), Z25
+	VPDPBUSD   Z25, Z0, Z14
+	VPDPBUSD   Z25, Z1, Z22
+	VMOVDQU32  896(R11), Z25
+	VPDPBUSD   Z25, Z0, Z15
+	VPDPBUSD   Z25, Z1, Z23
+	VMOVDQU32  960(R11), Z25
+	VPDPBUSD   Z25, Z0, Z16
+	VPDPBUSD   Z25, Z1, Z24
+	ADDQ       $0x00000400, R11
 	PREFETCHT0 (DI)
 	PREFETCHT0 64(DI)
 	ADDQ       168(AX), DI
 	CMPQ       DI, 160(AX)
 	CMOVQHI    160(AX), DI
-	DECQ       CX
+	DECQ       BX
 	JNE        turn
-	DECQ       R8
+	DECQ       R12
 	JNE        chunk
 	MOVQ       $0x00000000, CX
 	MOVQ       CX, 224(AX)
-	ADDQ       $0x00000080, 48(AX)
 	MOVQ       (AX), CX
 	SUBQ       SI, CX
 	SUBQ       $0x08, CX
 	JLE        last
+	ADDQ       $0x00000080, 48(AX)
 	MOVQ       $0x00000008, DX
 	CMPQ       CX, DX
 	CMOVQGT    DX, CX
 	LEAQ       tokenMasks<>+0(SB), DX
-	KMOVQ      32(DX)(CX*8), K1
-	KMOVQ      (DX)(CX*8), K2
+	LEAQ       (DX)(CX*8), DX
+	MOVQ       DX, (SP)
 
 last:
-	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            (SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), Z0
-	VBROADCASTSS    (BX)(R8*4), Z2
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VMOVDQU32       (DX), X26
-	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            1(SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), K3, Z0
-	VBROADCASTSS    (BX)(R8*4), K3, Z2
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VINSERTI32X4    $0x01, (DX), Z26, Z26
-	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            2(SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), K4, Z0
-	VBROADCASTSS    (BX)(R8*4), K4, Z2
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VINSERTI32X4    $0x02, (DX), Z26, Z26
-	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            3(SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), K5, Z0
-	VBROADCASTSS    (BX)(R8*4), K5, Z2
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VINSERTI32X4    $0x03, (DX), Z26, Z26
+	MOVL            8(SP), BX
+	MOVBLZX         72(SP), DX
+	MOVL            40(SP), CX
+	VBROADCASTSS    (R8)(BX*4), Z0
+	VBROADCASTSS    (R10)(DX*4), Z1
+	VMOVDQU32       (R9)(CX*1), X26
+	MOVL            12(SP), BX
+	MOVBLZX         73(SP), DX
+	MOVL            44(SP), CX
+	VBROADCASTSS    (R8)(BX*4), K1, Z0
+	VBROADCASTSS    (R10)(DX*4), K1, Z1
+	VINSERTI32X4    $0x01, (R9)(CX*1), Z26, Z26
+	MOVL            16(SP), BX
+	MOVBLZX         74(SP), DX
+	MOVL            48(SP), CX
+	VBROADCASTSS    (R8)(BX*4), K2, Z0
+	VBROADCASTSS    (R10)(DX*4), K2, Z1
+	VINSERTI32X4    $0x02, (R9)(CX*1), Z26, Z26
+	MOVL            20(SP), BX
+	MOVBLZX         75(SP), DX
+	MOVL            52(SP), CX
+	VBROADCASTSS    (R8)(BX*4), K3, Z0
+	VBROADCASTSS    (R10)(DX*4), K3, Z1
+	VINSERTI32X4    $0x03, (R9)(CX*1), Z26, Z26
 	MOVQ            (AX), CX
 	SUBQ            SI, CX
 	MOVQ            $0x00000004, BX
 	CMPQ            CX, BX
 	CMOVQGT         BX, CX
 	LEAQ            quarterMasks<>+0(SB), BX
-	KMOVW           (BX)(CX*2), K6
+	KMOVW           (BX)(CX*2), K4
+	VPUNPCKLDQ      Z11, Z9, Z3
+	VPUNPCKHDQ      Z11, Z9, Z9
+	VPADDD          Z3, Z9, Z9
+	VPUNPCKLDQ      Z15, Z13, Z3
+	VPUNPCKHDQ      Z15, Z13, Z13
+	VPADDD          Z3, Z13, Z13
+	VPUNPCKLQDQ     Z13, Z9, Z3
+	VPUNPCKHQDQ     Z13, Z9, Z9
+	VPADDD          Z3, Z9, Z9
+	VPSLLD          $0x10, Z26, Z3
+	VCVTDQ2PS       Z3, Z3
+	VCVTDQ2PS       Z9, Z9
+	MOVQ            24(AX), CX
+	VBROADCASTF32X4 (CX), Z4
+	VMULPS          Z4, Z0, Z4
+	VMULPS          Z9, Z4, Z9
+	VADDPS          Z3, Z9, Z9
+	VMULPS          Z9, Z1, Z9
+	VMAXPS          Z7, Z9, K4, Z7
 	VPUNPCKLDQ      Z12, Z10, Z3
 	VPUNPCKHDQ      Z12, Z10, Z10
 	VPADDD          Z3, Z10, Z10
@@ -10954,119 +10974,69 @@ last:
 	VPUNPCKLQDQ     Z14, Z10, Z3
 	VPUNPCKHQDQ     Z14, Z10, Z10
 	VPADDD          Z3, Z10, Z10
-	VPSLLD          $0x10, Z26, Z3
-	VCVTDQ2PS       Z3, Z3
-	MOVQ            16(AX), CX
-	VBROADCASTI32X4 (CX), Z4
-	VPADDD          Z4, Z10, Z10
-	VCVTDQ2PS       Z10, Z10
-	VMULPS          Z8, Z0, Z4
-	VMULPS          Z10, Z4, Z10
-	VADDPS          Z3, Z10, Z10
-	VMULPS          Z10, Z2, Z10
-	VMAXPS          Z6, Z10, K6, Z6
-	VPUNPCKLDQ      Z13, Z11, Z3
-	VPUNPCKHDQ      Z13, Z11, Z11
-	VPADDD          Z3, Z11, Z11
-	VPUNPCKLDQ      Z17, Z15, Z3
-	VPUNPCKHDQ      Z17, Z15, Z15
-	VPADDD          Z3, Z15, Z15
-	VPUNPCKLQDQ     Z15, Z11, Z3
-	VPUNPCKHQDQ     Z15, Z11, Z11
-	VPADDD          Z3, Z11, Z11
 	VPANDD.BCST     selectors<>+8(SB), Z26, Z3
 	VCVTDQ2PS       Z3, Z3
-	MOVQ            16(AX), CX
-	VBROADCASTI32X4 16(CX), Z4
-	VPADDD          Z4, Z11, Z11
-	VCVTDQ2PS       Z11, Z11
-	VMULPS          Z9, Z0, Z4
-	VMULPS          Z11, Z4, Z11
-	VADDPS          Z3, Z11, Z11
-	VMULPS          Z11, Z2, Z11
-	VMAXPS          Z7, Z11, K6, Z7
+	VCVTDQ2PS       Z10, Z10
+	MOVQ            24(AX), CX
+	VBROADCASTF32X4 16(CX), Z4
+	VMULPS          Z4, Z0, Z4
+	VMULPS          Z10, Z4, Z10
+	VADDPS          Z3, Z10, Z10
+	VMULPS          Z10, Z1, Z10
+	VMAXPS          Z8, Z10, K4, Z8
 	ADDQ            $0x04, SI
 	CMPQ            SI, (AX)
 	JGE             done
-	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            (SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), Z0
-	VBROADCASTSS    (BX)(R8*4), Z2
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VMOVDQU32       (DX), X26
-	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            1(SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), K3, Z0
-	VBROADCASTSS    (BX)(R8*4), K3, Z2
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VINSERTI32X4    $0x01, (DX), Z26, Z26
-	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            2(SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), K4, Z0
-	VBROADCASTSS    (BX)(R8*4), K4, Z2
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VINSERTI32X4    $0x02, (DX), Z26, Z26
-	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            3(SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), K5, Z0
-	VBROADCASTSS    (BX)(R8*4), K5, Z2
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VINSERTI32X4    $0x03, (DX), Z26, Z26
+	MOVL            24(SP), BX
+	MOVBLZX         76(SP), DX
+	MOVL            56(SP), CX
+	VBROADCASTSS    (R8)(BX*4), Z0
+	VBROADCASTSS    (R10)(DX*4), Z1
+	VMOVDQU32       (R9)(CX*1), X27
+	MOVL            28(SP), BX
+	MOVBLZX         77(SP), DX
+	MOVL            60(SP), CX
+	VBROADCASTSS    (R8)(BX*4), K1, Z0
+	VBROADCASTSS    (R10)(DX*4), K1, Z1
+	VINSERTI32X4    $0x01, (R9)(CX*1), Z27, Z27
+	MOVL            32(SP), BX
+	MOVBLZX         78(SP), DX
+	MOVL            64(SP), CX
+	VBROADCASTSS    (R8)(BX*4), K2, Z0
+	VBROADCASTSS    (R10)(DX*4), K2, Z1
+	VINSERTI32X4    $0x02, (R9)(CX*1), Z27, Z27
+	MOVL            36(SP), BX
+	MOVBLZX         79(SP), DX
+	MOVL            68(SP), CX
+	VBROADCASTSS    (R8)(BX*4), K3, Z0
+	VBROADCASTSS    (R10)(DX*4), K3, Z1
+	VINSERTI32X4    $0x03, (R9)(CX*1), Z27, Z27
 	MOVQ            (AX), CX
 	SUBQ            SI, CX
 	MOVQ            $0x00000004, BX
 	CMPQ            CX, BX
 	CMOVQGT         BX, CX
 	LEAQ            quarterMasks<>+0(SB), BX
-	KMOVW           (BX)(CX*2), K6
+	KMOVW           (BX)(CX*2), K4
+	VPUNPCKLDQ      Z19, Z17, Z3
+	VPUNPCKHDQ      Z19, Z17, Z17
+	VPADDD          Z3, Z17, Z17
+	VPUNPCKLDQ      Z23, Z21, Z3
+	VPUNPCKHDQ      Z23, Z21, Z21
+	VPADDD          Z3, Z21, Z21
+	VPUNPCKLQDQ     Z21, Z17, Z3
+	VPUNPCKHQDQ     Z21, Z17, Z17
+	VPADDD          Z3, Z17, Z17
+	VPSLLD          $0x10, Z27, Z3
+	VCVTDQ2PS       Z3, Z3
+	VCVTDQ2PS       Z17, Z17
+	MOVQ            24(AX), CX
+	VBROADCASTF32X4 (CX), Z4
+	VMULPS          Z4, Z0, Z4
+	VMULPS          Z17, Z4, Z17
+	VADDPS          Z3, Z17, Z17
+	VMULPS          Z17, Z1, Z17
+	VMAXPS          Z7, Z17, K4, Z7
 	VPUNPCKLDQ      Z20, Z18, Z3
 	VPUNPCKHDQ      Z20, Z18, Z18
 	VPADDD          Z3, Z18, Z18
@@ -11076,67 +11046,46 @@ last:
 	VPUNPCKLQDQ     Z22, Z18, Z3
 	VPUNPCKHQDQ     Z22, Z18, Z18
 	VPADDD          Z3, Z18, Z18
-	VPSLLD          $0x10, Z26, Z3
+	VPANDD.BCST     selectors<>+8(SB), Z27, Z3
 	VCVTDQ2PS       Z3, Z3
-	MOVQ            16(AX), CX
-	VBROADCASTI32X4 (CX), Z4
-	VPADDD          Z4, Z18, Z18
 	VCVTDQ2PS       Z18, Z18
-	VMULPS          Z8, Z0, Z4
+	MOVQ            24(AX), CX
+	VBROADCASTF32X4 16(CX), Z4
+	VMULPS          Z4, Z0, Z4
 	VMULPS          Z18, Z4, Z18
 	VADDPS          Z3, Z18, Z18
-	VMULPS          Z18, Z2, Z18
-	VMAXPS          Z6, Z18, K6, Z6
-	VPUNPCKLDQ      Z21, Z19, Z3
-	VPUNPCKHDQ      Z21, Z19, Z19
-	VPADDD          Z3, Z19, Z19
-	VPUNPCKLDQ      Z25, Z23, Z3
-	VPUNPCKHDQ      Z25, Z23, Z23
-	VPADDD          Z3, Z23, Z23
-	VPUNPCKLQDQ     Z23, Z19, Z3
-	VPUNPCKHQDQ     Z23, Z19, Z19
-	VPADDD          Z3, Z19, Z19
-	VPANDD.BCST     selectors<>+8(SB), Z26, Z3
-	VCVTDQ2PS       Z3, Z3
-	MOVQ            16(AX), CX
-	VBROADCASTI32X4 16(CX), Z4
-	VPADDD          Z4, Z19, Z19
-	VCVTDQ2PS       Z19, Z19
-	VMULPS          Z9, Z0, Z4
-	VMULPS          Z19, Z4, Z19
-	VADDPS          Z3, Z19, Z19
-	VMULPS          Z19, Z2, Z19
-	VMAXPS          Z7, Z19, K6, Z7
+	VMULPS          Z18, Z1, Z18
+	VMAXPS          Z8, Z18, K4, Z8
 	ADDQ            $0x04, SI
 	CMPQ            SI, (AX)
 	JGE             done
 	JMP             block
 
 done:
-	VSHUFF32X4   $0x4e, Z6, Z6, Z0
-	VMAXPS       Z0, Z6, Z6
-	VSHUFF32X4   $0xb1, Z6, Z6, Z0
-	VMAXPS       Z0, Z6, Z6
 	VSHUFF32X4   $0x4e, Z7, Z7, Z0
 	VMAXPS       Z0, Z7, Z7
 	VSHUFF32X4   $0xb1, Z7, Z7, Z0
 	VMAXPS       Z0, Z7, Z7
-	VUNPCKLPS    X7, X6, X0
-	VUNPCKHPS    X7, X6, X6
-	VINSERTF128  $0x01, X6, Y0, Y6
+	VSHUFF32X4   $0x4e, Z8, Z8, Z0
+	VMAXPS       Z0, Z8, Z8
+	VSHUFF32X4   $0xb1, Z8, Z8, Z0
+	VMAXPS       Z0, Z8, Z8
+	VUNPCKLPS    X8, X7, X0
+	VUNPCKHPS    X8, X7, X7
+	VINSERTF128  $0x01, X7, Y0, Y7
 	VBROADCASTSS 176(AX), Y0
-	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
 	KMOVB        184(AX), K1
 	MOVQ         32(AX), AX
 	VMOVUPS.Z    (AX), K1, Y0
-	VMAXPS       Y0, Y6, Y6
-	VMOVUPS      Y6, K1, (AX)
+	VMAXPS       Y0, Y7, Y7
+	VMOVUPS      Y7, K1, (AX)
 	VZEROUPPER
 	RET
 
 // func code4Maxima16AVX512(args *int)
-// Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, AVX512VBMI, AVX512VL, AVX512VNNI, CMOV, MMX+
-TEXT ·code4Maxima16AVX512(SB), $512-8
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VBMI, AVX512VL, AVX512VNNI, CMOV, MMX+
+TEXT ·code4Maxima16AVX512(SB), $520-8
 	MOVQ      args+0(FP), AX
 	MOVQ      40(AX), CX
 	VMOVDQU32 (CX), Z5
@@ -11145,17 +11094,19 @@ TEXT ·code4Maxima16AVX512(SB), $512-8
 	CMPQ      CX, DX
 	CMOVQGT   DX, CX
 	LEAQ      tokenMasks<>+0(SB), DX
-	KMOVQ     32(DX)(CX*8), K1
-	KMOVQ     (DX)(CX*8), K2
-	MOVQ      192(AX), SI
-	ADDQ      $0x00000440, SI
-	MOVQ      72(AX), R12
+	LEAQ      (DX)(CX*8), DX
+	MOVQ      DX, (SP)
+	MOVQ      192(AX), DI
+	ADDQ      $0x00000440, DI
+	MOVQ      72(AX), R13
 
 decode:
 	MOVQ            48(AX), DX
 	ADDQ            224(AX), DX
 	MOVQ            56(AX), CX
 	LEAQ            (CX)(CX*2), BX
+	MOVQ            (SP), SI
+	KMOVQ           96(SI), K1
 	VMOVDQU8.Z      (DX), K1, Z0
 	VMOVDQU8.Z      (DX)(CX*1), K1, Z6
 	VPSRLW          $0x01, Z6, Z4
@@ -11171,23 +11122,24 @@ decode:
 	VPSLLW          $0x02, Z6, Z0
 	VPSRLW          $0x02, Z1, Z3
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z1
-	VMOVDQU32       Z1, (SP)
+	VMOVDQU32       Z1, 8(SP)
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z6, Z3
-	VMOVDQU32       Z3, 256(SP)
+	VMOVDQU32       Z3, 264(SP)
 	VPSLLW          $0x02, Z4, Z0
 	VPSRLW          $0x02, Z2, Z3
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z2
-	VMOVDQU32       Z2, 128(SP)
+	VMOVDQU32       Z2, 136(SP)
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z4, Z3
-	VMOVDQU32       Z3, 384(SP)
-	VMOVDQU8.Z      64(DX), K2, Z0
-	VMOVDQU8.Z      64(DX)(CX*1), K2, Z6
+	VMOVDQU32       Z3, 392(SP)
+	KMOVQ           64(SI), K1
+	VMOVDQU8.Z      64(DX), K1, Z0
+	VMOVDQU8.Z      64(DX)(CX*1), K1, Z6
 	VPSRLW          $0x01, Z6, Z4
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z4
 	VPADDB          Z0, Z0, Z0
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
-	VMOVDQU8.Z      64(DX)(CX*2), K2, Z0
-	VMOVDQU8.Z      64(DX)(BX*1), K2, Z1
+	VMOVDQU8.Z      64(DX)(CX*2), K1, Z0
+	VMOVDQU8.Z      64(DX)(BX*1), K1, Z1
 	VPSRLW          $0x01, Z1, Z2
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z2
 	VPADDB          Z0, Z0, Z0
@@ -11195,16 +11147,16 @@ decode:
 	VPSLLW          $0x02, Z6, Z0
 	VPSRLW          $0x02, Z1, Z3
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z1
-	VMOVDQU32       Z1, 64(SP)
+	VMOVDQU32       Z1, 72(SP)
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z6, Z3
-	VMOVDQU32       Z3, 320(SP)
+	VMOVDQU32       Z3, 328(SP)
 	VPSLLW          $0x02, Z4, Z0
 	VPSRLW          $0x02, Z2, Z3
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z2
-	VMOVDQU32       Z2, 192(SP)
+	VMOVDQU32       Z2, 200(SP)
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z4, Z3
-	VMOVDQU32       Z3, 448(SP)
-	LEAQ            (SP), BX
+	VMOVDQU32       Z3, 456(SP)
+	LEAQ            8(SP), BX
 	MOVQ            BX, 232(AX)
 	MOVQ            64(AX), CX
 	ADDQ            CX, 224(AX)
@@ -11212,69 +11164,69 @@ decode:
 	VMOVDQU32       (CX), Z6
 	VPERMB          Z5, Z6, Z4
 	VPSRLW          $0x04, Z6, Z6
-	VMOVDQU32       Z4, (SI)
+	VMOVDQU32       Z4, (DI)
 	VPERMB          Z5, Z6, Z4
-	VMOVDQU32       Z4, 128(SI)
+	VMOVDQU32       Z4, 128(DI)
 	MOVQ            232(AX), CX
 	VMOVDQU32       64(CX), Z6
 	VPERMB          Z5, Z6, Z4
 	VPSRLW          $0x04, Z6, Z6
-	VMOVDQU32       Z4, 64(SI)
+	VMOVDQU32       Z4, 64(DI)
 	VPERMB          Z5, Z6, Z4
-	VMOVDQU32       Z4, 192(SI)
+	VMOVDQU32       Z4, 192(DI)
 	ADDQ            $0x00000080, 232(AX)
-	ADDQ            $0x00000100, SI
+	ADDQ            $0x00000100, DI
 	MOVQ            232(AX), CX
 	VMOVDQU32       (CX), Z6
 	VPERMB          Z5, Z6, Z4
 	VPSRLW          $0x04, Z6, Z6
-	VMOVDQU32       Z4, (SI)
+	VMOVDQU32       Z4, (DI)
 	VPERMB          Z5, Z6, Z4
-	VMOVDQU32       Z4, 128(SI)
+	VMOVDQU32       Z4, 128(DI)
 	MOVQ            232(AX), CX
 	VMOVDQU32       64(CX), Z6
 	VPERMB          Z5, Z6, Z4
 	VPSRLW          $0x04, Z6, Z6
-	VMOVDQU32       Z4, 64(SI)
+	VMOVDQU32       Z4, 64(DI)
 	VPERMB          Z5, Z6, Z4
-	VMOVDQU32       Z4, 192(SI)
+	VMOVDQU32       Z4, 192(DI)
 	ADDQ            $0x00000080, 232(AX)
-	ADDQ            $0x00000100, SI
+	ADDQ            $0x00000100, DI
 	MOVQ            232(AX), CX
 	VMOVDQU32       (CX), Z6
 	VPERMB          Z5, Z6, Z4
 	VPSRLW          $0x04, Z6, Z6
-	VMOVDQU32       Z4, (SI)
+	VMOVDQU32       Z4, (DI)
 	VPERMB          Z5, Z6, Z4
-	VMOVDQU32       Z4, 128(SI)
+	VMOVDQU32       Z4, 128(DI)
 	MOVQ            232(AX), CX
 	VMOVDQU32       64(CX), Z6
 	VPERMB          Z5, Z6, Z4
 	VPSRLW          $0x04, Z6, Z6
-	VMOVDQU32       Z4, 64(SI)
+	VMOVDQU32       Z4, 64(DI)
 	VPERMB          Z5, Z6, Z4
-	VMOVDQU32       Z4, 192(SI)
+	VMOVDQU32       Z4, 192(DI)
 	ADDQ            $0x00000080, 232(AX)
-	ADDQ            $0x00000100, SI
+	ADDQ            $0x00000100, DI
 	MOVQ            232(AX), CX
 	VMOVDQU32       (CX), Z6
 	VPERMB          Z5, Z6, Z4
 	VPSRLW          $0x04, Z6, Z6
-	VMOVDQU32       Z4, (SI)
+	VMOVDQU32       Z4, (DI)
 	VPERMB          Z5, Z6, Z4
-	VMOVDQU32       Z4, 128(SI)
+	VMOVDQU32       Z4, 128(DI)
 	MOVQ            232(AX), CX
 	VMOVDQU32       64(CX), Z6
 	VPERMB          Z5, Z6, Z4
 	VPSRLW          $0x04, Z6, Z6
-	VMOVDQU32       Z4, 64(SI)
+	VMOVDQU32       Z4, 64(DI)
 	VPERMB          Z5, Z6, Z4
-	VMOVDQU32       Z4, 192(SI)
+	VMOVDQU32       Z4, 192(DI)
 	ADDQ            $0x00000080, 232(AX)
-	ADDQ            $0x00000100, SI
-	DECQ            R12
+	ADDQ            $0x00000100, DI
+	DECQ            R13
 	JNE             decode
-	MOVQ            152(AX), R11
+	MOVQ            152(AX), R12
 	VBROADCASTSS    infinity<>+0(SB), Z26
 	MOVQ            (AX), CX
 	SUBQ            216(AX), CX
@@ -11282,10 +11234,10 @@ decode:
 	CMPQ            CX, DX
 	CMOVQGT         DX, CX
 	LEAQ            cellMasks<>+0(SB), DX
-	KMOVB           (DX)(CX*1), K3
+	KMOVW           (DX)(CX*2), K1
 	MOVQ            80(AX), CX
 	MOVQ            216(AX), DX
-	VMOVDQU32.Z     (CX)(DX*4), K3, Y0
+	VMOVDQU32.Z     (CX)(DX*4), K1, Y0
 	VPBROADCASTD    88(AX), Y1
 	VPMINUD         Y1, Y0, Y0
 	MOVQ            192(AX), CX
@@ -11305,12 +11257,12 @@ decode:
 	CMPQ            CX, DX
 	CMOVQGT         DX, CX
 	LEAQ            tokenMasks<>+0(SB), DX
-	KMOVQ           32(DX)(CX*8), K1
-	KMOVQ           (DX)(CX*8), K2
+	LEAQ            (DX)(CX*8), DX
+	MOVQ            DX, (SP)
 
 firstLast:
-	MOVQ   200(AX), SI
-	ADDQ   $0x00000440, SI
+	MOVQ   200(AX), DI
+	ADDQ   $0x00000440, DI
 	MOVQ   $0x00000000, CX
 	MOVQ   CX, 224(AX)
 	MOVQ   16(AX), CX
@@ -11333,17 +11285,19 @@ firstLast:
 	MOVQ   192(AX), R15
 	ADDQ   $0x00000440, R15
 	MOVQ   8(AX), R14
-	MOVQ   72(AX), R12
+	MOVQ   72(AX), R13
 
 first:
-	MOVQ            200(AX), DI
-	LEAQ            64(DI), R8
-	MOVQ            208(AX), R9
-	MOVQ            192(AX), R10
+	MOVQ            200(AX), R8
+	LEAQ            64(R8), R9
+	MOVQ            208(AX), R10
+	MOVQ            192(AX), R11
 	MOVQ            48(AX), DX
 	ADDQ            224(AX), DX
 	MOVQ            56(AX), CX
 	LEAQ            (CX)(CX*2), BX
+	MOVQ            (SP), SI
+	KMOVQ           96(SI), K1
 	VMOVDQU8.Z      (DX), K1, Z0
 	VMOVDQU8.Z      (DX)(CX*1), K1, Z6
 	VPSRLW          $0x01, Z6, Z4
@@ -11359,23 +11313,24 @@ first:
 	VPSLLW          $0x02, Z6, Z0
 	VPSRLW          $0x02, Z1, Z3
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z1
-	VMOVDQU32       Z1, (SP)
+	VMOVDQU32       Z1, 8(SP)
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z6, Z3
-	VMOVDQU32       Z3, 256(SP)
+	VMOVDQU32       Z3, 264(SP)
 	VPSLLW          $0x02, Z4, Z0
 	VPSRLW          $0x02, Z2, Z3
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z2
-	VMOVDQU32       Z2, 128(SP)
+	VMOVDQU32       Z2, 136(SP)
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z4, Z3
-	VMOVDQU32       Z3, 384(SP)
-	VMOVDQU8.Z      64(DX), K2, Z0
-	VMOVDQU8.Z      64(DX)(CX*1), K2, Z6
+	VMOVDQU32       Z3, 392(SP)
+	KMOVQ           64(SI), K1
+	VMOVDQU8.Z      64(DX), K1, Z0
+	VMOVDQU8.Z      64(DX)(CX*1), K1, Z6
 	VPSRLW          $0x01, Z6, Z4
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z4
 	VPADDB          Z0, Z0, Z0
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
-	VMOVDQU8.Z      64(DX)(CX*2), K2, Z0
-	VMOVDQU8.Z      64(DX)(BX*1), K2, Z1
+	VMOVDQU8.Z      64(DX)(CX*2), K1, Z0
+	VMOVDQU8.Z      64(DX)(BX*1), K1, Z1
 	VPSRLW          $0x01, Z1, Z2
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z2
 	VPADDB          Z0, Z0, Z0
@@ -11383,20 +11338,20 @@ first:
 	VPSLLW          $0x02, Z6, Z0
 	VPSRLW          $0x02, Z1, Z3
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z1
-	VMOVDQU32       Z1, 64(SP)
+	VMOVDQU32       Z1, 72(SP)
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z6, Z3
-	VMOVDQU32       Z3, 320(SP)
+	VMOVDQU32       Z3, 328(SP)
 	VPSLLW          $0x02, Z4, Z0
 	VPSRLW          $0x02, Z2, Z3
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z2
-	VMOVDQU32       Z2, 192(SP)
+	VMOVDQU32       Z2, 200(SP)
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z4, Z3
-	VMOVDQU32       Z3, 448(SP)
-	LEAQ            (SP), BX
+	VMOVDQU32       Z3, 456(SP)
+	LEAQ            8(SP), BX
 	MOVQ            BX, 232(AX)
 	MOVQ            64(AX), CX
 	ADDQ            CX, 224(AX)
-	MOVQ            $0x00000004, R13
+	MOVQ            $0x00000004, SI
 
 firstTurn:
 	VMOVDQU32    (R14), Z7
@@ -11429,11 +11384,11 @@ firstTurn:
 	VMOVDQU32    (CX), Z6
 	VPERMB       Z5, Z6, Z4
 	VPSRLW       $0x04, Z6, Z6
-	MOVL         32(R10), CX
+	MOVL         32(R11), CX
 	ADDQ         96(AX), CX
 	PREFETCHT0   (CX)
-	VMOVDQU32    Z4, (SI)
-	MOVL         36(R10), CX
+	VMOVDQU32    Z4, (DI)
+	MOVL         36(R11), CX
 	ADDQ         96(AX), CX
 	PREFETCHT0   (CX)
 	VMOVDQU32    128(R14), Z7
@@ -11463,8 +11418,8 @@ firstTurn:
 	VPDPBUSD     Z7, Z9, Z24
 	VPDPBUSD     Z8, Z9, Z25
 	VPERMB       Z5, Z6, Z4
-	VMOVDQU32    Z4, 128(SI)
-	PREFETCHT0   (R11)
+	VMOVDQU32    Z4, 128(DI)
+	PREFETCHT0   (R12)
 	MOVQ         232(AX), CX
 	VMOVDQU32    64(CX), Z6
 	VPERMB       Z5, Z6, Z4
@@ -11495,10 +11450,10 @@ firstTurn:
 	VPBROADCASTQ 240(R15), Z9
 	VPDPBUSD     Z7, Z9, Z24
 	VPDPBUSD     Z8, Z9, Z25
-	PREFETCHT0   64(R11)
-	VMOVDQU32    Z4, 64(SI)
+	PREFETCHT0   64(R12)
+	VMOVDQU32    Z4, 64(DI)
 	VPERMB       Z5, Z6, Z4
-	PREFETCHT0   128(R11)
+	PREFETCHT0   128(R12)
 	VMOVDQU32    384(R14), Z7
 	VMOVDQU32    448(R14), Z8
 	VPBROADCASTQ 136(R15), Z9
@@ -11525,19 +11480,19 @@ firstTurn:
 	VPBROADCASTQ 248(R15), Z9
 	VPDPBUSD     Z7, Z9, Z24
 	VPDPBUSD     Z8, Z9, Z25
-	VMOVDQU32    Z4, 192(SI)
-	PREFETCHT0   192(R11)
+	VMOVDQU32    Z4, 192(DI)
+	PREFETCHT0   192(R12)
 	ADDQ         $0x00000080, 232(AX)
-	ADDQ         $0x00000100, SI
-	ADDQ         $0x08, R10
-	ADDQ         168(AX), R11
-	CMPQ         R11, 160(AX)
-	CMOVQHI      160(AX), R11
+	ADDQ         $0x00000100, DI
+	ADDQ         $0x08, R11
+	ADDQ         168(AX), R12
+	CMPQ         R12, 160(AX)
+	CMOVQHI      160(AX), R12
 	ADDQ         $0x00000200, R14
 	ADDQ         $0x00000100, R15
-	DECQ         R13
+	DECQ         SI
 	JNE          firstTurn
-	DECQ         R12
+	DECQ         R13
 	JNE          first
 	VSHUFPS      $0x88, Z11, Z10, Z9
 	VSHUFPS      $0xdd, Z11, Z10, Z10
@@ -11615,10 +11570,10 @@ block:
 	CMPQ         CX, DX
 	CMOVQGT      DX, CX
 	LEAQ         cellMasks<>+0(SB), DX
-	KMOVB        (DX)(CX*1), K3
+	KMOVW        (DX)(CX*2), K1
 	MOVQ         80(AX), CX
 	MOVQ         216(AX), DX
-	VMOVDQU32.Z  (CX)(DX*4), K3, Y0
+	VMOVDQU32.Z  (CX)(DX*4), K1, Y0
 	VPBROADCASTD 88(AX), Y1
 	VPMINUD      Y1, Y0, Y0
 	MOVQ         192(AX), CX
@@ -11638,12 +11593,12 @@ block:
 	CMPQ         CX, DX
 	CMOVQGT      DX, CX
 	LEAQ         tokenMasks<>+0(SB), DX
-	KMOVQ        32(DX)(CX*8), K1
-	KMOVQ        (DX)(CX*8), K2
+	LEAQ         (DX)(CX*8), DX
+	MOVQ         DX, (SP)
 
 laterLast:
-	MOVQ   200(AX), SI
-	ADDQ   $0x00000440, SI
+	MOVQ   200(AX), DI
+	ADDQ   $0x00000440, DI
 	MOVQ   $0x00000000, CX
 	MOVQ   CX, 224(AX)
 	MOVQ   16(AX), CX
@@ -11666,17 +11621,19 @@ laterLast:
 	MOVQ   192(AX), R15
 	ADDQ   $0x00000440, R15
 	MOVQ   8(AX), R14
-	MOVQ   72(AX), R12
+	MOVQ   72(AX), R13
 
 later:
-	MOVQ            200(AX), DI
-	LEAQ            64(DI), R8
-	MOVQ            208(AX), R9
-	MOVQ            192(AX), R10
+	MOVQ            200(AX), R8
+	LEAQ            64(R8), R9
+	MOVQ            208(AX), R10
+	MOVQ            192(AX), R11
 	MOVQ            48(AX), DX
 	ADDQ            224(AX), DX
 	MOVQ            56(AX), CX
 	LEAQ            (CX)(CX*2), BX
+	MOVQ            (SP), SI
+	KMOVQ           96(SI), K1
 	VMOVDQU8.Z      (DX), K1, Z0
 	VMOVDQU8.Z      (DX)(CX*1), K1, Z6
 	VPSRLW          $0x01, Z6, Z4
@@ -11692,23 +11649,24 @@ later:
 	VPSLLW          $0x02, Z6, Z0
 	VPSRLW          $0x02, Z1, Z3
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z1
-	VMOVDQU32       Z1, (SP)
+	VMOVDQU32       Z1, 8(SP)
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z6, Z3
-	VMOVDQU32       Z3, 256(SP)
+	VMOVDQU32       Z3, 264(SP)
 	VPSLLW          $0x02, Z4, Z0
 	VPSRLW          $0x02, Z2, Z3
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z2
-	VMOVDQU32       Z2, 128(SP)
+	VMOVDQU32       Z2, 136(SP)
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z4, Z3
-	VMOVDQU32       Z3, 384(SP)
-	VMOVDQU8.Z      64(DX), K2, Z0
-	VMOVDQU8.Z      64(DX)(CX*1), K2, Z6
+	VMOVDQU32       Z3, 392(SP)
+	KMOVQ           64(SI), K1
+	VMOVDQU8.Z      64(DX), K1, Z0
+	VMOVDQU8.Z      64(DX)(CX*1), K1, Z6
 	VPSRLW          $0x01, Z6, Z4
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z4
 	VPADDB          Z0, Z0, Z0
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
-	VMOVDQU8.Z      64(DX)(CX*2), K2, Z0
-	VMOVDQU8.Z      64(DX)(BX*1), K2, Z1
+	VMOVDQU8.Z      64(DX)(CX*2), K1, Z0
+	VMOVDQU8.Z      64(DX)(BX*1), K1, Z1
 	VPSRLW          $0x01, Z1, Z2
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z2
 	VPADDB          Z0, Z0, Z0
@@ -11716,20 +11674,20 @@ later:
 	VPSLLW          $0x02, Z6, Z0
 	VPSRLW          $0x02, Z1, Z3
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z1
-	VMOVDQU32       Z1, 64(SP)
+	VMOVDQU32       Z1, 72(SP)
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z6, Z3
-	VMOVDQU32       Z3, 320(SP)
+	VMOVDQU32       Z3, 328(SP)
 	VPSLLW          $0x02, Z4, Z0
 	VPSRLW          $0x02, Z2, Z3
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z2
-	VMOVDQU32       Z2, 192(SP)
+	VMOVDQU32       Z2, 200(SP)
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z4, Z3
-	VMOVDQU32       Z3, 448(SP)
-	LEAQ            (SP), BX
+	VMOVDQU32       Z3, 456(SP)
+	LEAQ            8(SP), BX
 	MOVQ            BX, 232(AX)
 	MOVQ            64(AX), CX
 	ADDQ            CX, 224(AX)
-	MOVQ            $0x00000004, R13
+	MOVQ            $0x00000004, SI
 
 laterTurn:
 	VMOVDQU32       (R14), Z7
@@ -11758,22 +11716,22 @@ laterTurn:
 	VPBROADCASTQ    112(R15), Z9
 	VPDPBUSD        Z7, Z9, Z24
 	VPDPBUSD        Z8, Z9, Z25
-	MOVL            (DI), BX
+	MOVL            (R8), BX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(BX*4), Z2
 	MOVQ            232(AX), CX
 	VMOVDQU32       (CX), Z6
 	VPERMB          Z5, Z6, Z4
 	VPSRLW          $0x04, Z6, Z6
-	MOVL            32(R10), CX
+	MOVL            32(R11), CX
 	ADDQ            96(AX), CX
 	PREFETCHT0      (CX)
-	MOVBLZX         (R9), BX
+	MOVBLZX         (R10), BX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(BX*4), Z3
-	MOVL            32(DI), DX
+	MOVL            32(R8), DX
 	ADDQ            96(AX), DX
-	VMOVDQU32       Z4, (SI)
+	VMOVDQU32       Z4, (DI)
 	VPERMB          Z5, Z6, Z4
 	VMOVDQU32       128(R14), Z7
 	VMOVDQU32       192(R14), Z8
@@ -11801,7 +11759,7 @@ laterTurn:
 	VPBROADCASTQ    120(R15), Z9
 	VPDPBUSD        Z7, Z9, Z24
 	VPDPBUSD        Z8, Z9, Z25
-	MOVL            36(R10), CX
+	MOVL            36(R11), CX
 	ADDQ            96(AX), CX
 	PREFETCHT0      (CX)
 	MOVQ            24(AX), CX
@@ -11810,18 +11768,18 @@ laterTurn:
 	VPSLLVD         halves<>+0(SB), Z1, Z1
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
-	VMOVDQU32       Z4, 128(SI)
-	VCVTDQ2PS       (R8), Z2
+	VMOVDQU32       Z4, 128(DI)
+	VCVTDQ2PS       (R9), Z2
 	VMULPS          Z2, Z0, Z2
 	VADDPS          Z1, Z2, Z2
 	VMULPS          Z2, Z3, Z2
 	VMAXPS          Z26, Z2, Z26
-	PREFETCHT0      (R11)
+	PREFETCHT0      (R12)
 	MOVQ            232(AX), CX
 	VMOVDQU32       64(CX), Z6
 	VPERMB          Z5, Z6, Z4
 	VPSRLW          $0x04, Z6, Z6
-	MOVL            4(DI), BX
+	MOVL            4(R8), BX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(BX*4), Z2
 	VMOVDQU32       256(R14), Z7
@@ -11850,15 +11808,15 @@ laterTurn:
 	VPBROADCASTQ    240(R15), Z9
 	VPDPBUSD        Z7, Z9, Z24
 	VPDPBUSD        Z8, Z9, Z25
-	PREFETCHT0      64(R11)
-	VMOVDQU32       Z4, 64(SI)
-	MOVBLZX         1(R9), BX
+	PREFETCHT0      64(R12)
+	VMOVDQU32       Z4, 64(DI)
+	MOVBLZX         1(R10), BX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(BX*4), Z3
-	MOVL            36(DI), DX
+	MOVL            36(R8), DX
 	ADDQ            96(AX), DX
 	VPERMB          Z5, Z6, Z4
-	PREFETCHT0      128(R11)
+	PREFETCHT0      128(R12)
 	MOVQ            24(AX), CX
 	VMULPS          (CX), Z2, Z0
 	VBROADCASTI64X4 (DX), Z1
@@ -11891,27 +11849,27 @@ laterTurn:
 	VPBROADCASTQ    248(R15), Z9
 	VPDPBUSD        Z7, Z9, Z24
 	VPDPBUSD        Z8, Z9, Z25
-	VMOVDQU32       Z4, 192(SI)
-	PREFETCHT0      192(R11)
-	VCVTDQ2PS       64(R8), Z2
+	VMOVDQU32       Z4, 192(DI)
+	PREFETCHT0      192(R12)
+	VCVTDQ2PS       64(R9), Z2
 	VMULPS          Z2, Z0, Z2
 	VADDPS          Z1, Z2, Z2
 	VMULPS          Z2, Z3, Z2
 	VMAXPS          Z26, Z2, Z26
 	ADDQ            $0x00000080, 232(AX)
-	ADDQ            $0x08, DI
-	ADDQ            $0x00000080, R8
-	ADDQ            $0x02, R9
-	ADDQ            $0x00000100, SI
-	ADDQ            $0x08, R10
-	ADDQ            168(AX), R11
-	CMPQ            R11, 160(AX)
-	CMOVQHI         160(AX), R11
+	ADDQ            $0x08, R8
+	ADDQ            $0x00000080, R9
+	ADDQ            $0x02, R10
+	ADDQ            $0x00000100, DI
+	ADDQ            $0x08, R11
+	ADDQ            168(AX), R12
+	CMPQ            R12, 160(AX)
+	CMOVQHI         160(AX), R12
 	ADDQ            $0x00000200, R14
 	ADDQ            $0x00000100, R15
-	DECQ            R13
+	DECQ            SI
 	JNE             laterTurn
-	DECQ            R12
+	DECQ            R13
 	JNE             later
 	VSHUFPS         $0x88, Z11, Z10, Z9
 	VSHUFPS         $0xdd, Z11, Z10, Z10
@@ -11984,20 +11942,20 @@ laterTurn:
 	JMP             block
 
 drain:
-	MOVQ            200(AX), DI
-	LEAQ            64(DI), R8
-	MOVQ            208(AX), R9
-	MOVQ            192(AX), R10
+	MOVQ            200(AX), R8
+	LEAQ            64(R8), R9
+	MOVQ            208(AX), R10
+	MOVQ            192(AX), R11
 	SUBQ            (AX), CX
 	NEGQ            CX
-	LEAQ            8(CX), R13
-	MOVL            (DI), BX
+	LEAQ            8(CX), SI
+	MOVL            (R8), BX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(BX*4), Z2
-	MOVBLZX         (R9), BX
+	MOVBLZX         (R10), BX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(BX*4), Z3
-	MOVL            32(DI), DX
+	MOVL            32(R8), DX
 	ADDQ            96(AX), DX
 	MOVQ            24(AX), CX
 	VMULPS          (CX), Z2, Z0
@@ -12005,20 +11963,20 @@ drain:
 	VPSLLVD         halves<>+0(SB), Z1, Z1
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
-	VCVTDQ2PS       (R8), Z2
+	VCVTDQ2PS       (R9), Z2
 	VMULPS          Z2, Z0, Z2
 	VADDPS          Z1, Z2, Z2
 	VMULPS          Z2, Z3, Z2
 	VMAXPS          Z26, Z2, Z26
-	CMPQ            R13, $0x01
+	CMPQ            SI, $0x01
 	JEQ             done
-	MOVL            4(DI), BX
+	MOVL            4(R8), BX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(BX*4), Z2
-	MOVBLZX         1(R9), BX
+	MOVBLZX         1(R10), BX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(BX*4), Z3
-	MOVL            36(DI), DX
+	MOVL            36(R8), DX
 	ADDQ            96(AX), DX
 	MOVQ            24(AX), CX
 	VMULPS          (CX), Z2, Z0
@@ -12026,23 +11984,23 @@ drain:
 	VPSLLVD         halves<>+0(SB), Z1, Z1
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
-	VCVTDQ2PS       64(R8), Z2
+	VCVTDQ2PS       64(R9), Z2
 	VMULPS          Z2, Z0, Z2
 	VADDPS          Z1, Z2, Z2
 	VMULPS          Z2, Z3, Z2
 	VMAXPS          Z26, Z2, Z26
-	CMPQ            R13, $0x02
+	CMPQ            SI, $0x02
 	JEQ             done
-	ADDQ            $0x08, DI
-	ADDQ            $0x00000080, R8
-	ADDQ            $0x02, R9
-	MOVL            (DI), BX
+	ADDQ            $0x08, R8
+	ADDQ            $0x00000080, R9
+	ADDQ            $0x02, R10
+	MOVL            (R8), BX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(BX*4), Z2
-	MOVBLZX         (R9), BX
+	MOVBLZX         (R10), BX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(BX*4), Z3
-	MOVL            32(DI), DX
+	MOVL            32(R8), DX
 	ADDQ            96(AX), DX
 	MOVQ            24(AX), CX
 	VMULPS          (CX), Z2, Z0
@@ -12050,20 +12008,20 @@ drain:
 	VPSLLVD         halves<>+0(SB), Z1, Z1
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
-	VCVTDQ2PS       (R8), Z2
+	VCVTDQ2PS       (R9), Z2
 	VMULPS          Z2, Z0, Z2
 	VADDPS          Z1, Z2, Z2
 	VMULPS          Z2, Z3, Z2
 	VMAXPS          Z26, Z2, Z26
-	CMPQ            R13, $0x03
+	CMPQ            SI, $0x03
 	JEQ             done
-	MOVL            4(DI), BX
+	MOVL            4(R8), BX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(BX*4), Z2
-	MOVBLZX         1(R9), BX
+	MOVBLZX         1(R10), BX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(BX*4), Z3
-	MOVL            36(DI), DX
+	MOVL            36(R8), DX
 	ADDQ            96(AX), DX
 	MOVQ            24(AX), CX
 	VMULPS          (CX), Z2, Z0
@@ -12071,23 +12029,23 @@ drain:
 	VPSLLVD         halves<>+0(SB), Z1, Z1
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
-	VCVTDQ2PS       64(R8), Z2
+	VCVTDQ2PS       64(R9), Z2
 	VMULPS          Z2, Z0, Z2
 	VADDPS          Z1, Z2, Z2
 	VMULPS          Z2, Z3, Z2
 	VMAXPS          Z26, Z2, Z26
-	CMPQ            R13, $0x04
+	CMPQ            SI, $0x04
 	JEQ             done
-	ADDQ            $0x08, DI
-	ADDQ            $0x00000080, R8
-	ADDQ            $0x02, R9
-	MOVL            (DI), BX
+	ADDQ            $0x08, R8
+	ADDQ            $0x00000080, R9
+	ADDQ            $0x02, R10
+	MOVL            (R8), BX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(BX*4), Z2
-	MOVBLZX         (R9), BX
+	MOVBLZX         (R10), BX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(BX*4), Z3
-	MOVL            32(DI), DX
+	MOVL            32(R8), DX
 	ADDQ            96(AX), DX
 	MOVQ            24(AX), CX
 	VMULPS          (CX), Z2, Z0
@@ -12095,20 +12053,20 @@ drain:
 	VPSLLVD         halves<>+0(SB), Z1, Z1
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
-	VCVTDQ2PS       (R8), Z2
+	VCVTDQ2PS       (R9), Z2
 	VMULPS          Z2, Z0, Z2
 	VADDPS          Z1, Z2, Z2
 	VMULPS          Z2, Z3, Z2
 	VMAXPS          Z26, Z2, Z26
-	CMPQ            R13, $0x05
+	CMPQ            SI, $0x05
 	JEQ             done
-	MOVL            4(DI), BX
+	MOVL            4(R8), BX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(BX*4), Z2
-	MOVBLZX         1(R9), BX
+	MOVBLZX         1(R10), BX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(BX*4), Z3
-	MOVL            36(DI), DX
+	MOVL            36(R8), DX
 	ADDQ            96(AX), DX
 	MOVQ            24(AX), CX
 	VMULPS          (CX), Z2, Z0
@@ -12116,23 +12074,23 @@ drain:
 	VPSLLVD         halves<>+0(SB), Z1, Z1
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
-	VCVTDQ2PS       64(R8), Z2
+	VCVTDQ2PS       64(R9), Z2
 	VMULPS          Z2, Z0, Z2
 	VADDPS          Z1, Z2, Z2
 	VMULPS          Z2, Z3, Z2
 	VMAXPS          Z26, Z2, Z26
-	CMPQ            R13, $0x06
+	CMPQ            SI, $0x06
 	JEQ             done
-	ADDQ            $0x08, DI
-	ADDQ            $0x00000080, R8
-	ADDQ            $0x02, R9
-	MOVL            (DI), BX
+	ADDQ            $0x08, R8
+	ADDQ            $0x00000080, R9
+	ADDQ            $0x02, R10
+	MOVL            (R8), BX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(BX*4), Z2
-	MOVBLZX         (R9), BX
+	MOVBLZX         (R10), BX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(BX*4), Z3
-	MOVL            32(DI), DX
+	MOVL            32(R8), DX
 	ADDQ            96(AX), DX
 	MOVQ            24(AX), CX
 	VMULPS          (CX), Z2, Z0
@@ -12140,20 +12098,20 @@ drain:
 	VPSLLVD         halves<>+0(SB), Z1, Z1
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
-	VCVTDQ2PS       (R8), Z2
+	VCVTDQ2PS       (R9), Z2
 	VMULPS          Z2, Z0, Z2
 	VADDPS          Z1, Z2, Z2
 	VMULPS          Z2, Z3, Z2
 	VMAXPS          Z26, Z2, Z26
-	CMPQ            R13, $0x07
+	CMPQ            SI, $0x07
 	JEQ             done
-	MOVL            4(DI), BX
+	MOVL            4(R8), BX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(BX*4), Z2
-	MOVBLZX         1(R9), BX
+	MOVBLZX         1(R10), BX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(BX*4), Z3
-	MOVL            36(DI), DX
+	MOVL            36(R8), DX
 	ADDQ            96(AX), DX
 	MOVQ            24(AX), CX
 	VMULPS          (CX), Z2, Z0
@@ -12161,7 +12119,7 @@ drain:
 	VPSLLVD         halves<>+0(SB), Z1, Z1
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
-	VCVTDQ2PS       64(R8), Z2
+	VCVTDQ2PS       64(R9), Z2
 	VMULPS          Z2, Z0, Z2
 	VADDPS          Z1, Z2, Z2
 	VMULPS          Z2, Z3, Z2
@@ -12181,14 +12139,14 @@ firstTail:
 	MOVQ   192(AX), R15
 	ADDQ   $0x00000440, R15
 	MOVQ   8(AX), R14
-	MOVQ   72(AX), R12
+	MOVQ   72(AX), R13
 
 firstProducts:
-	MOVQ 200(AX), DI
-	LEAQ 64(DI), R8
-	MOVQ 208(AX), R9
-	MOVQ 192(AX), R10
-	MOVQ $0x00000004, R13
+	MOVQ 200(AX), R8
+	LEAQ 64(R8), R9
+	MOVQ 208(AX), R10
+	MOVQ 192(AX), R11
+	MOVQ $0x00000004, SI
 
 firstProductsTurn:
 	VMOVDQU32    (R14), Z7
@@ -12249,9 +12207,9 @@ firstProductsTurn:
 	VPDPBUSD     Z8, Z9, Z17
 	ADDQ         $0x00000200, R14
 	ADDQ         $0x00000100, R15
-	DECQ         R13
+	DECQ         SI
 	JNE          firstProductsTurn
-	DECQ         R12
+	DECQ         R13
 	JNE          firstProducts
 	VSHUFPS      $0x88, Z11, Z10, Z9
 	VSHUFPS      $0xdd, Z11, Z10, Z10
@@ -12305,14 +12263,14 @@ laterTail:
 	MOVQ   192(AX), R15
 	ADDQ   $0x00000440, R15
 	MOVQ   8(AX), R14
-	MOVQ   72(AX), R12
+	MOVQ   72(AX), R13
 
 laterProducts:
-	MOVQ 200(AX), DI
-	LEAQ 64(DI), R8
-	MOVQ 208(AX), R9
-	MOVQ 192(AX), R10
-	MOVQ $0x00000004, R13
+	MOVQ 200(AX), R8
+	LEAQ 64(R8), R9
+	MOVQ 208(AX), R10
+	MOVQ 192(AX), R11
+	MOVQ $0x00000004, SI
 
 laterProductsTurn:
 	VMOVDQU32       (R14), Z7
@@ -12329,13 +12287,13 @@ laterProductsTurn:
 	VPBROADCASTQ    48(R15), Z9
 	VPDPBUSD        Z7, Z9, Z16
 	VPDPBUSD        Z8, Z9, Z17
-	MOVL            (DI), BX
+	MOVL            (R8), BX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(BX*4), Z2
-	MOVBLZX         (R9), BX
+	MOVBLZX         (R10), BX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(BX*4), Z3
-	MOVL            32(DI), DX
+	MOVL            32(R8), DX
 	ADDQ            96(AX), DX
 	VMOVDQU32       128(R14), Z7
 	VMOVDQU32       192(R14), Z8
@@ -12357,7 +12315,7 @@ laterProductsTurn:
 	VPSLLVD         halves<>+0(SB), Z1, Z1
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
-	VCVTDQ2PS       (R8), Z2
+	VCVTDQ2PS       (R9), Z2
 	VMULPS          Z2, Z0, Z2
 	VADDPS          Z1, Z2, Z2
 	VMULPS          Z2, Z3, Z2
@@ -12376,13 +12334,13 @@ laterProductsTurn:
 	VPBROADCASTQ    176(R15), Z9
 	VPDPBUSD        Z7, Z9, Z16
 	VPDPBUSD        Z8, Z9, Z17
-	MOVL            4(DI), BX
+	MOVL            4(R8), BX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(BX*4), Z2
-	MOVBLZX         1(R9), BX
+	MOVBLZX         1(R10), BX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(BX*4), Z3
-	MOVL            36(DI), DX
+	MOVL            36(R8), DX
 	ADDQ            96(AX), DX
 	VMOVDQU32       384(R14), Z7
 	VMOVDQU32       448(R14), Z8
@@ -12404,19 +12362,19 @@ laterProductsTurn:
 	VPSLLVD         halves<>+0(SB), Z1, Z1
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
-	VCVTDQ2PS       64(R8), Z2
+	VCVTDQ2PS       64(R9), Z2
 	VMULPS          Z2, Z0, Z2
 	VADDPS          Z1, Z2, Z2
 	VMULPS          Z2, Z3, Z2
 	VMAXPS          Z26, Z2, Z26
-	ADDQ            $0x08, DI
-	ADDQ            $0x00000080, R8
-	ADDQ            $0x02, R9
+	ADDQ            $0x08, R8
+	ADDQ            $0x00000080, R9
+	ADDQ            $0x02, R10
 	ADDQ            $0x00000200, R14
 	ADDQ            $0x00000100, R15
-	DECQ            R13
+	DECQ            SI
 	JNE             laterProductsTurn
-	DECQ            R12
+	DECQ            R13
 	JNE             laterProducts
 	VSHUFPS         $0x88, Z11, Z10, Z9
 	VSHUFPS         $0xdd, Z11, Z10, Z10
@@ -12457,20 +12415,20 @@ laterProductsTurn:
 	ADDQ            $0x04, CX
 
 drain4:
-	MOVQ            200(AX), DI
-	LEAQ            64(DI), R8
-	MOVQ            208(AX), R9
-	MOVQ            192(AX), R10
+	MOVQ            200(AX), R8
+	LEAQ            64(R8), R9
+	MOVQ            208(AX), R10
+	MOVQ            192(AX), R11
 	SUBQ            (AX), CX
 	NEGQ            CX
-	LEAQ            4(CX), R13
-	MOVL            (DI), BX
+	LEAQ            4(CX), SI
+	MOVL            (R8), BX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(BX*4), Z2
-	MOVBLZX         (R9), BX
+	MOVBLZX         (R10), BX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(BX*4), Z3
-	MOVL            32(DI), DX
+	MOVL            32(R8), DX
 	ADDQ            96(AX), DX
 	MOVQ            24(AX), CX
 	VMULPS          (CX), Z2, Z0
@@ -12478,20 +12436,20 @@ drain4:
 	VPSLLVD         halves<>+0(SB), Z1, Z1
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
-	VCVTDQ2PS       (R8), Z2
+	VCVTDQ2PS       (R9), Z2
 	VMULPS          Z2, Z0, Z2
 	VADDPS          Z1, Z2, Z2
 	VMULPS          Z2, Z3, Z2
 	VMAXPS          Z26, Z2, Z26
-	CMPQ            R13, $0x01
+	CMPQ            SI, $0x01
 	JEQ             done
-	MOVL            4(DI), BX
+	MOVL            4(R8), BX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(BX*4), Z2
-	MOVBLZX         1(R9), BX
+	MOVBLZX         1(R10), BX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(BX*4), Z3
-	MOVL            36(DI), DX
+	MOVL            36(R8), DX
 	ADDQ            96(AX), DX
 	MOVQ            24(AX), CX
 	VMULPS          (CX), Z2, Z0
@@ -12499,23 +12457,23 @@ drain4:
 	VPSLLVD         halves<>+0(SB), Z1, Z1
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
-	VCVTDQ2PS       64(R8), Z2
+	VCVTDQ2PS       64(R9), Z2
 	VMULPS          Z2, Z0, Z2
 	VADDPS          Z1, Z2, Z2
 	VMULPS          Z2, Z3, Z2
 	VMAXPS          Z26, Z2, Z26
-	CMPQ            R13, $0x02
+	CMPQ            SI, $0x02
 	JEQ             done
-	ADDQ            $0x08, DI
-	ADDQ            $0x00000080, R8
-	ADDQ            $0x02, R9
-	MOVL            (DI), BX
+	ADDQ            $0x08, R8
+	ADDQ            $0x00000080, R9
+	ADDQ            $0x02, R10
+	MOVL            (R8), BX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(BX*4), Z2
-	MOVBLZX         (R9), BX
+	MOVBLZX         (R10), BX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(BX*4), Z3
-	MOVL            32(DI), DX
+	MOVL            32(R8), DX
 	ADDQ            96(AX), DX
 	MOVQ            24(AX), CX
 	VMULPS          (CX), Z2, Z0
@@ -12523,20 +12481,20 @@ drain4:
 	VPSLLVD         halves<>+0(SB), Z1, Z1
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
-	VCVTDQ2PS       (R8), Z2
+	VCVTDQ2PS       (R9), Z2
 	VMULPS          Z2, Z0, Z2
 	VADDPS          Z1, Z2, Z2
 	VMULPS          Z2, Z3, Z2
 	VMAXPS          Z26, Z2, Z26
-	CMPQ            R13, $0x03
+	CMPQ            SI, $0x03
 	JEQ             done
-	MOVL            4(DI), BX
+	MOVL            4(R8), BX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(BX*4), Z2
-	MOVBLZX         1(R9), BX
+	MOVBLZX         1(R10), BX
 	MOVQ            128(AX), CX
 	VBROADCASTSS    (CX)(BX*4), Z3
-	MOVL            36(DI), DX
+	MOVL            36(R8), DX
 	ADDQ            96(AX), DX
 	MOVQ            24(AX), CX
 	VMULPS          (CX), Z2, Z0
@@ -12544,7 +12502,7 @@ drain4:
 	VPSLLVD         halves<>+0(SB), Z1, Z1
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
-	VCVTDQ2PS       64(R8), Z2
+	VCVTDQ2PS       64(R9), Z2
 	VMULPS          Z2, Z0, Z2
 	VADDPS          Z1, Z2, Z2
 	VMULPS          Z2, Z3, Z2
@@ -12566,8 +12524,8 @@ done:
 	RET
 
 // func code4Maxima32AVX512(args *int)
-// Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, AVX512VBMI, AVX512VL, AVX512VNNI, CMOV, MMX+
-TEXT ·code4Maxima32AVX512(SB), $512-8
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VBMI, AVX512VL, AVX512VNNI, CMOV, MMX+
+TEXT ·code4Maxima32AVX512(SB), $520-8
 	MOVQ      args+0(FP), AX
 	MOVQ      40(AX), CX
 	VMOVDQU32 (CX), Z5
@@ -12576,17 +12534,19 @@ TEXT ·code4Maxima32AVX512(SB), $512-8
 	CMPQ      CX, DX
 	CMOVQGT   DX, CX
 	LEAQ      tokenMasks<>+0(SB), DX
-	KMOVQ     32(DX)(CX*8), K1
-	KMOVQ     (DX)(CX*8), K2
-	MOVQ      192(AX), SI
-	ADDQ      $0x00000440, SI
-	MOVQ      72(AX), R12
+	LEAQ      (DX)(CX*8), DX
+	MOVQ      DX, (SP)
+	MOVQ      192(AX), DI
+	ADDQ      $0x00000440, DI
+	MOVQ      72(AX), R13
 
 decode:
 	MOVQ            48(AX), DX
 	ADDQ            224(AX), DX
 	MOVQ            56(AX), CX
 	LEAQ            (CX)(CX*2), BX
+	MOVQ            (SP), SI
+	KMOVQ           96(SI), K1
 	VMOVDQU8.Z      (DX), K1, Z0
 	VMOVDQU8.Z      (DX)(CX*1), K1, Z6
 	VPSRLW          $0x01, Z6, Z4
@@ -12602,23 +12562,24 @@ decode:
 	VPSLLW          $0x02, Z6, Z0
 	VPSRLW          $0x02, Z1, Z3
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z1
-	VMOVDQU32       Z1, (SP)
+	VMOVDQU32       Z1, 8(SP)
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z6, Z3
-	VMOVDQU32       Z3, 256(SP)
+	VMOVDQU32       Z3, 264(SP)
 	VPSLLW          $0x02, Z4, Z0
 	VPSRLW          $0x02, Z2, Z3
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z2
-	VMOVDQU32       Z2, 128(SP)
+	VMOVDQU32       Z2, 136(SP)
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z4, Z3
-	VMOVDQU32       Z3, 384(SP)
-	VMOVDQU8.Z      64(DX), K2, Z0
-	VMOVDQU8.Z      64(DX)(CX*1), K2, Z6
+	VMOVDQU32       Z3, 392(SP)
+	KMOVQ           64(SI), K1
+	VMOVDQU8.Z      64(DX), K1, Z0
+	VMOVDQU8.Z      64(DX)(CX*1), K1, Z6
 	VPSRLW          $0x01, Z6, Z4
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z4
 	VPADDB          Z0, Z0, Z0
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
-	VMOVDQU8.Z      64(DX)(CX*2), K2, Z0
-	VMOVDQU8.Z      64(DX)(BX*1), K2, Z1
+	VMOVDQU8.Z      64(DX)(CX*2), K1, Z0
+	VMOVDQU8.Z      64(DX)(BX*1), K1, Z1
 	VPSRLW          $0x01, Z1, Z2
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z2
 	VPADDB          Z0, Z0, Z0
@@ -12626,16 +12587,16 @@ decode:
 	VPSLLW          $0x02, Z6, Z0
 	VPSRLW          $0x02, Z1, Z3
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z1
-	VMOVDQU32       Z1, 64(SP)
+	VMOVDQU32       Z1, 72(SP)
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z6, Z3
-	VMOVDQU32       Z3, 320(SP)
+	VMOVDQU32       Z3, 328(SP)
 	VPSLLW          $0x02, Z4, Z0
 	VPSRLW          $0x02, Z2, Z3
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z2
-	VMOVDQU32       Z2, 192(SP)
+	VMOVDQU32       Z2, 200(SP)
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z4, Z3
-	VMOVDQU32       Z3, 448(SP)
-	LEAQ            (SP), BX
+	VMOVDQU32       Z3, 456(SP)
+	LEAQ            8(SP), BX
 	MOVQ            BX, 232(AX)
 	MOVQ            64(AX), CX
 	ADDQ            CX, 224(AX)
@@ -12643,69 +12604,69 @@ decode:
 	VMOVDQU32       (CX), Z6
 	VPERMB          Z5, Z6, Z4
 	VPSRLW          $0x04, Z6, Z6
-	VMOVDQU32       Z4, (SI)
+	VMOVDQU32       Z4, (DI)
 	VPERMB          Z5, Z6, Z4
-	VMOVDQU32       Z4, 128(SI)
+	VMOVDQU32       Z4, 128(DI)
 	MOVQ            232(AX), CX
 	VMOVDQU32       64(CX), Z6
 	VPERMB          Z5, Z6, Z4
 	VPSRLW          $0x04, Z6, Z6
-	VMOVDQU32       Z4, 64(SI)
+	VMOVDQU32       Z4, 64(DI)
 	VPERMB          Z5, Z6, Z4
-	VMOVDQU32       Z4, 192(SI)
+	VMOVDQU32       Z4, 192(DI)
 	ADDQ            $0x00000080, 232(AX)
-	ADDQ            $0x00000100, SI
+	ADDQ            $0x00000100, DI
 	MOVQ            232(AX), CX
 	VMOVDQU32       (CX), Z6
 	VPERMB          Z5, Z6, Z4
 	VPSRLW          $0x04, Z6, Z6
-	VMOVDQU32       Z4, (SI)
+	VMOVDQU32       Z4, (DI)
 	VPERMB          Z5, Z6, Z4
-	VMOVDQU32       Z4, 128(SI)
+	VMOVDQU32       Z4, 128(DI)
 	MOVQ            232(AX), CX
 	VMOVDQU32       64(CX), Z6
 	VPERMB          Z5, Z6, Z4
 	VPSRLW          $0x04, Z6, Z6
-	VMOVDQU32       Z4, 64(SI)
+	VMOVDQU32       Z4, 64(DI)
 	VPERMB          Z5, Z6, Z4
-	VMOVDQU32       Z4, 192(SI)
+	VMOVDQU32       Z4, 192(DI)
 	ADDQ            $0x00000080, 232(AX)
-	ADDQ            $0x00000100, SI
+	ADDQ            $0x00000100, DI
 	MOVQ            232(AX), CX
 	VMOVDQU32       (CX), Z6
 	VPERMB          Z5, Z6, Z4
 	VPSRLW          $0x04, Z6, Z6
-	VMOVDQU32       Z4, (SI)
+	VMOVDQU32       Z4, (DI)
 	VPERMB          Z5, Z6, Z4
-	VMOVDQU32       Z4, 128(SI)
+	VMOVDQU32       Z4, 128(DI)
 	MOVQ            232(AX), CX
 	VMOVDQU32       64(CX), Z6
 	VPERMB          Z5, Z6, Z4
 	VPSRLW          $0x04, Z6, Z6
-	VMOVDQU32       Z4, 64(SI)
+	VMOVDQU32       Z4, 64(DI)
 	VPERMB          Z5, Z6, Z4
-	VMOVDQU32       Z4, 192(SI)
+	VMOVDQU32       Z4, 192(DI)
 	ADDQ            $0x00000080, 232(AX)
-	ADDQ            $0x00000100, SI
+	ADDQ            $0x00000100, DI
 	MOVQ            232(AX), CX
 	VMOVDQU32       (CX), Z6
 	VPERMB          Z5, Z6, Z4
 	VPSRLW          $0x04, Z6, Z6
-	VMOVDQU32       Z4, (SI)
+	VMOVDQU32       Z4, (DI)
 	VPERMB          Z5, Z6, Z4
-	VMOVDQU32       Z4, 128(SI)
+	VMOVDQU32       Z4, 128(DI)
 	MOVQ            232(AX), CX
 	VMOVDQU32       64(CX), Z6
 	VPERMB          Z5, Z6, Z4
 	VPSRLW          $0x04, Z6, Z6
-	VMOVDQU32       Z4, 64(SI)
+	VMOVDQU32       Z4, 64(DI)
 	VPERMB          Z5, Z6, Z4
-	VMOVDQU32       Z4, 192(SI)
+	VMOVDQU32       Z4, 192(DI)
 	ADDQ            $0x00000080, 232(AX)
-	ADDQ            $0x00000100, SI
-	DECQ            R12
+	ADDQ            $0x00000100, DI
+	DECQ            R13
 	JNE             decode
-	MOVQ            152(AX), R11
+	MOVQ            152(AX), R12
 	VBROADCASTSS    infinity<>+0(SB), Z26
 	VBROADCASTSS    infinity<>+0(SB), Z27
 	MOVQ            (AX), CX
@@ -12714,10 +12675,10 @@ decode:
 	CMPQ            CX, DX
 	CMOVQGT         DX, CX
 	LEAQ            cellMasks<>+0(SB), DX
-	KMOVB           (DX)(CX*1), K3
+	KMOVW           (DX)(CX*2), K1
 	MOVQ            80(AX), CX
 	MOVQ            216(AX), DX
-	VMOVDQU32.Z     (CX)(DX*4), K3, Y0
+	VMOVDQU32.Z     (CX)(DX*4), K1, Y0
 	VPBROADCASTD    88(AX), Y1
 	VPMINUD         Y1, Y0, Y0
 	MOVQ            192(AX), CX
@@ -12737,12 +12698,12 @@ decode:
 	CMPQ            CX, DX
 	CMOVQGT         DX, CX
 	LEAQ            tokenMasks<>+0(SB), DX
-	KMOVQ           32(DX)(CX*8), K1
-	KMOVQ           (DX)(CX*8), K2
+	LEAQ            (DX)(CX*8), DX
+	MOVQ            DX, (SP)
 
 firstLast:
-	MOVQ      200(AX), SI
-	ADDQ      $0x00000440, SI
+	MOVQ      200(AX), DI
+	ADDQ      $0x00000440, DI
 	MOVQ      $0x00000000, CX
 	MOVQ      CX, 224(AX)
 	MOVQ      16(AX), CX
@@ -12765,17 +12726,19 @@ firstLast:
 	MOVQ      192(AX), R15
 	ADDQ      $0x00000440, R15
 	MOVQ      8(AX), R14
-	MOVQ      72(AX), R12
+	MOVQ      72(AX), R13
 
 first:
-	MOVQ            200(AX), DI
-	LEAQ            64(DI), R8
-	MOVQ            208(AX), R9
-	MOVQ            192(AX), R10
+	MOVQ            200(AX), R8
+	LEAQ            64(R8), R9
+	MOVQ            208(AX), R10
+	MOVQ            192(AX), R11
 	MOVQ            48(AX), DX
 	ADDQ            224(AX), DX
 	MOVQ            56(AX), CX
 	LEAQ            (CX)(CX*2), BX
+	MOVQ            (SP), SI
+	KMOVQ           96(SI), K1
 	VMOVDQU8.Z      (DX), K1, Z0
 	VMOVDQU8.Z      (DX)(CX*1), K1, Z6
 	VPSRLW          $0x01, Z6, Z4
@@ -12791,23 +12754,24 @@ first:
 	VPSLLW          $0x02, Z6, Z0
 	VPSRLW          $0x02, Z1, Z3
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z1
-	VMOVDQU32       Z1, (SP)
+	VMOVDQU32       Z1, 8(SP)
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z6, Z3
-	VMOVDQU32       Z3, 256(SP)
+	VMOVDQU32       Z3, 264(SP)
 	VPSLLW          $0x02, Z4, Z0
 	VPSRLW          $0x02, Z2, Z3
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z2
-	VMOVDQU32       Z2, 128(SP)
+	VMOVDQU32       Z2, 136(SP)
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z4, Z3
-	VMOVDQU32       Z3, 384(SP)
-	VMOVDQU8.Z      64(DX), K2, Z0
-	VMOVDQU8.Z      64(DX)(CX*1), K2, Z6
+	VMOVDQU32       Z3, 392(SP)
+	KMOVQ           64(SI), K1
+	VMOVDQU8.Z      64(DX), K1, Z0
+	VMOVDQU8.Z      64(DX)(CX*1), K1, Z6
 	VPSRLW          $0x01, Z6, Z4
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z4
 	VPADDB          Z0, Z0, Z0
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
-	VMOVDQU8.Z      64(DX)(CX*2), K2, Z0
-	VMOVDQU8.Z      64(DX)(BX*1), K2, Z1
+	VMOVDQU8.Z      64(DX)(CX*2), K1, Z0
+	VMOVDQU8.Z      64(DX)(BX*1), K1, Z1
 	VPSRLW          $0x01, Z1, Z2
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z2
 	VPADDB          Z0, Z0, Z0
@@ -12815,20 +12779,20 @@ first:
 	VPSLLW          $0x02, Z6, Z0
 	VPSRLW          $0x02, Z1, Z3
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z1
-	VMOVDQU32       Z1, 64(SP)
+	VMOVDQU32       Z1, 72(SP)
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z6, Z3
-	VMOVDQU32       Z3, 320(SP)
+	VMOVDQU32       Z3, 328(SP)
 	VPSLLW          $0x02, Z4, Z0
 	VPSRLW          $0x02, Z2, Z3
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z2
-	VMOVDQU32       Z2, 192(SP)
+	VMOVDQU32       Z2, 200(SP)
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z4, Z3
-	VMOVDQU32       Z3, 448(SP)
-	LEAQ            (SP), BX
+	VMOVDQU32       Z3, 456(SP)
+	LEAQ            8(SP), BX
 	MOVQ            BX, 232(AX)
 	MOVQ            64(AX), CX
 	ADDQ            CX, 224(AX)
-	MOVQ            $0x00000004, R13
+	MOVQ            $0x00000004, SI
 
 firstTurn:
 	VMOVDQU32    (R14), Z7
@@ -12861,7 +12825,7 @@ firstTurn:
 	VMOVDQU32    (CX), Z6
 	VPERMB       Z5, Z6, Z4
 	VPSRLW       $0x04, Z6, Z6
-	MOVL         32(R10), CX
+	MOVL         32(R11), CX
 	ADDQ         96(AX), CX
 	PREFETCHT0   (CX)
 	VMOVDQU32    128(R14), Z7
@@ -12890,8 +12854,8 @@ firstTurn:
 	VPBROADCASTD 116(R15), Z9
 	VPDPBUSD     Z7, Z9, Z24
 	VPDPBUSD     Z8, Z9, Z25
-	VMOVDQU32    Z4, (SI)
-	MOVL         36(R10), CX
+	VMOVDQU32    Z4, (DI)
+	MOVL         36(R11), CX
 	ADDQ         96(AX), CX
 	PREFETCHT0   (CX)
 	VMOVDQU32    256(R14), Z7
@@ -12921,7 +12885,7 @@ firstTurn:
 	VPDPBUSD     Z7, Z9, Z24
 	VPDPBUSD     Z8, Z9, Z25
 	VPERMB       Z5, Z6, Z4
-	VMOVDQU32    Z4, 128(SI)
+	VMOVDQU32    Z4, 128(DI)
 	VMOVDQU32    384(R14), Z7
 	VMOVDQU32    448(R14), Z8
 	VPBROADCASTD 12(R15), Z9
@@ -12948,7 +12912,7 @@ firstTurn:
 	VPBROADCASTD 124(R15), Z9
 	VPDPBUSD     Z7, Z9, Z24
 	VPDPBUSD     Z8, Z9, Z25
-	PREFETCHT0   (R11)
+	PREFETCHT0   (R12)
 	MOVQ         232(AX), CX
 	VMOVDQU32    64(CX), Z6
 	VPERMB       Z5, Z6, Z4
@@ -12979,8 +12943,8 @@ firstTurn:
 	VPBROADCASTD 240(R15), Z9
 	VPDPBUSD     Z7, Z9, Z24
 	VPDPBUSD     Z8, Z9, Z25
-	PREFETCHT0   64(R11)
-	VMOVDQU32    Z4, 64(SI)
+	PREFETCHT0   64(R12)
+	VMOVDQU32    Z4, 64(DI)
 	VMOVDQU32    640(R14), Z7
 	VMOVDQU32    704(R14), Z8
 	VPBROADCASTD 132(R15), Z9
@@ -13008,7 +12972,7 @@ firstTurn:
 	VPDPBUSD     Z7, Z9, Z24
 	VPDPBUSD     Z8, Z9, Z25
 	VPERMB       Z5, Z6, Z4
-	PREFETCHT0   128(R11)
+	PREFETCHT0   128(R12)
 	VMOVDQU32    768(R14), Z7
 	VMOVDQU32    832(R14), Z8
 	VPBROADCASTD 136(R15), Z9
@@ -13035,8 +12999,8 @@ firstTurn:
 	VPBROADCASTD 248(R15), Z9
 	VPDPBUSD     Z7, Z9, Z24
 	VPDPBUSD     Z8, Z9, Z25
-	VMOVDQU32    Z4, 192(SI)
-	PREFETCHT0   192(R11)
+	VMOVDQU32    Z4, 192(DI)
+	PREFETCHT0   192(R12)
 	VMOVDQU32    896(R14), Z7
 	VMOVDQU32    960(R14), Z8
 	VPBROADCASTD 140(R15), Z9
@@ -13064,16 +13028,16 @@ firstTurn:
 	VPDPBUSD     Z7, Z9, Z24
 	VPDPBUSD     Z8, Z9, Z25
 	ADDQ         $0x00000080, 232(AX)
-	ADDQ         $0x00000100, SI
-	ADDQ         $0x08, R10
-	ADDQ         168(AX), R11
-	CMPQ         R11, 160(AX)
-	CMOVQHI      160(AX), R11
+	ADDQ         $0x00000100, DI
+	ADDQ         $0x08, R11
+	ADDQ         168(AX), R12
+	CMPQ         R12, 160(AX)
+	CMOVQHI      160(AX), R12
 	ADDQ         $0x00000400, R14
 	ADDQ         $0x00000100, R15
-	DECQ         R13
+	DECQ         SI
 	JNE          firstTurn
-	DECQ         R12
+	DECQ         R13
 	JNE          first
 	MOVQ         192(AX), CX
 	VMOVDQU32    Z10, 64(CX)
@@ -13127,10 +13091,10 @@ block:
 	CMPQ         CX, DX
 	CMOVQGT      DX, CX
 	LEAQ         cellMasks<>+0(SB), DX
-	KMOVB        (DX)(CX*1), K3
+	KMOVW        (DX)(CX*2), K1
 	MOVQ         80(AX), CX
 	MOVQ         216(AX), DX
-	VMOVDQU32.Z  (CX)(DX*4), K3, Y0
+	VMOVDQU32.Z  (CX)(DX*4), K1, Y0
 	VPBROADCASTD 88(AX), Y1
 	VPMINUD      Y1, Y0, Y0
 	MOVQ         192(AX), CX
@@ -13150,12 +13114,12 @@ block:
 	CMPQ         CX, DX
 	CMOVQGT      DX, CX
 	LEAQ         tokenMasks<>+0(SB), DX
-	KMOVQ        32(DX)(CX*8), K1
-	KMOVQ        (DX)(CX*8), K2
+	LEAQ         (DX)(CX*8), DX
+	MOVQ         DX, (SP)
 
 laterLast:
-	MOVQ      200(AX), SI
-	ADDQ      $0x00000440, SI
+	MOVQ      200(AX), DI
+	ADDQ      $0x00000440, DI
 	MOVQ      $0x00000000, CX
 	MOVQ      CX, 224(AX)
 	MOVQ      16(AX), CX
@@ -13178,17 +13142,19 @@ laterLast:
 	MOVQ      192(AX), R15
 	ADDQ      $0x00000440, R15
 	MOVQ      8(AX), R14
-	MOVQ      72(AX), R12
+	MOVQ      72(AX), R13
 
 later:
-	MOVQ            200(AX), DI
-	LEAQ            64(DI), R8
-	MOVQ            208(AX), R9
-	MOVQ            192(AX), R10
+	MOVQ            200(AX), R8
+	LEAQ            64(R8), R9
+	MOVQ            208(AX), R10
+	MOVQ            192(AX), R11
 	MOVQ            48(AX), DX
 	ADDQ            224(AX), DX
 	MOVQ            56(AX), CX
 	LEAQ            (CX)(CX*2), BX
+	MOVQ            (SP), SI
+	KMOVQ           96(SI), K1
 	VMOVDQU8.Z      (DX), K1, Z0
 	VMOVDQU8.Z      (DX)(CX*1), K1, Z6
 	VPSRLW          $0x01, Z6, Z4
@@ -13204,23 +13170,24 @@ later:
 	VPSLLW          $0x02, Z6, Z0
 	VPSRLW          $0x02, Z1, Z3
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z1
-	VMOVDQU32       Z1, (SP)
+	VMOVDQU32       Z1, 8(SP)
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z6, Z3
-	VMOVDQU32       Z3, 256(SP)
+	VMOVDQU32       Z3, 264(SP)
 	VPSLLW          $0x02, Z4, Z0
 	VPSRLW          $0x02, Z2, Z3
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z2
-	VMOVDQU32       Z2, 128(SP)
+	VMOVDQU32       Z2, 136(SP)
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z4, Z3
-	VMOVDQU32       Z3, 384(SP)
-	VMOVDQU8.Z      64(DX), K2, Z0
-	VMOVDQU8.Z      64(DX)(CX*1), K2, Z6
+	VMOVDQU32       Z3, 392(SP)
+	KMOVQ           64(SI), K1
+	VMOVDQU8.Z      64(DX), K1, Z0
+	VMOVDQU8.Z      64(DX)(CX*1), K1, Z6
 	VPSRLW          $0x01, Z6, Z4
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z4
 	VPADDB          Z0, Z0, Z0
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
-	VMOVDQU8.Z      64(DX)(CX*2), K2, Z0
-	VMOVDQU8.Z      64(DX)(BX*1), K2, Z1
+	VMOVDQU8.Z      64(DX)(CX*2), K1, Z0
+	VMOVDQU8.Z      64(DX)(BX*1), K1, Z1
 	VPSRLW          $0x01, Z1, Z2
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z2
 	VPADDB          Z0, Z0, Z0
@@ -13228,20 +13195,20 @@ later:
 	VPSLLW          $0x02, Z6, Z0
 	VPSRLW          $0x02, Z1, Z3
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z1
-	VMOVDQU32       Z1, 64(SP)
+	VMOVDQU32       Z1, 72(SP)
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z6, Z3
-	VMOVDQU32       Z3, 320(SP)
+	VMOVDQU32       Z3, 328(SP)
 	VPSLLW          $0x02, Z4, Z0
 	VPSRLW          $0x02, Z2, Z3
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z2
-	VMOVDQU32       Z2, 192(SP)
+	VMOVDQU32       Z2, 200(SP)
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z4, Z3
-	VMOVDQU32       Z3, 448(SP)
-	LEAQ            (SP), BX
+	VMOVDQU32       Z3, 456(SP)
+	LEAQ            8(SP), BX
 	MOVQ            BX, 232(AX)
 	MOVQ            64(AX), CX
 	ADDQ            CX, 224(AX)
-	MOVQ            $0x00000004, R13
+	MOVQ            $0x00000004, SI
 
 laterTurn:
 	VMOVDQU32    (R14), Z7
@@ -13270,17 +13237,17 @@ laterTurn:
 	VPBROADCASTD 112(R15), Z9
 	VPDPBUSD     Z7, Z9, Z24
 	VPDPBUSD     Z8, Z9, Z25
-	MOVL         (DI), BX
+	MOVL         (R8), BX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(BX*4), Z2
 	MOVQ         232(AX), CX
 	VMOVDQU32    (CX), Z6
 	VPERMB       Z5, Z6, Z4
 	VPSRLW       $0x04, Z6, Z6
-	MOVBLZX      (R9), BX
+	MOVBLZX      (R10), BX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(BX*4), Z3
-	MOVL         32(DI), DX
+	MOVL         32(R8), DX
 	ADDQ         96(AX), DX
 	VMOVDQU32    128(R14), Z7
 	VMOVDQU32    192(R14), Z8
@@ -13308,10 +13275,10 @@ laterTurn:
 	VPBROADCASTD 116(R15), Z9
 	VPDPBUSD     Z7, Z9, Z24
 	VPDPBUSD     Z8, Z9, Z25
-	MOVL         32(R10), CX
+	MOVL         32(R11), CX
 	ADDQ         96(AX), CX
 	PREFETCHT0   (CX)
-	VMOVDQU32    Z4, (SI)
+	VMOVDQU32    Z4, (DI)
 	MOVQ         24(AX), CX
 	VMULPS       (CX), Z2, Z0
 	VPSLLD       $0x10, (DX), Z1
@@ -13343,10 +13310,10 @@ laterTurn:
 	VPBROADCASTD 120(R15), Z9
 	VPDPBUSD     Z7, Z9, Z24
 	VPDPBUSD     Z8, Z9, Z25
-	MOVL         36(R10), CX
+	MOVL         36(R11), CX
 	ADDQ         96(AX), CX
 	PREFETCHT0   (CX)
-	VCVTDQ2PS    (R8), Z6
+	VCVTDQ2PS    (R9), Z6
 	VMULPS       Z6, Z0, Z6
 	VADDPS       Z1, Z6, Z6
 	VMULPS       Z6, Z3, Z6
@@ -13356,7 +13323,7 @@ laterTurn:
 	VMOVDQU32    (DX), Z1
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
-	VMOVDQU32    Z4, 128(SI)
+	VMOVDQU32    Z4, 128(DI)
 	VMOVDQU32    384(R14), Z7
 	VMOVDQU32    448(R14), Z8
 	VPBROADCASTD 12(R15), Z9
@@ -13383,8 +13350,8 @@ laterTurn:
 	VPBROADCASTD 124(R15), Z9
 	VPDPBUSD     Z7, Z9, Z24
 	VPDPBUSD     Z8, Z9, Z25
-	PREFETCHT0   (R11)
-	VCVTDQ2PS    64(R8), Z6
+	PREFETCHT0   (R12)
+	VCVTDQ2PS    64(R9), Z6
 	VMULPS       Z6, Z0, Z6
 	VADDPS       Z1, Z6, Z6
 	VMULPS       Z6, Z3, Z6
@@ -13393,7 +13360,7 @@ laterTurn:
 	VMOVDQU32    64(CX), Z6
 	VPERMB       Z5, Z6, Z4
 	VPSRLW       $0x04, Z6, Z6
-	MOVL         4(DI), BX
+	MOVL         4(R8), BX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(BX*4), Z2
 	VMOVDQU32    512(R14), Z7
@@ -13422,12 +13389,12 @@ laterTurn:
 	VPBROADCASTD 240(R15), Z9
 	VPDPBUSD     Z7, Z9, Z24
 	VPDPBUSD     Z8, Z9, Z25
-	VMOVDQU32    Z4, 64(SI)
-	PREFETCHT0   64(R11)
-	MOVBLZX      1(R9), BX
+	VMOVDQU32    Z4, 64(DI)
+	PREFETCHT0   64(R12)
+	MOVBLZX      1(R10), BX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(BX*4), Z3
-	MOVL         36(DI), DX
+	MOVL         36(R8), DX
 	ADDQ         96(AX), DX
 	VMOVDQU32    640(R14), Z7
 	VMOVDQU32    704(R14), Z8
@@ -13460,8 +13427,8 @@ laterTurn:
 	VPSLLD       $0x10, (DX), Z1
 	VCVTDQ2PS    Z1, Z1
 	VPERMB       Z5, Z6, Z4
-	PREFETCHT0   128(R11)
-	VCVTDQ2PS    128(R8), Z6
+	PREFETCHT0   128(R12)
+	VCVTDQ2PS    128(R9), Z6
 	VMULPS       Z6, Z0, Z6
 	VADDPS       Z1, Z6, Z6
 	VMULPS       Z6, Z3, Z6
@@ -13492,13 +13459,13 @@ laterTurn:
 	VPBROADCASTD 248(R15), Z9
 	VPDPBUSD     Z7, Z9, Z24
 	VPDPBUSD     Z8, Z9, Z25
-	VMOVDQU32    Z4, 192(SI)
+	VMOVDQU32    Z4, 192(DI)
 	MOVQ         24(AX), CX
 	VMULPS       64(CX), Z2, Z0
 	VMOVDQU32    (DX), Z1
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
-	PREFETCHT0   192(R11)
+	PREFETCHT0   192(R12)
 	ADDQ         $0x00000080, 232(AX)
 	VMOVDQU32    896(R14), Z7
 	VMOVDQU32    960(R14), Z8
@@ -13526,24 +13493,24 @@ laterTurn:
 	VPBROADCASTD 252(R15), Z9
 	VPDPBUSD     Z7, Z9, Z24
 	VPDPBUSD     Z8, Z9, Z25
-	VCVTDQ2PS    192(R8), Z6
+	VCVTDQ2PS    192(R9), Z6
 	VMULPS       Z6, Z0, Z6
 	VADDPS       Z1, Z6, Z6
 	VMULPS       Z6, Z3, Z6
 	VMAXPS       Z27, Z6, Z27
-	ADDQ         $0x08, DI
-	ADDQ         $0x00000100, R8
-	ADDQ         $0x02, R9
-	ADDQ         $0x00000100, SI
-	ADDQ         $0x08, R10
-	ADDQ         168(AX), R11
-	CMPQ         R11, 160(AX)
-	CMOVQHI      160(AX), R11
+	ADDQ         $0x08, R8
+	ADDQ         $0x00000100, R9
+	ADDQ         $0x02, R10
+	ADDQ         $0x00000100, DI
+	ADDQ         $0x08, R11
+	ADDQ         168(AX), R12
+	CMPQ         R12, 160(AX)
+	CMOVQHI      160(AX), R12
 	ADDQ         $0x00000400, R14
 	ADDQ         $0x00000100, R15
-	DECQ         R13
+	DECQ         SI
 	JNE          laterTurn
-	DECQ         R12
+	DECQ         R13
 	JNE          later
 	MOVQ         192(AX), CX
 	VMOVDQU32    Z10, 64(CX)
@@ -13592,26 +13559,26 @@ laterTurn:
 	JMP          block
 
 drain:
-	MOVQ         200(AX), DI
-	LEAQ         64(DI), R8
-	MOVQ         208(AX), R9
-	MOVQ         192(AX), R10
+	MOVQ         200(AX), R8
+	LEAQ         64(R8), R9
+	MOVQ         208(AX), R10
+	MOVQ         192(AX), R11
 	SUBQ         (AX), CX
 	NEGQ         CX
-	LEAQ         8(CX), R13
-	MOVL         (DI), BX
+	LEAQ         8(CX), SI
+	MOVL         (R8), BX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(BX*4), Z2
-	MOVBLZX      (R9), BX
+	MOVBLZX      (R10), BX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(BX*4), Z3
-	MOVL         32(DI), DX
+	MOVL         32(R8), DX
 	ADDQ         96(AX), DX
 	MOVQ         24(AX), CX
 	VMULPS       (CX), Z2, Z0
 	VPSLLD       $0x10, (DX), Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    (R8), Z6
+	VCVTDQ2PS    (R9), Z6
 	VMULPS       Z6, Z0, Z6
 	VADDPS       Z1, Z6, Z6
 	VMULPS       Z6, Z3, Z6
@@ -13621,26 +13588,26 @@ drain:
 	VMOVDQU32    (DX), Z1
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    64(R8), Z6
+	VCVTDQ2PS    64(R9), Z6
 	VMULPS       Z6, Z0, Z6
 	VADDPS       Z1, Z6, Z6
 	VMULPS       Z6, Z3, Z6
 	VMAXPS       Z27, Z6, Z27
-	CMPQ         R13, $0x01
+	CMPQ         SI, $0x01
 	JEQ          done
-	MOVL         4(DI), BX
+	MOVL         4(R8), BX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(BX*4), Z2
-	MOVBLZX      1(R9), BX
+	MOVBLZX      1(R10), BX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(BX*4), Z3
-	MOVL         36(DI), DX
+	MOVL         36(R8), DX
 	ADDQ         96(AX), DX
 	MOVQ         24(AX), CX
 	VMULPS       (CX), Z2, Z0
 	VPSLLD       $0x10, (DX), Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    128(R8), Z6
+	VCVTDQ2PS    128(R9), Z6
 	VMULPS       Z6, Z0, Z6
 	VADDPS       Z1, Z6, Z6
 	VMULPS       Z6, Z3, Z6
@@ -13650,29 +13617,29 @@ drain:
 	VMOVDQU32    (DX), Z1
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    192(R8), Z6
+	VCVTDQ2PS    192(R9), Z6
 	VMULPS       Z6, Z0, Z6
 	VADDPS       Z1, Z6, Z6
 	VMULPS       Z6, Z3, Z6
 	VMAXPS       Z27, Z6, Z27
-	CMPQ         R13, $0x02
+	CMPQ         SI, $0x02
 	JEQ          done
-	ADDQ         $0x08, DI
-	ADDQ         $0x00000100, R8
-	ADDQ         $0x02, R9
-	MOVL         (DI), BX
+	ADDQ         $0x08, R8
+	ADDQ         $0x00000100, R9
+	ADDQ         $0x02, R10
+	MOVL         (R8), BX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(BX*4), Z2
-	MOVBLZX      (R9), BX
+	MOVBLZX      (R10), BX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(BX*4), Z3
-	MOVL         32(DI), DX
+	MOVL         32(R8), DX
 	ADDQ         96(AX), DX
 	MOVQ         24(AX), CX
 	VMULPS       (CX), Z2, Z0
 	VPSLLD       $0x10, (DX), Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    (R8), Z6
+	VCVTDQ2PS    (R9), Z6
 	VMULPS       Z6, Z0, Z6
 	VADDPS       Z1, Z6, Z6
 	VMULPS       Z6, Z3, Z6
@@ -13682,26 +13649,26 @@ drain:
 	VMOVDQU32    (DX), Z1
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    64(R8), Z6
+	VCVTDQ2PS    64(R9), Z6
 	VMULPS       Z6, Z0, Z6
 	VADDPS       Z1, Z6, Z6
 	VMULPS       Z6, Z3, Z6
 	VMAXPS       Z27, Z6, Z27
-	CMPQ         R13, $0x03
+	CMPQ         SI, $0x03
 	JEQ          done
-	MOVL         4(DI), BX
+	MOVL         4(R8), BX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(BX*4), Z2
-	MOVBLZX      1(R9), BX
+	MOVBLZX      1(R10), BX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(BX*4), Z3
-	MOVL         36(DI), DX
+	MOVL         36(R8), DX
 	ADDQ         96(AX), DX
 	MOVQ         24(AX), CX
 	VMULPS       (CX), Z2, Z0
 	VPSLLD       $0x10, (DX), Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    128(R8), Z6
+	VCVTDQ2PS    128(R9), Z6
 	VMULPS       Z6, Z0, Z6
 	VADDPS       Z1, Z6, Z6
 	VMULPS       Z6, Z3, Z6
@@ -13711,29 +13678,29 @@ drain:
 	VMOVDQU32    (DX), Z1
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    192(R8), Z6
+	VCVTDQ2PS    192(R9), Z6
 	VMULPS       Z6, Z0, Z6
 	VADDPS       Z1, Z6, Z6
 	VMULPS       Z6, Z3, Z6
 	VMAXPS       Z27, Z6, Z27
-	CMPQ         R13, $0x04
+	CMPQ         SI, $0x04
 	JEQ          done
-	ADDQ         $0x08, DI
-	ADDQ         $0x00000100, R8
-	ADDQ         $0x02, R9
-	MOVL         (DI), BX
+	ADDQ         $0x08, R8
+	ADDQ         $0x00000100, R9
+	ADDQ         $0x02, R10
+	MOVL         (R8), BX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(BX*4), Z2
-	MOVBLZX      (R9), BX
+	MOVBLZX      (R10), BX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(BX*4), Z3
-	MOVL         32(DI), DX
+	MOVL         32(R8), DX
 	ADDQ         96(AX), DX
 	MOVQ         24(AX), CX
 	VMULPS       (CX), Z2, Z0
 	VPSLLD       $0x10, (DX), Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    (R8), Z6
+	VCVTDQ2PS    (R9), Z6
 	VMULPS       Z6, Z0, Z6
 	VADDPS       Z1, Z6, Z6
 	VMULPS       Z6, Z3, Z6
@@ -13743,26 +13710,26 @@ drain:
 	VMOVDQU32    (DX), Z1
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    64(R8), Z6
+	VCVTDQ2PS    64(R9), Z6
 	VMULPS       Z6, Z0, Z6
 	VADDPS       Z1, Z6, Z6
 	VMULPS       Z6, Z3, Z6
 	VMAXPS       Z27, Z6, Z27
-	CMPQ         R13, $0x05
+	CMPQ         SI, $0x05
 	JEQ          done
-	MOVL         4(DI), BX
+	MOVL         4(R8), BX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(BX*4), Z2
-	MOVBLZX      1(R9), BX
+	MOVBLZX      1(R10), BX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(BX*4), Z3
-	MOVL         36(DI), DX
+	MOVL         36(R8), DX
 	ADDQ         96(AX), DX
 	MOVQ         24(AX), CX
 	VMULPS       (CX), Z2, Z0
 	VPSLLD       $0x10, (DX), Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    128(R8), Z6
+	VCVTDQ2PS    128(R9), Z6
 	VMULPS       Z6, Z0, Z6
 	VADDPS       Z1, Z6, Z6
 	VMULPS       Z6, Z3, Z6
@@ -13772,29 +13739,29 @@ drain:
 	VMOVDQU32    (DX), Z1
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    192(R8), Z6
+	VCVTDQ2PS    192(R9), Z6
 	VMULPS       Z6, Z0, Z6
 	VADDPS       Z1, Z6, Z6
 	VMULPS       Z6, Z3, Z6
 	VMAXPS       Z27, Z6, Z27
-	CMPQ         R13, $0x06
+	CMPQ         SI, $0x06
 	JEQ          done
-	ADDQ         $0x08, DI
-	ADDQ         $0x00000100, R8
-	ADDQ         $0x02, R9
-	MOVL         (DI), BX
+	ADDQ         $0x08, R8
+	ADDQ         $0x00000100, R9
+	ADDQ         $0x02, R10
+	MOVL         (R8), BX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(BX*4), Z2
-	MOVBLZX      (R9), BX
+	MOVBLZX      (R10), BX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(BX*4), Z3
-	MOVL         32(DI), DX
+	MOVL         32(R8), DX
 	ADDQ         96(AX), DX
 	MOVQ         24(AX), CX
 	VMULPS       (CX), Z2, Z0
 	VPSLLD       $0x10, (DX), Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    (R8), Z6
+	VCVTDQ2PS    (R9), Z6
 	VMULPS       Z6, Z0, Z6
 	VADDPS       Z1, Z6, Z6
 	VMULPS       Z6, Z3, Z6
@@ -13804,26 +13771,26 @@ drain:
 	VMOVDQU32    (DX), Z1
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    64(R8), Z6
+	VCVTDQ2PS    64(R9), Z6
 	VMULPS       Z6, Z0, Z6
 	VADDPS       Z1, Z6, Z6
 	VMULPS       Z6, Z3, Z6
 	VMAXPS       Z27, Z6, Z27
-	CMPQ         R13, $0x07
+	CMPQ         SI, $0x07
 	JEQ          done
-	MOVL         4(DI), BX
+	MOVL         4(R8), BX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(BX*4), Z2
-	MOVBLZX      1(R9), BX
+	MOVBLZX      1(R10), BX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(BX*4), Z3
-	MOVL         36(DI), DX
+	MOVL         36(R8), DX
 	ADDQ         96(AX), DX
 	MOVQ         24(AX), CX
 	VMULPS       (CX), Z2, Z0
 	VPSLLD       $0x10, (DX), Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    128(R8), Z6
+	VCVTDQ2PS    128(R9), Z6
 	VMULPS       Z6, Z0, Z6
 	VADDPS       Z1, Z6, Z6
 	VMULPS       Z6, Z3, Z6
@@ -13833,7 +13800,7 @@ drain:
 	VMOVDQU32    (DX), Z1
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    192(R8), Z6
+	VCVTDQ2PS    192(R9), Z6
 	VMULPS       Z6, Z0, Z6
 	VADDPS       Z1, Z6, Z6
 	VMULPS       Z6, Z3, Z6
@@ -13853,14 +13820,14 @@ firstTail:
 	MOVQ      192(AX), R15
 	ADDQ      $0x00000440, R15
 	MOVQ      8(AX), R14
-	MOVQ      72(AX), R12
+	MOVQ      72(AX), R13
 
 firstProducts:
-	MOVQ 200(AX), DI
-	LEAQ 64(DI), R8
-	MOVQ 208(AX), R9
-	MOVQ 192(AX), R10
-	MOVQ $0x00000004, R13
+	MOVQ 200(AX), R8
+	LEAQ 64(R8), R9
+	MOVQ 208(AX), R10
+	MOVQ 192(AX), R11
+	MOVQ $0x00000004, SI
 
 firstProductsTurn:
 	VMOVDQU32    (R14), Z7
@@ -13977,9 +13944,9 @@ firstProductsTurn:
 	VPDPBUSD     Z8, Z9, Z17
 	ADDQ         $0x00000400, R14
 	ADDQ         $0x00000100, R15
-	DECQ         R13
+	DECQ         SI
 	JNE          firstProductsTurn
-	DECQ         R12
+	DECQ         R13
 	JNE          firstProducts
 	MOVQ         192(AX), CX
 	VMOVDQU32    Z10, 64(CX)
@@ -14021,14 +13988,14 @@ laterTail:
 	MOVQ      192(AX), R15
 	ADDQ      $0x00000440, R15
 	MOVQ      8(AX), R14
-	MOVQ      72(AX), R12
+	MOVQ      72(AX), R13
 
 laterProducts:
-	MOVQ 200(AX), DI
-	LEAQ 64(DI), R8
-	MOVQ 208(AX), R9
-	MOVQ 192(AX), R10
-	MOVQ $0x00000004, R13
+	MOVQ 200(AX), R8
+	LEAQ 64(R8), R9
+	MOVQ 208(AX), R10
+	MOVQ 192(AX), R11
+	MOVQ $0x00000004, SI
 
 laterProductsTurn:
 	VMOVDQU32    (R14), Z7
@@ -14045,7 +14012,7 @@ laterProductsTurn:
 	VPBROADCASTD 48(R15), Z9
 	VPDPBUSD     Z7, Z9, Z16
 	VPDPBUSD     Z8, Z9, Z17
-	MOVL         (DI), BX
+	MOVL         (R8), BX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(BX*4), Z2
 	VMOVDQU32    128(R14), Z7
@@ -14062,10 +14029,10 @@ laterProductsTurn:
 	VPBROADCASTD 52(R15), Z9
 	VPDPBUSD     Z7, Z9, Z16
 	VPDPBUSD     Z8, Z9, Z17
-	MOVBLZX      (R9), BX
+	MOVBLZX      (R10), BX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(BX*4), Z3
-	MOVL         32(DI), DX
+	MOVL         32(R8), DX
 	ADDQ         96(AX), DX
 	MOVQ         24(AX), CX
 	VMULPS       (CX), Z2, Z0
@@ -14085,7 +14052,7 @@ laterProductsTurn:
 	VPBROADCASTD 56(R15), Z9
 	VPDPBUSD     Z7, Z9, Z16
 	VPDPBUSD     Z8, Z9, Z17
-	VCVTDQ2PS    (R8), Z6
+	VCVTDQ2PS    (R9), Z6
 	VMULPS       Z6, Z0, Z6
 	VADDPS       Z1, Z6, Z6
 	VMULPS       Z6, Z3, Z6
@@ -14109,7 +14076,7 @@ laterProductsTurn:
 	VMOVDQU32    (DX), Z1
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    64(R8), Z6
+	VCVTDQ2PS    64(R9), Z6
 	VMULPS       Z6, Z0, Z6
 	VADDPS       Z1, Z6, Z6
 	VMULPS       Z6, Z3, Z6
@@ -14128,13 +14095,13 @@ laterProductsTurn:
 	VPBROADCASTD 176(R15), Z9
 	VPDPBUSD     Z7, Z9, Z16
 	VPDPBUSD     Z8, Z9, Z17
-	MOVL         4(DI), BX
+	MOVL         4(R8), BX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(BX*4), Z2
-	MOVBLZX      1(R9), BX
+	MOVBLZX      1(R10), BX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(BX*4), Z3
-	MOVL         36(DI), DX
+	MOVL         36(R8), DX
 	ADDQ         96(AX), DX
 	VMOVDQU32    640(R14), Z7
 	VMOVDQU32    704(R14), Z8
@@ -14168,7 +14135,7 @@ laterProductsTurn:
 	VPBROADCASTD 184(R15), Z9
 	VPDPBUSD     Z7, Z9, Z16
 	VPDPBUSD     Z8, Z9, Z17
-	VCVTDQ2PS    128(R8), Z6
+	VCVTDQ2PS    128(R9), Z6
 	VMULPS       Z6, Z0, Z6
 	VADDPS       Z1, Z6, Z6
 	VMULPS       Z6, Z3, Z6
@@ -14192,19 +14159,19 @@ laterProductsTurn:
 	VPBROADCASTD 188(R15), Z9
 	VPDPBUSD     Z7, Z9, Z16
 	VPDPBUSD     Z8, Z9, Z17
-	VCVTDQ2PS    192(R8), Z6
+	VCVTDQ2PS    192(R9), Z6
 	VMULPS       Z6, Z0, Z6
 	VADDPS       Z1, Z6, Z6
 	VMULPS       Z6, Z3, Z6
 	VMAXPS       Z27, Z6, Z27
-	ADDQ         $0x08, DI
-	ADDQ         $0x00000100, R8
-	ADDQ         $0x02, R9
+	ADDQ         $0x08, R8
+	ADDQ         $0x00000100, R9
+	ADDQ         $0x02, R10
 	ADDQ         $0x00000400, R14
 	ADDQ         $0x00000100, R15
-	DECQ         R13
+	DECQ         SI
 	JNE          laterProductsTurn
-	DECQ         R12
+	DECQ         R13
 	JNE          laterProducts
 	MOVQ         192(AX), CX
 	VMOVDQU32    Z10, 64(CX)
@@ -14233,26 +14200,26 @@ laterProductsTurn:
 	ADDQ         $0x04, CX
 
 drain4:
-	MOVQ         200(AX), DI
-	LEAQ         64(DI), R8
-	MOVQ         208(AX), R9
-	MOVQ         192(AX), R10
+	MOVQ         200(AX), R8
+	LEAQ         64(R8), R9
+	MOVQ         208(AX), R10
+	MOVQ         192(AX), R11
 	SUBQ         (AX), CX
 	NEGQ         CX
-	LEAQ         4(CX), R13
-	MOVL         (DI), BX
+	LEAQ         4(CX), SI
+	MOVL         (R8), BX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(BX*4), Z2
-	MOVBLZX      (R9), BX
+	MOVBLZX      (R10), BX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(BX*4), Z3
-	MOVL         32(DI), DX
+	MOVL         32(R8), DX
 	ADDQ         96(AX), DX
 	MOVQ         24(AX), CX
 	VMULPS       (CX), Z2, Z0
 	VPSLLD       $0x10, (DX), Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    (R8), Z6
+	VCVTDQ2PS    (R9), Z6
 	VMULPS       Z6, Z0, Z6
 	VADDPS       Z1, Z6, Z6
 	VMULPS       Z6, Z3, Z6
@@ -14262,26 +14229,26 @@ drain4:
 	VMOVDQU32    (DX), Z1
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    64(R8), Z6
+	VCVTDQ2PS    64(R9), Z6
 	VMULPS       Z6, Z0, Z6
 	VADDPS       Z1, Z6, Z6
 	VMULPS       Z6, Z3, Z6
 	VMAXPS       Z27, Z6, Z27
-	CMPQ         R13, $0x01
+	CMPQ         SI, $0x01
 	JEQ          done
-	MOVL         4(DI), BX
+	MOVL         4(R8), BX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(BX*4), Z2
-	MOVBLZX      1(R9), BX
+	MOVBLZX      1(R10), BX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(BX*4), Z3
-	MOVL         36(DI), DX
+	MOVL         36(R8), DX
 	ADDQ         96(AX), DX
 	MOVQ         24(AX), CX
 	VMULPS       (CX), Z2, Z0
 	VPSLLD       $0x10, (DX), Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    128(R8), Z6
+	VCVTDQ2PS    128(R9), Z6
 	VMULPS       Z6, Z0, Z6
 	VADDPS       Z1, Z6, Z6
 	VMULPS       Z6, Z3, Z6
@@ -14291,29 +14258,29 @@ drain4:
 	VMOVDQU32    (DX), Z1
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    192(R8), Z6
+	VCVTDQ2PS    192(R9), Z6
 	VMULPS       Z6, Z0, Z6
 	VADDPS       Z1, Z6, Z6
 	VMULPS       Z6, Z3, Z6
 	VMAXPS       Z27, Z6, Z27
-	CMPQ         R13, $0x02
+	CMPQ         SI, $0x02
 	JEQ          done
-	ADDQ         $0x08, DI
-	ADDQ         $0x00000100, R8
-	ADDQ         $0x02, R9
-	MOVL         (DI), BX
+	ADDQ         $0x08, R8
+	ADDQ         $0x00000100, R9
+	ADDQ         $0x02, R10
+	MOVL         (R8), BX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(BX*4), Z2
-	MOVBLZX      (R9), BX
+	MOVBLZX      (R10), BX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(BX*4), Z3
-	MOVL         32(DI), DX
+	MOVL         32(R8), DX
 	ADDQ         96(AX), DX
 	MOVQ         24(AX), CX
 	VMULPS       (CX), Z2, Z0
 	VPSLLD       $0x10, (DX), Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    (R8), Z6
+	VCVTDQ2PS    (R9), Z6
 	VMULPS       Z6, Z0, Z6
 	VADDPS       Z1, Z6, Z6
 	VMULPS       Z6, Z3, Z6
@@ -14323,26 +14290,26 @@ drain4:
 	VMOVDQU32    (DX), Z1
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    64(R8), Z6
+	VCVTDQ2PS    64(R9), Z6
 	VMULPS       Z6, Z0, Z6
 	VADDPS       Z1, Z6, Z6
 	VMULPS       Z6, Z3, Z6
 	VMAXPS       Z27, Z6, Z27
-	CMPQ         R13, $0x03
+	CMPQ         SI, $0x03
 	JEQ          done
-	MOVL         4(DI), BX
+	MOVL         4(R8), BX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(BX*4), Z2
-	MOVBLZX      1(R9), BX
+	MOVBLZX      1(R10), BX
 	MOVQ         128(AX), CX
 	VBROADCASTSS (CX)(BX*4), Z3
-	MOVL         36(DI), DX
+	MOVL         36(R8), DX
 	ADDQ         96(AX), DX
 	MOVQ         24(AX), CX
 	VMULPS       (CX), Z2, Z0
 	VPSLLD       $0x10, (DX), Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    128(R8), Z6
+	VCVTDQ2PS    128(R9), Z6
 	VMULPS       Z6, Z0, Z6
 	VADDPS       Z1, Z6, Z6
 	VMULPS       Z6, Z3, Z6
@@ -14352,7 +14319,7 @@ drain4:
 	VMOVDQU32    (DX), Z1
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
-	VCVTDQ2PS    192(R8), Z6
+	VCVTDQ2PS    192(R9), Z6
 	VMULPS       Z6, Z0, Z6
 	VADDPS       Z1, Z6, Z6
 	VMULPS       Z6, Z3, Z6
@@ -14382,55 +14349,84 @@ done:
 	RET
 
 // func code4Maxima4AVX512(args *int)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VBMI, AVX512VL, AVX512VNNI, CMOV, MMX+
-TEXT ·code4Maxima4AVX512(SB), $512-8
-	MOVQ            args+0(FP), AX
-	MOVQ            40(AX), CX
-	VMOVDQU32       (CX), Z4
-	VBROADCASTSS    infinity<>+0(SB), Z7
-	MOVQ            24(AX), CX
-	VBROADCASTF32X4 (CX), Z8
-	MOVL            $0x000000f0, CX
-	KMOVW           CX, K3
-	MOVL            $0x00000f00, CX
-	KMOVW           CX, K4
-	MOVL            $0x0000f000, CX
-	KMOVW           CX, K5
-	MOVQ            152(AX), DI
-	XORQ            SI, SI
-	MOVQ            (AX), CX
-	MOVQ            $0x00000008, DX
-	CMPQ            CX, DX
-	CMOVQGT         DX, CX
-	LEAQ            tokenMasks<>+0(SB), DX
-	KMOVQ           32(DX)(CX*8), K1
-	KMOVQ           (DX)(CX*8), K2
+// Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, AVX512VBMI, AVX512VL, AVX512VNNI, CMOV, MMX+
+TEXT ·code4Maxima4AVX512(SB), $592-8
+	MOVQ         args+0(FP), AX
+	MOVQ         40(AX), CX
+	VMOVDQU32    (CX), Z4
+	VBROADCASTSS infinity<>+0(SB), Z7
+	MOVQ         152(AX), R8
+	MOVQ         112(AX), R11
+	MOVQ         96(AX), R12
+	MOVQ         128(AX), R13
+	XORQ         DI, DI
+	MOVQ         (AX), CX
+	MOVQ         $0x00000008, DX
+	CMPQ         CX, DX
+	CMOVQGT      DX, CX
+	LEAQ         tokenMasks<>+0(SB), DX
+	LEAQ         (DX)(CX*8), DX
+	MOVQ         DX, (SP)
+	MOVL         $0x000000f0, CX
+	KMOVW        CX, K1
+	MOVL         $0x00000f00, CX
+	KMOVW        CX, K2
+	MOVL         $0x0000f000, CX
+	KMOVW        CX, K3
 
 block:
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	MOVQ   8(AX), R8
-	MOVQ   72(AX), R9
+	MOVQ         (AX), CX
+	SUBQ         DI, CX
+	MOVQ         $0x00000008, DX
+	CMPQ         CX, DX
+	CMOVQGT      DX, CX
+	LEAQ         cellMasks<>+0(SB), DX
+	KMOVW        (DX)(CX*2), K4
+	MOVQ         80(AX), CX
+	VMOVDQU32.Z  (CX)(DI*4), K4, Y0
+	VPBROADCASTD 88(AX), Y1
+	VPMINUD      Y1, Y0, Y0
+	VMOVDQU32    Y0, 520(SP)
+	VPBROADCASTD 104(AX), Y1
+	VPMULLD      Y1, Y0, Y0
+	VMOVDQU32    Y0, 552(SP)
+	MOVQ         120(AX), CX
+	VMOVDQU8.Z   (CX)(DI*1), K4, X0
+	VMOVSD       X0, 584(SP)
+	MOVQ         16(AX), CX
+	VMOVDQU32    (CX), Z8
+	MOVQ         16(AX), CX
+	VMOVDQU32    64(CX), Z9
+	MOVQ         16(AX), CX
+	VMOVDQU32    128(CX), Z10
+	MOVQ         16(AX), CX
+	VMOVDQU32    192(CX), Z11
+	MOVQ         16(AX), CX
+	VMOVDQU32    (CX), Z12
+	MOVQ         16(AX), CX
+	VMOVDQU32    64(CX), Z13
+	MOVQ         16(AX), CX
+	VMOVDQU32    128(CX), Z14
+	MOVQ         16(AX), CX
+	VMOVDQU32    192(CX), Z15
+	MOVQ         8(AX), R9
+	MOVQ         72(AX), R10
 
 chunk:
 	MOVQ            48(AX), DX
 	ADDQ            224(AX), DX
 	MOVQ            56(AX), CX
 	LEAQ            (CX)(CX*2), BX
-	VMOVDQU8.Z      (DX), K1, Z0
-	VMOVDQU8.Z      (DX)(CX*1), K1, Z5
+	MOVQ            (SP), SI
+	KMOVQ           96(SI), K4
+	VMOVDQU8.Z      (DX), K4, Z0
+	VMOVDQU8.Z      (DX)(CX*1), K4, Z5
 	VPSRLW          $0x01, Z5, Z6
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
 	VPADDB          Z0, Z0, Z0
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z5
-	VMOVDQU8.Z      (DX)(CX*2), K1, Z0
-	VMOVDQU8.Z      (DX)(BX*1), K1, Z1
+	VMOVDQU8.Z      (DX)(CX*2), K4, Z0
+	VMOVDQU8.Z      (DX)(BX*1), K4, Z1
 	VPSRLW          $0x01, Z1, Z2
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z2
 	VPADDB          Z0, Z0, Z0
@@ -14438,23 +14434,24 @@ chunk:
 	VPSLLW          $0x02, Z5, Z0
 	VPSRLW          $0x02, Z1, Z3
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z1
-	VMOVDQU32       Z1, (SP)
+	VMOVDQU32       Z1, 8(SP)
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z5, Z3
-	VMOVDQU32       Z3, 256(SP)
+	VMOVDQU32       Z3, 264(SP)
 	VPSLLW          $0x02, Z6, Z0
 	VPSRLW          $0x02, Z2, Z3
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z2
-	VMOVDQU32       Z2, 128(SP)
+	VMOVDQU32       Z2, 136(SP)
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z6, Z3
-	VMOVDQU32       Z3, 384(SP)
-	VMOVDQU8.Z      64(DX), K2, Z0
-	VMOVDQU8.Z      64(DX)(CX*1), K2, Z6
+	VMOVDQU32       Z3, 392(SP)
+	KMOVQ           64(SI), K4
+	VMOVDQU8.Z      64(DX), K4, Z0
+	VMOVDQU8.Z      64(DX)(CX*1), K4, Z6
 	VPSRLW          $0x01, Z6, Z5
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z5
 	VPADDB          Z0, Z0, Z0
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
-	VMOVDQU8.Z      64(DX)(CX*2), K2, Z0
-	VMOVDQU8.Z      64(DX)(BX*1), K2, Z1
+	VMOVDQU8.Z      64(DX)(CX*2), K4, Z0
+	VMOVDQU8.Z      64(DX)(BX*1), K4, Z1
 	VPSRLW          $0x01, Z1, Z2
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z2
 	VPADDB          Z0, Z0, Z0
@@ -14462,20 +14459,20 @@ chunk:
 	VPSLLW          $0x02, Z6, Z0
 	VPSRLW          $0x02, Z1, Z3
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z1
-	VMOVDQU32       Z1, 64(SP)
+	VMOVDQU32       Z1, 72(SP)
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z6, Z3
-	VMOVDQU32       Z3, 320(SP)
+	VMOVDQU32       Z3, 328(SP)
 	VPSLLW          $0x02, Z5, Z0
 	VPSRLW          $0x02, Z2, Z3
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z2
-	VMOVDQU32       Z2, 192(SP)
+	VMOVDQU32       Z2, 200(SP)
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z5, Z3
-	VMOVDQU32       Z3, 448(SP)
-	LEAQ            (SP), BX
+	VMOVDQU32       Z3, 456(SP)
+	LEAQ            8(SP), BX
 	MOVQ            BX, 232(AX)
 	MOVQ            64(AX), CX
 	ADDQ            CX, 224(AX)
-	MOVQ            $0x00000004, DX
+	MOVQ            $0x00000004, SI
 
 turn:
 	MOVQ       232(AX), CX
@@ -14486,265 +14483,167 @@ turn:
 	VMOVDQU32  64(CX), Z6
 	VPERMB     Z4, Z6, Z1
 	VPSRLW     $0x04, Z6, Z6
-	VMOVDQU32  (R8), Z2
+	VMOVDQU32  (R9), Z2
+	VPDPBUSD   Z2, Z0, Z8
+	VPDPBUSD   Z2, Z1, Z12
+	VMOVDQU32  64(R9), Z2
 	VPDPBUSD   Z2, Z0, Z9
 	VPDPBUSD   Z2, Z1, Z13
-	VMOVDQU32  64(R8), Z2
+	VMOVDQU32  128(R9), Z2
 	VPDPBUSD   Z2, Z0, Z10
 	VPDPBUSD   Z2, Z1, Z14
-	VMOVDQU32  128(R8), Z2
+	VMOVDQU32  192(R9), Z2
 	VPDPBUSD   Z2, Z0, Z11
 	VPDPBUSD   Z2, Z1, Z15
-	VMOVDQU32  192(R8), Z2
-	VPDPBUSD   Z2, Z0, Z12
-	VPDPBUSD   Z2, Z1, Z16
 	VPERMB     Z4, Z5, Z0
 	VPERMB     Z4, Z6, Z1
-	VMOVDQU32  256(R8), Z2
+	VMOVDQU32  256(R9), Z2
+	VPDPBUSD   Z2, Z0, Z8
+	VPDPBUSD   Z2, Z1, Z12
+	VMOVDQU32  320(R9), Z2
 	VPDPBUSD   Z2, Z0, Z9
 	VPDPBUSD   Z2, Z1, Z13
-	VMOVDQU32  320(R8), Z2
+	VMOVDQU32  384(R9), Z2
 	VPDPBUSD   Z2, Z0, Z10
 	VPDPBUSD   Z2, Z1, Z14
-	VMOVDQU32  384(R8), Z2
+	VMOVDQU32  448(R9), Z2
 	VPDPBUSD   Z2, Z0, Z11
 	VPDPBUSD   Z2, Z1, Z15
-	VMOVDQU32  448(R8), Z2
-	VPDPBUSD   Z2, Z0, Z12
-	VPDPBUSD   Z2, Z1, Z16
 	ADDQ       $0x00000080, 232(AX)
-	ADDQ       $0x00000200, R8
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	PREFETCHT0 128(DI)
-	PREFETCHT0 192(DI)
-	ADDQ       168(AX), DI
-	CMPQ       DI, 160(AX)
-	CMOVQHI    160(AX), DI
-	DECQ       DX
+	ADDQ       $0x00000200, R9
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 128(R8)
+	PREFETCHT0 192(R8)
+	ADDQ       168(AX), R8
+	CMPQ       R8, 160(AX)
+	CMOVQHI    160(AX), R8
+	DECQ       SI
 	JNE        turn
-	DECQ       R9
+	DECQ       R10
 	JNE        chunk
 	MOVQ       $0x00000000, CX
 	MOVQ       CX, 224(AX)
-	ADDQ       $0x00000080, 48(AX)
 	MOVQ       (AX), CX
-	SUBQ       SI, CX
+	SUBQ       DI, CX
 	SUBQ       $0x08, CX
 	JLE        last
+	ADDQ       $0x00000080, 48(AX)
 	MOVQ       $0x00000008, DX
 	CMPQ       CX, DX
 	CMOVQGT    DX, CX
 	LEAQ       tokenMasks<>+0(SB), DX
-	KMOVQ      32(DX)(CX*8), K1
-	KMOVQ      (DX)(CX*8), K2
+	LEAQ       (DX)(CX*8), DX
+	MOVQ       DX, (SP)
 
 last:
+	MOVL            520(SP), BX
+	MOVBLZX         584(SP), DX
+	MOVL            552(SP), CX
+	VBROADCASTSS    (R11)(BX*4), Z0
+	VBROADCASTSS    (R13)(DX*4), Z1
+	VMOVDQU32       (R12)(CX*1), X16
+	MOVL            524(SP), BX
+	MOVBLZX         585(SP), DX
+	MOVL            556(SP), CX
+	VBROADCASTSS    (R11)(BX*4), K1, Z0
+	VBROADCASTSS    (R13)(DX*4), K1, Z1
+	VINSERTI32X4    $0x01, (R12)(CX*1), Z16, Z16
+	MOVL            528(SP), BX
+	MOVBLZX         586(SP), DX
+	MOVL            560(SP), CX
+	VBROADCASTSS    (R11)(BX*4), K2, Z0
+	VBROADCASTSS    (R13)(DX*4), K2, Z1
+	VINSERTI32X4    $0x02, (R12)(CX*1), Z16, Z16
+	MOVL            532(SP), BX
+	MOVBLZX         587(SP), DX
+	MOVL            564(SP), CX
+	VBROADCASTSS    (R11)(BX*4), K3, Z0
+	VBROADCASTSS    (R13)(DX*4), K3, Z1
+	VINSERTI32X4    $0x03, (R12)(CX*1), Z16, Z16
 	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            (SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), Z0
-	VBROADCASTSS    (BX)(R8*4), Z1
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VMOVDQU32       (DX), X17
-	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            1(SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), K3, Z0
-	VBROADCASTSS    (BX)(R8*4), K3, Z1
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VINSERTI32X4    $0x01, (DX), Z17, Z17
-	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            2(SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), K4, Z0
-	VBROADCASTSS    (BX)(R8*4), K4, Z1
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VINSERTI32X4    $0x02, (DX), Z17, Z17
-	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            3(SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), K5, Z0
-	VBROADCASTSS    (BX)(R8*4), K5, Z1
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VINSERTI32X4    $0x03, (DX), Z17, Z17
-	MOVQ            (AX), CX
-	SUBQ            SI, CX
+	SUBQ            DI, CX
 	MOVQ            $0x00000004, BX
 	CMPQ            CX, BX
 	CMOVQGT         BX, CX
 	LEAQ            quarterMasks<>+0(SB), BX
-	KMOVW           (BX)(CX*2), K6
-	VPUNPCKLDQ      Z10, Z9, Z2
-	VPUNPCKHDQ      Z10, Z9, Z9
-	VPADDD          Z2, Z9, Z9
-	VPUNPCKLDQ      Z12, Z11, Z2
-	VPUNPCKHDQ      Z12, Z11, Z11
-	VPADDD          Z2, Z11, Z11
-	VPUNPCKLQDQ     Z11, Z9, Z2
-	VPUNPCKHQDQ     Z11, Z9, Z9
-	VPADDD          Z2, Z9, Z9
+	KMOVW           (BX)(CX*2), K4
+	VPUNPCKLDQ      Z9, Z8, Z2
+	VPUNPCKHDQ      Z9, Z8, Z8
+	VPADDD          Z2, Z8, Z8
+	VPUNPCKLDQ      Z11, Z10, Z2
+	VPUNPCKHDQ      Z11, Z10, Z10
+	VPADDD          Z2, Z10, Z10
+	VPUNPCKLQDQ     Z10, Z8, Z2
+	VPUNPCKHQDQ     Z10, Z8, Z8
+	VPADDD          Z2, Z8, Z8
 	VPXORD          Z2, Z2, Z2
-	VPUNPCKLWD      Z17, Z2, Z2
+	VPUNPCKLWD      Z16, Z2, Z2
 	VCVTDQ2PS       Z2, Z2
-	MOVQ            16(AX), CX
-	VBROADCASTI32X4 (CX), Z3
-	VPADDD          Z3, Z9, Z9
-	VCVTDQ2PS       Z9, Z9
-	VMULPS          Z8, Z0, Z3
-	VMULPS          Z9, Z3, Z9
-	VADDPS          Z2, Z9, Z9
-	VMULPS          Z9, Z1, Z9
-	VMAXPS          Z7, Z9, K6, Z7
-	ADDQ            $0x04, SI
-	CMPQ            SI, (AX)
+	VCVTDQ2PS       Z8, Z8
+	MOVQ            24(AX), CX
+	VBROADCASTF32X4 (CX), Z3
+	VMULPS          Z3, Z0, Z3
+	VMULPS          Z8, Z3, Z8
+	VADDPS          Z2, Z8, Z8
+	VMULPS          Z8, Z1, Z8
+	VMAXPS          Z7, Z8, K4, Z7
+	ADDQ            $0x04, DI
+	CMPQ            DI, (AX)
 	JGE             done
+	MOVL            536(SP), BX
+	MOVBLZX         588(SP), DX
+	MOVL            568(SP), CX
+	VBROADCASTSS    (R11)(BX*4), Z0
+	VBROADCASTSS    (R13)(DX*4), Z1
+	VMOVDQU32       (R12)(CX*1), X17
+	MOVL            540(SP), BX
+	MOVBLZX         589(SP), DX
+	MOVL            572(SP), CX
+	VBROADCASTSS    (R11)(BX*4), K1, Z0
+	VBROADCASTSS    (R13)(DX*4), K1, Z1
+	VINSERTI32X4    $0x01, (R12)(CX*1), Z17, Z17
+	MOVL            544(SP), BX
+	MOVBLZX         590(SP), DX
+	MOVL            576(SP), CX
+	VBROADCASTSS    (R11)(BX*4), K2, Z0
+	VBROADCASTSS    (R13)(DX*4), K2, Z1
+	VINSERTI32X4    $0x02, (R12)(CX*1), Z17, Z17
+	MOVL            548(SP), BX
+	MOVBLZX         591(SP), DX
+	MOVL            580(SP), CX
+	VBROADCASTSS    (R11)(BX*4), K3, Z0
+	VBROADCASTSS    (R13)(DX*4), K3, Z1
+	VINSERTI32X4    $0x03, (R12)(CX*1), Z17, Z17
 	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            (SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), Z0
-	VBROADCASTSS    (BX)(R8*4), Z1
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VMOVDQU32       (DX), X17
-	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            1(SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), K3, Z0
-	VBROADCASTSS    (BX)(R8*4), K3, Z1
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VINSERTI32X4    $0x01, (DX), Z17, Z17
-	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            2(SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), K4, Z0
-	VBROADCASTSS    (BX)(R8*4), K4, Z1
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VINSERTI32X4    $0x02, (DX), Z17, Z17
-	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            3(SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), K5, Z0
-	VBROADCASTSS    (BX)(R8*4), K5, Z1
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VINSERTI32X4    $0x03, (DX), Z17, Z17
-	MOVQ            (AX), CX
-	SUBQ            SI, CX
+	SUBQ            DI, CX
 	MOVQ            $0x00000004, BX
 	CMPQ            CX, BX
 	CMOVQGT         BX, CX
 	LEAQ            quarterMasks<>+0(SB), BX
-	KMOVW           (BX)(CX*2), K6
-	VPUNPCKLDQ      Z14, Z13, Z2
-	VPUNPCKHDQ      Z14, Z13, Z13
-	VPADDD          Z2, Z13, Z13
-	VPUNPCKLDQ      Z16, Z15, Z2
-	VPUNPCKHDQ      Z16, Z15, Z15
-	VPADDD          Z2, Z15, Z15
-	VPUNPCKLQDQ     Z15, Z13, Z2
-	VPUNPCKHQDQ     Z15, Z13, Z13
-	VPADDD          Z2, Z13, Z13
+	KMOVW           (BX)(CX*2), K4
+	VPUNPCKLDQ      Z13, Z12, Z2
+	VPUNPCKHDQ      Z13, Z12, Z12
+	VPADDD          Z2, Z12, Z12
+	VPUNPCKLDQ      Z15, Z14, Z2
+	VPUNPCKHDQ      Z15, Z14, Z14
+	VPADDD          Z2, Z14, Z14
+	VPUNPCKLQDQ     Z14, Z12, Z2
+	VPUNPCKHQDQ     Z14, Z12, Z12
+	VPADDD          Z2, Z12, Z12
 	VPXORD          Z2, Z2, Z2
 	VPUNPCKLWD      Z17, Z2, Z2
 	VCVTDQ2PS       Z2, Z2
-	MOVQ            16(AX), CX
-	VBROADCASTI32X4 (CX), Z3
-	VPADDD          Z3, Z13, Z13
-	VCVTDQ2PS       Z13, Z13
-	VMULPS          Z8, Z0, Z3
-	VMULPS          Z13, Z3, Z13
-	VADDPS          Z2, Z13, Z13
-	VMULPS          Z13, Z1, Z13
-	VMAXPS          Z7, Z13, K6, Z7
-	ADDQ            $0x04, SI
-	CMPQ            SI, (AX)
+	VCVTDQ2PS       Z12, Z12
+	MOVQ            24(AX), CX
+	VBROADCASTF32X4 (CX), Z3
+	VMULPS          Z3, Z0, Z3
+	VMULPS          Z12, Z3, Z12
+	VADDPS          Z2, Z12, Z12
+	VMULPS          Z12, Z1, Z12
+	VMAXPS          Z7, Z12, K4, Z7
+	ADDQ            $0x04, DI
+	CMPQ            DI, (AX)
 	JGE             done
 	JMP             block
 
@@ -14764,66 +14663,101 @@ done:
 	RET
 
 // func code4Maxima8AVX512(args *int)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VBMI, AVX512VL, AVX512VNNI, CMOV, MMX+
-TEXT ·code4Maxima8AVX512(SB), $512-8
-	MOVQ            args+0(FP), AX
-	MOVQ            40(AX), CX
-	VMOVDQU32       (CX), Z4
-	VBROADCASTSS    infinity<>+0(SB), Z7
-	MOVQ            24(AX), CX
-	VBROADCASTF32X4 (CX), Z9
-	VBROADCASTSS    infinity<>+0(SB), Z8
-	MOVQ            24(AX), CX
-	VBROADCASTF32X4 16(CX), Z10
-	MOVL            $0x000000f0, CX
-	KMOVW           CX, K3
-	MOVL            $0x00000f00, CX
-	KMOVW           CX, K4
-	MOVL            $0x0000f000, CX
-	KMOVW           CX, K5
-	MOVQ            152(AX), DI
-	XORQ            SI, SI
-	MOVQ            (AX), CX
-	MOVQ            $0x00000008, DX
-	CMPQ            CX, DX
-	CMOVQGT         DX, CX
-	LEAQ            tokenMasks<>+0(SB), DX
-	KMOVQ           32(DX)(CX*8), K1
-	KMOVQ           (DX)(CX*8), K2
+// Requires: AVX, AVX2, AVX512BW, AVX512DQ, AVX512F, AVX512VBMI, AVX512VL, AVX512VNNI, CMOV, MMX+
+TEXT ·code4Maxima8AVX512(SB), $592-8
+	MOVQ         args+0(FP), AX
+	MOVQ         40(AX), CX
+	VMOVDQU32    (CX), Z4
+	VBROADCASTSS infinity<>+0(SB), Z7
+	VBROADCASTSS infinity<>+0(SB), Z8
+	MOVQ         152(AX), R8
+	MOVQ         112(AX), R11
+	MOVQ         96(AX), R12
+	MOVQ         128(AX), R13
+	XORQ         DI, DI
+	MOVQ         (AX), CX
+	MOVQ         $0x00000008, DX
+	CMPQ         CX, DX
+	CMOVQGT      DX, CX
+	LEAQ         tokenMasks<>+0(SB), DX
+	LEAQ         (DX)(CX*8), DX
+	MOVQ         DX, (SP)
+	MOVL         $0x000000f0, CX
+	KMOVW        CX, K1
+	MOVL         $0x00000f00, CX
+	KMOVW        CX, K2
+	MOVL         $0x0000f000, CX
+	KMOVW        CX, K3
 
 block:
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
-	VPXORD Z24, Z24, Z24
-	VPXORD Z25, Z25, Z25
-	VPXORD Z26, Z26, Z26
-	MOVQ   8(AX), R8
-	MOVQ   72(AX), R9
+	MOVQ         (AX), CX
+	SUBQ         DI, CX
+	MOVQ         $0x00000008, DX
+	CMPQ         CX, DX
+	CMOVQGT      DX, CX
+	LEAQ         cellMasks<>+0(SB), DX
+	KMOVW        (DX)(CX*2), K4
+	MOVQ         80(AX), CX
+	VMOVDQU32.Z  (CX)(DI*4), K4, Y0
+	VPBROADCASTD 88(AX), Y1
+	VPMINUD      Y1, Y0, Y0
+	VMOVDQU32    Y0, 520(SP)
+	VPBROADCASTD 104(AX), Y1
+	VPMULLD      Y1, Y0, Y0
+	VMOVDQU32    Y0, 552(SP)
+	MOVQ         120(AX), CX
+	VMOVDQU8.Z   (CX)(DI*1), K4, X0
+	VMOVSD       X0, 584(SP)
+	MOVQ         16(AX), CX
+	VMOVDQU32    (CX), Z9
+	MOVQ         16(AX), CX
+	VMOVDQU32    64(CX), Z10
+	MOVQ         16(AX), CX
+	VMOVDQU32    128(CX), Z11
+	MOVQ         16(AX), CX
+	VMOVDQU32    192(CX), Z12
+	MOVQ         16(AX), CX
+	VMOVDQU32    256(CX), Z13
+	MOVQ         16(AX), CX
+	VMOVDQU32    320(CX), Z14
+	MOVQ         16(AX), CX
+	VMOVDQU32    384(CX), Z15
+	MOVQ         16(AX), CX
+	VMOVDQU32    448(CX), Z16
+	MOVQ         16(AX), CX
+	VMOVDQU32    (CX), Z17
+	MOVQ         16(AX), CX
+	VMOVDQU32    64(CX), Z18
+	MOVQ         16(AX), CX
+	VMOVDQU32    128(CX), Z19
+	MOVQ         16(AX), CX
+	VMOVDQU32    192(CX), Z20
+	MOVQ         16(AX), CX
+	VMOVDQU32    256(CX), Z21
+	MOVQ         16(AX), CX
+	VMOVDQU32    320(CX), Z22
+	MOVQ         16(AX), CX
+	VMOVDQU32    384(CX), Z23
+	MOVQ         16(AX), CX
+	VMOVDQU32    448(CX), Z24
+	MOVQ         8(AX), R9
+	MOVQ         72(AX), R10
 
 chunk:
 	MOVQ            48(AX), DX
 	ADDQ            224(AX), DX
 	MOVQ            56(AX), CX
 	LEAQ            (CX)(CX*2), BX
-	VMOVDQU8.Z      (DX), K1, Z0
-	VMOVDQU8.Z      (DX)(CX*1), K1, Z5
+	MOVQ            (SP), SI
+	KMOVQ           96(SI), K4
+	VMOVDQU8.Z      (DX), K4, Z0
+	VMOVDQU8.Z      (DX)(CX*1), K4, Z5
 	VPSRLW          $0x01, Z5, Z6
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
 	VPADDB          Z0, Z0, Z0
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z5
-	VMOVDQU8.Z      (DX)(CX*2), K1, Z0
-	VMOVDQU8.Z      (DX)(BX*1), K1, Z1
+	VMOVDQU8.Z      (DX)(CX*2), K4, Z0
+	VMOVDQU8.Z      (DX)(BX*1), K4, Z1
 	VPSRLW          $0x01, Z1, Z2
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z2
 	VPADDB          Z0, Z0, Z0
@@ -14831,23 +14765,24 @@ chunk:
 	VPSLLW          $0x02, Z5, Z0
 	VPSRLW          $0x02, Z1, Z3
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z1
-	VMOVDQU32       Z1, (SP)
+	VMOVDQU32       Z1, 8(SP)
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z5, Z3
-	VMOVDQU32       Z3, 256(SP)
+	VMOVDQU32       Z3, 264(SP)
 	VPSLLW          $0x02, Z6, Z0
 	VPSRLW          $0x02, Z2, Z3
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z2
-	VMOVDQU32       Z2, 128(SP)
+	VMOVDQU32       Z2, 136(SP)
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z6, Z3
-	VMOVDQU32       Z3, 384(SP)
-	VMOVDQU8.Z      64(DX), K2, Z0
-	VMOVDQU8.Z      64(DX)(CX*1), K2, Z6
+	VMOVDQU32       Z3, 392(SP)
+	KMOVQ           64(SI), K4
+	VMOVDQU8.Z      64(DX), K4, Z0
+	VMOVDQU8.Z      64(DX)(CX*1), K4, Z6
 	VPSRLW          $0x01, Z6, Z5
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z5
 	VPADDB          Z0, Z0, Z0
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
-	VMOVDQU8.Z      64(DX)(CX*2), K2, Z0
-	VMOVDQU8.Z      64(DX)(BX*1), K2, Z1
+	VMOVDQU8.Z      64(DX)(CX*2), K4, Z0
+	VMOVDQU8.Z      64(DX)(BX*1), K4, Z1
 	VPSRLW          $0x01, Z1, Z2
 	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z2
 	VPADDB          Z0, Z0, Z0
@@ -14855,20 +14790,20 @@ chunk:
 	VPSLLW          $0x02, Z6, Z0
 	VPSRLW          $0x02, Z1, Z3
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z1
-	VMOVDQU32       Z1, 64(SP)
+	VMOVDQU32       Z1, 72(SP)
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z6, Z3
-	VMOVDQU32       Z3, 320(SP)
+	VMOVDQU32       Z3, 328(SP)
 	VPSLLW          $0x02, Z5, Z0
 	VPSRLW          $0x02, Z2, Z3
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z2
-	VMOVDQU32       Z2, 192(SP)
+	VMOVDQU32       Z2, 200(SP)
 	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z5, Z3
-	VMOVDQU32       Z3, 448(SP)
-	LEAQ            (SP), BX
+	VMOVDQU32       Z3, 456(SP)
+	LEAQ            8(SP), BX
 	MOVQ            BX, 232(AX)
 	MOVQ            64(AX), CX
 	ADDQ            CX, 224(AX)
-	MOVQ            $0x00000004, DX
+	MOVQ            $0x00000004, SI
 
 turn:
 	MOVQ       232(AX), CX
@@ -14879,327 +14814,227 @@ turn:
 	VMOVDQU32  64(CX), Z6
 	VPERMB     Z4, Z6, Z1
 	VPSRLW     $0x04, Z6, Z6
-	VMOVDQU32  (R8), Z2
+	VMOVDQU32  (R9), Z2
+	VPDPBUSD   Z2, Z0, Z9
+	VPDPBUSD   Z2, Z1, Z17
+	VMOVDQU32  64(R9), Z2
+	VPDPBUSD   Z2, Z0, Z10
+	VPDPBUSD   Z2, Z1, Z18
+	VMOVDQU32  128(R9), Z2
 	VPDPBUSD   Z2, Z0, Z11
 	VPDPBUSD   Z2, Z1, Z19
-	VMOVDQU32  64(R8), Z2
+	VMOVDQU32  192(R9), Z2
 	VPDPBUSD   Z2, Z0, Z12
 	VPDPBUSD   Z2, Z1, Z20
-	VMOVDQU32  128(R8), Z2
+	VMOVDQU32  256(R9), Z2
 	VPDPBUSD   Z2, Z0, Z13
 	VPDPBUSD   Z2, Z1, Z21
-	VMOVDQU32  192(R8), Z2
+	VMOVDQU32  320(R9), Z2
 	VPDPBUSD   Z2, Z0, Z14
 	VPDPBUSD   Z2, Z1, Z22
-	VMOVDQU32  256(R8), Z2
+	VMOVDQU32  384(R9), Z2
 	VPDPBUSD   Z2, Z0, Z15
 	VPDPBUSD   Z2, Z1, Z23
-	VMOVDQU32  320(R8), Z2
+	VMOVDQU32  448(R9), Z2
 	VPDPBUSD   Z2, Z0, Z16
 	VPDPBUSD   Z2, Z1, Z24
-	VMOVDQU32  384(R8), Z2
-	VPDPBUSD   Z2, Z0, Z17
-	VPDPBUSD   Z2, Z1, Z25
-	VMOVDQU32  448(R8), Z2
-	VPDPBUSD   Z2, Z0, Z18
-	VPDPBUSD   Z2, Z1, Z26
 	VPERMB     Z4, Z5, Z0
 	VPERMB     Z4, Z6, Z1
-	VMOVDQU32  512(R8), Z2
+	VMOVDQU32  512(R9), Z2
+	VPDPBUSD   Z2, Z0, Z9
+	VPDPBUSD   Z2, Z1, Z17
+	VMOVDQU32  576(R9), Z2
+	VPDPBUSD   Z2, Z0, Z10
+	VPDPBUSD   Z2, Z1, Z18
+	VMOVDQU32  640(R9), Z2
 	VPDPBUSD   Z2, Z0, Z11
 	VPDPBUSD   Z2, Z1, Z19
-	VMOVDQU32  576(R8), Z2
+	VMOVDQU32  704(R9), Z2
 	VPDPBUSD   Z2, Z0, Z12
 	VPDPBUSD   Z2, Z1, Z20
-	VMOVDQU32  640(R8), Z2
+	VMOVDQU32  768(R9), Z2
 	VPDPBUSD   Z2, Z0, Z13
 	VPDPBUSD   Z2, Z1, Z21
-	VMOVDQU32  704(R8), Z2
+	VMOVDQU32  832(R9), Z2
 	VPDPBUSD   Z2, Z0, Z14
 	VPDPBUSD   Z2, Z1, Z22
-	VMOVDQU32  768(R8), Z2
+	VMOVDQU32  896(R9), Z2
 	VPDPBUSD   Z2, Z0, Z15
 	VPDPBUSD   Z2, Z1, Z23
-	VMOVDQU32  832(R8), Z2
+	VMOVDQU32  960(R9), Z2
 	VPDPBUSD   Z2, Z0, Z16
 	VPDPBUSD   Z2, Z1, Z24
-	VMOVDQU32  896(R8), Z2
-	VPDPBUSD   Z2, Z0, Z17
-	VPDPBUSD   Z2, Z1, Z25
-	VMOVDQU32  960(R8), Z2
-	VPDPBUSD   Z2, Z0, Z18
-	VPDPBUSD   Z2, Z1, Z26
 	ADDQ       $0x00000080, 232(AX)
-	ADDQ       $0x00000400, R8
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	PREFETCHT0 128(DI)
-	PREFETCHT0 192(DI)
-	ADDQ       168(AX), DI
-	CMPQ       DI, 160(AX)
-	CMOVQHI    160(AX), DI
-	DECQ       DX
+	ADDQ       $0x00000400, R9
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 128(R8)
+	PREFETCHT0 192(R8)
+	ADDQ       168(AX), R8
+	CMPQ       R8, 160(AX)
+	CMOVQHI    160(AX), R8
+	DECQ       SI
 	JNE        turn
-	DECQ       R9
+	DECQ       R10
 	JNE        chunk
 	MOVQ       $0x00000000, CX
 	MOVQ       CX, 224(AX)
-	ADDQ       $0x00000080, 48(AX)
 	MOVQ       (AX), CX
-	SUBQ       SI, CX
+	SUBQ       DI, CX
 	SUBQ       $0x08, CX
 	JLE        last
+	ADDQ       $0x00000080, 48(AX)
 	MOVQ       $0x00000008, DX
 	CMPQ       CX, DX
 	CMOVQGT    DX, CX
 	LEAQ       tokenMasks<>+0(SB), DX
-	KMOVQ      32(DX)(CX*8), K1
-	KMOVQ      (DX)(CX*8), K2
+	LEAQ       (DX)(CX*8), DX
+	MOVQ       DX, (SP)
 
 last:
+	MOVL            520(SP), BX
+	MOVBLZX         584(SP), DX
+	MOVL            552(SP), CX
+	VBROADCASTSS    (R11)(BX*4), Z0
+	VBROADCASTSS    (R13)(DX*4), Z1
+	VMOVDQU32       (R12)(CX*1), X25
+	MOVL            524(SP), BX
+	MOVBLZX         585(SP), DX
+	MOVL            556(SP), CX
+	VBROADCASTSS    (R11)(BX*4), K1, Z0
+	VBROADCASTSS    (R13)(DX*4), K1, Z1
+	VINSERTI32X4    $0x01, (R12)(CX*1), Z25, Z25
+	MOVL            528(SP), BX
+	MOVBLZX         586(SP), DX
+	MOVL            560(SP), CX
+	VBROADCASTSS    (R11)(BX*4), K2, Z0
+	VBROADCASTSS    (R13)(DX*4), K2, Z1
+	VINSERTI32X4    $0x02, (R12)(CX*1), Z25, Z25
+	MOVL            532(SP), BX
+	MOVBLZX         587(SP), DX
+	MOVL            564(SP), CX
+	VBROADCASTSS    (R11)(BX*4), K3, Z0
+	VBROADCASTSS    (R13)(DX*4), K3, Z1
+	VINSERTI32X4    $0x03, (R12)(CX*1), Z25, Z25
 	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            (SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), Z0
-	VBROADCASTSS    (BX)(R8*4), Z1
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VMOVDQU32       (DX), X27
-	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            1(SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), K3, Z0
-	VBROADCASTSS    (BX)(R8*4), K3, Z1
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VINSERTI32X4    $0x01, (DX), Z27, Z27
-	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            2(SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), K4, Z0
-	VBROADCASTSS    (BX)(R8*4), K4, Z1
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VINSERTI32X4    $0x02, (DX), Z27, Z27
-	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            3(SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), K5, Z0
-	VBROADCASTSS    (BX)(R8*4), K5, Z1
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VINSERTI32X4    $0x03, (DX), Z27, Z27
-	MOVQ            (AX), CX
-	SUBQ            SI, CX
+	SUBQ            DI, CX
 	MOVQ            $0x00000004, BX
 	CMPQ            CX, BX
 	CMOVQGT         BX, CX
 	LEAQ            quarterMasks<>+0(SB), BX
-	KMOVW           (BX)(CX*2), K6
-	VPUNPCKLDQ      Z13, Z11, Z2
-	VPUNPCKHDQ      Z13, Z11, Z11
-	VPADDD          Z2, Z11, Z11
-	VPUNPCKLDQ      Z17, Z15, Z2
-	VPUNPCKHDQ      Z17, Z15, Z15
-	VPADDD          Z2, Z15, Z15
-	VPUNPCKLQDQ     Z15, Z11, Z2
-	VPUNPCKHQDQ     Z15, Z11, Z11
-	VPADDD          Z2, Z11, Z11
-	VPSLLD          $0x10, Z27, Z2
+	KMOVW           (BX)(CX*2), K4
+	VPUNPCKLDQ      Z11, Z9, Z2
+	VPUNPCKHDQ      Z11, Z9, Z9
+	VPADDD          Z2, Z9, Z9
+	VPUNPCKLDQ      Z15, Z13, Z2
+	VPUNPCKHDQ      Z15, Z13, Z13
+	VPADDD          Z2, Z13, Z13
+	VPUNPCKLQDQ     Z13, Z9, Z2
+	VPUNPCKHQDQ     Z13, Z9, Z9
+	VPADDD          Z2, Z9, Z9
+	VPSLLD          $0x10, Z25, Z2
 	VCVTDQ2PS       Z2, Z2
-	MOVQ            16(AX), CX
-	VBROADCASTI32X4 (CX), Z3
-	VPADDD          Z3, Z11, Z11
-	VCVTDQ2PS       Z11, Z11
-	VMULPS          Z9, Z0, Z3
-	VMULPS          Z11, Z3, Z11
-	VADDPS          Z2, Z11, Z11
-	VMULPS          Z11, Z1, Z11
-	VMAXPS          Z7, Z11, K6, Z7
-	VPUNPCKLDQ      Z14, Z12, Z2
-	VPUNPCKHDQ      Z14, Z12, Z12
-	VPADDD          Z2, Z12, Z12
-	VPUNPCKLDQ      Z18, Z16, Z2
-	VPUNPCKHDQ      Z18, Z16, Z16
-	VPADDD          Z2, Z16, Z16
-	VPUNPCKLQDQ     Z16, Z12, Z2
-	VPUNPCKHQDQ     Z16, Z12, Z12
-	VPADDD          Z2, Z12, Z12
-	VPANDD.BCST     selectors<>+8(SB), Z27, Z2
+	VCVTDQ2PS       Z9, Z9
+	MOVQ            24(AX), CX
+	VBROADCASTF32X4 (CX), Z3
+	VMULPS          Z3, Z0, Z3
+	VMULPS          Z9, Z3, Z9
+	VADDPS          Z2, Z9, Z9
+	VMULPS          Z9, Z1, Z9
+	VMAXPS          Z7, Z9, K4, Z7
+	VPUNPCKLDQ      Z12, Z10, Z2
+	VPUNPCKHDQ      Z12, Z10, Z10
+	VPADDD          Z2, Z10, Z10
+	VPUNPCKLDQ      Z16, Z14, Z2
+	VPUNPCKHDQ      Z16, Z14, Z14
+	VPADDD          Z2, Z14, Z14
+	VPUNPCKLQDQ     Z14, Z10, Z2
+	VPUNPCKHQDQ     Z14, Z10, Z10
+	VPADDD          Z2, Z10, Z10
+	VPANDD.BCST     selectors<>+8(SB), Z25, Z2
 	VCVTDQ2PS       Z2, Z2
-	MOVQ            16(AX), CX
-	VBROADCASTI32X4 16(CX), Z3
-	VPADDD          Z3, Z12, Z12
-	VCVTDQ2PS       Z12, Z12
-	VMULPS          Z10, Z0, Z3
-	VMULPS          Z12, Z3, Z12
-	VADDPS          Z2, Z12, Z12
-	VMULPS          Z12, Z1, Z12
-	VMAXPS          Z8, Z12, K6, Z8
-	ADDQ            $0x04, SI
-	CMPQ            SI, (AX)
+	VCVTDQ2PS       Z10, Z10
+	MOVQ            24(AX), CX
+	VBROADCASTF32X4 16(CX), Z3
+	VMULPS          Z3, Z0, Z3
+	VMULPS          Z10, Z3, Z10
+	VADDPS          Z2, Z10, Z10
+	VMULPS          Z10, Z1, Z10
+	VMAXPS          Z8, Z10, K4, Z8
+	ADDQ            $0x04, DI
+	CMPQ            DI, (AX)
 	JGE             done
+	MOVL            536(SP), BX
+	MOVBLZX         588(SP), DX
+	MOVL            568(SP), CX
+	VBROADCASTSS    (R11)(BX*4), Z0
+	VBROADCASTSS    (R13)(DX*4), Z1
+	VMOVDQU32       (R12)(CX*1), X26
+	MOVL            540(SP), BX
+	MOVBLZX         589(SP), DX
+	MOVL            572(SP), CX
+	VBROADCASTSS    (R11)(BX*4), K1, Z0
+	VBROADCASTSS    (R13)(DX*4), K1, Z1
+	VINSERTI32X4    $0x01, (R12)(CX*1), Z26, Z26
+	MOVL            544(SP), BX
+	MOVBLZX         590(SP), DX
+	MOVL            576(SP), CX
+	VBROADCASTSS    (R11)(BX*4), K2, Z0
+	VBROADCASTSS    (R13)(DX*4), K2, Z1
+	VINSERTI32X4    $0x02, (R12)(CX*1), Z26, Z26
+	MOVL            548(SP), BX
+	MOVBLZX         591(SP), DX
+	MOVL            580(SP), CX
+	VBROADCASTSS    (R11)(BX*4), K3, Z0
+	VBROADCASTSS    (R13)(DX*4), K3, Z1
+	VINSERTI32X4    $0x03, (R12)(CX*1), Z26, Z26
 	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            (SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), Z0
-	VBROADCASTSS    (BX)(R8*4), Z1
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VMOVDQU32       (DX), X27
-	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            1(SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), K3, Z0
-	VBROADCASTSS    (BX)(R8*4), K3, Z1
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VINSERTI32X4    $0x01, (DX), Z27, Z27
-	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            2(SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), K4, Z0
-	VBROADCASTSS    (BX)(R8*4), K4, Z1
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VINSERTI32X4    $0x02, (DX), Z27, Z27
-	MOVQ            (AX), CX
-	DECQ            CX
-	LEAQ            3(SI), BX
-	CMPQ            BX, CX
-	CMOVQGT         CX, BX
-	MOVQ            80(AX), CX
-	MOVL            (CX)(BX*4), DX
-	CMPL            DX, 88(AX)
-	CMOVLHI         88(AX), DX
-	MOVQ            112(AX), CX
-	MOVQ            120(AX), R8
-	MOVBLZX         (R8)(BX*1), R8
-	MOVQ            128(AX), BX
-	VBROADCASTSS    (CX)(DX*4), K5, Z0
-	VBROADCASTSS    (BX)(R8*4), K5, Z1
-	IMULQ           104(AX), DX
-	ADDQ            96(AX), DX
-	VINSERTI32X4    $0x03, (DX), Z27, Z27
-	MOVQ            (AX), CX
-	SUBQ            SI, CX
+	SUBQ            DI, CX
 	MOVQ            $0x00000004, BX
 	CMPQ            CX, BX
 	CMOVQGT         BX, CX
 	LEAQ            quarterMasks<>+0(SB), BX
-	KMOVW           (BX)(CX*2), K6
-	VPUNPCKLDQ      Z21, Z19, Z2
-	VPUNPCKHDQ      Z21, Z19, Z19
-	VPADDD          Z2, Z19, Z19
-	VPUNPCKLDQ      Z25, Z23, Z2
-	VPUNPCKHDQ      Z25, Z23, Z23
-	VPADDD          Z2, Z23, Z23
-	VPUNPCKLQDQ     Z23, Z19, Z2
-	VPUNPCKHQDQ     Z23, Z19, Z19
-	VPADDD          Z2, Z19, Z19
-	VPSLLD          $0x10, Z27, Z2
+	KMOVW           (BX)(CX*2), K4
+	VPUNPCKLDQ      Z19, Z17, Z2
+	VPUNPCKHDQ      Z19, Z17, Z17
+	VPADDD          Z2, Z17, Z17
+	VPUNPCKLDQ      Z23, Z21, Z2
+	VPUNPCKHDQ      Z23, Z21, Z21
+	VPADDD          Z2, Z21, Z21
+	VPUNPCKLQDQ     Z21, Z17, Z2
+	VPUNPCKHQDQ     Z21, Z17, Z17
+	VPADDD          Z2, Z17, Z17
+	VPSLLD          $0x10, Z26, Z2
 	VCVTDQ2PS       Z2, Z2
-	MOVQ            16(AX), CX
-	VBROADCASTI32X4 (CX), Z3
-	VPADDD          Z3, Z19, Z19
-	VCVTDQ2PS       Z19, Z19
-	VMULPS          Z9, Z0, Z3
-	VMULPS          Z19, Z3, Z19
-	VADDPS          Z2, Z19, Z19
-	VMULPS          Z19, Z1, Z19
-	VMAXPS          Z7, Z19, K6, Z7
-	VPUNPCKLDQ      Z22, Z20, Z2
-	VPUNPCKHDQ      Z22, Z20, Z20
-	VPADDD          Z2, Z20, Z20
-	VPUNPCKLDQ      Z26, Z24, Z2
-	VPUNPCKHDQ      Z26, Z24, Z24
-	VPADDD          Z2, Z24, Z24
-	VPUNPCKLQDQ     Z24, Z20, Z2
-	VPUNPCKHQDQ     Z24, Z20, Z20
-	VPADDD          Z2, Z20, Z20
-	VPANDD.BCST     selectors<>+8(SB), Z27, Z2
+	VCVTDQ2PS       Z17, Z17
+	MOVQ            24(AX), CX
+	VBROADCASTF32X4 (CX), Z3
+	VMULPS          Z3, Z0, Z3
+	VMULPS          Z17, Z3, Z17
+	VADDPS          Z2, Z17, Z17
+	VMULPS          Z17, Z1, Z17
+	VMAXPS          Z7, Z17, K4, Z7
+	VPUNPCKLDQ      Z20, Z18, Z2
+	VPUNPCKHDQ      Z20, Z18, Z18
+	VPADDD          Z2, Z18, Z18
+	VPUNPCKLDQ      Z24, Z22, Z2
+	VPUNPCKHDQ      Z24, Z22, Z22
+	VPADDD          Z2, Z22, Z22
+	VPUNPCKLQDQ     Z22, Z18, Z2
+	VPUNPCKHQDQ     Z22, Z18, Z18
+	VPADDD          Z2, Z18, Z18
+	VPANDD.BCST     selectors<>+8(SB), Z26, Z2
 	VCVTDQ2PS       Z2, Z2
-	MOVQ            16(AX), CX
-	VBROADCASTI32X4 16(CX), Z3
-	VPADDD          Z3, Z20, Z20
-	VCVTDQ2PS       Z20, Z20
-	VMULPS          Z10, Z0, Z3
-	VMULPS          Z20, Z3, Z20
-	VADDPS          Z2, Z20, Z20
-	VMULPS          Z20, Z1, Z20
-	VMAXPS          Z8, Z20, K6, Z8
-	ADDQ            $0x04, SI
-	CMPQ            SI, (AX)
+	VCVTDQ2PS       Z18, Z18
+	MOVQ            24(AX), CX
+	VBROADCASTF32X4 16(CX), Z3
+	VMULPS          Z3, Z0, Z3
+	VMULPS          Z18, Z3, Z18
+	VADDPS          Z2, Z18, Z18
+	VMULPS          Z18, Z1, Z18
+	VMAXPS          Z8, Z18, K4, Z8
+	ADDQ            $0x04, DI
+	CMPQ            DI, (AX)
 	JGE             done
 	JMP             block
 

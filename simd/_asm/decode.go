@@ -10,7 +10,7 @@ import (
 var (
 	quarters                 Mem // dword 4*i+k is 4*k+i
 	eighths                  Mem // quadword 4*i+k is 2*k+i
-	cellMasks                Mem // byte i has i bits
+	cellMasks                Mem // word i has i bits
 	halves                   Mem // eight dwords 16, eight 0
 	valueBounds              Mem // float32
 	quarterNumbers           Mem // dword i is i/4
@@ -19,13 +19,13 @@ var (
 	infinity                 Mem // a float32, negative
 	interleave, interleave16 Mem // dword i is i/2, or 16 or 8 more if i is odd
 	selectors                Mem // dwords of bytes 0xaa, 0xcc
-	tokenMasks               Mem // quadword 4+i has 16 bits for each of i tokens, at most 4
+	tokenMasks               Mem // quadword 12+i has 16 bits for each of i tokens, at most 4
 )
 
 func constants() {
 	cellMasks = GLOBL("cellMasks", attr.RODATA|attr.NOPTR)
-	for i := range 9 {
-		DATA(i, U8(1<<i-1))
+	for i := range 17 {
+		DATA(2*i, U16(1<<i-1))
 	}
 	selectors = GLOBL("selectors", attr.RODATA|attr.NOPTR)
 	DATA(0, U32(0xaaaaaaaa))
@@ -63,8 +63,8 @@ func constants() {
 		DATA(4*i, U32(16*(1-i/8)))
 	}
 	tokenMasks = GLOBL("tokenMasks", attr.RODATA|attr.NOPTR)
-	for i := range 13 {
-		DATA(8*i, U64(1<<(16*min(max(i-4, 0), 4))-1))
+	for i := range 29 {
+		DATA(8*i, U64(1<<(16*min(max(i-12, 0), 4))-1))
 	}
 
 	quarters = GLOBL("quarters", attr.RODATA|attr.NOPTR)

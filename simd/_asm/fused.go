@@ -68,15 +68,14 @@ const (
 type decoder512 struct {
 	bits  int
 	table VecVirtual
-	odd   Mem              // bytes 0xaa
-	high  Mem              // bytes 0xcc
-	codes [2][2]VecVirtual // of two groups of tokens, even and odd dimensions
+	odd   Mem             // bytes 0xaa
+	high  Mem             // bytes 0xcc
+	codes [][2]VecVirtual // of groups of four tokens, even and odd dimensions
 	temps []VecVirtual
 }
 
-func newDecoder512(bits int, table Mem, temps []VecVirtual) *decoder512 {
-	d := &decoder512{bits: bits, table: ZMM(), temps: temps}
-	VMOVDQU32(table, d.table)
+func newDecoder512(bits, groups int, table VecVirtual, temps []VecVirtual) *decoder512 {
+	d := &decoder512{bits: bits, table: table, temps: temps, codes: make([][2]VecVirtual, groups)}
 	for g := range d.codes {
 		d.codes[g] = [2]VecVirtual{ZMM(), ZMM()}
 	}
@@ -105,6 +104,14 @@ func (d *decoder512) begin(group int, plane func(p int) Mem, mask Register, memo
 		load(0, d.temps[0])
 		load(1, even)
 		pairs(d.temps[0], even, odd)
+		if d.inMemory() {
+			for i := range 4 {
+				VMOVDQU32(even, memory(2*i))
+				VMOVDQU32(odd, memory(2*i+1))
+				VPSRLW(U8(2), even, even)
+				VPSRLW(U8(2), odd, odd)
+			}
+		}
 	case 4:
 		t := d.temps
 		load(0, t[0])
@@ -127,7 +134,7 @@ func (d *decoder512) begin(group int, plane func(p int) Mem, mask Register, memo
 
 // next returns the steps that store the weights of two segments of a group and
 // move on to the next ones.
-func (d *decoder512) next(group int, out VecVirtual, memory func() Mem, store func(i int) Mem) (steps []func()) {
+func (d *decoder512) next(group int, out VecVirtual, memory func(i int) Mem, store func(i int) Mem) (steps []func()) {
 	for i := range 2 {
 		steps = append(steps, func() { d.weights(group, i, out, memory) }, func() { VMOVDQU32(out, store(i)) })
 	}
@@ -138,24 +145,28 @@ func (d *decoder512) next(group int, out VecVirtual, memory func() Mem, store fu
 type planeReader struct {
 	args    record
 	decoder *decoder512
-	temps   [3]Register
-	masks   [2]Register // of the tokens that there are
+	temps   [4]Register
+	tokens  Mem // where their masks are
 	memory  Mem
 }
 
 func newPlaneReader(args record, d *decoder512, temps ...Register) *planeReader {
-	return &planeReader{args, d, [3]Register(temps), [2]Register{K(), K()}, AllocLocal(8 * 64)}
+	r := &planeReader{args: args, decoder: d, temps: [4]Register(temps), tokens: AllocLocal(8)}
+	if d.inMemory() {
+		r.memory = AllocLocal(4 * 64 * d.perPlace() * len(d.codes))
+	}
+	return r
 }
 
-// setMasks makes the masks for so many tokens, which it spoils.
-func (r *planeReader) setMasks(tokens Register) {
-	limit := r.temps[1]
-	MOVQ(U32(blockTokens), limit)
-	CMPQ(tokens, limit)
-	CMOVQGT(limit, tokens)
-	LEAQ(tokenMasks, limit)
-	KMOVQ(Mem{Base: limit, Index: tokens, Scale: 8, Disp: 32}, r.masks[0])
-	KMOVQ(Mem{Base: limit, Index: tokens, Scale: 8}, r.masks[1])
+// setTokens makes the masks for so many tokens, a number that it spoils.
+func (r *planeReader) setTokens(tokens Register) {
+	full := r.temps[1]
+	MOVQ(U32(4*len(r.decoder.codes)), full)
+	CMPQ(tokens, full)
+	CMOVQGT(full, tokens)
+	LEAQ(tokenMasks, full)
+	LEAQ(Mem{Base: full, Index: tokens, Scale: 8}, full)
+	MOVQ(full, r.tokens)
 }
 
 // begin makes the codes of the next chunk of the block.
@@ -167,7 +178,11 @@ func (r *planeReader) begin() {
 	if r.decoder.bits == 4 {
 		LEAQ(Mem{Base: planeBytes, Index: planeBytes, Scale: 2}, planeBytes3)
 	}
-	for group := range r.masks {
+	masks := r.temps[3]
+	MOVQ(r.tokens, masks)
+	for group := range r.decoder.codes {
+		mask := K()
+		KMOVQ(Mem{Base: masks, Disp: 32 * (3 - group)}, mask)
 		r.decoder.begin(group, func(p int) Mem {
 			m := Mem{Base: at, Disp: 64 * group}
 			switch p {
@@ -177,9 +192,9 @@ func (r *planeReader) begin() {
 				m.Index, m.Scale = planeBytes3, 1
 			}
 			return m
-		}, r.masks[group], func(i int) Mem { return r.memory.Offset(128*i + 64*group) })
+		}, mask, func(i int) Mem { return r.memory.Offset(64 * (i*len(r.decoder.codes) + group)) })
 	}
-	if r.decoder.bits == 4 {
+	if r.decoder.inMemory() {
 		LEAQ(r.memory, planeBytes3)
 		MOVQ(planeBytes3, r.args.field("codes"))
 	}
@@ -187,16 +202,28 @@ func (r *planeReader) begin() {
 	ADDQ(planeBytes, r.args.field("chunkAt"))
 }
 
+// inMemory tells whether codes wait in memory as there are too few registers:
+// those of two segments in each of four places.
+func (d *decoder512) inMemory() bool { return d.bits == 4 || d.bits == 2 && len(d.codes) > 2 }
+
+// perPlace returns how many vectors of codes a place has.
+func (d *decoder512) perPlace() int { return map[int]int{2: 2, 4: 1}[d.bits] }
+
 // weights sets out to the weights of segment i of two of a group, and moves on
 // to the next ones after it.
-func (d *decoder512) weights(group, i int, out VecVirtual, memory func() Mem) {
+func (d *decoder512) weights(group, i int, out VecVirtual, memory func(i int) Mem) {
+	if d.bits == 2 && d.inMemory() {
+		VMOVDQU32(memory(i), out)
+		VPERMB(d.table, out, out)
+		return
+	}
 	even, odd := d.codes[group][0], d.codes[group][1]
 	codes := even
 	if d.bits == 2 && i == 1 {
 		codes = odd
 	}
 	if d.bits == 4 && i == 0 {
-		VMOVDQU32(memory(), codes)
+		VMOVDQU32(memory(0), codes)
 	}
 	VPERMB(d.table, codes, out)
 	if d.bits < 4 || i == 0 {
@@ -280,22 +307,24 @@ func codeKernelRows512(bits, rows int) {
 	Pragma("noescape")
 	Doc(name + fmt.Sprintf(" scores codes of %d bits with %d rows.", bits, rows))
 	args := loadRecord(codeFields)
-	temp, line, number := GP64(), GP64(), GP64()
+	temp, line, number, turn := GP64(), GP64(), GP64(), GP64()
 	// through loads a pointer and returns the operand for what it points to.
 	through := func(name string, disp int) Mem {
 		MOVQ(args.field(name), temp)
 		return Mem{Base: temp, Disp: disp}
 	}
 	temps := registers(5, true)
-	decoder := newDecoder512(bits, through("tables", 0), temps)
+	table := ZMM()
+	VMOVDQU32(through("tables", 0), table)
+	decoder := newDecoder512(bits, 2, table, temps)
 	tile := newTileRows512(rows)
 	best := registers(rows/16, true)
 
 	target := GP64()
-	reader := newPlaneReader(args, decoder, temp, line, number)
+	reader := newPlaneReader(args, decoder, temp, line, number, turn)
 	nextCodes := func() (steps []func()) {
-		for group := range reader.masks {
-			steps = append(steps, decoder.next(group, temps[4], func() Mem { return through("codes", 64*group) }, func(i int) Mem {
+		for group := range decoder.codes {
+			steps = append(steps, decoder.next(group, temps[4], func(int) Mem { return through("codes", 64*group) }, func(i int) Mem {
 				return Mem{Base: target, Disp: i*segment + 64*group}
 			})...)
 		}
@@ -363,7 +392,7 @@ func codeKernelRows512(bits, rows int) {
 		CMPQ(temp, line)
 		CMOVQGT(line, temp)
 		LEAQ(cellMasks, line)
-		KMOVB(Mem{Base: line, Index: temp, Scale: 1}, cellMask)
+		KMOVW(Mem{Base: line, Index: temp, Scale: 2}, cellMask)
 		MOVQ(args.field("cells"), temp)
 		MOVQ(args.field("token"), line)
 		VMOVDQU32_Z(Mem{Base: temp, Index: line, Scale: 4}, cellMask, cells)
@@ -394,9 +423,9 @@ func codeKernelRows512(bits, rows int) {
 		})
 	}
 
-	chunk, turn := GP64(), GP64()
+	chunk := GP64()
 	MOVQ(args.field("tokens"), temp)
-	reader.setMasks(temp)
+	reader.setTokens(temp)
 	MOVQ(args.field("half"), target)
 	ADDQ(U32(weightsAt), target)
 	MOVQ(args.field("chunks"), chunk)
@@ -460,7 +489,7 @@ func codeKernelRows512(bits, rows int) {
 		SUBQ(U8(blockTokens), temp)
 		JLE(LabelRef(name + "Last")) // decodes the same block again
 		ADDQ(U32(segment), args.field("planes"))
-		reader.setMasks(temp)
+		reader.setTokens(temp)
 		Label(name + "Last")
 		MOVQ(args.field("other"), target)
 		ADDQ(U32(weightsAt), target)
@@ -563,34 +592,78 @@ func codeKernelTokens512(bits, rows int) {
 	Pragma("noescape")
 	Doc(name + fmt.Sprintf(" scores codes of %d bits with %d rows.", bits, rows))
 	args := loadRecord(codeFields)
-	temp, line, number := GP64(), GP64(), GP64()
+	temp, line, number, turn := GP64(), GP64(), GP64(), GP64()
 	through := func(name string, disp int) Mem {
 		MOVQ(args.field(name), temp)
 		return Mem{Base: temp, Disp: disp}
 	}
-	decoder := newDecoder512(bits, through("tables", 0), registers(4, true))
-	reader := newPlaneReader(args, decoder, temp, line, number)
-	parts := rows / 4
-	best, steps := registers(parts, true), registers(parts, true)
-	for j := range parts {
-		VBROADCASTSS(infinity, best[j])
-		VBROADCASTF32X4(through("steps", 16*j), steps[j])
+	groups := 2 // of four tokens
+	if rows == 4 && bits == 1 {
+		groups = 4
 	}
+	tokens := 4 * groups
+	weights := registers(groups, true)
+	temps := weights
+	for len(temps) < 4 {
+		temps = append(temps, ZMM())
+	}
+	table := ZMM()
+	VMOVDQU32(through("tables", 0), table)
+	decoder := newDecoder512(bits, groups, table, temps)
+	reader := newPlaneReader(args, decoder, temp, line, number, turn)
+	parts := rows / 4
+	best := registers(parts, true)
+	for _, b := range best {
+		VBROADCASTSS(infinity, b)
+	}
+	sums := make([][]VecVirtual, groups)
+	for g := range sums {
+		sums[g] = registers(rows, true)
+	}
+	token, next, panel, chunk := GP64(), args.load("next"), GP64(), GP64()
+	residual, values, factors := args.load("residual"), args.load("values"), args.load("factorTable")
+	XORQ(token, token)
+	MOVQ(args.field("tokens"), temp)
+	reader.setTokens(temp)
+	staged := AllocLocal(9 * tokens)
+	cellsAt, linesAt, factorsAt := staged, staged.Offset(4*tokens), staged.Offset(8*tokens)
 	quarters := [4]Register{nil, K(), K(), K()}
 	for i := 1; i < 4; i++ {
 		MOVL(U32(15<<(4*i)), temp.As32())
 		KMOVW(temp.As32(), quarters[i])
 	}
-	sums := [2][]VecVirtual{registers(rows, true), registers(rows, true)}
-	weights := registers(2, true)
-	token, next, panel, chunk, turn := GP64(), args.load("next"), GP64(), GP64(), GP64()
-	XORQ(token, token)
-	MOVQ(args.field("tokens"), temp)
-	reader.setMasks(temp)
 
 	Label("block")
-	for _, s := range append(sums[0][:rows:rows], sums[1]...) {
-		VPXORD(s, s, s)
+	cells, last, present, bytes := YMM(), YMM(), K(), XMM()
+	if tokens == 16 {
+		cells, last = ZMM(), ZMM()
+	}
+	MOVQ(args.field("tokens"), temp)
+	SUBQ(token, temp)
+	MOVQ(U32(tokens), line)
+	CMPQ(temp, line)
+	CMOVQGT(line, temp)
+	LEAQ(cellMasks, line)
+	KMOVW(Mem{Base: line, Index: temp, Scale: 2}, present)
+	MOVQ(args.field("cells"), temp)
+	VMOVDQU32_Z(Mem{Base: temp, Index: token, Scale: 4}, present, cells)
+	VPBROADCASTD(args.field("lastCell"), last)
+	VPMINUD(last, cells, cells)
+	VMOVDQU32(cells, cellsAt)
+	VPBROADCASTD(args.field("stride"), last)
+	VPMULLD(last, cells, cells)
+	VMOVDQU32(cells, linesAt)
+	MOVQ(args.field("factors"), temp)
+	VMOVDQU8_Z(Mem{Base: temp, Index: token, Scale: 1}, present, bytes)
+	if tokens == 16 {
+		VMOVDQU32(bytes, factorsAt)
+	} else {
+		VMOVSD(bytes, factorsAt)
+	}
+	for _, sums := range sums {
+		for r, s := range sums {
+			VMOVDQU32(through("start", 64*r), s)
+		}
 	}
 	MOVQ(args.field("query"), panel)
 	MOVQ(args.field("chunks"), chunk)
@@ -600,7 +673,7 @@ func codeKernelTokens512(bits, rows int) {
 	Label("turn")
 	for s := range 2 {
 		for group, w := range weights {
-			decoder.weights(group, s, w, func() Mem { return through("codes", 64*group) })
+			decoder.weights(group, s, w, func(i int) Mem { return through("codes", 64*(i*groups+group)) })
 		}
 		for r := range rows {
 			q := ZMM()
@@ -610,11 +683,11 @@ func codeKernelTokens512(bits, rows int) {
 			}
 		}
 	}
-	if bits == 4 {
-		ADDQ(U32(128), args.field("codes"))
+	if decoder.inMemory() {
+		ADDQ(U32(64*groups*decoder.perPlace()), args.field("codes"))
 	}
 	ADDQ(U32(2*64*rows), panel)
-	for i := range bits {
+	for i := range bits * groups / 2 {
 		PREFETCHT0(Mem{Base: next, Disp: 64 * i})
 	}
 	ADDQ(args.field("nextStep"), next)
@@ -626,52 +699,37 @@ func codeKernelTokens512(bits, rows int) {
 	JNE(LabelRef("chunk"))
 	MOVQ(U32(0), temp)
 	MOVQ(temp, args.field("chunkAt"))
-	ADDQ(U32(segment), args.field("planes"))
 	MOVQ(args.field("tokens"), temp)
 	SUBQ(token, temp)
-	SUBQ(U8(blockTokens), temp)
+	SUBQ(U8(tokens), temp)
 	JLE(LabelRef("last"))
-	reader.setMasks(temp)
+	ADDQ(U32(16*tokens), args.field("planes"))
+	reader.setTokens(temp)
 	Label("last")
 
-	scale, factor, values, v := ZMM(), ZMM(), ZMM(), ZMM()
+	scale, factor, v := ZMM(), ZMM(), ZMM()
 	valid := K()
-	for group := range 2 {
+	for group := range groups {
+		lines := ZMM()
 		for i := range 4 {
-			// A token past the end gets the last one's cell, and is left out of
-			// the maxima below.
-			MOVQ(args.field("tokens"), temp)
-			DECQ(temp)
-			LEAQ(Mem{Base: token, Disp: i}, number)
-			CMPQ(number, temp)
-			CMOVQGT(temp, number)
-			cell := through("cells", 0)
-			cell.Index, cell.Scale = number, 4
-			MOVL(cell, line.As32())
-			CMPL(line.As32(), args.field("lastCell"))
-			CMOVLHI(args.field("lastCell"), line.As32())
-			residual := through("residual", 0)
-			residual.Index, residual.Scale = line, 4
-			code := GP64()
-			MOVQ(args.field("factors"), code)
-			MOVBLZX(Mem{Base: code, Index: number, Scale: 1}, code.As32())
-			MOVQ(args.field("factorTable"), number)
-			entry := Mem{Base: number, Index: code, Scale: 4}
+			t := 4*group + i
+			MOVL(cellsAt.Offset(4*t), number.As32())
+			MOVBLZX(factorsAt.Offset(t), line.As32())
+			residual := Mem{Base: residual, Index: number, Scale: 4}
+			entry := Mem{Base: factors, Index: line, Scale: 4}
+			MOVL(linesAt.Offset(4*t), temp.As32())
+			at := Mem{Base: values, Index: temp, Scale: 1}
 			if i == 0 {
 				VBROADCASTSS(residual, scale)
 				VBROADCASTSS(entry, factor)
+				VMOVDQU32(at, lines.AsX())
 			} else {
 				VBROADCASTSS(residual, quarters[i], scale)
 				VBROADCASTSS(entry, quarters[i], factor)
-			}
-			IMULQ(args.field("stride"), line)
-			ADDQ(args.field("values"), line)
-			if i == 0 {
-				VMOVDQU32(Mem{Base: line}, values.AsX())
-			} else {
-				VINSERTI32X4(U8(i), Mem{Base: line}, values, values)
+				VINSERTI32X4(U8(i), at, lines, lines)
 			}
 		}
+		// Tokens past the end are left out of the maxima.
 		MOVQ(args.field("tokens"), temp)
 		SUBQ(token, temp)
 		MOVQ(U32(4), number)
@@ -685,19 +743,18 @@ func codeKernelTokens512(bits, rows int) {
 			sum := addUp(s[j], s[parts+j], s[2*parts+j], s[3*parts+j], v)
 			if j == 0 && rows == 4 {
 				VPXORD(v, v, v)
-				VPUNPCKLWD(values, v, v)
+				VPUNPCKLWD(lines, v, v)
 			} else if j == 0 {
-				VPSLLD(U8(16), values, v)
+				VPSLLD(U8(16), lines, v)
 			} else {
-				VPANDD_BCST(selectors.Offset(8), values, v)
+				VPANDD_BCST(selectors.Offset(8), lines, v)
 			}
+			step := ZMM()
 			VCVTDQ2PS(v, v)
-			start := ZMM()
-			VBROADCASTI32X4(through("start", 16*j), start)
-			VPADDD(start, sum, sum)
 			VCVTDQ2PS(sum, sum)
-			VMULPS(steps[j], scale, start)
-			VMULPS(sum, start, sum)
+			VBROADCASTF32X4(through("steps", 16*j), step)
+			VMULPS(step, scale, step)
+			VMULPS(sum, step, sum)
 			VADDPS(v, sum, sum)
 			VMULPS(sum, factor, sum)
 			VMAXPS(best[j], sum, valid, best[j])
@@ -709,7 +766,7 @@ func codeKernelTokens512(bits, rows int) {
 	JMP(LabelRef("block"))
 
 	Label("done")
-	other, order := ZMM(), XMM()
+	other := ZMM()
 	for _, b := range best {
 		VSHUFF32X4(U8(0x4e), b, b, other)
 		VMAXPS(other, b, b)
@@ -717,7 +774,6 @@ func codeKernelTokens512(bits, rows int) {
 		VMAXPS(other, b, b)
 	}
 	unit, mask, old, at := YMM(), K(), YMM(), GP64()
-	_ = order
 	if rows == 8 {
 		VUNPCKLPS(best[1].AsX(), best[0].AsX(), other.AsX())
 		VUNPCKHPS(best[1].AsX(), best[0].AsX(), best[0].AsX())
