@@ -17,7 +17,7 @@ func TestRequirements(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	avx2 := []string{"AVX", "AVX2", "FMA3"}
+	avx2 := []string{"CMOV", "AVX", "AVX2", "FMA3"}
 	offered := map[string][]string{
 		"AVX2":   avx2,
 		"AVX512": append(avx2, "AVX512F", "AVX512BW", "AVX512DQ", "AVX512VL", "AVX512VNNI"),

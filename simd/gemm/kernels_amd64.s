@@ -1496,7 +1496,7 @@ DATA window<>+124(SB)/4, $0x00000000
 GLOBL window<>(SB), RODATA|NOPTR, $128
 
 // func softmaxAVX2(x *float32, stride int, rows int, n int, scale float32)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3
 TEXT ·softmaxAVX2(SB), NOSPLIT, $0-36
 	MOVQ         x+0(FP), AX
 	MOVQ         stride+8(FP), CX
@@ -1515,67 +1515,107 @@ TEXT ·softmaxAVX2(SB), NOSPLIT, $0-36
 	VMOVUPS      60(DI)(SI*1), Y1
 	VANDNPS      lanesff61b1e6<>+0(SB), Y1, Y2
 
-row:
-	VMOVUPS (AX)(BX*1), Y4
-	VANDPS  Y1, Y4, Y4
-	VORPS   Y2, Y4, Y4
-	VMOVUPS Y4, (AX)(BX*1)
+rows:
+	LEAQ    (AX)(CX*1), DI
+	CMPQ    DX, $0x01
+	CMOVQEQ AX, DI
+	VANDPS  (AX)(BX*1), Y1, Y5
+	VORPS   Y2, Y5, Y5
+	VMOVUPS Y5, (AX)(BX*1)
+	VANDPS  (DI)(BX*1), Y1, Y6
+	VORPS   Y2, Y6, Y6
+	VMOVUPS Y6, (DI)(BX*1)
 	XORQ    SI, SI
 
 max:
-	VMAXPS     (AX)(SI*1), Y4, Y4
+	VMAXPS     (AX)(SI*1), Y5, Y5
+	VMAXPS     (DI)(SI*1), Y6, Y6
 	ADDQ       $+32, SI
 	CMPQ       SI, BX
 	JLE        max
-	VPERM2F128 $0x01, Y4, Y4, Y3
-	VMAXPS     Y3, Y4, Y4
-	VPERMILPS  $0x4e, Y4, Y3
-	VMAXPS     Y3, Y4, Y4
-	VPERMILPS  $0xb1, Y4, Y3
-	VMAXPS     Y3, Y4, Y4
-	VMULPS     Y0, Y4, Y4
-	VXORPS     Y5, Y5, Y5
+	VPERM2F128 $0x01, Y5, Y5, Y3
+	VMAXPS     Y3, Y5, Y5
+	VPERMILPS  $0x4e, Y5, Y3
+	VMAXPS     Y3, Y5, Y5
+	VPERMILPS  $0xb1, Y5, Y3
+	VMAXPS     Y3, Y5, Y5
+	VMULPS     Y0, Y5, Y5
+	VXORPS     Y7, Y7, Y7
+	VPERM2F128 $0x01, Y6, Y6, Y3
+	VMAXPS     Y3, Y6, Y6
+	VPERMILPS  $0x4e, Y6, Y3
+	VMAXPS     Y3, Y6, Y6
+	VPERMILPS  $0xb1, Y6, Y3
+	VMAXPS     Y3, Y6, Y6
+	VMULPS     Y0, Y6, Y6
+	VXORPS     Y8, Y8, Y8
 	XORQ       SI, SI
 
 exp:
 	VMOVUPS     (AX)(SI*1), Y3
-	VFMSUB213PS Y4, Y0, Y3
+	VMOVUPS     (DI)(SI*1), Y4
+	VFMSUB213PS Y5, Y0, Y3
 	VMAXPS      lanesc2fc0000<>+0(SB), Y3, Y3
-	VROUNDPS    $0x08, Y3, Y6
-	VSUBPS      Y6, Y3, Y3
-	VMOVUPS     lanes3aaddd0a<>+0(SB), Y7
-	VFMADD213PS lanes3c1e7544<>+0(SB), Y3, Y7
-	VFMADD213PS lanes3d635ba9<>+0(SB), Y3, Y7
-	VFMADD213PS lanes3e75fcde<>+0(SB), Y3, Y7
-	VFMADD213PS lanes3f317215<>+0(SB), Y3, Y7
-	VFMADD213PS lanes3f800000<>+0(SB), Y3, Y7
-	VCVTPS2DQ   Y6, Y6
-	VPSLLD      $0x17, Y6, Y6
-	VPADDD      Y6, Y7, Y3
+	VROUNDPS    $0x08, Y3, Y9
+	VSUBPS      Y9, Y3, Y3
+	VMOVUPS     lanes3aaddd0a<>+0(SB), Y10
+	VFMADD213PS lanes3c1e7544<>+0(SB), Y3, Y10
+	VFMADD213PS lanes3d635ba9<>+0(SB), Y3, Y10
+	VFMADD213PS lanes3e75fcde<>+0(SB), Y3, Y10
+	VFMADD213PS lanes3f317215<>+0(SB), Y3, Y10
+	VFMADD213PS lanes3f800000<>+0(SB), Y3, Y10
+	VCVTPS2DQ   Y9, Y9
+	VPSLLD      $0x17, Y9, Y9
+	VPADDD      Y9, Y10, Y3
+	VADDPS      Y3, Y7, Y7
 	VMOVUPS     Y3, (AX)(SI*1)
-	VADDPS      Y3, Y5, Y5
+	VFMSUB213PS Y6, Y0, Y4
+	VMAXPS      lanesc2fc0000<>+0(SB), Y4, Y4
+	VROUNDPS    $0x08, Y4, Y3
+	VSUBPS      Y3, Y4, Y4
+	VMOVUPS     lanes3aaddd0a<>+0(SB), Y9
+	VFMADD213PS lanes3c1e7544<>+0(SB), Y4, Y9
+	VFMADD213PS lanes3d635ba9<>+0(SB), Y4, Y9
+	VFMADD213PS lanes3e75fcde<>+0(SB), Y4, Y9
+	VFMADD213PS lanes3f317215<>+0(SB), Y4, Y9
+	VFMADD213PS lanes3f800000<>+0(SB), Y4, Y9
+	VCVTPS2DQ   Y3, Y3
+	VPSLLD      $0x17, Y3, Y3
+	VPADDD      Y3, Y9, Y4
+	VADDPS      Y4, Y8, Y8
+	VMOVUPS     Y4, (DI)(SI*1)
 	ADDQ        $+32, SI
 	CMPQ        SI, BX
 	JLE         exp
-	VPERM2F128  $0x01, Y5, Y5, Y3
-	VADDPS      Y3, Y5, Y5
-	VPERMILPS   $0x4e, Y5, Y3
-	VADDPS      Y3, Y5, Y5
-	VPERMILPS   $0xb1, Y5, Y3
-	VADDPS      Y3, Y5, Y5
+	VPERM2F128  $0x01, Y7, Y7, Y3
+	VADDPS      Y3, Y7, Y7
+	VPERMILPS   $0x4e, Y7, Y3
+	VADDPS      Y3, Y7, Y7
+	VPERMILPS   $0xb1, Y7, Y3
+	VADDPS      Y3, Y7, Y7
 	VMOVUPS     lanes3f800000<>+0(SB), Y3
-	VDIVPS      Y5, Y3, Y5
+	VDIVPS      Y7, Y3, Y7
+	VPERM2F128  $0x01, Y8, Y8, Y3
+	VADDPS      Y3, Y8, Y8
+	VPERMILPS   $0x4e, Y8, Y3
+	VADDPS      Y3, Y8, Y8
+	VPERMILPS   $0xb1, Y8, Y3
+	VADDPS      Y3, Y8, Y8
+	VMOVUPS     lanes3f800000<>+0(SB), Y4
+	VDIVPS      Y8, Y4, Y8
 	XORQ        SI, SI
 
 scale:
-	VMULPS  (AX)(SI*1), Y5, Y3
+	VMULPS  (AX)(SI*1), Y7, Y3
+	VMULPS  (DI)(SI*1), Y8, Y4
 	VMOVUPS Y3, (AX)(SI*1)
+	VMOVUPS Y4, (DI)(SI*1)
 	ADDQ    $+32, SI
 	CMPQ    SI, BX
 	JLE     scale
-	ADDQ    CX, AX
-	DECQ    DX
-	JNE     row
+	LEAQ    (AX)(CX*2), AX
+	SUBQ    $0x02, DX
+	JG      rows
 	VZEROUPPER
 	RET
 
@@ -1664,8 +1704,8 @@ squares:
 	VPERMILPS    $0xb1, Y4, Y2
 	VADDPS       Y2, Y4, Y4
 	VDIVPS       Y0, Y4, Y4
-	VBROADCASTSS epsilon+48(FP), Y2
-	VADDPS       Y2, Y4, Y4
+	VBROADCASTSS epsilon+48(FP), Y0
+	VADDPS       Y0, Y4, Y4
 	VSQRTPS      Y4, Y4
 	VDIVPS       Y4, Y1, Y4
 	XORQ         R8, R8
@@ -2757,7 +2797,7 @@ row:
 	RET
 
 // func softmaxAVX512(x *float32, stride int, rows int, n int, scale float32)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, CMOV
 TEXT ·softmaxAVX512(SB), NOSPLIT, $0-36
 	MOVQ         x+0(FP), AX
 	MOVQ         stride+8(FP), CX
@@ -2776,71 +2816,115 @@ TEXT ·softmaxAVX512(SB), NOSPLIT, $0-36
 	VMOVUPS      60(DI)(SI*1), Z1
 	VANDNPS      lanesff61b1e6<>+0(SB), Z1, Z2
 
-row:
-	VMOVUPS (AX)(BX*1), Z4
-	VANDPS  Z1, Z4, Z4
-	VORPS   Z2, Z4, Z4
-	VMOVUPS Z4, (AX)(BX*1)
+rows:
+	LEAQ    (AX)(CX*1), DI
+	CMPQ    DX, $0x01
+	CMOVQEQ AX, DI
+	VANDPS  (AX)(BX*1), Z1, Z5
+	VORPS   Z2, Z5, Z5
+	VMOVUPS Z5, (AX)(BX*1)
+	VANDPS  (DI)(BX*1), Z1, Z6
+	VORPS   Z2, Z6, Z6
+	VMOVUPS Z6, (DI)(BX*1)
 	XORQ    SI, SI
 
 max:
-	VMAXPS        (AX)(SI*1), Z4, Z4
+	VMAXPS        (AX)(SI*1), Z5, Z5
+	VMAXPS        (DI)(SI*1), Z6, Z6
 	ADDQ          $+64, SI
 	CMPQ          SI, BX
 	JLE           max
-	VEXTRACTF64X4 $0x01, Z4, Y3
-	VMAXPS        Y3, Y4, Y4
-	VPERM2F128    $0x01, Y4, Y4, Y3
-	VMAXPS        Y3, Y4, Y4
-	VPERMILPS     $0x4e, Y4, Y3
-	VMAXPS        Y3, Y4, Y4
-	VPERMILPS     $0xb1, Y4, Y3
-	VMAXPS        Y3, Y4, Y4
-	VBROADCASTSS  X4, Z4
-	VMULPS        Z0, Z4, Z4
-	VXORPS        Z5, Z5, Z5
+	VEXTRACTF64X4 $0x01, Z5, Y3
+	VMAXPS        Y3, Y5, Y5
+	VPERM2F128    $0x01, Y5, Y5, Y3
+	VMAXPS        Y3, Y5, Y5
+	VPERMILPS     $0x4e, Y5, Y3
+	VMAXPS        Y3, Y5, Y5
+	VPERMILPS     $0xb1, Y5, Y3
+	VMAXPS        Y3, Y5, Y5
+	VBROADCASTSS  X5, Z5
+	VMULPS        Z0, Z5, Z5
+	VXORPS        Z7, Z7, Z7
+	VEXTRACTF64X4 $0x01, Z6, Y3
+	VMAXPS        Y3, Y6, Y6
+	VPERM2F128    $0x01, Y6, Y6, Y3
+	VMAXPS        Y3, Y6, Y6
+	VPERMILPS     $0x4e, Y6, Y3
+	VMAXPS        Y3, Y6, Y6
+	VPERMILPS     $0xb1, Y6, Y3
+	VMAXPS        Y3, Y6, Y6
+	VBROADCASTSS  X6, Z6
+	VMULPS        Z0, Z6, Z6
+	VXORPS        Z8, Z8, Z8
 	XORQ          SI, SI
 
 exp:
 	VMOVUPS       (AX)(SI*1), Z3
-	VFMSUB213PS   Z4, Z0, Z3
+	VMOVUPS       (DI)(SI*1), Z4
+	VFMSUB213PS   Z5, Z0, Z3
 	VMAXPS        lanesc2fc0000<>+0(SB), Z3, Z3
-	VRNDSCALEPS   $0x08, Z3, Z6
-	VSUBPS        Z6, Z3, Z3
-	VMOVUPS       lanes3aaddd0a<>+0(SB), Z7
-	VFMADD213PS   lanes3c1e7544<>+0(SB), Z3, Z7
-	VFMADD213PS   lanes3d635ba9<>+0(SB), Z3, Z7
-	VFMADD213PS   lanes3e75fcde<>+0(SB), Z3, Z7
-	VFMADD213PS   lanes3f317215<>+0(SB), Z3, Z7
-	VFMADD213PS   lanes3f800000<>+0(SB), Z3, Z7
-	VSCALEFPS     Z6, Z7, Z3
+	VRNDSCALEPS   $0x08, Z3, Z9
+	VSUBPS        Z9, Z3, Z3
+	VMOVUPS       lanes3aaddd0a<>+0(SB), Z10
+	VFMADD213PS   lanes3c1e7544<>+0(SB), Z3, Z10
+	VFMADD213PS   lanes3d635ba9<>+0(SB), Z3, Z10
+	VFMADD213PS   lanes3e75fcde<>+0(SB), Z3, Z10
+	VFMADD213PS   lanes3f317215<>+0(SB), Z3, Z10
+	VFMADD213PS   lanes3f800000<>+0(SB), Z3, Z10
+	VSCALEFPS     Z9, Z10, Z3
+	VADDPS        Z3, Z7, Z7
 	VMOVUPS       Z3, (AX)(SI*1)
-	VADDPS        Z3, Z5, Z5
+	VFMSUB213PS   Z6, Z0, Z4
+	VMAXPS        lanesc2fc0000<>+0(SB), Z4, Z4
+	VRNDSCALEPS   $0x08, Z4, Z3
+	VSUBPS        Z3, Z4, Z4
+	VMOVUPS       lanes3aaddd0a<>+0(SB), Z9
+	VFMADD213PS   lanes3c1e7544<>+0(SB), Z4, Z9
+	VFMADD213PS   lanes3d635ba9<>+0(SB), Z4, Z9
+	VFMADD213PS   lanes3e75fcde<>+0(SB), Z4, Z9
+	VFMADD213PS   lanes3f317215<>+0(SB), Z4, Z9
+	VFMADD213PS   lanes3f800000<>+0(SB), Z4, Z9
+	VSCALEFPS     Z3, Z9, Z4
+	VADDPS        Z4, Z8, Z8
+	VMOVUPS       Z4, (DI)(SI*1)
 	ADDQ          $+64, SI
 	CMPQ          SI, BX
 	JLE           exp
-	VEXTRACTF64X4 $0x01, Z5, Y3
-	VADDPS        Y3, Y5, Y5
-	VPERM2F128    $0x01, Y5, Y5, Y3
-	VADDPS        Y3, Y5, Y5
-	VPERMILPS     $0x4e, Y5, Y3
-	VADDPS        Y3, Y5, Y5
-	VPERMILPS     $0xb1, Y5, Y3
-	VADDPS        Y3, Y5, Y5
-	VBROADCASTSS  X5, Z5
+	VEXTRACTF64X4 $0x01, Z7, Y3
+	VADDPS        Y3, Y7, Y7
+	VPERM2F128    $0x01, Y7, Y7, Y3
+	VADDPS        Y3, Y7, Y7
+	VPERMILPS     $0x4e, Y7, Y3
+	VADDPS        Y3, Y7, Y7
+	VPERMILPS     $0xb1, Y7, Y3
+	VADDPS        Y3, Y7, Y7
+	VBROADCASTSS  X7, Z7
 	VMOVUPS       lanes3f800000<>+0(SB), Z3
-	VDIVPS        Z5, Z3, Z5
+	VDIVPS        Z7, Z3, Z7
+	VEXTRACTF64X4 $0x01, Z8, Y3
+	VADDPS        Y3, Y8, Y8
+	VPERM2F128    $0x01, Y8, Y8, Y3
+	VADDPS        Y3, Y8, Y8
+	VPERMILPS     $0x4e, Y8, Y3
+	VADDPS        Y3, Y8, Y8
+	VPERMILPS     $0xb1, Y8, Y3
+	VADDPS        Y3, Y8, Y8
+	VBROADCASTSS  X8, Z8
+	VMOVUPS       lanes3f800000<>+0(SB), Z4
+	VDIVPS        Z8, Z4, Z8
 	XORQ          SI, SI
 
 scale:
-	VMULPS  (AX)(SI*1), Z5, Z3
+	VMULPS  (AX)(SI*1), Z7, Z3
+	VMULPS  (DI)(SI*1), Z8, Z4
 	VMOVUPS Z3, (AX)(SI*1)
+	VMOVUPS Z4, (DI)(SI*1)
 	ADDQ    $+64, SI
 	CMPQ    SI, BX
 	JLE     scale
-	ADDQ    CX, AX
-	DECQ    DX
-	JNE     row
+	LEAQ    (AX)(CX*2), AX
+	SUBQ    $0x02, DX
+	JG      rows
 	VZEROUPPER
 	RET
 
@@ -2899,8 +2983,8 @@ squares:
 	VADDPS        Y2, Y4, Y4
 	VBROADCASTSS  X4, Z4
 	VDIVPS        Z0, Z4, Z4
-	VBROADCASTSS  epsilon+48(FP), Z2
-	VADDPS        Z2, Z4, Z4
+	VBROADCASTSS  epsilon+48(FP), Z0
+	VADDPS        Z0, Z4, Z4
 	VSQRTPS       Z4, Z4
 	VDIVPS        Z4, Z1, Z4
 	XORQ          R8, R8

@@ -93,6 +93,17 @@ func loadBytes(name string) GPVirtual {
 	return r
 }
 
+// broadcast reads a float32 parameter into every lane of a new register.
+func (l level) broadcast(name string) VecVirtual {
+	p, err := Param(name).Resolve()
+	if err != nil {
+		panic(err)
+	}
+	r := l.register()
+	VBROADCASTSS(p.Addr, r)
+	return r
+}
+
 // constants holds one value in every lane, for memory operands.
 var constants = map[uint32]Mem{}
 

@@ -121,20 +121,19 @@ var mask Mem
 
 // softmax replaces the first n values of every row by exp(scale·(x-max)) over
 // their sum. The rest of a row's last register is overwritten.
+//
+// Two rows at a time hide how long it takes to combine a register's lanes. Of
+// an odd number of rows the last is taken twice, in step, which does no harm.
 func softmax(l level) {
 	if !l.wide {
 		mask = window()
 	}
 	l.kernel("softmax", "x *float32, stride, rows, n int, scale float32",
 		"makes rows of n values, each with memory for whole registers, sum to 1.")
+	const pair = 2
 	row, stride, left := load("x"), loadBytes("stride"), load("rows")
 	width := loadBytes("n")
-	scale := l.register()
-	s, err := Param("scale").Resolve()
-	if err != nil {
-		panic(err)
-	}
-	VBROADCASTSS(s.Addr, scale)
+	scale := l.broadcast("scale")
 	VMULPS(float(math.Log2E), scale, scale)
 
 	// The lanes of the last register that belong to the row: the others get the
@@ -151,43 +150,63 @@ func softmax(l level) {
 	VMOVUPS(Mem{Base: table, Index: inLast, Scale: 1, Disp: 4*16 - 4}, own)
 	VANDNPS(float(-3e38), own, others)
 
-	x, top, sum, n, p := l.register(), l.register(), l.register(), l.register(), l.register()
 	at := GP64()
-	loop := func(label string, body func(Mem)) {
+	rows := []GPVirtual{row, GP64()}
+	x, top, sum, n, p := l.registers(pair), l.registers(pair), l.registers(pair), l.registers(pair), l.registers(pair)
+	in := func(i int) Mem { return Mem{Base: rows[i], Index: at, Scale: 1} }
+	each := func(do func(i int)) {
+		for i := range pair {
+			do(i)
+		}
+	}
+	loop := func(label string, body func()) {
 		XORQ(at, at)
 		Label(label)
-		body(Mem{Base: row, Index: at, Scale: 1})
+		body()
 		ADDQ(I32(l.bytes()), at)
 		CMPQ(at, last)
 		JLE(LabelRef(label))
 	}
-	Label("row")
-	VMOVUPS(Mem{Base: row, Index: last, Scale: 1}, top)
-	VANDPS(own, top, top)
-	VORPS(others, top, top)
-	VMOVUPS(top, Mem{Base: row, Index: last, Scale: 1})
-	loop("max", func(m Mem) { VMAXPS(m, top, top) })
-	l.fold(top, func(a, b, dst Op) { VMAXPS(a, b, dst) })
-	VMULPS(scale, top, top)
-	VXORPS(sum, sum, sum)
-	loop("exp", func(m Mem) {
-		VMOVUPS(m, x)
-		VFMSUB213PS(top, scale, x)
-		VMAXPS(float(-exp2Max), x, x)
-		l.exp2(x, n, p)
-		VMOVUPS(x, m)
-		VADDPS(x, sum, sum)
+	Label("rows")
+	LEAQ(Mem{Base: row, Index: stride, Scale: 1}, rows[1])
+	CMPQ(left, U8(1))
+	CMOVQEQ(row, rows[1])
+	each(func(i int) {
+		end := Mem{Base: rows[i], Index: last, Scale: 1}
+		VANDPS(end, own, top[i])
+		VORPS(others, top[i], top[i])
+		VMOVUPS(top[i], end)
 	})
-	l.fold(sum, func(a, b, dst Op) { VADDPS(a, b, dst) })
-	VMOVUPS(float(1), x)
-	VDIVPS(sum, x, sum)
-	loop("scale", func(m Mem) {
-		VMULPS(m, sum, x)
-		VMOVUPS(x, m)
+	loop("max", func() {
+		each(func(i int) { VMAXPS(in(i), top[i], top[i]) })
 	})
-	ADDQ(stride, row)
-	DECQ(left)
-	JNE(LabelRef("row"))
+	each(func(i int) {
+		l.fold(top[i], func(a, b, dst Op) { VMAXPS(a, b, dst) })
+		VMULPS(scale, top[i], top[i])
+		VXORPS(sum[i], sum[i], sum[i])
+	})
+	loop("exp", func() {
+		each(func(i int) { VMOVUPS(in(i), x[i]) })
+		each(func(i int) {
+			VFMSUB213PS(top[i], scale, x[i])
+			VMAXPS(float(-exp2Max), x[i], x[i])
+			l.exp2(x[i], n[i], p[i])
+			VADDPS(x[i], sum[i], sum[i])
+			VMOVUPS(x[i], in(i))
+		})
+	})
+	each(func(i int) {
+		l.fold(sum[i], func(a, b, dst Op) { VADDPS(a, b, dst) })
+		VMOVUPS(float(1), x[i])
+		VDIVPS(sum[i], x[i], sum[i])
+	})
+	loop("scale", func() {
+		each(func(i int) { VMULPS(in(i), sum[i], x[i]) })
+		each(func(i int) { VMOVUPS(x[i], in(i)) })
+	})
+	LEAQ(Mem{Base: row, Index: stride, Scale: pair}, row)
+	SUBQ(U8(pair), left)
+	JG(LabelRef("rows"))
 	l.end()
 }
 
@@ -235,12 +254,8 @@ func addNorm(l level) {
 	})
 	l.fold(variance, add)
 	VDIVPS(count, variance, variance)
-	epsilon, err := Param("epsilon").Resolve()
-	if err != nil {
-		panic(err)
-	}
-	VBROADCASTSS(epsilon.Addr, x)
-	VADDPS(x, variance, variance)
+	epsilon := l.broadcast("epsilon")
+	VADDPS(epsilon, variance, variance)
 	VSQRTPS(variance, variance)
 	VDIVPS(variance, one, variance)
 	loop("scale", func() {
