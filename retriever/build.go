@@ -362,6 +362,7 @@ func writeIndex(dir string, options index.Options, codebook *codec.Codebook, enc
 
 func (b *builder) fill(ctx context.Context, writer *index.Writer) error {
 	done := 0
+	b.memo.last = true
 	b.options.Progress(Indexing, 0, b.count)
 	var added []index.Document
 	err := b.encodeAll(ctx, b.documents, func(documents []Document, tokens []encoder.Tokens) error {

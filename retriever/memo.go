@@ -12,11 +12,12 @@ type memo struct {
 	encoder.Encoder
 	known map[string]encoder.Tokens // by text
 	room  int                       // vectors that may still be remembered
+	last  bool                      // nobody will ask again: forget what is returned
 }
 
 // newMemo returns a memo with room for so many vectors.
 func newMemo(enc encoder.Encoder, room int) *memo {
-	return &memo{enc, make(map[string]encoder.Tokens), room}
+	return &memo{Encoder: enc, known: make(map[string]encoder.Tokens), room: room}
 }
 
 // remember keeps the tokens of a text, without their spans, if there is room.
@@ -41,6 +42,11 @@ func (m *memo) EncodeDocuments(ctx context.Context, texts []string) ([]encoder.T
 		}
 		out[i] = tokens
 	}
+	if m.last {
+		for _, text := range texts {
+			delete(m.known, text)
+		}
+	}
 	if len(unknown) == 0 {
 		return out, ctx.Err()
 	}
@@ -50,7 +56,9 @@ func (m *memo) EncodeDocuments(ctx context.Context, texts []string) ([]encoder.T
 	}
 	for i, tokens := range encoded {
 		out[places[i]] = tokens
-		m.remember(unknown[i], tokens)
+		if !m.last {
+			m.remember(unknown[i], tokens)
+		}
 	}
 	return out, nil
 }
