@@ -12,9 +12,10 @@ import (
 // ModelOptions says how a model computes.
 type ModelOptions struct {
 	// Int8 multiplies with weights of 8 bits instead of float32: each output of
-	// a layer has a scale, and so has each token's input. It takes a quarter of
-	// the memory for layers, is about twice as fast with AVX-512, and changes
-	// vectors by some percent of their length.
+	// a layer has a scale, and so has each token's input. Layers take a quarter
+	// of the memory. It is 2.5 times as fast with AVX-512, 1.3 times with AVX2
+	// and slower in plain Go. With all-MiniLM-L6-v2 the cosine of a token's
+	// vector with the one of float32 is 0.998 on average.
 	Int8 bool
 }
 
