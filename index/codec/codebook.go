@@ -207,6 +207,9 @@ func Load(data []byte) (*Codebook, error) {
 	if err := c.checkFields(); err != nil {
 		return nil, err
 	}
+	if bits > 0 {
+		c.levels.setDigits()
+	}
 	c.expand()
 	c.prepare()
 	return c, nil

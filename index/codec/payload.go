@@ -357,9 +357,7 @@ func (c *Codebook) putInt8(p *payload, vectors simd.Matrix) {
 func (c *Codebook) putResidual(p *payload, at int, v []float32, cell uint32) {
 	var codes [simd.MaxDim]uint8
 	p.factors[at] = c.factors.code(c.codeResidual(codes[:c.dim], v, cell))
-	for d, code := range codes[:c.dim] {
-		simd.SetCode(p.body, p.coded, c.dim, c.kind.bits(), at, d, code)
-	}
+	putPlanes(p.body, p.coded, c.kind.bits(), at, codes[:c.dim])
 }
 
 // codeResidual writes the codes of a vector and returns the factor that gives
@@ -370,19 +368,36 @@ func (c *Codebook) codeResidual(codes []uint8, v []float32, cell uint32) (factor
 	if scale := c.cellScale[cell]; scale > 0 {
 		inverse = 1 / scale
 	}
-	step := c.cellScale[cell] * c.levels.scale
-	var length, rebuilt float64
-	for d, x := range v {
-		code := c.levels.code((x - centroid[d]) * inverse)
-		codes[d] = code
-		r := float64(centroid[d] + float32(step*float32(c.levels.weights[code])))
-		length += float64(x) * float64(x)
-		rebuilt += r * r
-	}
+	c.levels.code(codes, v, centroid, inverse)
+	rebuilt := c.rebuiltSquare(codes, cell)
 	if rebuilt == 0 {
 		return 1
 	}
-	return math.Sqrt(length / rebuilt)
+	return math.Sqrt(square(v) / rebuilt)
+}
+
+// rebuiltSquare returns the squared length of what codes stand for, before its
+// factor.
+func (c *Codebook) rebuiltSquare(codes []uint8, cell uint32) float64 {
+	var steps [1 << 4]float32
+	step := c.cellScale[cell] * c.levels.scale
+	for code, weight := range c.levels.weights {
+		steps[code] = step * float32(weight)
+	}
+	// Four sums do not wait for each other.
+	var sums [4]float64
+	centroid := c.Centroid(int(cell))
+	for ; len(codes) >= 4 && len(centroid) >= 4; codes, centroid = codes[4:], centroid[4:] {
+		w := float64(centroid[0] + steps[codes[0]%16])
+		x := float64(centroid[1] + steps[codes[1]%16])
+		y := float64(centroid[2] + steps[codes[2]%16])
+		z := float64(centroid[3] + steps[codes[3]%16])
+		sums[0] += w * w
+		sums[1] += x * x
+		sums[2] += y * y
+		sums[3] += z * z
+	}
+	return sums[0] + sums[1] + (sums[2] + sums[3])
 }
 
 // Check validates a payload of untrusted origin completely and returns its

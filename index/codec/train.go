@@ -338,6 +338,20 @@ func checkVectors(m simd.Matrix) error {
 	return nil
 }
 
+// square returns the squared length of a vector of dimensions divisible by 4.
+func square(v []float32) float64 {
+	// Four sums do not wait for each other.
+	var a, b, c, d float64
+	for ; len(v) >= 4; v = v[4:] {
+		w, x, y, z := float64(v[0]), float64(v[1]), float64(v[2]), float64(v[3])
+		a += w * w
+		b += x * x
+		c += y * y
+		d += z * z
+	}
+	return a + b + (c + d)
+}
+
 // idOf returns ids[i], or 0 if there are no ids.
 func idOf(ids []uint32, i int) uint32 {
 	if ids == nil {
