@@ -172,11 +172,15 @@ func (c *Codebook) trainResiduals(ctx context.Context, vectors simd.Matrix, rows
 	cells := make([]uint32, len(rows))
 	squares := make([]float64, len(rows)) // of each residual
 	sizes := make([]float64, len(rows))   // squared length of each vector
-	parallel(ctx, len(rows), 1024, func(lo, hi int) {
+	parallel(ctx, len(rows), 2048, func(lo, hi int) {
+		f := c.newFinder()
+		for _, row := range rows[lo:hi] {
+			f.add(vectors.Row(int(row)), idOf(ids, int(row)), ids != nil)
+		}
+		f.find()
+		copy(cells[lo:hi], f.cells)
 		for i := lo; i < hi; i++ {
-			v := vectors.Row(int(rows[i]))
-			cells[i] = c.cellOf(v, idOf(ids, int(rows[i])), ids != nil)
-			centroid := c.Centroid(int(cells[i]))
+			v, centroid := vectors.Row(int(rows[i])), c.Centroid(int(cells[i]))
 			for d, x := range v {
 				r := float64(x) - float64(centroid[d])
 				squares[i] += r * r

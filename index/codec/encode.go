@@ -1,0 +1,260 @@
+package codec
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/pare-search/pare/simd"
+)
+
+// Document is what EncodeAll encodes: a vector per row, and their token ids or
+// nil.
+type Document struct {
+	Vectors simd.Matrix
+	IDs     []uint32
+}
+
+// Encoded is the payload of a document and the cells its vectors lie in,
+// distinct and ascending.
+type Encoded struct {
+	Payload []byte
+	Cells   []uint32
+}
+
+// Encode appends the payload of one document, a vector per row, to dst and
+// returns it with the cells its vectors lie in, distinct and ascending. ids
+// are the vectors' token ids or nil. No rows make a payload without vectors.
+//
+// The same vectors give the same bytes. It is safe for concurrent use. The
+// error wraps ErrShape or simd.ErrNotFinite.
+func (c *Codebook) Encode(dst []byte, vectors simd.Matrix, ids []uint32) (payload []byte, cells []uint32, err error) {
+	if err := c.checkDocument(vectors, ids); err != nil {
+		return dst, nil, err
+	}
+	e := c.borrowEncoder()
+	defer c.encoders.Put(e)
+	e.addDocument(Document{vectors, ids})
+	e.find()
+	payload, cells = e.encode(dst, vectors, e.cells)
+	return payload, cells, nil
+}
+
+// EncodeAll returns what Encode does for each of several documents. It uses all
+// processors, and it is faster on one as well, for vectors of different
+// documents are compared with cells together. The error is that of ctx, or
+// wraps ErrShape or simd.ErrNotFinite and names the document by its number.
+func (c *Codebook) EncodeAll(ctx context.Context, documents []Document) ([]Encoded, error) {
+	for i, d := range documents {
+		if err := c.checkDocument(d.Vectors, d.IDs); err != nil {
+			return nil, fmt.Errorf("document %d: %w", i, err)
+		}
+	}
+	batches := cutBatches(documents)
+	out := make([]Encoded, len(documents))
+	parallel(ctx, len(batches)-1, 1, func(batch, _ int) {
+		e := c.borrowEncoder()
+		defer c.encoders.Put(e)
+		lo, hi := batches[batch], batches[batch+1]
+		for _, d := range documents[lo:hi] {
+			e.addDocument(d)
+		}
+		e.find()
+		start := 0
+		for i, d := range documents[lo:hi] {
+			end := start + d.Vectors.Rows
+			out[lo+i].Payload, out[lo+i].Cells = e.encode(nil, d.Vectors, e.cells[start:end])
+			start = end
+		}
+	})
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// cutBatches returns the first document of every batch, and the end.
+func cutBatches(documents []Document) []int {
+	const batchVectors = 2048 // enough to fill tiles
+	batches := []int{0}
+	vectors := 0
+	for i, d := range documents {
+		if vectors > 0 && vectors+d.Vectors.Rows > batchVectors {
+			batches = append(batches, i)
+			vectors = 0
+		}
+		vectors += d.Vectors.Rows
+	}
+	return append(batches, len(documents))
+}
+
+// EncodeRefinement appends the document's refinement to dst: its vectors as
+// int8 with a scale each, by which Scorer.Refine scores again what Score finds
+// good. It is safe for concurrent use. The error wraps ErrShape or
+// simd.ErrNotFinite.
+func (c *Codebook) EncodeRefinement(dst []byte, vectors simd.Matrix) ([]byte, error) {
+	if err := c.checkDocument(vectors, nil); err != nil {
+		return dst, err
+	}
+	dst, p := c.start(dst, Int8, vectors.Rows, vectors.Rows, 0)
+	c.putInt8(&p, vectors)
+	return dst, nil
+}
+
+func (c *Codebook) checkDocument(vectors simd.Matrix, ids []uint32) error {
+	if vectors.Rows > 0 && vectors.Dim != c.dim {
+		return fmt.Errorf("%w: %d dimensions, the codebook has %d", ErrShape, vectors.Dim, c.dim)
+	}
+	if ids != nil && len(ids) != vectors.Rows {
+		return fmt.Errorf("%w: %d token ids for %d vectors", ErrShape, len(ids), vectors.Rows)
+	}
+	if vectors.Rows > math.MaxInt32 {
+		return fmt.Errorf("%w: %d vectors in one document", ErrShape, vectors.Rows)
+	}
+	if err := checkVectors(vectors); err != nil {
+		return fmt.Errorf("encode: %w", err)
+	}
+	return nil
+}
+
+// encoder is what encoding needs beside the codebook. It serves one goroutine
+// at a time.
+type encoder struct {
+	finder
+	places []int32 // of each cell in a document, counted from 1; zeros between documents
+	codes  []uint8
+}
+
+// borrowEncoder returns an encoder without vectors, to be given back.
+func (c *Codebook) borrowEncoder() *encoder {
+	e, _ := c.encoders.Get().(*encoder)
+	if e == nil {
+		e = &encoder{finder: c.newFinder(), places: make([]int32, c.Cells()), codes: make([]uint8, c.dim)}
+	}
+	e.reset()
+	return e
+}
+
+// addDocument adds the vectors of a document to those to find cells for.
+func (e *encoder) addDocument(d Document) {
+	for row := range d.Vectors.Rows {
+		e.add(d.Vectors.Row(row), idOf(d.IDs, row), d.IDs != nil)
+	}
+}
+
+// encode appends the payload of a document whose vectors lie in rowCells.
+func (e *encoder) encode(dst []byte, vectors simd.Matrix, rowCells []uint32) (data []byte, cells []uint32) {
+	c := e.book
+	coded := 0
+	for _, cell := range rowCells {
+		if e.places[cell] == 0 {
+			e.places[cell] = 1
+			cells = append(cells, cell)
+		}
+		if c.coded(cell) {
+			coded++
+		}
+	}
+	slices.Sort(cells)
+	dst, p := c.start(dst, c.kind, vectors.Rows, coded, len(cells))
+	width := c.cellBytes()
+	for i, cell := range cells {
+		e.places[cell] = int32(i + 1)
+		for b := range width {
+			p.cells[width*i+b] = byte(cell >> (8 * b))
+		}
+	}
+	switch c.kind {
+	case Int8:
+		c.putInt8(&p, vectors)
+	case Float32:
+		for i, x := range vectors.Data {
+			binary.LittleEndian.PutUint32(p.body[4*i:], math.Float32bits(x))
+		}
+	default:
+		at := 0
+		for row, cell := range rowCells {
+			p.setPlace(row, int(e.places[cell])-1)
+			if c.coded(cell) {
+				p.factors[at] = c.factors.code(c.codeResidual(e.codes, vectors.Row(row), cell))
+				putPlanes(p.body, p.coded, c.kind.bits(), at, e.codes)
+				at++
+			}
+		}
+	}
+	for _, cell := range cells {
+		e.places[cell] = 0
+	}
+	return dst, cells
+}
+
+// start appends a payload with a header and room for the rest.
+func (c *Codebook) start(dst []byte, kind Kind, rows, coded, distinct int) ([]byte, payload) {
+	dst = append(dst, payloadVersion, byte(kind))
+	dst = binary.LittleEndian.AppendUint16(dst, uint16(c.checksum))
+	dst = binary.AppendUvarint(dst, uint64(rows))
+	dst = binary.AppendUvarint(dst, uint64(coded))
+	dst = binary.AppendUvarint(dst, uint64(distinct))
+	cells, places, factors, body := c.layout(kind, int64(rows), int64(coded), int64(distinct))
+	at, size := len(dst), int(cells+places+factors+body)
+	dst = append(slices.Grow(dst, size), make([]byte, size)...)
+	rest := dst[at:]
+	p := payload{rows: rows, coded: coded}
+	p.cells, rest = rest[:cells], rest[cells:]
+	p.places, rest = rest[:places], rest[places:]
+	p.factors, p.body = rest[:factors], rest[factors:]
+	return dst, p
+}
+
+func (c *Codebook) putInt8(p *payload, vectors simd.Matrix) {
+	var codes [simd.MaxDim]int8
+	for row := range vectors.Rows {
+		scale := simd.QuantizeInt8(codes[:c.dim], vectors.Row(row))
+		binary.LittleEndian.PutUint32(p.factors[4*row:], math.Float32bits(scale))
+		for d, x := range codes[:c.dim] {
+			p.body[row*c.dim+d] = byte(x)
+		}
+	}
+}
+
+// codeResidual writes the codes of a vector and returns the factor that gives
+// what they stand for the length of the vector.
+func (c *Codebook) codeResidual(codes []uint8, v []float32, cell uint32) (factor float64) {
+	centroid := c.Centroid(int(cell))
+	var inverse float32
+	if scale := c.cellScale[cell]; scale > 0 {
+		inverse = 1 / scale
+	}
+	c.levels.code(codes, v, centroid, inverse)
+	rebuilt := c.rebuiltSquare(codes, cell)
+	if rebuilt == 0 {
+		return 1
+	}
+	return math.Sqrt(square(v) / rebuilt)
+}
+
+// rebuiltSquare returns the squared length of what codes stand for, before its
+// factor.
+func (c *Codebook) rebuiltSquare(codes []uint8, cell uint32) float64 {
+	var steps [1 << 4]float32
+	step := c.cellScale[cell] * c.levels.scale
+	for code, weight := range c.levels.weights {
+		steps[code] = step * float32(weight)
+	}
+	// Four sums do not wait for each other.
+	var sums [4]float64
+	centroid := c.Centroid(int(cell))
+	for ; len(codes) >= 4 && len(centroid) >= 4; codes, centroid = codes[4:], centroid[4:] {
+		w := float64(centroid[0] + steps[codes[0]%16])
+		x := float64(centroid[1] + steps[codes[1]%16])
+		y := float64(centroid[2] + steps[codes[2]%16])
+		z := float64(centroid[3] + steps[codes[3]%16])
+		sums[0] += w * w
+		sums[1] += x * x
+		sums[2] += y * y
+		sums[3] += z * z
+	}
+	return sums[0] + sums[1] + (sums[2] + sums[3])
+}
