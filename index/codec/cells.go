@@ -161,8 +161,7 @@ func (f *finder) add(v []float32, id uint32, known bool) {
 	case own.tile != noTile:
 		f.pairs = append(f.pairs, pair{int32(own.tile), at})
 	case own.hi-own.lo > 1:
-		best, _ := nearest(f.book.floats.Slice(own.lo, own.hi), f.book.half[own.lo:own.hi], v)
-		cell += best
+		cell += nearest(f.book.floats.Slice(own.lo, own.hi), f.book.half[own.lo:own.hi], v)
 	}
 	f.vectors = append(f.vectors, v)
 	f.cells = append(f.cells, uint32(cell))
@@ -179,10 +178,9 @@ func (f *finder) find() {
 	for t, end := range f.ends {
 		tile := &f.tiles.all[t]
 		f.eachDots(&tile.packed, f.ordered[start:end], func(vector int32, dots []float32) {
-			at, score := largestDifference(dots, tile.half)
-			cell := tile.cells[at]
-			if score > f.scores[vector] || score == f.scores[vector] && cell < f.cells[vector] {
-				f.cells[vector], f.scores[vector] = cell, score
+			at, score := largestDifference(dots, tile.half, f.scores[vector])
+			if at >= 0 && (score > f.scores[vector] || tile.cells[at] < f.cells[vector]) {
+				f.cells[vector], f.scores[vector] = tile.cells[at], score
 			}
 		})
 		start = end
@@ -199,8 +197,8 @@ func (f *finder) pairFar() {
 	}
 	half := f.book.coarse.half
 	f.eachDots(&f.tiles.groups, f.far, func(vector int32, dots []float32) {
-		var best [coarseProbes]int32
-		for _, g := range best[:largestDifferences(best[:], dots, half)] {
+		groups, n := largestDifferences(dots, half)
+		for _, g := range groups[:n] {
 			f.pairs = append(f.pairs, pair{int32(f.tiles.far) + g, vector})
 		}
 	})
@@ -245,14 +243,14 @@ func (f *finder) eachDots(packed *simd.FloatQuery, vectors []int32, use func(vec
 
 // nearest returns the row of m with the least Euclidean distance to v, the
 // first of equals: the largest dot product minus half the squared length.
-func nearest(m simd.Matrix, half, v []float32) (row int, score float32) {
-	score = float32(math.Inf(-1))
+func nearest(m simd.Matrix, half, v []float32) (row int) {
+	best := float32(math.Inf(-1))
 	for i, h := range half {
-		if s := simd.Dot(v, m.Row(i)) - h; s > score {
-			row, score = i, s
+		if s := simd.Dot(v, m.Row(i)) - h; s > best {
+			row, best = i, s
 		}
 	}
-	return row, score
+	return row
 }
 
 // halfSquares returns half the squared length of every row.
@@ -265,32 +263,61 @@ func halfSquares(m simd.Matrix) []float32 {
 }
 
 // largestDifference returns the first index at which a[i]-b[i] is largest, and
-// the difference.
-func largestDifference(a, b []float32) (index int32, largest float32) {
-	largest = float32(math.Inf(-1))
-	for i, x := range b {
-		if v := a[i] - x; v > largest {
-			index, largest = int32(i), v
+// the difference, if any is at least bound; else -1 and bound. b is not longer
+// than a.
+func largestDifference(a, b []float32, bound float32) (index int, largest float32) {
+	index, largest = -1, bound
+	a = a[:len(b)]
+	i := 0
+	for ; len(b)-i >= 8; i += 8 {
+		x, y := (*[8]float32)(a[i:]), (*[8]float32)(b[i:])
+		v0, v1, v2, v3 := x[0]-y[0], x[1]-y[1], x[2]-y[2], x[3]-y[3]
+		v4, v5, v6, v7 := x[4]-y[4], x[5]-y[5], x[6]-y[6], x[7]-y[7]
+		// Seldom true, so it costs little.
+		if v0 >= largest || v1 >= largest || v2 >= largest || v3 >= largest ||
+			v4 >= largest || v5 >= largest || v6 >= largest || v7 >= largest {
+			for j, v := range [...]float32{v0, v1, v2, v3, v4, v5, v6, v7} {
+				if v > largest || v == largest && index < 0 {
+					index, largest = i+j, v
+				}
+			}
+		}
+	}
+	for ; i < len(b); i++ {
+		if v := a[i] - b[i]; v > largest || v == largest && index < 0 {
+			index, largest = i, v
 		}
 	}
 	return index, largest
 }
 
-// largestDifferences writes the indices at which a[i]-b[i] is largest to best,
-// the largest first and of equals the first, and returns how many there are.
-func largestDifferences(best []int32, a, b []float32) (n int) {
-	var values [coarseProbes]float32
+// largestDifferences returns the indices at which a[i]-b[i] is largest, the
+// largest first and of equals the first, and how many there are. b is not
+// longer than a.
+func largestDifferences(a, b []float32) (indices [coarseProbes]int32, n int) {
+	// A key is a difference and then an index, ordered like a number. The
+	// largest keys pass from one to the next without branches, which would be
+	// mispredicted, in variables, which stay in registers.
+	var k0, k1, k2, k3, k4, k5, k6, k7 uint64
+	a = a[:len(b)]
 	for i, x := range b {
-		v := a[i] - x
-		if n == len(best) && v <= values[n-1] {
+		bits := math.Float32bits(a[i] - x)
+		bits ^= uint32(int32(bits)>>31) | 1<<31
+		k := uint64(bits)<<32 | uint64(^uint32(i))
+		if k < k7 {
 			continue
 		}
-		n = min(n+1, len(best))
-		at := n - 1
-		for ; at > 0 && values[at-1] < v; at-- {
-			best[at], values[at] = best[at-1], values[at-1]
-		}
-		best[at], values[at] = int32(i), v
+		k0, k = max(k0, k), min(k0, k)
+		k1, k = max(k1, k), min(k1, k)
+		k2, k = max(k2, k), min(k2, k)
+		k3, k = max(k3, k), min(k3, k)
+		k4, k = max(k4, k), min(k4, k)
+		k5, k = max(k5, k), min(k5, k)
+		k6, k = max(k6, k), min(k6, k)
+		k7 = max(k7, k)
 	}
-	return n
+	for i, k := range [coarseProbes]uint64{k0, k1, k2, k3, k4, k5, k6, k7} {
+		indices[i] = int32(^uint32(k))
+	}
+	return indices, min(len(b), coarseProbes)
 }

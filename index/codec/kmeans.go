@@ -217,7 +217,8 @@ func (c *clustering) assign(rows []int32, means simd.Matrix, shared bool) []int3
 			}
 			packed.Dots(dots, vectors.Slice(0, n))
 			for i := range n {
-				assigned[lo+i], _ = largestDifference(dots[i*stride:], half)
+				nearest, _ := largestDifference(dots[i*stride:], half, float32(math.Inf(-1)))
+				assigned[lo+i] = int32(nearest)
 			}
 		}
 	}
