@@ -1,6 +1,7 @@
 package codec
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -31,15 +32,11 @@ type Encoded struct {
 // The same vectors give the same bytes. It is safe for concurrent use. The
 // error wraps ErrShape or simd.ErrNotFinite.
 func (c *Codebook) Encode(dst []byte, vectors simd.Matrix, ids []uint32) (payload []byte, cells []uint32, err error) {
-	if err := c.checkDocument(vectors, ids); err != nil {
+	out := [1]Encoded{{Payload: dst}}
+	if _, err := c.encode(out[:], []Document{{vectors, ids}}); err != nil {
 		return dst, nil, err
 	}
-	e := c.borrowEncoder()
-	defer c.encoders.Put(e)
-	e.addDocument(Document{vectors, ids})
-	e.find()
-	payload, cells = e.encode(dst, vectors, e.cells)
-	return payload, cells, nil
+	return out[0].Payload, out[0].Cells, nil
 }
 
 // EncodeAll returns what Encode does for each of several documents. It uses all
@@ -47,29 +44,16 @@ func (c *Codebook) Encode(dst []byte, vectors simd.Matrix, ids []uint32) (payloa
 // documents are compared with cells together. The error is that of ctx, or
 // wraps ErrShape or simd.ErrNotFinite and names the document by its number.
 func (c *Codebook) EncodeAll(ctx context.Context, documents []Document) ([]Encoded, error) {
-	for i, d := range documents {
-		if err := c.checkDocument(d.Vectors, d.IDs); err != nil {
-			return nil, fmt.Errorf("document %d: %w", i, err)
-		}
-	}
 	batches := cutBatches(documents)
 	out := make([]Encoded, len(documents))
+	errs := make([]error, len(batches))
 	parallel(ctx, len(batches)-1, 1, func(batch, _ int) {
-		e := c.borrowEncoder()
-		defer c.encoders.Put(e)
 		lo, hi := batches[batch], batches[batch+1]
-		for _, d := range documents[lo:hi] {
-			e.addDocument(d)
-		}
-		e.find()
-		start := 0
-		for i, d := range documents[lo:hi] {
-			end := start + d.Vectors.Rows
-			out[lo+i].Payload, out[lo+i].Cells = e.encode(nil, d.Vectors, e.cells[start:end])
-			start = end
+		if bad, err := c.encode(out[lo:hi], documents[lo:hi]); err != nil {
+			errs[batch] = fmt.Errorf("document %d: %w", lo+bad, err)
 		}
 	})
-	if err := ctx.Err(); err != nil {
+	if err := cmp.Or(append(errs, ctx.Err())...); err != nil {
 		return nil, err
 	}
 	return out, nil
@@ -95,26 +79,27 @@ func cutBatches(documents []Document) []int {
 // good. It is safe for concurrent use. The error wraps ErrShape or
 // simd.ErrNotFinite.
 func (c *Codebook) EncodeRefinement(dst []byte, vectors simd.Matrix) ([]byte, error) {
-	if err := c.checkDocument(vectors, nil); err != nil {
+	if err := c.checkDocument(Document{Vectors: vectors}); err != nil {
 		return dst, err
+	}
+	if _, err := appendSquares(nil, vectors); err != nil {
+		return dst, fmt.Errorf("encode: %w", err)
 	}
 	dst, p := c.start(dst, Int8, vectors.Rows, vectors.Rows, 0)
 	c.putInt8(&p, vectors)
 	return dst, nil
 }
 
-func (c *Codebook) checkDocument(vectors simd.Matrix, ids []uint32) error {
-	if vectors.Rows > 0 && vectors.Dim != c.dim {
-		return fmt.Errorf("%w: %d dimensions, the codebook has %d", ErrShape, vectors.Dim, c.dim)
+// checkDocument checks all but the vectors' values.
+func (c *Codebook) checkDocument(d Document) error {
+	if d.Vectors.Rows > 0 && d.Vectors.Dim != c.dim {
+		return fmt.Errorf("%w: %d dimensions, the codebook has %d", ErrShape, d.Vectors.Dim, c.dim)
 	}
-	if ids != nil && len(ids) != vectors.Rows {
-		return fmt.Errorf("%w: %d token ids for %d vectors", ErrShape, len(ids), vectors.Rows)
+	if d.IDs != nil && len(d.IDs) != d.Vectors.Rows {
+		return fmt.Errorf("%w: %d token ids for %d vectors", ErrShape, len(d.IDs), d.Vectors.Rows)
 	}
-	if vectors.Rows > math.MaxInt32 {
-		return fmt.Errorf("%w: %d vectors in one document", ErrShape, vectors.Rows)
-	}
-	if err := checkVectors(vectors); err != nil {
-		return fmt.Errorf("encode: %w", err)
+	if d.Vectors.Rows > math.MaxInt32 {
+		return fmt.Errorf("%w: %d vectors in one document", ErrShape, d.Vectors.Rows)
 	}
 	return nil
 }
@@ -123,30 +108,49 @@ func (c *Codebook) checkDocument(vectors simd.Matrix, ids []uint32) error {
 // at a time.
 type encoder struct {
 	finder
-	places []int32 // of each cell in a document, counted from 1; zeros between documents
-	codes  []uint8
+	squares []float64 // of the vectors' lengths
+	places  []int32   // of each cell in a document, counted from 1; zeros between documents
+	codes   []uint8
 }
 
-// borrowEncoder returns an encoder without vectors, to be given back.
-func (c *Codebook) borrowEncoder() *encoder {
+// encode appends the payload of every document to that in out, and sets its
+// cells. An error is that of the document with the returned number.
+func (c *Codebook) encode(out []Encoded, documents []Document) (bad int, err error) {
 	e, _ := c.encoders.Get().(*encoder)
 	if e == nil {
 		e = &encoder{finder: c.newFinder(), places: make([]int32, c.Cells()), codes: make([]uint8, c.dim)}
 	}
-	e.reset()
-	return e
-}
-
-// addDocument adds the vectors of a document to those to find cells for.
-func (e *encoder) addDocument(d Document) {
-	for row := range d.Vectors.Rows {
-		e.add(d.Vectors.Row(row), idOf(d.IDs, row), d.IDs != nil)
+	defer func() {
+		e.reset()
+		c.encoders.Put(e)
+	}()
+	e.squares = e.squares[:0]
+	for i, d := range documents {
+		if err := c.checkDocument(d); err != nil {
+			return i, err
+		}
+		if e.squares, err = appendSquares(e.squares, d.Vectors); err != nil {
+			return i, fmt.Errorf("encode: %w", err)
+		}
+		for row := range d.Vectors.Rows {
+			e.add(d.Vectors.Row(row), idOf(d.IDs, row), d.IDs != nil)
+		}
 	}
+	e.find()
+	start := 0
+	for i, d := range documents {
+		end := start + d.Vectors.Rows
+		e.encode(&out[i], d.Vectors, e.cells[start:end], e.squares[start:end])
+		start = end
+	}
+	return 0, nil
 }
 
-// encode appends the payload of a document whose vectors lie in rowCells.
-func (e *encoder) encode(dst []byte, vectors simd.Matrix, rowCells []uint32) (data []byte, cells []uint32) {
+// encode appends the payload of a document to out, given the cells that its
+// vectors lie in and the squares of their lengths.
+func (e *encoder) encode(out *Encoded, vectors simd.Matrix, rowCells []uint32, squares []float64) {
 	c := e.book
+	var cells []uint32
 	coded := 0
 	for _, cell := range rowCells {
 		if e.places[cell] == 0 {
@@ -158,7 +162,8 @@ func (e *encoder) encode(dst []byte, vectors simd.Matrix, rowCells []uint32) (da
 		}
 	}
 	slices.Sort(cells)
-	dst, p := c.start(dst, c.kind, vectors.Rows, coded, len(cells))
+	data, p := c.start(out.Payload, c.kind, vectors.Rows, coded, len(cells))
+	out.Payload, out.Cells = data, cells
 	width := c.cellBytes()
 	for i, cell := range cells {
 		e.places[cell] = int32(i + 1)
@@ -178,7 +183,7 @@ func (e *encoder) encode(dst []byte, vectors simd.Matrix, rowCells []uint32) (da
 		for row, cell := range rowCells {
 			p.setPlace(row, int(e.places[cell])-1)
 			if c.coded(cell) {
-				p.factors[at] = c.factors.code(c.codeResidual(e.codes, vectors.Row(row), cell))
+				p.factors[at] = c.factors.code(c.codeResidual(e.codes, vectors.Row(row), squares[row], cell))
 				putPlanes(p.body, p.coded, c.kind.bits(), at, e.codes)
 				at++
 			}
@@ -187,7 +192,6 @@ func (e *encoder) encode(dst []byte, vectors simd.Matrix, rowCells []uint32) (da
 	for _, cell := range cells {
 		e.places[cell] = 0
 	}
-	return dst, cells
 }
 
 // start appends a payload with a header and room for the rest.
@@ -220,8 +224,9 @@ func (c *Codebook) putInt8(p *payload, vectors simd.Matrix) {
 }
 
 // codeResidual writes the codes of a vector and returns the factor that gives
-// what they stand for the length of the vector.
-func (c *Codebook) codeResidual(codes []uint8, v []float32, cell uint32) (factor float64) {
+// what they stand for the length of the vector, of which it is given the
+// square.
+func (c *Codebook) codeResidual(codes []uint8, v []float32, square float64, cell uint32) (factor float64) {
 	centroid := c.Centroid(int(cell))
 	var inverse float32
 	if scale := c.cellScale[cell]; scale > 0 {
@@ -232,7 +237,7 @@ func (c *Codebook) codeResidual(codes []uint8, v []float32, cell uint32) (factor
 	if rebuilt == 0 {
 		return 1
 	}
-	return math.Sqrt(square(v) / rebuilt)
+	return math.Sqrt(square / rebuilt)
 }
 
 // rebuiltSquare returns the squared length of what codes stand for, before its

@@ -2,9 +2,13 @@ package codec
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/pare-search/pare/simd"
@@ -136,5 +140,63 @@ func TestCodes(t *testing.T) {
 				t.Fatalf("%d bits: planes %x, want %x", bits, planes, want)
 			}
 		}
+	}
+}
+
+// TestEncodeAll: documents together become what each becomes alone, whatever
+// the number of goroutines.
+func TestEncodeAll(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	m, ids := tokens(33, 12000, 24, 300)
+	opts := DefaultOptions()
+	opts.Cells = 700 // enough for groups
+	for _, sampleIDs := range [][]uint32{ids, nil} {
+		c, err := Train(t.Context(), m, sampleIDs, opts, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rng := rand.New(rand.NewPCG(33, 33))
+		documents := []Document{{}, {Vectors: m, IDs: ids}}
+		for range 100 {
+			at, n := rng.IntN(m.Rows-300), rng.IntN(300)
+			d := Document{Vectors: m.Slice(at, at+n), IDs: ids[at : at+n]}
+			if rng.IntN(4) == 0 {
+				d.IDs = nil
+			}
+			documents = append(documents, d)
+		}
+		for _, procs := range []int{1, 3} {
+			runtime.GOMAXPROCS(procs)
+			all, err := c.EncodeAll(t.Context(), documents)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, d := range documents {
+				data, cells, err := c.Encode(nil, d.Vectors, d.IDs)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !bytes.Equal(all[i].Payload, data) || !slices.Equal(all[i].Cells, cells) {
+					t.Errorf("document %d of %d vectors differs from what it is alone", i, d.Vectors.Rows)
+				}
+			}
+		}
+	}
+}
+
+func TestEncodeAllNamesTheDocument(t *testing.T) {
+	m, ids := tokens(34, 5000, 16, 20)
+	c := train(t, m, ids, Residual2)
+	documents := []Document{{Vectors: m}, {Vectors: m}, {Vectors: m, IDs: ids[:3]}, {Vectors: m}}
+	if _, err := c.EncodeAll(t.Context(), documents); !errors.Is(err, ErrShape) || !strings.HasPrefix(err.Error(), "document 2: ") {
+		t.Errorf("error %v, want one of document 2", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := c.EncodeAll(ctx, documents[:2]); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want %v", err, context.Canceled)
+	}
+	if all, err := c.EncodeAll(t.Context(), nil); err != nil || len(all) != 0 {
+		t.Errorf("%d documents of none, %v", len(all), err)
 	}
 }
