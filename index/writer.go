@@ -396,33 +396,22 @@ func (w *Writer) setCodebook(codebook *codec.Codebook) error {
 // code turns documents into payloads, in parallel, and gathers them in the
 // builder in their order.
 func (w *Writer) code(ctx context.Context, documents []Document) error {
-	batch := make([]coded, len(documents))
-	group, ctx := errgroup.WithContext(ctx)
-	workers := runtime.GOMAXPROCS(0)
-	for worker := range workers {
-		group.Go(func() error {
-			for i := worker; i < len(documents); i += workers {
-				if err := ctx.Err(); err != nil {
-					return err
-				}
-				d := documents[i]
-				payload, cells, err := w.codebook.Encode(nil, d.Tokens.Vectors, d.Tokens.IDs)
-				if err != nil {
-					return fmt.Errorf("document %q: %w", d.ID, err)
-				}
-				batch[i] = coded{document: d, payload: payload, cells: cells}
-				if !w.manifest.Options.Refine {
-					continue
-				}
-				if batch[i].refined, err = w.codebook.EncodeRefinement(nil, d.Tokens.Vectors); err != nil {
-					return fmt.Errorf("document %q: %w", d.ID, err)
-				}
-			}
-			return nil
-		})
+	vectors := make([]codec.Document, len(documents))
+	for i, d := range documents {
+		vectors[i] = codec.Document{Vectors: d.Tokens.Vectors, IDs: d.Tokens.IDs}
 	}
-	if err := group.Wait(); err != nil {
+	encoded, err := w.codebook.EncodeAll(ctx, vectors)
+	if err != nil {
 		return err
+	}
+	batch := make([]coded, len(documents))
+	for i, d := range documents {
+		batch[i] = coded{document: d, payload: encoded[i].Payload, cells: encoded[i].Cells}
+	}
+	if w.manifest.Options.Refine {
+		if err := w.refine(ctx, batch); err != nil {
+			return err
+		}
 	}
 	for _, c := range batch {
 		if w.builder != nil && (w.builder.size() >= w.manifest.Options.SegmentBytes || !w.builder.fits(c)) {
@@ -437,6 +426,27 @@ func (w *Writer) code(ctx context.Context, documents []Document) error {
 		w.builder.add(c)
 	}
 	return nil
+}
+
+// refine makes the documents' refinements, in parallel.
+func (w *Writer) refine(ctx context.Context, batch []coded) error {
+	group, ctx := errgroup.WithContext(ctx)
+	workers := runtime.GOMAXPROCS(0)
+	for worker := range workers {
+		group.Go(func() (err error) {
+			for i := worker; i < len(batch); i += workers {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				d := batch[i].document
+				if batch[i].refined, err = w.codebook.EncodeRefinement(nil, d.Tokens.Vectors); err != nil {
+					return fmt.Errorf("document %q: %w", d.ID, err)
+				}
+			}
+			return nil
+		})
+	}
+	return group.Wait()
 }
 
 // flush writes the builder's documents as a segment, not yet committed.

@@ -6,6 +6,7 @@ import (
 	"hash/crc64"
 	"math"
 	"slices"
+	"sync"
 
 	"github.com/pare-search/pare/simd"
 )
@@ -43,6 +44,11 @@ type Codebook struct {
 
 	data     []byte // the marshalled form
 	checksum uint64
+
+	// For encoding, made when it is asked for.
+	tilesOnce sync.Once
+	tiles     *tiles
+	encoders  sync.Pool // of *encoder
 }
 
 // Kind returns how vectors are stored.
@@ -206,6 +212,9 @@ func Load(data []byte) (*Codebook, error) {
 	}
 	if err := c.checkFields(); err != nil {
 		return nil, err
+	}
+	if bits > 0 {
+		c.levels.setDigits()
 	}
 	c.expand()
 	c.prepare()

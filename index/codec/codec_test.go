@@ -307,10 +307,17 @@ func TestCellOf(t *testing.T) {
 		}
 		return sum
 	}
+	known, unknown := c.newFinder(), c.newFinder()
+	for i := range 500 {
+		known.add(m.Row(i), ids[i], true)
+		unknown.add(m.Row(i), 0, false)
+	}
+	known.find()
+	unknown.find()
 	found := 0
 	for i := range 500 {
 		v := m.Row(i)
-		got := int(c.cellOf(v, 0, false))
+		got := int(unknown.cells[i])
 		best := 0
 		for cell := range c.Cells() {
 			if distance(v, cell) < distance(v, best) {
@@ -325,7 +332,7 @@ func TestCellOf(t *testing.T) {
 		if !ok {
 			continue
 		}
-		got = int(c.cellOf(v, ids[i], true))
+		got = int(known.cells[i])
 		best = int(c.first[own])
 		for cell := best; cell < int(c.first[own+1]); cell++ {
 			if distance(v, cell) < distance(v, best) {
@@ -353,10 +360,12 @@ func TestEncodeReturnsDistinctCells(t *testing.T) {
 		if !bytes.HasPrefix(data, prefix) {
 			t.Errorf("%v: payload was not appended", kind)
 		}
-		var want []uint32
+		f := c.newFinder()
 		for i := range 200 {
-			want = append(want, c.cellOf(m.Row(i), ids[i], true))
+			f.add(m.Row(i), ids[i], true)
 		}
+		f.find()
+		want := slices.Clone(f.cells)
 		slices.Sort(want)
 		if want = slices.Compact(want); !slices.Equal(cells, want) {
 			t.Errorf("%v: cells %v, want %v", kind, cells, want)

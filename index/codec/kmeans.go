@@ -217,7 +217,8 @@ func (c *clustering) assign(rows []int32, means simd.Matrix, shared bool) []int3
 			}
 			packed.Dots(dots, vectors.Slice(0, n))
 			for i := range n {
-				assigned[lo+i] = largestDifference(dots[i*stride:i*stride+means.Rows], half)
+				nearest, _ := largestDifference(dots[i*stride:], half, float32(math.Inf(-1)))
+				assigned[lo+i] = int32(nearest)
 			}
 		}
 	}
@@ -227,17 +228,6 @@ func (c *clustering) assign(rows []int32, means simd.Matrix, shared bool) []int3
 		work(0, len(rows))
 	}
 	return assigned
-}
-
-// largestDifference returns the first index at which a[i]-b[i] is largest.
-func largestDifference(a, b []float32) (index int32) {
-	largest := float32(math.Inf(-1))
-	for i, x := range b {
-		if v := a[i] - x; v > largest {
-			index, largest = int32(i), v
-		}
-	}
-	return index
 }
 
 // share divides cells between groups in proportion to the root of their number

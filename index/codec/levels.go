@@ -1,6 +1,7 @@
 package codec
 
 import (
+	"encoding/binary"
 	"math"
 	"slices"
 )
@@ -17,6 +18,11 @@ type levels struct {
 	scale   float32
 	cuts    []float32
 	weights []int8
+
+	// digits are the cuts in the order in which two bits of a code at a time are
+	// told: those of the first two, then those of the next two for each of the
+	// first.
+	digits [][4][3]float32
 }
 
 // A weight is at most 31 in size (63 at 4 bits), which costs no quality and
@@ -73,7 +79,30 @@ func trainLevels(sample []float32, bits int) levels {
 	for _, m := range means {
 		l.weights = append(l.weights, int8(math.Round(m/largest*limit)))
 	}
+	l.setDigits()
 	return l
+}
+
+// setDigits sets the digits, once there are cuts.
+func (l *levels) setDigits() {
+	codes := len(l.weights)
+	if codes == 2 {
+		none := float32(math.NaN()) // which nothing reaches
+		l.digits = [][4][3]float32{{{l.cuts[0], none, none}}}
+		return
+	}
+	l.digits = nil
+	// Each digit cuts every part that the digits before leave into four.
+	for parts := 1; parts < codes; parts *= 4 {
+		var digit [4][3]float32
+		quarter := codes / parts / 4
+		for part := range parts {
+			for i := range digit[part] {
+				digit[part][i] = l.cuts[(4*part+i+1)*quarter-1]
+			}
+		}
+		l.digits = append(l.digits, digit)
+	}
 }
 
 // twoMeans splits sample[lo:hi], sorted, into the two parts with the least
@@ -108,13 +137,44 @@ func normalQuantiles(n int) []float32 {
 	return q
 }
 
-// code returns the code of a residual component.
-func (l *levels) code(x float32) uint8 {
-	code := 0
-	for half := len(l.weights) / 2; half > 0; half /= 2 {
-		if x >= l.cuts[code+half-1] {
-			code += half
+// code writes the code of every residual component (v-centroid) * inverse.
+func (l *levels) code(codes []uint8, v, centroid []float32, inverse float32) {
+	codes, centroid = codes[:len(v)], centroid[:len(v)]
+	clear(codes)
+	for i := range l.digits {
+		parts := &l.digits[i]
+		// Codes are as good as random: branches would be mispredicted.
+		for d, x := range v {
+			r := (x - centroid[d]) * inverse
+			cuts := &parts[codes[d]%4]
+			codes[d] = 4*codes[d] + reached(r, cuts[0]) + reached(r, cuts[1]) + reached(r, cuts[2])
 		}
 	}
-	return uint8(code)
+}
+
+// reached returns 1 if x reaches the cut and 0 if not.
+func reached(x, cut float32) uint8 {
+	if x >= cut {
+		return 1
+	}
+	return 0
+}
+
+// putPlanes stores the codes of one of so many vectors as SetCode does, eight
+// dimensions at a time.
+func putPlanes(planes []byte, vectors, bits, vector int, codes []uint8) {
+	width := len(codes) / 8
+	for p := range bits {
+		plane := planes[(p*vectors+vector)*width:][:width]
+		for i := range plane {
+			plane[i] = lowBits(binary.LittleEndian.Uint64(codes[8*i:]) >> (bits - 1 - p))
+		}
+	}
+}
+
+// lowBits gathers the lowest bit of each of eight bytes.
+func lowBits(bytes uint64) byte {
+	// Byte i times 2^(56-7i) leaves its bit in place i of the highest byte;
+	// the other products lie elsewhere and carry nothing over.
+	return byte(bytes & 0x0101010101010101 * 0x0102040810204080 >> 56)
 }

@@ -27,7 +27,8 @@ func Train(ctx context.Context, vectors simd.Matrix, ids []uint32, opts Options,
 	if err := simd.CheckDim(vectors.Dim); err != nil {
 		return nil, fmt.Errorf("train: %w", err)
 	}
-	if err := checkVectors(vectors); err != nil {
+	squares, err := appendSquares(nil, vectors)
+	if err != nil {
 		return nil, fmt.Errorf("train: %w", err)
 	}
 	if ids != nil && len(ids) != vectors.Rows {
@@ -42,7 +43,8 @@ func Train(ctx context.Context, vectors simd.Matrix, ids []uint32, opts Options,
 		return nil, err
 	}
 	if c.kind.bits() > 0 {
-		if err := c.trainResiduals(ctx, vectors, rows, ids, opts.UncodedShare, report); err != nil {
+		s := sample{vectors: vectors, rows: rows, ids: ids, squares: squares, cells: make([]uint32, len(rows))}
+		if err := c.trainResiduals(ctx, s, opts.UncodedShare, report); err != nil {
 			return nil, err
 		}
 	}
@@ -166,22 +168,28 @@ func (c *Codebook) trainCoarse(clusters *clustering) error {
 	return nil
 }
 
+// sample are the vectors that residuals are learned from.
+type sample struct {
+	vectors simd.Matrix
+	rows    []int32   // those of vectors that count
+	ids     []uint32  // of vectors, or nil
+	squares []float64 // of the lengths of vectors
+	cells   []uint32  // of each of rows
+}
+
 // trainResiduals finds each cell's residual scale, the cells without codes, the
 // levels of the codes and the factors.
-func (c *Codebook) trainResiduals(ctx context.Context, vectors simd.Matrix, rows []int32, ids []uint32, uncoded float64, report func(int)) error {
-	cells := make([]uint32, len(rows))
-	squares := make([]float64, len(rows)) // of each residual
-	sizes := make([]float64, len(rows))   // squared length of each vector
-	parallel(ctx, len(rows), 1024, func(lo, hi int) {
-		for i := lo; i < hi; i++ {
-			v := vectors.Row(int(rows[i]))
-			cells[i] = c.cellOf(v, idOf(ids, int(rows[i])), ids != nil)
-			centroid := c.Centroid(int(cells[i]))
-			for d, x := range v {
-				r := float64(x) - float64(centroid[d])
-				squares[i] += r * r
-				sizes[i] += float64(x) * float64(x)
-			}
+func (c *Codebook) trainResiduals(ctx context.Context, s sample, uncoded float64, report func(int)) error {
+	distances := make([]float64, len(s.rows)) // squares of the residuals' lengths
+	parallel(ctx, len(s.rows), 2048, func(lo, hi int) {
+		f := c.newFinder()
+		for _, row := range s.rows[lo:hi] {
+			f.add(s.vectors.Row(int(row)), idOf(s.ids, int(row)), s.ids != nil)
+		}
+		f.find()
+		copy(s.cells[lo:hi], f.cells)
+		for i, cell := range f.cells {
+			distances[lo+i] = squaredDistance(f.vectors[i], c.Centroid(int(cell)))
 		}
 		report(hi - lo)
 	})
@@ -197,13 +205,13 @@ func (c *Codebook) trainResiduals(ctx context.Context, vectors simd.Matrix, rows
 	sums := make([]float64, c.Cells())
 	counts := make([]float64, c.Cells())
 	var all, size float64
-	for i, cell := range cells {
-		sums[cell] += squares[i]
+	for i, cell := range s.cells {
+		sums[cell] += distances[i]
 		counts[cell]++
-		all += squares[i]
-		size += sizes[i]
+		all += distances[i]
+		size += s.squares[s.rows[i]]
 	}
-	n := float64(max(len(rows), 1))
+	n := float64(max(len(s.rows), 1))
 	mean := max(all/n, floor*size/n)
 	if size == 0 {
 		// No vector was seen, or only zeros. Those to come are taken to be of
@@ -217,10 +225,10 @@ func (c *Codebook) trainResiduals(ctx context.Context, vectors simd.Matrix, rows
 	}
 	c.chooseUncoded(counts, uncoded)
 	if c.anyBare {
-		c.lengthenBare(cells, counts, sizes)
+		c.lengthenBare(s, counts)
 	}
-	c.levels = trainLevels(c.scaledResiduals(vectors, rows, cells), c.kind.bits())
-	c.factors = trainFactors(c.sampleFactors(vectors, rows, cells))
+	c.levels = trainLevels(c.scaledResiduals(s), c.kind.bits())
+	c.factors = trainFactors(c.sampleFactors(s))
 	return nil
 }
 
@@ -269,10 +277,10 @@ func (c *Codebook) chooseUncoded(counts []float64, share float64) {
 }
 
 // lengthenBare sets the scale of cells without codes.
-func (c *Codebook) lengthenBare(cells []uint32, counts, sizes []float64) {
+func (c *Codebook) lengthenBare(s sample, counts []float64) {
 	lengths := make([]float64, c.Cells())
-	for i, cell := range cells {
-		lengths[cell] += math.Sqrt(sizes[i])
+	for i, cell := range s.cells {
+		lengths[cell] += math.Sqrt(s.squares[s.rows[i]])
 	}
 	for cell := range c.cellScale {
 		if c.coded(uint32(cell)) {
@@ -285,57 +293,108 @@ func (c *Codebook) lengthenBare(cells []uint32, counts, sizes []float64) {
 	}
 }
 
-// sampleFactors returns the factors of evenly spaced vectors.
-func (c *Codebook) sampleFactors(vectors simd.Matrix, rows []int32, cells []uint32) []float64 {
-	n := min(len(rows), max(sampleComponents/c.dim, 1))
-	var out []float64
-	var codes [simd.MaxDim]uint8
-	for i := range n {
-		at := int(int64(i) * int64(len(rows)) / int64(n))
-		if cell := cells[at]; c.coded(cell) {
-			out = append(out, c.codeResidual(codes[:c.dim], vectors.Row(int(rows[at])), cell))
-		}
-	}
-	return out
-}
-
 // sampleComponents is how many components of vectors the codes and factors are
 // learned from.
 const sampleComponents = 1 << 19
 
-// scaledResiduals returns residual components of evenly spaced vectors.
-func (c *Codebook) scaledResiduals(vectors simd.Matrix, rows []int32, cells []uint32) []float32 {
-	n := min(len(rows), max(sampleComponents/c.dim, 1))
-	var out []float32
+// eachSpaced calls use with evenly spaced vectors and their cells, if those
+// have codes.
+func (c *Codebook) eachSpaced(s sample, use func(row int, cell uint32)) {
+	n := min(len(s.rows), max(sampleComponents/c.dim, 1))
 	for i := range n {
-		at := int(int64(i) * int64(len(rows)) / int64(n))
-		scale := c.cellScale[cells[at]]
-		if scale == 0 || !c.coded(cells[at]) {
-			continue
-		}
-		centroid := c.Centroid(int(cells[at]))
-		for d, x := range vectors.Row(int(rows[at])) {
-			out = append(out, (x-centroid[d])/scale)
+		at := int(int64(i) * int64(len(s.rows)) / int64(n))
+		if cell := s.cells[at]; c.coded(cell) {
+			use(int(s.rows[at]), cell)
 		}
 	}
-	return out
+}
+
+// sampleFactors returns the factors of evenly spaced vectors.
+func (c *Codebook) sampleFactors(s sample) (factors []float64) {
+	codes := make([]uint8, c.dim)
+	c.eachSpaced(s, func(row int, cell uint32) {
+		factors = append(factors, c.codeResidual(codes, s.vectors.Row(row), s.squares[row], cell))
+	})
+	return factors
+}
+
+// scaledResiduals returns residual components of evenly spaced vectors.
+func (c *Codebook) scaledResiduals(s sample) (components []float32) {
+	c.eachSpaced(s, func(row int, cell uint32) {
+		scale, centroid := c.cellScale[cell], c.Centroid(int(cell))
+		if scale == 0 {
+			return
+		}
+		for d, x := range s.vectors.Row(row) {
+			components = append(components, (x-centroid[d])/scale)
+		}
+	})
+	return components
 }
 
 // MaxComponent is the largest size of a vector's component: squares and dot
 // products of such vectors stay finite.
 const MaxComponent = 1e15
 
-// checkVectors checks the sizes and values of vectors.
-func checkVectors(m simd.Matrix) error {
-	if err := m.Validate(); err != nil {
-		return err
+// appendSquares appends the squared length of every vector to dst and checks
+// sizes and values.
+func appendSquares(dst []float64, m simd.Matrix) ([]float64, error) {
+	if m.Rows < 0 || len(m.Data) != m.Rows*m.Dim || simd.CheckDim(m.Dim) != nil {
+		return dst, m.Validate()
 	}
-	for i, x := range m.Data {
+	dst = slices.Grow(dst, m.Rows)
+	for i := range m.Rows {
+		s := square(m.Row(i))
+		// A square within the bound says the same of every component.
+		if !(s <= MaxComponent*MaxComponent) {
+			if err := checkVector(m, i); err != nil {
+				return dst, err
+			}
+		}
+		dst = append(dst, s)
+	}
+	return dst, nil
+}
+
+// checkVector checks the values of row i.
+func checkVector(m simd.Matrix, i int) error {
+	for d, x := range m.Row(i) {
+		if x-x != 0 {
+			return fmt.Errorf("%w: row %d, column %d is %v", simd.ErrNotFinite, i, d, x)
+		}
 		if x > MaxComponent || x < -MaxComponent {
-			return fmt.Errorf("%w: row %d, column %d is %v, beyond %g", ErrShape, i/m.Dim, i%m.Dim, x, MaxComponent)
+			return fmt.Errorf("%w: row %d, column %d is %v, beyond %g", ErrShape, i, d, x, MaxComponent)
 		}
 	}
 	return nil
+}
+
+// square returns the squared length of a vector.
+func square(v []float32) float64 {
+	// Four sums do not wait for each other.
+	var a, b, c, d float64
+	for ; len(v) >= 4; v = v[4:] {
+		w, x, y, z := float64(v[0]), float64(v[1]), float64(v[2]), float64(v[3])
+		a += w * w
+		b += x * x
+		c += y * y
+		d += z * z
+	}
+	return a + b + (c + d)
+}
+
+// squaredDistance returns the square of the distance between two vectors.
+func squaredDistance(u, v []float32) float64 {
+	var a, b, c, d float64
+	for ; len(u) >= 4 && len(v) >= 4; u, v = u[4:], v[4:] {
+		w, x := float64(u[0])-float64(v[0]), float64(u[1])-float64(v[1])
+		y, z := float64(u[2])-float64(v[2]), float64(u[3])-float64(v[3])
+		a += w * w
+		b += x * x
+		c += y * y
+		d += z * z
+	}
+	return a + b + (c + d)
 }
 
 // idOf returns ids[i], or 0 if there are no ids.

@@ -1,0 +1,265 @@
+package codec
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/pare-search/pare/simd"
+)
+
+// Document is what EncodeAll encodes: a vector per row, and their token ids or
+// nil.
+type Document struct {
+	Vectors simd.Matrix
+	IDs     []uint32
+}
+
+// Encoded is the payload of a document and the cells its vectors lie in,
+// distinct and ascending.
+type Encoded struct {
+	Payload []byte
+	Cells   []uint32
+}
+
+// Encode appends the payload of one document, a vector per row, to dst and
+// returns it with the cells its vectors lie in, distinct and ascending. ids
+// are the vectors' token ids or nil. No rows make a payload without vectors.
+//
+// The same vectors give the same bytes. It is safe for concurrent use. The
+// error wraps ErrShape or simd.ErrNotFinite.
+func (c *Codebook) Encode(dst []byte, vectors simd.Matrix, ids []uint32) (payload []byte, cells []uint32, err error) {
+	out := [1]Encoded{{Payload: dst}}
+	if _, err := c.encode(out[:], []Document{{vectors, ids}}); err != nil {
+		return dst, nil, err
+	}
+	return out[0].Payload, out[0].Cells, nil
+}
+
+// EncodeAll returns what Encode does for each of several documents. It uses all
+// processors, and it is faster on one as well, for vectors of different
+// documents are compared with cells together. The error is that of ctx, or
+// wraps ErrShape or simd.ErrNotFinite and names the document by its number.
+func (c *Codebook) EncodeAll(ctx context.Context, documents []Document) ([]Encoded, error) {
+	batches := cutBatches(documents)
+	out := make([]Encoded, len(documents))
+	errs := make([]error, len(batches))
+	parallel(ctx, len(batches)-1, 1, func(batch, _ int) {
+		lo, hi := batches[batch], batches[batch+1]
+		if bad, err := c.encode(out[lo:hi], documents[lo:hi]); err != nil {
+			errs[batch] = fmt.Errorf("document %d: %w", lo+bad, err)
+		}
+	})
+	if err := cmp.Or(append(errs, ctx.Err())...); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// cutBatches returns the first document of every batch, and the end.
+func cutBatches(documents []Document) []int {
+	const batchVectors = 2048 // enough to fill tiles
+	batches := []int{0}
+	vectors := 0
+	for i, d := range documents {
+		if vectors > 0 && vectors+d.Vectors.Rows > batchVectors {
+			batches = append(batches, i)
+			vectors = 0
+		}
+		vectors += d.Vectors.Rows
+	}
+	return append(batches, len(documents))
+}
+
+// EncodeRefinement appends the document's refinement to dst: its vectors as
+// int8 with a scale each, by which Scorer.Refine scores again what Score finds
+// good. It is safe for concurrent use. The error wraps ErrShape or
+// simd.ErrNotFinite.
+func (c *Codebook) EncodeRefinement(dst []byte, vectors simd.Matrix) ([]byte, error) {
+	if err := c.checkDocument(Document{Vectors: vectors}); err != nil {
+		return dst, err
+	}
+	if _, err := appendSquares(nil, vectors); err != nil {
+		return dst, fmt.Errorf("encode: %w", err)
+	}
+	dst, p := c.start(dst, Int8, vectors.Rows, vectors.Rows, 0)
+	c.putInt8(&p, vectors)
+	return dst, nil
+}
+
+// checkDocument checks all but the vectors' values.
+func (c *Codebook) checkDocument(d Document) error {
+	if d.Vectors.Rows > 0 && d.Vectors.Dim != c.dim {
+		return fmt.Errorf("%w: %d dimensions, the codebook has %d", ErrShape, d.Vectors.Dim, c.dim)
+	}
+	if d.IDs != nil && len(d.IDs) != d.Vectors.Rows {
+		return fmt.Errorf("%w: %d token ids for %d vectors", ErrShape, len(d.IDs), d.Vectors.Rows)
+	}
+	if d.Vectors.Rows > math.MaxInt32 {
+		return fmt.Errorf("%w: %d vectors in one document", ErrShape, d.Vectors.Rows)
+	}
+	return nil
+}
+
+// encoder is what encoding needs beside the codebook. It serves one goroutine
+// at a time.
+type encoder struct {
+	finder
+	squares []float64 // of the vectors' lengths
+	places  []int32   // of each cell in a document, counted from 1; zeros between documents
+	codes   []uint8
+}
+
+// encode appends the payload of every document to that in out, and sets its
+// cells. An error is that of the document with the returned number.
+func (c *Codebook) encode(out []Encoded, documents []Document) (bad int, err error) {
+	e, _ := c.encoders.Get().(*encoder)
+	if e == nil {
+		e = &encoder{finder: c.newFinder(), places: make([]int32, c.Cells()), codes: make([]uint8, c.dim)}
+	}
+	defer func() {
+		e.reset()
+		c.encoders.Put(e)
+	}()
+	e.squares = e.squares[:0]
+	for i, d := range documents {
+		if err := c.checkDocument(d); err != nil {
+			return i, err
+		}
+		if e.squares, err = appendSquares(e.squares, d.Vectors); err != nil {
+			return i, fmt.Errorf("encode: %w", err)
+		}
+		for row := range d.Vectors.Rows {
+			e.add(d.Vectors.Row(row), idOf(d.IDs, row), d.IDs != nil)
+		}
+	}
+	e.find()
+	start := 0
+	for i, d := range documents {
+		end := start + d.Vectors.Rows
+		e.encode(&out[i], d.Vectors, e.cells[start:end], e.squares[start:end])
+		start = end
+	}
+	return 0, nil
+}
+
+// encode appends the payload of a document to out, given the cells that its
+// vectors lie in and the squares of their lengths.
+func (e *encoder) encode(out *Encoded, vectors simd.Matrix, rowCells []uint32, squares []float64) {
+	c := e.book
+	var cells []uint32
+	coded := 0
+	for _, cell := range rowCells {
+		if e.places[cell] == 0 {
+			e.places[cell] = 1
+			cells = append(cells, cell)
+		}
+		if c.coded(cell) {
+			coded++
+		}
+	}
+	slices.Sort(cells)
+	data, p := c.start(out.Payload, c.kind, vectors.Rows, coded, len(cells))
+	out.Payload, out.Cells = data, cells
+	width := c.cellBytes()
+	for i, cell := range cells {
+		e.places[cell] = int32(i + 1)
+		for b := range width {
+			p.cells[width*i+b] = byte(cell >> (8 * b))
+		}
+	}
+	switch c.kind {
+	case Int8:
+		c.putInt8(&p, vectors)
+	case Float32:
+		for i, x := range vectors.Data {
+			binary.LittleEndian.PutUint32(p.body[4*i:], math.Float32bits(x))
+		}
+	default:
+		at := 0
+		for row, cell := range rowCells {
+			p.setPlace(row, int(e.places[cell])-1)
+			if c.coded(cell) {
+				p.factors[at] = c.factors.code(c.codeResidual(e.codes, vectors.Row(row), squares[row], cell))
+				putPlanes(p.body, p.coded, c.kind.bits(), at, e.codes)
+				at++
+			}
+		}
+	}
+	for _, cell := range cells {
+		e.places[cell] = 0
+	}
+}
+
+// start appends a payload with a header and room for the rest.
+func (c *Codebook) start(dst []byte, kind Kind, rows, coded, distinct int) ([]byte, payload) {
+	dst = append(dst, payloadVersion, byte(kind))
+	dst = binary.LittleEndian.AppendUint16(dst, uint16(c.checksum))
+	dst = binary.AppendUvarint(dst, uint64(rows))
+	dst = binary.AppendUvarint(dst, uint64(coded))
+	dst = binary.AppendUvarint(dst, uint64(distinct))
+	cells, places, factors, body := c.layout(kind, int64(rows), int64(coded), int64(distinct))
+	at, size := len(dst), int(cells+places+factors+body)
+	dst = append(slices.Grow(dst, size), make([]byte, size)...)
+	rest := dst[at:]
+	p := payload{rows: rows, coded: coded}
+	p.cells, rest = rest[:cells], rest[cells:]
+	p.places, rest = rest[:places], rest[places:]
+	p.factors, p.body = rest[:factors], rest[factors:]
+	return dst, p
+}
+
+func (c *Codebook) putInt8(p *payload, vectors simd.Matrix) {
+	var codes [simd.MaxDim]int8
+	for row := range vectors.Rows {
+		scale := simd.QuantizeInt8(codes[:c.dim], vectors.Row(row))
+		binary.LittleEndian.PutUint32(p.factors[4*row:], math.Float32bits(scale))
+		for d, x := range codes[:c.dim] {
+			p.body[row*c.dim+d] = byte(x)
+		}
+	}
+}
+
+// codeResidual writes the codes of a vector and returns the factor that gives
+// what they stand for the length of the vector, of which it is given the
+// square.
+func (c *Codebook) codeResidual(codes []uint8, v []float32, square float64, cell uint32) (factor float64) {
+	centroid := c.Centroid(int(cell))
+	var inverse float32
+	if scale := c.cellScale[cell]; scale > 0 {
+		inverse = 1 / scale
+	}
+	c.levels.code(codes, v, centroid, inverse)
+	rebuilt := c.rebuiltSquare(codes, cell)
+	if rebuilt == 0 {
+		return 1
+	}
+	return math.Sqrt(square / rebuilt)
+}
+
+// rebuiltSquare returns the squared length of what codes stand for, before its
+// factor.
+func (c *Codebook) rebuiltSquare(codes []uint8, cell uint32) float64 {
+	var steps [1 << 4]float32
+	step := c.cellScale[cell] * c.levels.scale
+	for code, weight := range c.levels.weights {
+		steps[code] = step * float32(weight)
+	}
+	// Four sums do not wait for each other.
+	var sums [4]float64
+	centroid := c.Centroid(int(cell))
+	for ; len(codes) >= 4 && len(centroid) >= 4; codes, centroid = codes[4:], centroid[4:] {
+		w := float64(centroid[0] + steps[codes[0]%16])
+		x := float64(centroid[1] + steps[codes[1]%16])
+		y := float64(centroid[2] + steps[codes[2]%16])
+		z := float64(centroid[3] + steps[codes[3]%16])
+		sums[0] += w * w
+		sums[1] += x * x
+		sums[2] += y * y
+		sums[3] += z * z
+	}
+	return sums[0] + sums[1] + (sums[2] + sums[3])
+}
