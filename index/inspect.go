@@ -110,6 +110,8 @@ func partName(file, section string) string {
 		return "encoder"
 	case section == "documents":
 		return "deletes"
+	case section == "refined":
+		return "refinements"
 	case section == "tokens":
 		return "token frequencies"
 	case section == "offsets":

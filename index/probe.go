@@ -35,7 +35,7 @@ func (s *Searcher) probe(packed, probing []int, options SearchOptions) error {
 	s.wanted = s.wanted[:0]
 	s.place = slices.Grow(s.place[:0], s.codebook.Cells())[:s.codebook.Cells()]
 	if options.Neighbors > 0 {
-		s.wantNeighbors(options.Neighbors)
+		s.wantNeighbors(s.forFilter(options.Neighbors, options.Filter))
 	} else {
 		s.wantBudget(options)
 	}
@@ -88,24 +88,16 @@ func (s *Searcher) wantBudget(options SearchOptions) {
 		slices.SortFunc(offered, func(a, b visit) int { return cmp.Compare(b.order, a.order) })
 		last := float64(valueOf(offered[len(offered)-1].order))
 		for i, v := range offered {
-			margin := max(float64(valueOf(v.order))-options.MarginShare*last, 0)
+			// The conversion keeps the compiler from fusing operations, which
+			// would round differently on some machines.
+			margin := max(float64(valueOf(v.order))-float64(options.MarginShare*last), 0)
 			rarity := math.Log(vectors / float64(v.postings))
 			priority := margin * rarity / math.Sqrt(float64(i+1))
 			s.want(visit{key(float32(priority), v.cell()), v.postings})
 		}
 	}
 	s.forget()
-	s.wanted = s.wanted[:selectPostings(s.wanted, options.budget(s.source))]
-}
-
-// budget returns how many postings are read. A filter leaves only its share of
-// them, so more are.
-func (o SearchOptions) budget(source Source) int {
-	if o.Filter == nil {
-		return o.Budget
-	}
-	share := float64(o.Filter.GetCardinality()) / float64(max(source.Documents(), 1))
-	return int(min(float64(o.Budget)/max(share, 1e-9), math.MaxInt32))
+	s.wanted = s.wanted[:selectPostings(s.wanted, s.forFilter(options.postings(0), options.Filter))]
 }
 
 // want adds a cell to the wanted ones, or raises its priority.
@@ -129,6 +121,9 @@ func (s *Searcher) forget() {
 // offer lists, for every probing column, its nearest cells with postings,
 // until enough says so or there are no more.
 func (s *Searcher) offer(enough func([]visit) bool) {
+	if len(s.columns) == 0 {
+		return
+	}
 	cells := s.scorer.Scan()
 	stride := cells.Stride()
 	maxima := cells.BlockMaxima()

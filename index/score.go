@@ -12,9 +12,13 @@ import (
 	"github.com/pare-search/pare/index/codec"
 )
 
-// checkEvery is how many documents go by between two looks at the context: a
-// millisecond's work.
-const checkEvery = 256
+const (
+	// checkEvery is how many documents go by between two looks at the context:
+	// a millisecond's work.
+	checkEvery = 256
+	// shortestRun is how many documents are worth a worker of their own.
+	shortestRun = 32
+)
 
 // worker ranks and scores some of the documents of a search.
 type worker struct {
@@ -33,7 +37,7 @@ func (s *Searcher) share(ctx context.Context, workers int, do stage) error {
 	if len(s.workers) == 0 {
 		s.workers = append(s.workers, worker{scorer: s.scorer})
 	}
-	workers = min(workers, len(s.documents)/checkEvery)
+	workers = min(workers, len(s.documents)/shortestRun)
 	if workers <= 1 {
 		return do(s, ctx, &s.workers[0], 0, len(s.documents))
 	}
@@ -126,11 +130,11 @@ func (s *Searcher) scoreRun(ctx context.Context, w *worker, lo, hi int) error {
 
 // refine scores the n best again and forgets the others.
 func (s *Searcher) refine(ctx context.Context, n int) error {
-	n = min(n, len(s.keys))
 	best, err := s.refinements(n)
 	if err != nil || best == nil {
 		return err
 	}
+	n = len(best)
 	for i, refinement := range best {
 		if i%checkEvery == 0 {
 			if err := ctx.Err(); err != nil {
@@ -153,10 +157,11 @@ func (s *Searcher) refine(ctx context.Context, n int) error {
 	return nil
 }
 
-// refinements brings the n best to the front of keys and returns their
-// refinements, nil if one has none: scores of two kinds do not compare.
+// refinements brings the n best, and those that score like the last of them, to
+// the front of keys and returns their refinements, nil if one has none: scores of
+// two kinds do not compare.
 func (s *Searcher) refinements(n int) ([][]byte, error) {
-	selectLargest(s.keys, n)
+	n = s.best(n)
 	s.views = s.views[:0]
 	for _, key := range s.keys[:n] {
 		refinement, err := s.source.Refinement(documentOf(key))
@@ -171,18 +176,9 @@ func (s *Searcher) refinements(n int) ([][]byte, error) {
 // hits returns the k best documents, best first, equal scores by descending
 // id.
 func (s *Searcher) hits(k int) ([]Hit, error) {
-	n := min(k, len(s.keys))
+	n := s.best(k)
 	if n == 0 {
 		return nil, nil
-	}
-	selectLargest(s.keys, n)
-	worst := slices.Min(s.keys[:n])
-	// Documents that score like the worst may have greater ids.
-	for i := n; i < len(s.keys); i++ {
-		if s.keys[i]>>32 == worst>>32 {
-			s.keys[n], s.keys[i] = s.keys[i], s.keys[n]
-			n++
-		}
 	}
 	hits := make([]Hit, n)
 	for i, key := range s.keys[:n] {
@@ -194,7 +190,26 @@ func (s *Searcher) hits(k int) ([]Hit, error) {
 		hits[i] = Hit{document, id, scoreOf(key)}
 	}
 	slices.SortFunc(hits, compareHits)
-	return hits[:min(k, n):min(k, n)], nil
+	n = min(k, n)
+	return hits[:n:n], nil
+}
+
+// best brings the n largest keys to the front, and those of documents that score
+// like the last of these, and returns how many they are: only ids, which come
+// later, can order them.
+func (s *Searcher) best(n int) int {
+	if n = min(n, len(s.keys)); n == 0 {
+		return 0
+	}
+	selectLargest(s.keys, n)
+	worst := slices.Min(s.keys[:n])
+	for i := n; i < len(s.keys); i++ {
+		if s.keys[i]>>32 == worst>>32 {
+			s.keys[n], s.keys[i] = s.keys[i], s.keys[n]
+			n++
+		}
+	}
+	return n
 }
 
 // fault says which document an error of package codec is about.

@@ -56,8 +56,10 @@ type SearchOptions struct {
 	K int
 	// Plan is how candidates are found.
 	Plan Plan
-	// Budget is how many postings the probing rows together read, spent where
-	// they promise most. One order of priority goes through all pairs of a row
+	// Budget is how many postings the probing rows together read, but for the
+	// last list, which is read to its end; 0 is 4,000. A Filter that lets a share
+	// of the documents through raises it accordingly. It is spent where it
+	// promises most. One order of priority goes through all pairs of a row
 	// and one of its 64 nearest cells: similarity, less MarginShare of the row's
 	// similarity to the last of these, times rarity, the logarithm of the number
 	// of stored vectors over the cell's postings, over the root of the cell's rank
@@ -70,7 +72,7 @@ type SearchOptions struct {
 	MarginShare float64
 	// Neighbors, if above zero, takes the place of Budget: it is how many
 	// postings each probing row reads. The row visits cells, nearest first, until
-	// their posting lists hold this many documents. It is the k' of the query
+	// their posting lists hold this many documents, more with a Filter. It is the k' of the query
 	// embedding pruning literature, where every kept row fetches its k' nearest
 	// document vectors.
 	Neighbors int
@@ -94,19 +96,22 @@ type SearchOptions struct {
 	Times bool
 }
 
+// defaultBudget is the budget where none is given.
+const defaultBudget = 4000
+
 // AllCandidates is a depth that no collection has.
 const AllCandidates = math.MaxInt
 
 // DefaultSearchOptions returns ten hits from the 256 best of some thousands of
 // candidates, the plan chosen by cost.
 func DefaultSearchOptions() SearchOptions {
-	return SearchOptions{K: 10, Budget: 4000, MarginShare: 0.5, Refine: 32}
+	return SearchOptions{K: 10, Budget: defaultBudget, MarginShare: 0.5, Refine: 32}
 }
 
 // ExhaustiveSearch returns the options of the search that all others are
 // measured against: every document scored, the best scored again.
 func ExhaustiveSearch(k int) SearchOptions {
-	return SearchOptions{K: k, Plan: Exhaustive, Budget: 1, Refine: 32}
+	return SearchOptions{K: k, Plan: Exhaustive, Refine: 32}
 }
 
 // Validate reports every option that makes no sense.
@@ -121,8 +126,8 @@ func (o SearchOptions) Validate() error {
 	if o.Neighbors < 0 {
 		faults = append(faults, fmt.Errorf("%w: %d neighbors per row", ErrInvalid, o.Neighbors))
 	}
-	if o.Budget < 0 || o.Budget == 0 && o.Neighbors == 0 {
-		faults = append(faults, fmt.Errorf("%w: a budget of %d postings, and no neighbors", ErrInvalid, o.Budget))
+	if o.Budget < 0 {
+		faults = append(faults, fmt.Errorf("%w: a budget of %d postings", ErrInvalid, o.Budget))
 	}
 	if o.Depth < 0 {
 		faults = append(faults, fmt.Errorf("%w: a depth of %d documents", ErrInvalid, o.Depth))
@@ -143,7 +148,7 @@ func (o SearchOptions) Validate() error {
 func (o SearchOptions) depth() int {
 	const fewest, perHit = 256, 4
 	if o.Depth == 0 {
-		return max(fewest, perHit*o.K)
+		return max(fewest, perHit*min(o.K, AllCandidates/perHit), o.K)
 	}
 	return max(o.Depth, o.K)
 }
@@ -207,7 +212,7 @@ type Searcher struct {
 
 // NewSearcher returns a searcher on source.
 func NewSearcher(source Source) *Searcher {
-	s := &Searcher{source: source, codebook: source.Codebook()}
+	s := &Searcher{source: source, codebook: source.Codebook(), rows: []int{}}
 	if s.codebook != nil {
 		s.scorer = s.codebook.NewScorer()
 	}
@@ -216,8 +221,9 @@ func NewSearcher(source Source) *Searcher {
 
 // Search finds and scores documents for a query whose rows were selected by a
 // pruner: the rows of selection.Probe find the candidates, those of
-// selection.Score score them; nil means all rows for either. Hits come best
-// first; equal scores by descending id. It honours ctx between documents.
+// selection.Score score them; nil means all rows for either. Without any probing
+// row, probing finds nothing. Hits come best first; equal scores by descending
+// id. It honours ctx between stages and documents.
 func (s *Searcher) Search(ctx context.Context, query *simd.Query, selection querypruner.Selection, options SearchOptions) ([]Hit, Stats, error) {
 	if err := s.check(query, selection, options); err != nil {
 		return nil, Stats{}, err
@@ -227,11 +233,14 @@ func (s *Searcher) Search(ctx context.Context, query *simd.Query, selection quer
 		probing = query.Rows
 	}
 	s.stats = Stats{Plan: options.Plan, Rows: query.Rows, RowsKept: probing}
-	if s.scorer == nil || query.Rows == 0 || options.K == 0 || s.source.Documents() == 0 {
+	if s.scorer == nil || query.Rows == 0 || options.K == 0 || s.findable(options.Filter) == 0 {
 		if s.stats.Plan == Auto {
 			s.stats.Plan = Exhaustive
 		}
-		return nil, s.stats, nil
+		return nil, s.stats, ctx.Err()
+	}
+	if s.stats.Plan == Auto && probing == 0 {
+		s.stats.Plan = Probe // and find nothing
 	}
 	rows := s.compared(query.Rows, selection)
 	if err := s.scorer.Reset(query, rows, selection.Score); err != nil {
@@ -251,6 +260,9 @@ func (s *Searcher) run(ctx context.Context, rows []int, selection querypruner.Se
 		s.scorer.Scan()
 	}
 	s.lap(&s.stats.ScanTime, options)
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	if s.stats.Plan == Probe {
 		if err := s.probe(rows, selection.Probe, options); err != nil {
 			return nil, err
@@ -279,6 +291,9 @@ func (s *Searcher) run(ctx context.Context, rows []int, selection querypruner.Se
 		}
 	}
 	s.lap(&s.stats.RefineTime, options)
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	return s.hits(options.K)
 }
 
@@ -325,22 +340,33 @@ func (s *Searcher) check(query *simd.Query, selection querypruner.Selection, opt
 	return nil
 }
 
-// Costs of the stages in nanoseconds for each level of package simd, measured
-// with 32 rows of 128 dimensions (go test -bench . ./index): they decide
-// between plans, so their ratios matter and not the machine they are from.
-type costs struct {
-	scan  float64 // one cell with one row
-	probe float64 // one posting
-	rank  float64 // one document, and each of its cells
-	cell  float64
-	score float64 // one vector with one row
+// findable returns how many documents a filter lets through.
+func (s *Searcher) findable(filter *roaring.Bitmap) int {
+	documents := s.source.Documents()
+	if filter == nil || documents == 0 {
+		return documents
+	}
+	return int(filter.Rank(uint32(documents - 1)))
 }
 
-var levelCosts = map[string]costs{
-	"avx512": {scan: 0.3, probe: 5, rank: 30, cell: 0.7, score: 0.3},
-	"avx2":   {scan: 0.8, probe: 5, rank: 30, cell: 0.7, score: 0.8},
-	"go":     {scan: 25, probe: 5, rank: 50, cell: 30, score: 25},
+// forFilter returns how many postings to read for so many that the filter lets
+// through.
+func (s *Searcher) forFilter(postings int, filter *roaring.Bitmap) int {
+	share := float64(s.findable(filter)) / float64(s.source.Documents())
+	return int(min(float64(postings)/share, math.MaxInt32))
 }
+
+// What the stages cost in nanoseconds, measured with 32 rows of 128 dimensions
+// (go test -bench . ./index). They only decide between plans, so their ratios
+// matter, and they are the same for every machine, as results are.
+const (
+	scanCost     = 0.3 // one cell with one row
+	probeCost    = 5.0 // one posting
+	rankCost     = 30  // one document,
+	rankCellCost = 0.7 // and each of its vectors
+	scoreCost    = 0.3 // one vector with one row; as float32 fourfold
+	costDim      = 128
+)
 
 // faithful is how much more a plan may cost that misses nothing where others
 // might.
@@ -348,23 +374,19 @@ const faithful = 1.25
 
 // plan estimates what each plan costs and returns the cheapest.
 func (s *Searcher) plan(rows, probing int, options SearchOptions) Plan {
-	cost := levelCosts[simd.Level()]
-	live := float64(s.source.Documents())
-	if options.Filter != nil {
-		live = min(live, float64(options.Filter.GetCardinality()))
-	}
+	live := float64(s.findable(options.Filter))
 	perDocument := float64(s.source.Vectors()) / float64(s.source.Documents())
-	score := cost.score * perDocument * float64(rows)
-	rank := cost.rank + cost.cell*perDocument
-	scan := cost.scan * float64(s.codebook.Cells()) * float64(rows)
+	pair := float64(rows) * float64(s.codebook.Dim()) / costDim
+	score := scoreCost * perDocument * pair
+	if s.codebook.Kind() == codec.Float32 {
+		score *= 4
+	}
+	rank := rankCost + rankCellCost*perDocument
+	scan := scanCost * float64(s.codebook.Cells()) * pair
 
 	exhaustive := score * live
 	if s.codebook.Kind().Residual() {
 		exhaustive += scan
-	}
-	postings := float64(options.budget(s.source))
-	if options.Neighbors > 0 {
-		postings = float64(options.Neighbors) * float64(probing)
 	}
 	scored := func(candidates float64) float64 {
 		depth := float64(options.depth())
@@ -374,7 +396,8 @@ func (s *Searcher) plan(rows, probing int, options SearchOptions) Plan {
 		return rank*candidates + score*depth
 	}
 	interaction := scan + scored(live)
-	probe := scan + cost.probe*postings + scored(min(postings, live))
+	postings := float64(s.forFilter(options.postings(probing), options.Filter))
+	probe := scan + probeCost*postings + scored(min(postings, live))
 	switch {
 	case exhaustive <= faithful*min(interaction, probe):
 		return Exhaustive
@@ -382,4 +405,15 @@ func (s *Searcher) plan(rows, probing int, options SearchOptions) Plan {
 		return Interaction
 	}
 	return Probe
+}
+
+// postings returns how many postings so many probing rows read.
+func (o SearchOptions) postings(probing int) int {
+	switch {
+	case o.Neighbors > 0:
+		return int(min(float64(o.Neighbors)*float64(probing), math.MaxInt32))
+	case o.Budget > 0:
+		return o.Budget
+	}
+	return defaultBudget
 }

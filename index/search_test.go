@@ -320,16 +320,20 @@ func TestEqualScores(t *testing.T) {
 	for _, i := range rng.Perm(60) {
 		documents = append(documents, Document{ID: fmt.Sprintf("%02d", i), Tokens: tokens})
 	}
-	s := open(t, build(t, smallOptions(8, codec.Residual2), documents))
+	shape := smallOptions(8, codec.Residual2)
+	shape.Refine = true
+	s := open(t, build(t, shape, documents))
 	query := simd.PackQuery(tokens.Vectors)
-	for _, plan := range []Plan{Exhaustive, Probe} {
-		hits, _ := search(t, s, query, allRows(query), SearchOptions{K: 7, Plan: plan, Neighbors: 60})
-		var ids []string
-		for _, hit := range hits {
-			ids = append(ids, hit.ID)
-		}
-		if want := []string{"59", "58", "57", "56", "55", "54", "53"}; !slices.Equal(ids, want) {
-			t.Errorf("%v finds %v, want %v", plan, ids, want)
+	for _, plan := range []Plan{Exhaustive, Interaction, Probe} {
+		for _, refine := range []int{0, 1, 10, 100} {
+			hits, _ := search(t, s, query, allRows(query), SearchOptions{K: 7, Plan: plan, Neighbors: 60, Refine: refine})
+			var ids []string
+			for _, hit := range hits {
+				ids = append(ids, hit.ID)
+			}
+			if want := []string{"59", "58", "57", "56", "55", "54", "53"}; !slices.Equal(ids, want) {
+				t.Errorf("%v, %d refined, finds %v, want %v", plan, refine, ids, want)
+			}
 		}
 	}
 }
@@ -344,6 +348,14 @@ func TestSearchNothing(t *testing.T) {
 		}
 	}
 	full := open(t, build(t, smallOptions(8, codec.Residual2), randomDocuments(rng, 20, 8, true)))
+	none := querypruner.Selection{Probe: []int{}, Score: []int{}}
+	for _, plan := range []Plan{Auto, Probe} {
+		for _, neighbors := range []int{0, 5} {
+			if hits, _ := search(t, full, query, none, SearchOptions{K: 3, Plan: plan, Neighbors: neighbors}); len(hits) > 0 {
+				t.Errorf("%v without probing rows finds %v", plan, hits)
+			}
+		}
+	}
 	nothing := simd.PackQuery(simd.Matrix{})
 	if hits, _ := search(t, full, nothing, querypruner.Selection{}, DefaultSearchOptions()); len(hits) > 0 {
 		t.Errorf("an empty query finds %v", hits)
@@ -383,7 +395,6 @@ func TestSearchRefuses(t *testing.T) {
 		"negative row":  {query, querypruner.Selection{Probe: []int{-1}}, good},
 		"score row":     {query, querypruner.Selection{Score: []int{0, 3}}, good},
 		"negative hits": {query, allRows(query), SearchOptions{K: -1, Neighbors: 1}},
-		"no budget":     {query, allRows(query), SearchOptions{K: 1}},
 		"neighbors":     {query, allRows(query), SearchOptions{K: 1, Budget: 1, Neighbors: -1}},
 		"refine":        {query, allRows(query), SearchOptions{K: 1, Budget: 1, Refine: -1}},
 		"plan":          {query, allRows(query), SearchOptions{K: 1, Neighbors: 1, Plan: 9}},
@@ -443,7 +454,7 @@ func (s sized) Vectors() int64            { return 100 * int64(s.documents) }
 // filters let fewer documents through.
 func TestPlan(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 3))
-	tokens := randomTokens(rng, 2000, 8, false)
+	tokens := randomTokens(rng, 2000, 128, false)
 	options := codec.DefaultOptions()
 	options.Cells = 500
 	codebook := must[*codec.Codebook](t)(codec.Train(t.Context(), tokens.Vectors, nil, options, nil))
@@ -495,6 +506,17 @@ func TestFilter(t *testing.T) {
 		if got, _ := search(t, s, query, allRows(query), options); !slices.Equal(got, want) {
 			t.Errorf("%v: %v, want %v", plan, got, want)
 		}
+		wide := filter.Clone()
+		wide.AddRange(200, 100_000) // numbers that no document has
+		options.Filter = wide
+		if got, _ := search(t, s, query, allRows(query), options); !slices.Equal(got, want) {
+			t.Errorf("%v, numbers beyond the collection: %v, want %v", plan, got, want)
+		}
+		options.Filter = roaring.BitmapOf(100_000)
+		if got, stats := search(t, s, query, allRows(query), options); len(got) > 0 || stats.Postings > 0 {
+			t.Errorf("%v: nobody passes, but %v is found with %+v", plan, got, stats)
+		}
+		options.Filter = filter
 		// The budget counts postings that may be found.
 		options.Plan, options.Budget = Probe, 60
 		_, filtered := search(t, s, query, allRows(query), options)
@@ -537,6 +559,13 @@ func TestRefine(t *testing.T) {
 	}
 	if !slices.Equal(got, offered[:3]) {
 		t.Errorf("hits %v, want %v", got, offered[:3])
+	}
+	// As many hits as there are documents, however many are asked for.
+	for _, plan := range []Plan{Exhaustive, Interaction, Probe} {
+		everything := SearchOptions{K: math.MaxInt, Plan: plan, Budget: 1 << 20, Refine: 1}
+		if got, _ := search(t, s, query, allRows(query), everything); !slices.Equal(got, want) {
+			t.Errorf("%v gives %d hits of %d", plan, len(got), len(want))
+		}
 	}
 	// Without refinements nothing is refined.
 	if _, stats := search(t, plain, query, allRows(query), options); stats.DocumentsRefined != 0 {

@@ -129,6 +129,8 @@ func (m *manifest) openPart(dir string, entry segmentEntry, codebook *codec.Code
 		err = seg.file.corrupt("meta", "%d documents, the manifest says %d", seg.documents, entry.Documents)
 	case seg.codebook != codebook.Checksum():
 		err = seg.file.corrupt("meta", "coded with another codebook")
+	case seg.documents > 0 && seg.file.has("refined") != m.Options.Refine:
+		err = seg.file.corrupt("refined", "stored: %v, the index was made so: %v", seg.file.has("refined"), m.Options.Refine)
 	case int(seg.dim) != codebook.Dim():
 		err = seg.file.corrupt("meta", "%d dimensions, the codebook has %d", seg.dim, codebook.Dim())
 	}

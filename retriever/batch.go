@@ -11,8 +11,11 @@ import (
 
 // SearchBatch answers many queries, several at a time; workers is how many, 0
 // one for each CPU. Results come in the order of the queries. The first error
-// ends the batch and says which query it is of.
+// ends the batch and says the number of its query, from 0.
 func (r *Retriever) SearchBatch(ctx context.Context, queries []string, options Options, workers int) ([]Results, error) {
+	if err := options.Validate(); err != nil {
+		return nil, err
+	}
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
@@ -21,7 +24,10 @@ func (r *Retriever) SearchBatch(ctx context.Context, queries []string, options O
 	group.SetLimit(workers)
 	for i, query := range queries {
 		group.Go(func() error {
-			var err error
+			err := ctx.Err()
+			if err != nil {
+				return fmt.Errorf("query %d of the batch: %w", i, err)
+			}
 			if results[i], err = r.Search(ctx, query, options); err != nil {
 				return fmt.Errorf("query %d of the batch: %w", i, err)
 			}
@@ -34,8 +40,8 @@ func (r *Retriever) SearchBatch(ctx context.Context, queries []string, options O
 	return results, nil
 }
 
-// Filter returns the numbers of the documents with these ids, for
-// index.SearchOptions.Filter. Ids that are not in the index are passed over.
+// Filter returns the numbers of the documents with these ids in the retriever's
+// snapshot, for index.SearchOptions.Filter. Ids that are not in the index are passed over.
 func (r *Retriever) Filter(ids ...string) (*roaring.Bitmap, error) {
 	r.use.RLock()
 	defer r.use.RUnlock()

@@ -72,7 +72,7 @@ func (r *Retriever) Explain(ctx context.Context, query, id string, options Optio
 	for _, i := range selection.Score {
 		e.Rows[i].Scored = true
 	}
-	if err := r.match(&e, document, tokens.Vectors); err != nil {
+	if err := r.match(&e, document, tokens.Vectors, options.Search.Refine > 0); err != nil {
 		return Explanation{}, err
 	}
 	if e.Text, err = r.snapshot.Text(document); err != nil {
@@ -84,8 +84,9 @@ func (r *Retriever) Explain(ctx context.Context, query, id string, options Optio
 	return e, nil
 }
 
-// match finds each row's best vector and sums the score.
-func (r *Retriever) match(e *Explanation, document uint32, vectors simd.Matrix) error {
+// match finds each row's best vector and sums the score: by the document's
+// refinement, where there is one and a search would use it.
+func (r *Retriever) match(e *Explanation, document uint32, vectors simd.Matrix, refine bool) error {
 	if vectors.Rows == 0 {
 		return nil
 	}
@@ -98,7 +99,17 @@ func (r *Retriever) match(e *Explanation, document uint32, vectors simd.Matrix) 
 		return err
 	}
 	best, match := make([]float32, vectors.Rows), make([]int32, vectors.Rows)
-	if err := scorer.Maxima(payload, best, match); err != nil {
+	maxima := scorer.Maxima
+	if refine {
+		refinement, err := r.snapshot.Refinement(document)
+		if err != nil {
+			return err
+		}
+		if refinement != nil {
+			payload, maxima = refinement, scorer.RefineMaxima
+		}
+	}
+	if err := maxima(payload, best, match); err != nil {
 		return fmt.Errorf("%w: payload of document %q: %w", index.ErrCorrupt, e.ID, err)
 	}
 	for i := range e.Rows {

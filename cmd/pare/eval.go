@@ -109,7 +109,7 @@ json are adjusted for the number of systems (Holm).`,
 func (e *evaluation) checkFlags(c *cobra.Command, runs []string) error {
 	given := c.Flags().Changed
 	if len(runs) > 0 {
-		for _, name := range []string{"run", "embeddings", "index", "codec", "depth", "prune", "neighbors", "budget", "margin-share", "rank-depth", "workers"} {
+		for _, name := range []string{"run", "embeddings", "index", "codec", "depth", "prune", "neighbors", "budget", "margin-share", "rank-depth", "refine", "workers"} {
 			if given(name) {
 				return usage(fmt.Errorf("--%s does not go with given runs, which are only measured", name), "")
 			}

@@ -217,7 +217,7 @@ func (s *search) all(ctx context.Context, queries iter.Seq2[query, error], sever
 		if err := s.print(answer, several); err != nil {
 			return err
 		}
-		if s.explain && found.Stats.Plan == index.Exhaustive {
+		if s.explain && found.Stats.Plan != index.Probe {
 			s.note(s.stderr, "no token had to look for candidates: the plan was to score every document")
 		}
 		if s.stats {

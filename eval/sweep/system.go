@@ -2,7 +2,6 @@ package sweep
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/pare-search/pare/eval"
 	"github.com/pare-search/pare/index"
@@ -123,14 +122,10 @@ func Pruned(r *retriever.Retriever, p querypruner.Pruner, options retriever.Opti
 	if options.Search.Plan == index.Auto {
 		options.Search.Plan = index.Probe
 	}
-	name := p.String()
-	if name != (querypruner.Pruner{}).String() && options.Search.Neighbors == 0 {
+	if p.String() != (querypruner.Pruner{}).String() && options.Search.Neighbors == 0 {
 		options.Search.Neighbors = rowNeighbors
 	}
-	if options.Search.Neighbors == 0 {
-		name = fmt.Sprintf("budget:%d", options.Search.Budget)
-	}
-	return Pare(name, r, options)
+	return Pare(p.String(), r, options)
 }
 
 // Standard returns the systems that a study of query pruning compares: the

@@ -30,8 +30,7 @@ type Codebook struct {
 	// Residual kinds only, like what follows.
 	cellScale []float32
 	uncoded   []byte // bitmap of the cells without codes
-	anyCodes  bool   // some cell has codes
-	anyBare   bool   // some cell has none
+	anyBare   bool   // some cell has no codes
 	levels    levels
 	factors   factors
 
@@ -306,14 +305,10 @@ func (c *Codebook) expand() {
 func (c *Codebook) prepare() {
 	c.table = simd.NewCellTable(c.dim, c.centroids, c.centroidScale, c.cellScale)
 	cells := uint32(c.Cells())
-	c.anyBare, c.anyCodes = len(c.uncoded) > 0, false
-	bare := uint32(0)
-	for cell := range cells {
-		if c.anyBare && !c.coded(cell) {
-			bare++
-		}
+	c.anyBare = false
+	for cell := uint32(0); cell < cells && len(c.uncoded) > 0; cell++ {
+		c.anyBare = c.anyBare || c.uncoded[cell/8]>>(cell%8)&1 == 1
 	}
-	c.anyBare, c.anyCodes = bare > 0, c.kind.bits() > 0 && bare < cells
 }
 
 // ascending reports whether each value is larger than the one before.

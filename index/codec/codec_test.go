@@ -506,17 +506,17 @@ func TestFactors(t *testing.T) {
 		if !f.valid() || f.table[0] != 0 {
 			t.Errorf("%v: low %v, ratio %v", sample, f.low, f.ratio)
 		}
-		for _, x := range append([]float64{0.011, 0.5, 0.95, 1, 1.19, 2, 49}, sample...) {
+		for _, x := range append([]float64{1e-4, 0.011, 0.5, 0.95, 1, 1.19, 2, 49, 3e4}, sample...) {
 			nearest := 1
 			for code := 2; code < 256; code++ {
 				if math.Abs(math.Log(float64(f.table[code])/x)) < math.Abs(math.Log(float64(f.table[nearest])/x)) {
 					nearest = code
 				}
 			}
-			if x < float64(f.low)/2 {
+			if x == 0 {
 				nearest = 0
 			}
-			if got := int(f.code(x)); got != nearest {
+			if got := int(f.code(x)); f.table[got] != f.table[nearest] {
 				t.Errorf("%v: factor %v has code %d (%v), want %d (%v)", sample, x, got, f.table[got], nearest, f.table[nearest])
 			}
 		}
@@ -588,6 +588,31 @@ func TestUncodedShare(t *testing.T) {
 					if want := float64(centroid[d]) / length; math.Abs(float64(x)-want) > 1e-5 {
 						t.Fatalf("vector %d, column %d: %v, want %v", i, d, x, want)
 					}
+				}
+			}
+		}
+	}
+}
+
+// TestOtherLengths: vectors much shorter or longer than those of the sample keep
+// their length, less exactly, and never become zero.
+func TestOtherLengths(t *testing.T) {
+	m, ids := tokens(29, 2000, 32, 20)
+	for _, kind := range []Kind{Residual1, Residual2, Residual4} {
+		c := train(t, m, ids, kind)
+		for _, scale := range []float32{1e-3, 0.15, 0.5, 2, 8, 1000} {
+			doc := simd.NewMatrix(50, 32)
+			for i := range doc.Data {
+				doc.Data[i] = scale * m.Data[i]
+			}
+			back, err := c.Decode(encode(t, c, doc, ids[:50]))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range back.Rows {
+				length := math.Sqrt(float64(simd.Dot(back.Row(i), back.Row(i))))
+				if ratio := length / float64(scale); ratio < 1/1.25 || ratio > 1.25 {
+					t.Fatalf("%v: a vector of length %v has length %v", kind, scale, length)
 				}
 			}
 		}

@@ -19,7 +19,8 @@ type Kind uint8
 
 // The kinds of payload, with bytes per vector of dim dimensions, to which every
 // document adds some 7 bytes and 2 for each distinct cell of its vectors (3
-// above 65,536 cells).
+// above 65,536 cells). In documents of more than 256 distinct cells a place takes
+// 2 bytes; vectors without codes take nothing but their place.
 const (
 	// Residual1 stores a place among the cells, a factor and 1 bit per
 	// dimension: 2 + dim/8.

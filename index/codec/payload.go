@@ -15,7 +15,7 @@ import (
 //	kind                    1
 //	codebook                2   low 16 bits of its checksum
 //	rows                    uv  number of vectors
-//	coded rows              uv  those in cells with codes; all but for residual kinds
+//	coded rows              uv  those in cells with codes; for int8 and float32 all
 //	distinct cells          uv
 //	cells, ascending        2 * distinct, or 3 * distinct above 65,536 cells
 //
@@ -44,9 +44,8 @@ import (
 //
 //	factor * (centroid + residual scale of the cell * weight scale * weights)
 //
-// where the factor gives it the length of the vector it stands for: entry 0 of
-// the codebook's table is 0, the others are spread evenly on a logarithmic
-// scale. In a cell without codes a vector is the centroid, at the mean length
+// where the factor, by its number in the codebook's table (factors.go), gives it
+// the length of the vector it stands for. In a cell without codes a vector is the centroid, at the mean length
 // of the cell's vectors.
 //
 // A refinement is a payload of kind int8 without cells, whatever the kind of
@@ -223,8 +222,8 @@ func (c *Codebook) rowCells(p *payload) ([]uint32, error) {
 // scaleOf returns the scale of a row of an int8 payload.
 func (p *payload) scaleOf(row int) (float32, error) {
 	f := math.Float32frombits(binary.LittleEndian.Uint32(p.factors[4*row:]))
-	if !(f >= 0 && f-f == 0) {
-		return 0, fmt.Errorf("%w: payload row %d: scale is negative or not finite", ErrCorrupt, row)
+	if !(f >= 0 && f <= MaxComponent) {
+		return 0, fmt.Errorf("%w: payload row %d: scale is %v", ErrCorrupt, row, f)
 	}
 	return f, nil
 }
@@ -232,14 +231,13 @@ func (p *payload) scaleOf(row int) (float32, error) {
 // floatRow reads a row of a float32 payload into dst.
 func (c *Codebook) floatRow(dst []float32, p *payload, row int) error {
 	values := p.body[4*c.dim*row : 4*c.dim*(row+1)]
-	const exponent = 0xff << 23 // all ones in NaN and the infinities
 	for d := range dst {
-		bits := binary.LittleEndian.Uint32(values)
+		x := math.Float32frombits(binary.LittleEndian.Uint32(values))
 		values = values[4:]
-		if bits&exponent == exponent {
-			return fmt.Errorf("%w: payload row %d, column %d is %v", ErrCorrupt, row, d, math.Float32frombits(bits))
+		if !(x >= -MaxComponent && x <= MaxComponent) {
+			return fmt.Errorf("%w: payload row %d, column %d is %v", ErrCorrupt, row, d, x)
 		}
-		dst[d] = math.Float32frombits(bits)
+		dst[d] = x
 	}
 	return nil
 }

@@ -31,16 +31,16 @@ type Scorer struct {
 	book  *Codebook
 	query *simd.Query
 
-	rows    []int // rows[j] is the query row behind packed row j
-	sumAll  bool  // every row is part of a score
-	summed  []int // else the packed rows that are
-	floats  simd.FloatQuery
-	codes   simd.CodeQuery
-	int8s   simd.Int8Query
-	own     simd.CellRows
-	cells   *simd.CellRows // in use; nil until somebody needs it
-	refines bool           // int8s is packed
-	scales  []float32      // of packed rows, times the weight scale for residual kinds; zeros up to the stride
+	rows   []int // rows[j] is the query row behind packed row j
+	sumAll bool  // every row is part of a score
+	summed []int // else the packed rows that are
+	floats simd.FloatQuery
+	codes  simd.CodeQuery
+	int8s  simd.Int8Query
+	own    simd.CellRows
+	cells  *simd.CellRows // in use; nil until somebody needs it
+	packed bool           // int8s and scales hold the rows
+	scales []float32      // of the rows, zeros up to the stride
 
 	// Of one document.
 	distinct  []uint32
@@ -61,7 +61,7 @@ func (c *Codebook) NewScorer() *Scorer { return &Scorer{book: c} }
 // rows. The error wraps ErrShape: the query must have the codebook's
 // dimensions and the rows.
 func (s *Scorer) Reset(q *simd.Query, rows, summed []int) error {
-	s.query, s.cells, s.refines = nil, nil, false
+	s.query, s.cells, s.packed = nil, nil, false
 	if q.Dim != s.book.dim {
 		return fmt.Errorf("%w: a query of %d dimensions, the codebook has %d", ErrShape, q.Dim, s.book.dim)
 	}
@@ -99,7 +99,7 @@ func (s *Scorer) Reset(q *simd.Query, rows, summed []int) error {
 
 // packInt8 packs the rows for int8 values.
 func (s *Scorer) packInt8() {
-	if s.refines {
+	if s.packed {
 		return
 	}
 	s.int8s.Reset(s.query, s.rows)
@@ -109,7 +109,7 @@ func (s *Scorer) packInt8() {
 		s.scales = append(s.scales, scale)
 	}
 	s.scales = append(s.scales, make([]float32, s.int8s.Stride()-len(s.scales))...)
-	s.refines = true
+	s.packed = true
 }
 
 // Scan compares the query with all cells, unless that is done, and returns the
@@ -129,22 +129,17 @@ func (s *Scorer) ResetAs(other *Scorer) error {
 	if other.query == nil || other.book != s.book {
 		return fmt.Errorf("%w: the other scorer has no query for this codebook", ErrShape)
 	}
-	var summed []int
-	if !other.sumAll {
-		summed = make([]int, len(other.summed))
-		for i, j := range other.summed {
-			summed[i] = other.rows[j]
-		}
-	}
-	if err := s.Reset(other.query, other.rows, summed); err != nil {
+	if err := s.Reset(other.query, other.rows, nil); err != nil {
 		return err
 	}
+	s.sumAll, s.summed = other.sumAll, append(s.summed[:0], other.summed...)
 	s.cells = other.cells
 	return nil
 }
 
 // Score returns MaxSim: the sum over the rows that make up a score of their
-// largest similarity with a vector of the payload, added in the order of rows;
+// largest similarity with a vector of the payload, added in the order given to
+// Reset;
 // 0 for a payload without vectors. It also returns how many vectors there are.
 // next, which may be empty, is the payload that will be scored after it, and is
 // fetched into the cache meanwhile. The error wraps ErrCorrupt, ErrVersion or,
@@ -177,6 +172,35 @@ func (s *Scorer) Refine(data, next []byte) (float32, error) {
 	return s.sum(), nil
 }
 
+// RefineMaxima is Maxima by a document's refinement.
+func (s *Scorer) RefineMaxima(data []byte, best []float32, arg []int32) error {
+	p, err := s.parse(data, Int8)
+	if err != nil {
+		return err
+	}
+	if err := s.checkMaxima(best, arg); err != nil {
+		return err
+	}
+	s.packInt8()
+	unmatched(best, arg)
+	return s.maximaInt8(&p, best, arg, nil)
+}
+
+func (s *Scorer) checkMaxima(best []float32, arg []int32) error {
+	if len(best) != len(s.rows) || arg != nil && len(arg) != len(s.rows) {
+		return fmt.Errorf("%w: maxima of %d rows into %d and %d elements", ErrShape, len(s.rows), len(best), len(arg))
+	}
+	return nil
+}
+
+// unmatched is what maxima are before any vector was seen.
+func unmatched(best []float32, arg []int32) {
+	simd.Reset(best)
+	for j := range arg {
+		arg[j] = -1
+	}
+}
+
 // sum adds up the maxima that make up a score.
 func (s *Scorer) sum() float32 {
 	if s.sumAll {
@@ -200,8 +224,8 @@ func (s *Scorer) Maxima(data []byte, best []float32, arg []int32) error {
 	if err != nil {
 		return err
 	}
-	if len(best) != len(s.rows) || arg != nil && len(arg) != len(s.rows) {
-		return fmt.Errorf("%w: maxima of %d rows into %d and %d elements", ErrShape, len(s.rows), len(best), len(arg))
+	if err := s.checkMaxima(best, arg); err != nil {
+		return err
 	}
 	return s.maxima(&p, best, arg, nil)
 }
@@ -235,10 +259,7 @@ func (s *Scorer) parse(data []byte, kind Kind) (payload, error) {
 
 // maxima computes the maxima of the rows; arg may be nil.
 func (s *Scorer) maxima(p *payload, best []float32, arg []int32, next []byte) error {
-	simd.Reset(best)
-	for j := range arg {
-		arg[j] = -1
-	}
+	unmatched(best, arg)
 	switch s.book.kind {
 	case Float32:
 		return s.maximaFloat32(p, best, arg)
@@ -332,7 +353,7 @@ func (s *Scorer) maximaInt8(p *payload, best []float32, arg []int32, next []byte
 	s.factors = grow(s.factors, p.rows)
 	for t := range s.factors {
 		f := math.Float32frombits(binary.LittleEndian.Uint32(p.factors[4*t:]))
-		if !(f >= 0 && f <= math.MaxFloat32) {
+		if !(f >= 0 && f <= MaxComponent) {
 			_, err := p.scaleOf(t)
 			return err
 		}

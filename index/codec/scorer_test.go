@@ -517,3 +517,132 @@ func BenchmarkEncode(b *testing.B) {
 		}
 	}
 }
+
+// manyCells makes a codebook of random cells, of which some have no codes:
+// training so many would take long.
+func manyCells(t testing.TB, kind Kind, dim, cells int) *Codebook {
+	t.Helper()
+	m, ids := tokens(3, 300, dim, 5)
+	trained := train(t, m, ids, kind)
+	rng := rand.New(rand.NewPCG(1, 2))
+	c := &Codebook{
+		kind: kind, dim: dim, levels: trained.levels, factors: trained.factors,
+		centroids: make([]int8, cells*dim), centroidScale: make([]float32, cells),
+		cellScale: make([]float32, cells), uncoded: make([]byte, (cells+7)/8),
+		first: []uint32{0},
+	}
+	for i := range c.centroids {
+		c.centroids[i] = int8(rng.IntN(63) - 31)
+	}
+	for i := range cells {
+		c.centroidScale[i], c.cellScale[i] = 0.01, 0.1+rng.Float32()/10
+	}
+	for i := range c.uncoded {
+		c.uncoded[i] = byte(rng.IntN(256))
+	}
+	c.coarse = coarse{floats: simd.Matrix{Dim: dim}, first: []uint32{0}}
+	c.expand()
+	c.seal()
+	loaded, err := Load(c.data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return loaded
+}
+
+// payloadOf makes a payload of rows in the given cells, with random codes.
+func payloadOf(c *Codebook, rowCells []uint32, rng *rand.Rand) []byte {
+	cells := slices.Clone(rowCells)
+	slices.Sort(cells)
+	cells = slices.Compact(cells)
+	coded := 0
+	for _, cell := range rowCells {
+		if c.coded(cell) {
+			coded++
+		}
+	}
+	data, p := c.start(nil, c.kind, len(rowCells), coded, len(cells))
+	width := c.cellBytes()
+	for i, cell := range cells {
+		for b := range width {
+			p.cells[width*i+b] = byte(cell >> (8 * b))
+		}
+	}
+	for row, cell := range rowCells {
+		place, _ := slices.BinarySearch(cells, cell)
+		p.setPlace(row, place)
+	}
+	for i := range p.factors {
+		p.factors[i] = byte(rng.IntN(256))
+	}
+	for i := range p.body {
+		p.body[i] = byte(rng.IntN(256))
+	}
+	return data
+}
+
+// TestScorerWithManyCells: cells of 2 and 3 bytes, places of 1, 2 and 3 bytes,
+// and cells without codes among others.
+func TestScorerWithManyCells(t *testing.T) {
+	rng := rand.New(rand.NewPCG(9, 9))
+	m := simd.NewMatrix(40, 8)
+	for i := range m.Data {
+		m.Data[i] = float32(rng.NormFloat64())
+	}
+	q := simd.PackQuery(m)
+	for _, cells := range []int{1 << 16, 1<<16 + 1} {
+		c := manyCells(t, Residual2, 8, cells)
+		for _, distinct := range []int{1, 256, 257, 1 << 16, 1<<16 + 1} {
+			if distinct > cells {
+				continue
+			}
+			var rowCells []uint32
+			for _, cell := range rng.Perm(cells)[:distinct] {
+				rowCells = append(rowCells, uint32(cell))
+			}
+			rowCells = append(rowCells, rowCells[:min(40, distinct)]...)
+			data := payloadOf(c, rowCells, rng)
+			if rows, err := c.Check(data); err != nil || rows != len(rowCells) {
+				t.Fatalf("%d cells, %d of them used: %d rows, %v", cells, distinct, rows, err)
+			}
+			checkScorer(t, fmt.Sprintf("%d cells, %d of them used", cells, distinct), c, c.NewScorer(), q, data)
+		}
+	}
+}
+
+// TestDamagedPayloadsOfManyCells goes through the paths that small codebooks
+// never take.
+func TestDamagedPayloadsOfManyCells(t *testing.T) {
+	rng := rand.New(rand.NewPCG(4, 4))
+	c := manyCells(t, Residual1, 8, 70_000)
+	m := simd.NewMatrix(35, 8)
+	for i := range m.Data {
+		m.Data[i] = float32(rng.NormFloat64())
+	}
+	s := c.NewScorer()
+	reset(t, s, simd.PackQuery(m), nil, nil)
+	for range 3000 {
+		n := rng.IntN(20)
+		if rng.IntN(20) == 0 {
+			n = 250 + rng.IntN(20)
+		}
+		rowCells := make([]uint32, n)
+		for i := range rowCells {
+			rowCells[i] = uint32(rng.IntN(c.Cells()))
+		}
+		data := payloadOf(c, rowCells, rng)
+		for range 1 + rng.IntN(3) {
+			switch rng.IntN(4) {
+			case 0:
+				data[rng.IntN(len(data))] = byte(rng.IntN(256))
+			case 1:
+				data[rng.IntN(min(10, len(data)))] += byte(rng.IntN(5) - 2)
+			case 2:
+				data = data[:rng.IntN(len(data))+1]
+			case 3:
+				data = slices.Insert(data, rng.IntN(len(data)), byte(rng.IntN(256)))
+			}
+		}
+		checkDamaged(t, c, s, data)
+	}
+}
