@@ -428,7 +428,7 @@ func TestShare(t *testing.T) {
 		for _, id := range slices.Sorted(maps.Keys(byID)) {
 			groups = append(groups, group{rows: byID[id]})
 		}
-		share(m, groups, cells)
+		share(t.Context(), m, groups, cells)
 		sum, room := 0, 0
 		for _, g := range groups {
 			limit := max(1, len(g.rows)/39)

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -98,7 +99,8 @@ func (c *clustering) divide(g group) ([]group, error) {
 		g.cells = flatMeans
 		return []group{g}, nil
 	}
-	assigned := c.assign(g.rows, means, true)
+	assigned := make([]int32, len(g.rows))
+	c.assign(assigned, g.rows, means, true)
 	members := make([][]int32, means.Rows)
 	for i, a := range assigned {
 		members[a] = append(members[a], g.rows[i])
@@ -109,7 +111,7 @@ func (c *clustering) divide(g group) ([]group, error) {
 			parts = append(parts, group{rows: rows})
 		}
 	}
-	share(c.vectors, parts, g.cells)
+	share(c.ctx, c.vectors, parts, g.cells)
 	var out []group
 	for _, p := range parts {
 		p.cells = min(p.cells, flatMeans)
@@ -123,40 +125,67 @@ func (c *clustering) divide(g group) ([]group, error) {
 func (c *clustering) means(g group, rng *rand.Rand, shared bool) simd.Matrix {
 	rows := spaced(g.rows, meansSample*g.cells)
 	k := min(g.cells, len(rows))
+	// Read many times, they are brought together once.
+	near := *c
+	near.vectors = c.view(rows, new([]float32))
+	rows = sequence(len(rows))
 	means := simd.NewMatrix(k, c.vectors.Dim)
 	for i, at := range rng.Perm(len(rows))[:k] {
-		copy(means.Row(i), c.vectors.Row(int(rows[at])))
+		copy(means.Row(i), near.vectors.Row(at))
 	}
-	counts := make([]int, k)
 	rounds := c.iterations
 	if k == 1 {
 		rounds = 1
 	}
+	counts := make([]int, k)
+	assigned, before := make([]int32, len(rows)), make([]int32, len(rows))
+	split := true
 	for round := range rounds {
 		if c.ctx.Err() != nil {
 			break
 		}
-		assigned := c.assign(rows, means, shared)
-		clear(counts)
-		clear(means.Data)
-		for i, a := range assigned {
-			simd.Add(means.Row(int(a)), c.vectors.Row(int(rows[i])))
-			counts[a]++
+		assigned, before = before, assigned
+		near.assign(assigned, rows, means, shared)
+		if !split && slices.Equal(assigned, before) {
+			break // so would be all rounds to come
 		}
-		for i, n := range counts {
-			if n > 0 {
-				scaleRow(means.Row(i), 1/float32(n))
-			}
-		}
-		if round < rounds-1 {
-			splitLargest(means, counts)
-		}
+		near.average(means, counts, assigned, shared)
+		split = round < rounds-1 && splitLargest(means, counts)
 	}
 	return keep(means, counts)
 }
 
-// splitLargest gives every empty cell half of the largest one.
-func splitLargest(means simd.Matrix, counts []int) {
+// average sets means to those of the vectors assigned to each, and counts to
+// how many these are.
+func (c *clustering) average(means simd.Matrix, counts []int, assigned []int32, shared bool) {
+	clear(counts)
+	clear(means.Data)
+	// Goroutines share the means, not the vectors, so that every mean is summed
+	// in order.
+	work := func(lo, hi int) {
+		for i, a := range assigned {
+			if a := int(a); a >= lo && a < hi {
+				simd.Add(means.Row(a), c.vectors.Row(i))
+				counts[a]++
+			}
+		}
+		for i := lo; i < hi; i++ {
+			if counts[i] > 0 {
+				scaleRow(means.Row(i), 1/float32(counts[i]))
+			}
+		}
+	}
+	if shared {
+		workers := runtime.GOMAXPROCS(0)
+		parallel(c.ctx, means.Rows, (means.Rows+workers-1)/workers, work)
+	} else {
+		work(0, means.Rows)
+	}
+}
+
+// splitLargest gives every empty cell half of the largest one and reports
+// whether it did.
+func splitLargest(means simd.Matrix, counts []int) (split bool) {
 	const apart = 1.0 / 1024
 	for i, n := range counts {
 		if n > 0 {
@@ -169,7 +198,7 @@ func splitLargest(means simd.Matrix, counts []int) {
 			}
 		}
 		if counts[large] < 2 {
-			return
+			return split
 		}
 		// Opposite shifts in alternating dimensions, as in Faiss.
 		for d, x := range means.Row(large) {
@@ -181,7 +210,9 @@ func splitLargest(means simd.Matrix, counts []int) {
 		}
 		counts[i] = counts[large] / 2
 		counts[large] -= counts[i]
+		split = true
 	}
+	return split
 }
 
 // keep returns the means that have vectors, in order.
@@ -196,26 +227,22 @@ func keep(means simd.Matrix, counts []int) simd.Matrix {
 	return means.Slice(0, n)
 }
 
-// assign returns the nearest mean of each row, the first of equals.
-func (c *clustering) assign(rows []int32, means simd.Matrix, shared bool) []int32 {
-	assigned := make([]int32, len(rows))
+// assign sets the nearest mean of each row, the first of equals.
+func (c *clustering) assign(assigned, rows []int32, means simd.Matrix, shared bool) {
+	clear(assigned)
 	if means.Rows == 1 {
-		return assigned
+		return
 	}
 	half := halfSquares(means)
 	var packed simd.FloatQuery
 	packed.Reset(means, nil)
-	const part = 96 // vectors compared together at most
 	work := func(lo, hi int) {
-		together, stride := min(part, hi-lo), packed.Stride()
-		vectors := simd.NewMatrix(together, means.Dim)
+		together, stride := min(tileVectors, hi-lo), packed.Stride()
+		var scratch []float32
 		dots := make([]float32, together*stride)
 		for ; lo < hi; lo += together {
 			n := min(together, hi-lo)
-			for i, row := range rows[lo : lo+n] {
-				copy(vectors.Row(i), c.vectors.Row(int(row)))
-			}
-			packed.Dots(dots, vectors.Slice(0, n))
+			packed.Dots(dots, c.view(rows[lo:lo+n], &scratch))
 			for i := range n {
 				nearest, _ := largestDifference(dots[i*stride:], half, float32(math.Inf(-1)))
 				assigned[lo+i] = int32(nearest)
@@ -223,25 +250,42 @@ func (c *clustering) assign(rows []int32, means simd.Matrix, shared bool) []int3
 		}
 	}
 	if shared {
-		parallel(c.ctx, len(rows), 10*part, work)
+		parallel(c.ctx, len(rows), 10*tileVectors, work)
 	} else {
 		work(0, len(rows))
 	}
-	return assigned
+}
+
+// view returns the given rows, ascending: where they follow each other as a
+// part of the vectors, else as a copy in scratch.
+func (c *clustering) view(rows []int32, scratch *[]float32) simd.Matrix {
+	n, dim := len(rows), c.vectors.Dim
+	if n > 0 && int(rows[n-1])-int(rows[0]) == n-1 {
+		return c.vectors.Slice(int(rows[0]), int(rows[0])+n)
+	}
+	*scratch = grow(*scratch, n*dim)
+	m := simd.Matrix{Rows: n, Dim: dim, Data: *scratch}
+	for i, row := range rows {
+		copy(m.Row(i), c.vectors.Row(int(row)))
+	}
+	return m
 }
 
 // share divides cells between groups in proportion to the root of their number
 // of vectors times their variance (TACHIOM), at least one and at most one per
 // 39 vectors each.
-func share(vectors simd.Matrix, groups []group, cells int) {
+func share(ctx context.Context, vectors simd.Matrix, groups []group, cells int) {
 	const vectorsPerCell = 39 // below this k-means has too little to average
 	weights, limits := make([]float64, len(groups)), make([]float64, len(groups))
+	parallel(ctx, len(groups), 1, func(i, _ int) {
+		rows := groups[i].rows
+		limits[i] = float64(max(1, len(rows)/vectorsPerCell))
+		weights[i] = math.Sqrt(float64(len(rows))) * variance(vectors, rows)
+	})
 	var high float64 // the factor that gives every group its limit
-	for i, g := range groups {
-		limits[i] = float64(max(1, len(g.rows)/vectorsPerCell))
-		weights[i] = math.Sqrt(float64(len(g.rows))) * variance(vectors, g.rows)
-		if weights[i] > 0 {
-			high = max(high, limits[i]/weights[i])
+	for i, weight := range weights {
+		if weight > 0 {
+			high = max(high, limits[i]/weight)
 		}
 	}
 	count := func(i int, factor float64) float64 {

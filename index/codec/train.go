@@ -79,7 +79,7 @@ func (c *Codebook) trainCells(clusters *clustering, rows []int32, ids []uint32, 
 	if len(rest) > 0 {
 		groups = append(groups, group{rows: rest})
 	}
-	share(clusters.vectors, groups, cellBudget(len(rows), ids != nil, opts))
+	share(clusters.ctx, clusters.vectors, groups, cellBudget(len(rows), ids != nil, opts))
 	means, err := clusters.run(groups)
 	if err != nil {
 		return err
@@ -152,8 +152,10 @@ func (c *Codebook) trainCoarse(clusters *clustering) error {
 	if err != nil {
 		return err
 	}
+	assigned := make([]int32, len(cells))
+	over.assign(assigned, cells, means[0], true)
 	members := make([][]uint32, means[0].Rows)
-	for cell, g := range over.assign(cells, means[0], true) {
+	for cell, g := range assigned {
 		members[g] = append(members[g], uint32(cell))
 	}
 	if err := clusters.ctx.Err(); err != nil {
