@@ -93,12 +93,13 @@ type CellRows struct {
 	maxima []int16 // of blocks of cells
 	block  int     // cells
 
-	panel  scanPanel
-	scales []float32 // of each lane, over unit
-	ranks  []float32 // of each cell: what x is multiplied with for a byte
-	best   []float32
-	hits   []uint64
-	limits []int16
+	panel   scanPanel
+	scales  []float32 // of each lane, over unit
+	perByte float32   // what x is multiplied with for a byte, times the RankWeight
+	rough   []int16   // like maxima, of blocks of 8 cells
+	best    []float32
+	hits    []uint64
+	limits  []int16
 }
 
 const (
@@ -126,24 +127,22 @@ func (c *CellRows) Scan(q *Query, rows []int, cells *CellTable) {
 	clear(c.values[n*c.stride:])
 	clear(c.bytes[n*c.stride:])
 	c.block = max((n+maxBlocks-1)/maxBlocks, 1)
+	if c.block > blockTokens {
+		c.block = roundUp(c.block, blockTokens)
+	}
 	c.maxima = grow(c.maxima, (n+c.block-1)/c.block*c.stride)
+	c.rough = grow(c.rough, all/blockTokens*c.stride+largestBlock)
 	if c.rows == 0 || n == 0 {
 		c.unit = 1
 		return
 	}
 	c.setScales(q, rows)
-	packed := cells.pack(current)
-	c.panel.reset(q, rows, packed)
-	// Full blocks at a time, which are still in the second cache when their
-	// maxima are taken.
-	step := max(scanWork/(c.stride*cells.Dim*c.block), 1) * c.block
-	for lo, done := 0, 0; lo < n; lo += step {
-		hi := min(lo+step, n)
-		end := min(roundUp(hi, blockTokens), all)
-		c.panel.scan(c, done, end)
-		done = end
-		c.blockMaxima(lo, hi)
+	c.panel.reset(q, rows, cells.pack(current), c.scales)
+	step := max(scanWork/(c.stride*cells.Dim)/blockTokens, 1) * blockTokens
+	for lo := 0; lo < n; lo += step {
+		c.panel.scan(c, lo, min(lo+step, n))
 	}
+	c.takeMaxima()
 }
 
 // setScales chooses the unit and the scales of lanes and cells.
@@ -166,12 +165,7 @@ func (c *CellRows) setScales(q *Query, rows []int) {
 	if !(perByte < math.MaxFloat32) {
 		perByte = 0
 	}
-	weights := c.table.RankWeight
-	c.ranks = grow(c.ranks, roundUp(len(weights)+1, blockTokens))
-	clear(c.ranks[len(weights):])
-	for i, w := range weights {
-		c.ranks[i] = w * perByte
-	}
+	c.perByte = perByte
 }
 
 // Rows returns the number of packed rows.

@@ -77,12 +77,14 @@ type scanPanel struct {
 	rows   int
 	query  []int8
 	start  []int32
+	scales []float32 // of each lane
 
 	int8s Int8Query // at levelGo
 	dots  []int32
 }
 
-func (p *scanPanel) reset(q *Query, rows []int, packed *packedCells) {
+// reset packs rows of q, whose scales are given.
+func (p *scanPanel) reset(q *Query, rows []int, packed *packedCells, scales []float32) {
 	p.level, p.packed = packed.level, packed
 	p.rows = selected(q.Rows, rows)
 	if p.level == levelGo {
@@ -92,12 +94,13 @@ func (p *scanPanel) reset(q *Query, rows []int, packed *packedCells) {
 	lanes := strideOf(p.rows)
 	p.query = grow(p.query, roundUp(lanes, largestBlock)*packed.chunks*chunkDims)
 	clear(p.query)
-	p.start = grow(p.start, lanes)
+	p.start, p.scales = grow(p.start, lanes), grow(p.scales, lanes)
 	clear(p.start)
+	clear(p.scales)
 	for j := range p.rows {
 		first := j / largestBlock * largestBlock
 		n := tileRows(p.level, p.rows-first)
-		pl := placeOf(p.level, n, j-first, false)
+		pl := placeOf(p.level, n, j-first, packedLanes)
 		codes, _ := q.Codes(rowOf(rows, j))
 		panel := p.query[first*packed.chunks*chunkDims:]
 		var sum int32
@@ -110,7 +113,8 @@ func (p *scanPanel) reset(q *Query, rows []int, packed *packedCells) {
 				pl.put(panel, n, d, v)
 			}
 		}
-		p.start[j] = -packed.offset * sum
+		p.start[first+pl.lane] = -packed.offset * sum
+		p.scales[first+pl.lane] = scales[j]
 	}
 }
 
@@ -125,60 +129,71 @@ type scanArgs struct {
 	vectors    *byte
 	cellScale  *float32
 	cellRank   *float32
+	perByte    int // bits of a float32
 	values     *int16
 	bytes      *uint8
+	maxima     *int16 // of each block
 	stride     int
 	multiplier int
 }
 
-// scan writes the values and bytes of cells lo to hi, which are multiples of 8
-// or more than there are.
+// scan writes the values and bytes of cells lo to hi-1, and the maxima of blocks
+// of 8 of them; lo is a multiple of 8.
 func (p *scanPanel) scan(c *CellRows, lo, hi int) {
 	if p.level == levelGo {
-		p.scanInGo(c, lo, min(hi, c.table.Cells))
-		return
-	}
-	blocks := (min(hi, c.table.Cells)+blockTokens-1)/blockTokens - lo/blockTokens
-	if blocks <= 0 {
+		p.scanInGo(c, lo, hi)
 		return
 	}
 	for first := 0; first < p.rows; first += largestBlock {
 		scanCells(p.level, tileRows(p.level, p.rows-first), p.packed.sums, &scanArgs{
-			blocks: blocks, query: &p.query[first*p.packed.chunks*chunkDims], start: &p.start[first],
-			scales: &c.scales[first], chunks: p.packed.chunks,
-			vectors:   &p.packed.data[lo*p.packed.chunks*chunkDims],
-			cellScale: &c.table.Scale[lo], cellRank: &c.ranks[lo],
-			values: &c.values[lo*c.stride+first], bytes: &c.bytes[lo*c.stride+first], stride: c.stride,
+			blocks: (hi - lo + blockTokens - 1) / blockTokens,
+			query:  &p.query[first*p.packed.chunks*chunkDims], start: &p.start[first], scales: &p.scales[first],
+			chunks: p.packed.chunks, vectors: &p.packed.data[lo*p.packed.chunks*chunkDims],
+			cellScale: &c.table.Scale[lo], cellRank: &c.table.RankWeight[lo], perByte: int(math.Float32bits(c.perByte)),
+			values: &c.values[lo*c.stride+first], bytes: &c.bytes[lo*c.stride+first],
+			maxima: &c.rough[lo/blockTokens*c.stride+first], stride: c.stride,
 			multiplier: 1,
 		})
 	}
 }
 
-// blockMaxima writes the maxima of blocks of cells: lo is the first cell of a
-// block, and hi of another or the end.
-func (c *CellRows) blockMaxima(lo, hi int) {
-	at, full := lo/c.block, (hi-lo)/c.block
+// takeMaxima writes the maxima of the blocks.
+func (c *CellRows) takeMaxima() {
+	n := c.table.Cells
+	from, cells := c.values, c.block // of a block
+	if c.panel.level != levelGo && c.block >= blockTokens {
+		// The kernels did most of it, except that the last cells' maxima may
+		// include those of zeros.
+		c.maximaOf(c.rough[n/blockTokens*c.stride:], c.values[n/blockTokens*blockTokens*c.stride:], blockTokens, n%blockTokens)
+		from, cells, n = c.rough, c.block/blockTokens, (n+blockTokens-1)/blockTokens
+	}
+	c.maximaOf(c.maxima, from, cells, n)
+}
+
+// maximaOf writes the largest of each row in blocks of so many lines of from,
+// which has n of them.
+func (c *CellRows) maximaOf(dst, from []int16, block, n int) {
+	full := n / block
 	if c.panel.level == levelGo {
-		for cell := lo; cell < hi; cell++ {
-			values := c.values[cell*c.stride:][:c.stride]
-			out := c.maxima[cell/c.block*c.stride:][:c.stride]
-			if cell%c.block == 0 {
-				copy(out, values)
+		for i := range n {
+			line, out := from[i*c.stride:][:c.stride], dst[i/block*c.stride:][:c.stride]
+			if i%block == 0 {
+				copy(out, line)
 				continue
 			}
-			for j, v := range values {
+			for j, v := range line {
 				out[j] = max(out[j], v)
 			}
 		}
 		return
 	}
 	for first := 0; first < c.rows; first += largestBlock {
-		n := blockOf(c.rows - first)
+		rows := blockOf(c.rows - first)
 		if full > 0 {
-			blockMaxima(n, &c.maxima[at*c.stride+first], &c.values[lo*c.stride+first], c.stride, c.block, full)
+			blockMaxima(rows, &dst[first], &from[first], c.stride, block, full)
 		}
-		if rest := lo + full*c.block; rest < hi {
-			blockMaxima(n, &c.maxima[(at+full)*c.stride+first], &c.values[rest*c.stride+first], c.stride, hi-rest, 1)
+		if rest := n % block; rest > 0 {
+			blockMaxima(rows, &dst[full*c.stride+first], &from[full*block*c.stride+first], c.stride, rest, 1)
 		}
 	}
 }
@@ -289,7 +304,7 @@ func (c *CellRows) convert(cell int, dots []int32) {
 	values, bytes := c.values[cell*c.stride:][:c.stride], c.bytes[cell*c.stride:][:c.stride]
 	clear(values)
 	clear(bytes)
-	scale, rank := c.table.Scale[cell], c.ranks[cell]
+	scale, rank := c.table.Scale[cell], float32(c.table.RankWeight[cell]*c.perByte)
 	for j, dot := range dots[:c.rows] {
 		// The conversions keep the compiler from fusing operations, which
 		// would round differently on some machines.

@@ -144,7 +144,7 @@ func (p *codeTiles) reset(q *Query, rows []int, l level, f codeForm, weights []i
 	for j := range p.rows {
 		first := j / largestBlock * largestBlock
 		n := tileRows(l, p.rows-first)
-		pl := placeOf(l, n, j-first, true)
+		pl := placeOf(l, n, j-first, splitLanes)
 		codes, _ := q.Codes(rowOf(rows, j))
 		panel := p.query[first*chunks*chunkDims:]
 		var sum int32
@@ -185,21 +185,41 @@ func tileRows(l level, rows int) int {
 // copies side by side.
 type place struct{ lane, slot, group, copies int }
 
+// laneOrder is how rows are spread over the lanes of an AVX-512 kernel.
+type laneOrder uint8
+
+const (
+	plainLanes laneOrder = iota
+
+	// splitLanes: the first half has the even rows, so that both halves of the
+	// dwords of a CellRows line are in place.
+	splitLanes
+
+	// packedLanes: rows are in order after the two registers of 32 lanes are
+	// packed into one, quarter by quarter.
+	packedLanes
+)
+
+func (o laneOrder) lane(n, row int) int {
+	switch {
+	case o == splitLanes && n > 4:
+		return row/2 + row%2*(n/2)
+	case o == packedLanes && n == 32:
+		return row/8*4 + row%4 + row/4%2*16
+	}
+	return row
+}
+
 // placeOf returns the place of a row of a block of n.
 //
 // With AVX-512, the kernel for 16 rows, with two registers of 8 rows each, adds
 // up sums most easily when pairs of lanes alternate between the registers, and
-// those for 8 and 4 rows multiply every row with four tokens at once. If the
-// lanes are split, the first half of them has the even rows, so that both
-// halves of the dwords of a CellRows line are in place.
-func placeOf(l level, n, row int, split bool) place {
+// those for 8 and 4 rows multiply every row with four tokens at once.
+func placeOf(l level, n, row int, order laneOrder) place {
 	if l != levelAVX512 {
 		return place{row, row, 4, 1}
 	}
-	lane := row
-	if split && n > 4 {
-		lane = row/2 + row%2*(n/2)
-	}
+	lane := order.lane(n, row)
 	switch n {
 	case 4, 8:
 		return place{lane, row, segmentDims, 4}

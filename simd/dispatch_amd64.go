@@ -34,19 +34,20 @@ func floatDots(l level, rows int, dst *float32, stride int, query, vectors *floa
 	}
 }
 
-// floatMaxima raises the block's maxima to the dot products.
-func floatMaxima(l level, rows int, best, query, vectors *float32, n, dim int) {
+// floatMaxima raises the block's maxima to the dot products. It reads ahead from
+// next on, so many bytes for eight dimensions of a tile.
+func floatMaxima(l level, rows int, best, query, vectors *float32, n, dim int, next *float32, nextStep int) {
 	switch {
 	case rows == 8:
-		floatMaxima8AVX2(best, 0, query, vectors, n, dim)
+		floatMaxima8AVX2(best, 0, query, vectors, n, dim, next, nextStep)
 	case rows == 16 && l == levelAVX512:
-		floatMaxima16AVX512(best, 0, query, vectors, n, dim)
+		floatMaxima16AVX512(best, 0, query, vectors, n, dim, next, nextStep)
 	case rows == 16:
-		floatMaxima16AVX2(best, 0, query, vectors, n, dim)
+		floatMaxima16AVX2(best, 0, query, vectors, n, dim, next, nextStep)
 	case l == levelAVX512:
-		floatMaxima32AVX512(best, 0, query, vectors, n, dim)
+		floatMaxima32AVX512(best, 0, query, vectors, n, dim, next, nextStep)
 	default:
-		floatMaxima32AVX2(best, 0, query, vectors, n, dim)
+		floatMaxima32AVX2(best, 0, query, vectors, n, dim, next, nextStep)
 	}
 }
 

@@ -8,7 +8,7 @@ func bestLevel() level { return levelGo }
 
 func floatDots(level, int, *float32, int, *float32, *float32, int, int) {}
 
-func floatMaxima(level, int, *float32, *float32, *float32, int, int) {}
+func floatMaxima(level, int, *float32, *float32, *float32, int, int, *float32, int) {}
 
 func widen(*byte, *byte, int, int, int) {}
 

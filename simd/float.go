@@ -83,6 +83,9 @@ func (p *FloatQuery) Maxima(best []float32, m Matrix, next []float32) {
 		}
 		return
 	}
+	if m.Rows == 0 {
+		return
+	}
 	var lanes [largestBlock]float32
 	for first := 0; first < p.rows; first += largestBlock {
 		rows := best[first:min(first+largestBlock, p.rows)]
@@ -92,8 +95,21 @@ func (p *FloatQuery) Maxima(best []float32, m Matrix, next []float32) {
 		for t := 0; t < m.Rows; t += step {
 			n := min(step, m.Rows-t)
 			part := m.Data[t*p.dim : (t+n)*p.dim]
-			floatMaxima(p.level, block, &lanes[0], &p.data[first*p.dim], &part[0], n, p.dim)
+			ahead, bytes := &part[0], 0
+			if t+n == m.Rows && first == 0 && len(next) > 0 {
+				ahead, bytes = &next[0], aheadBytes(len(next), n, p.dim)
+			}
+			floatMaxima(p.level, block, &lanes[0], &p.data[first*p.dim], &part[0], n, p.dim, ahead, bytes)
 		}
 		copy(rows, lanes[:])
 	}
+}
+
+// aheadBytes returns how many bytes of so many values to read ahead for each
+// turn of the kernels' inner loop, which takes eight dimensions of a tile of
+// vectors, when there are n vectors.
+func aheadBytes(values, n, dim int) int {
+	const tile, most = 6, 192
+	turns := (n + tile - 1) / tile * dim / 8
+	return min((4*values+turns-1)/turns, most)
 }

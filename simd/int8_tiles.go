@@ -40,14 +40,14 @@ func (p *int8Tiles) reset(q *Query, rows []int, l level) {
 		codes, _ := q.Codes(rowOf(rows, j))
 		if l == levelAVX2 {
 			panel := p.query[first*p.chunks*chunkDims:]
-			pl := placeOf(l, n, j-first, false)
+			pl := placeOf(l, n, j-first, plainLanes)
 			for d, v := range codes {
 				pl.put(panel, n, 2*d, v)
 				pl.put(panel, n, 2*d+1, v>>7)
 			}
 			continue
 		}
-		pl := placeOf(l, n, j-first, false)
+		pl := placeOf(l, n, j-first, plainLanes)
 		if n <= 8 { // rows lie in lanes too
 			pl = place{j - first, j - first, 64 / n, 1}
 		}

@@ -12,7 +12,7 @@ func floatDots8AVX2(dst *float32, stride int, query *float32, vectors *float32, 
 // floatMaxima8AVX2 raises dst to the maxima of the dot products; stride is 0
 //
 //go:noescape
-func floatMaxima8AVX2(dst *float32, stride int, query *float32, vectors *float32, n int, dim int)
+func floatMaxima8AVX2(dst *float32, stride int, query *float32, vectors *float32, n int, dim int, next *float32, nextStep int)
 
 // floatDots16AVX2 writes the dot products of vectors with a block of query rows
 //
@@ -22,7 +22,7 @@ func floatDots16AVX2(dst *float32, stride int, query *float32, vectors *float32,
 // floatMaxima16AVX2 raises dst to the maxima of the dot products; stride is 0
 //
 //go:noescape
-func floatMaxima16AVX2(dst *float32, stride int, query *float32, vectors *float32, n int, dim int)
+func floatMaxima16AVX2(dst *float32, stride int, query *float32, vectors *float32, n int, dim int, next *float32, nextStep int)
 
 // floatDots32AVX2 writes the dot products of vectors with a block of query rows
 //
@@ -32,7 +32,7 @@ func floatDots32AVX2(dst *float32, stride int, query *float32, vectors *float32,
 // floatMaxima32AVX2 raises dst to the maxima of the dot products; stride is 0
 //
 //go:noescape
-func floatMaxima32AVX2(dst *float32, stride int, query *float32, vectors *float32, n int, dim int)
+func floatMaxima32AVX2(dst *float32, stride int, query *float32, vectors *float32, n int, dim int, next *float32, nextStep int)
 
 // floatDots16AVX512 writes the dot products of vectors with a block of query rows
 //
@@ -42,7 +42,7 @@ func floatDots16AVX512(dst *float32, stride int, query *float32, vectors *float3
 // floatMaxima16AVX512 raises dst to the maxima of the dot products; stride is 0
 //
 //go:noescape
-func floatMaxima16AVX512(dst *float32, stride int, query *float32, vectors *float32, n int, dim int)
+func floatMaxima16AVX512(dst *float32, stride int, query *float32, vectors *float32, n int, dim int, next *float32, nextStep int)
 
 // floatDots32AVX512 writes the dot products of vectors with a block of query rows
 //
@@ -52,7 +52,7 @@ func floatDots32AVX512(dst *float32, stride int, query *float32, vectors *float3
 // floatMaxima32AVX512 raises dst to the maxima of the dot products; stride is 0
 //
 //go:noescape
-func floatMaxima32AVX512(dst *float32, stride int, query *float32, vectors *float32, n int, dim int)
+func floatMaxima32AVX512(dst *float32, stride int, query *float32, vectors *float32, n int, dim int, next *float32, nextStep int)
 
 // widenAVX2 extends vectors of int8 values to blocks of words.
 //

@@ -33,7 +33,26 @@ func floatKernel(name string, wide bool, rows, vectors int, maxima bool) {
 	if maxima {
 		what = "raises dst to the maxima of the dot products; stride is 0"
 	}
-	function(name, "func(dst *float32, stride int, query, vectors *float32, n, dim int)", name+" "+what)
+	signature := "func(dst *float32, stride int, query, vectors *float32, n, dim int"
+	after := nothing
+	if maxima {
+		signature += ", next *float32, nextStep int"
+		after = func() { // reads what is next so far ahead
+			next, err := Param("next").Resolve()
+			if err != nil {
+				panic(err)
+			}
+			step, at := GP64(), GP64()
+			Load(Param("nextStep"), step)
+			MOVQ(next.Addr, at)
+			for i := range (vectors + 1) / 2 {
+				PREFETCHT0(Mem{Base: at, Disp: 64 * i})
+			}
+			ADDQ(step, at)
+			MOVQ(at, next.Addr)
+		}
+	}
+	function(name, signature+")", name+" "+what)
 	lanes := 8
 	if wide {
 		lanes = 16
@@ -41,23 +60,40 @@ func floatKernel(name string, wide bool, rows, vectors int, maxima bool) {
 	parts := rows / lanes
 	t := tile{vectors: vectors, elements: 4, unroll: 32, step: 4, panel: 4 * rows}
 	sums := registers(vectors*parts, wide)
-	query := registers(parts, wide)
-	value := registers(1, wide)[0]
+	query, values := registers(parts, wide), registers(1, wide)
+	if parts > vectors { // takes fewer registers
+		query, values = registers(1, wide), registers(vectors, wide)
+	}
 	t.emit(func() {
 		for _, s := range sums {
 			VXORPS(s, s, s)
 		}
 	}, func(vector, panel int) {
-		for j, q := range query {
-			VMOVUPS(t.panelBytes(panel+4*lanes*j), q)
+		load := func(j int) { VMOVUPS(t.panelBytes(panel+4*lanes*j), query[j%len(query)]) }
+		value := func(i int) { VBROADCASTSS(t.vectorAt(i, vector), values[i%len(values)]) }
+		add := func(i, j int) { VFMADD231PS(query[j%len(query)], values[i%len(values)], sums[i*parts+j]) }
+		if len(query) == parts {
+			for j := range parts {
+				load(j)
+			}
+			for i := range vectors {
+				value(i)
+				for j := range parts {
+					add(i, j)
+				}
+			}
+			return
 		}
 		for i := range vectors {
-			VBROADCASTSS(t.vectorAt(i, vector), value)
-			for j, q := range query {
-				VFMADD231PS(q, value, sums[i*parts+j])
+			value(i)
+		}
+		for j := range parts {
+			load(j)
+			for i := range vectors {
+				add(i, j)
 			}
 		}
-	}, func(dst Mem, i int) {
+	}, after, func(dst Mem, i int) {
 		for j := range parts {
 			s := sums[i*parts+j]
 			if maxima {

@@ -90,13 +90,14 @@ func (t *tile) load() (current Register) {
 }
 
 // inner is the loop over the dimensions.
-func (t *tile) inner(step func(vector, panel int)) {
+func (t *tile) inner(step func(vector, panel int), after func()) {
 	Load(Param("query"), t.panelAt)
 	XORQ(t.at, t.at)
 	Label("dims")
 	for offset := 0; offset < t.unroll; offset += t.step {
 		step(offset, offset/t.step*t.panel)
 	}
+	after()
 	ADDQ(I32(t.unroll/t.step*t.panel), t.panelAt)
 	ADDQ(U8(t.unroll), t.at)
 	CMPQ(t.at, t.width)
@@ -104,11 +105,12 @@ func (t *tile) inner(step func(vector, panel int)) {
 }
 
 // emit writes the loops. start fills the sums, step adds to them what follows
-// at the given offsets, and end stores the results of vector i at dst.
+// at the given offsets, after ends a turn of the inner loop, and end stores the
+// results of vector i at dst.
 //
 // The last tile repeats the last vector as often as needed, so that every tile
 // is whole and nothing past the end is read.
-func (t *tile) emit(start func(), step func(vector, panel int), end func(dst Mem, i int)) {
+func (t *tile) emit(start func(), step func(vector, panel int), after func(), end func(dst Mem, i int)) {
 	current := t.load()
 	last := GP64()
 	Load(Param("n"), last)
@@ -132,7 +134,7 @@ func (t *tile) emit(start func(), step func(vector, panel int), end func(dst Mem
 		t.base = append(t.base, p)
 	}
 	start()
-	t.inner(step)
+	t.inner(step, after)
 
 	// The vectors' pointers tell which of them are repetitions.
 	stride := GP64()

@@ -11,7 +11,7 @@ import (
 // scanFields are those of scanArgs in package simd.
 var scanFields = []string{
 	"blocks", "query", "start", "scales", "chunks", "vectors",
-	"cellScale", "cellRank", "values", "bytes", "stride",
+	"cellScale", "cellRank", "perByte", "values", "bytes", "maxima", "stride",
 	"multiplier",
 }
 
@@ -43,6 +43,7 @@ func scanRows512(rows int) {
 	low, high := limits(true)
 	zero, scale, rank := ZMM(), ZMM(), ZMM()
 	VPXORD(zero, zero, zero)
+	ranks := newRankStage()
 	vectors, values, bytes := args.load("vectors"), args.load("values"), args.load("bytes")
 	cellScale, cellRank := args.load("cellScale"), args.load("cellRank")
 	panel, chunk, turn := GP64(), GP64(), GP64()
@@ -59,11 +60,13 @@ func scanRows512(rows int) {
 	JNE(LabelRef("turn"))
 	DECQ(chunk)
 	JNE(LabelRef("chunk"))
-	scales := args.load("scales")
+	ranks.stage(args, cellRank)
+	scales, best := args.load("scales"), ZMM()
 	for i := range blockTokens {
 		sums := tile.finish(i, func() Mem { return through("start", 0) })
 		VBROADCASTSS(Mem{Base: cellScale, Disp: 4 * i}, scale)
-		VBROADCASTSS(Mem{Base: cellRank, Disp: 4 * i}, rank)
+		VBROADCASTSS(ranks.at(i), rank)
+		var words, small []VecVirtual
 		for j, x := range sums {
 			VCVTDQ2PS(x, x)
 			VMULPS(scale, x, x)
@@ -71,16 +74,43 @@ func scanRows512(rows int) {
 			clamp(x, low, high)
 			v := ZMM()
 			VCVTPS2DQ(x, v)
-			VPMOVSDW(v, Mem{Base: values, Disp: 32 * j})
 			VMULPS(rank, x, x)
 			VCVTPS2DQ(x, x)
-			VPMAXSD(zero, x, x)
-			VPMOVUSDB(x, Mem{Base: bytes, Disp: 16 * j})
+			words, small = append(words, v), append(small, x)
+		}
+		if rows == 32 {
+			VPACKSSDW(words[1], words[0], words[0])
+			VMOVDQU32(words[0], Mem{Base: values})
+			VPACKSSDW(small[1], small[0], small[0])
+			VPMAXSW(zero, small[0], small[0])
+			VPMOVUSWB(small[0], Mem{Base: bytes})
+			if i == 0 {
+				VMOVDQA32(words[0], best)
+			} else {
+				VPMAXSW(words[0], best, best)
+			}
+		} else {
+			v := words[0].AsY()
+			VPMOVSDW(words[0], v)
+			VMOVDQU32(v, Mem{Base: values})
+			VPMAXSD(zero, small[0], small[0])
+			VPMOVUSDB(small[0], Mem{Base: bytes})
+			if i == 0 {
+				VMOVDQA32(v, best.AsY())
+			} else {
+				VPMAXSW(v, best.AsY(), best.AsY())
+			}
 		}
 		MOVQ(args.field("stride"), temp)
 		ADDQ(temp, bytes)
 		LEAQ(Mem{Base: values, Index: temp, Scale: 2}, values)
 	}
+	if rows == 32 {
+		VMOVDQU32(best, through("maxima", 0))
+	} else {
+		VMOVDQU32(best.AsY(), through("maxima", 0))
+	}
+	nextMaxima(args)
 	ADDQ(U8(4*blockTokens), cellScale)
 	ADDQ(U8(4*blockTokens), cellRank)
 	DECQ(args.field("blocks"))
@@ -88,6 +118,29 @@ func scanRows512(rows int) {
 	VZEROUPPER()
 	RET()
 }
+
+// nextMaxima moves on to the maxima of the next block.
+func nextMaxima(args record) {
+	stride := GP64()
+	MOVQ(args.field("stride"), stride)
+	SHLQ(U8(1), stride)
+	ADDQ(stride, args.field("maxima"))
+}
+
+// rankStage holds what the similarities of a block's cells are multiplied with
+// for bytes.
+type rankStage struct{ memory Mem }
+
+func newRankStage() rankStage { return rankStage{AllocLocal(4 * blockTokens)} }
+
+func (r rankStage) stage(args record, cellRank Register) {
+	v := YMM()
+	VBROADCASTSS(args.field("perByte"), v)
+	VMULPS(Mem{Base: cellRank}, v, v)
+	VMOVUPS(v, r.memory)
+}
+
+func (r rankStage) at(i int) Mem { return r.memory.Offset(4 * i) }
 
 // scanTokens512 compares blocks of 8 cells with 8 or 4 rows. Each quarter of a
 // register belongs to a cell.
@@ -138,12 +191,13 @@ func scanTokens512(rows int) {
 	JNE(LabelRef("turn"))
 	DECQ(chunk)
 	JNE(LabelRef("chunk"))
-	scale, rank, lane := ZMM(), ZMM(), ZMM()
+	scale, rank, lane, best := ZMM(), ZMM(), ZMM(), ZMM()
 	for group := range 2 {
 		VBROADCASTF32X4(Mem{Base: cellScale, Disp: 16 * group}, scale)
 		VPERMILPS(quarter, scale, scale)
 		VBROADCASTF32X4(Mem{Base: cellRank, Disp: 16 * group}, rank)
 		VPERMILPS(quarter, rank, rank)
+		VMULPS_BCST(args.field("perByte"), rank, rank)
 		x, v := make([]VecVirtual, 2), registers(2, true)
 		for j := range parts {
 			s := sums[group][4*j:]
@@ -165,6 +219,11 @@ func scanTokens512(rows int) {
 		VPACKSSDW(v[1], v[0], v[0])
 		VPACKSSDW(x[1], x[0], x[0])
 		VPACKUSWB(x[0], x[0], x[0])
+		if group == 0 {
+			VMOVDQA32(v[0], best)
+		} else {
+			VPMAXSW(v[0], best, best)
+		}
 		MOVQ(args.field("stride"), temp)
 		for i := range 4 {
 			if i == 0 {
@@ -179,6 +238,12 @@ func scanTokens512(rows int) {
 			LEAQ(Mem{Base: values, Index: temp, Scale: 2}, values)
 		}
 	}
+	VEXTRACTI64X4(U8(1), best, lane.AsY())
+	VPMAXSW(lane.AsY(), best.AsY(), best.AsY())
+	VEXTRACTI32X4(U8(1), best.AsY(), lane.AsX())
+	VPMAXSW(lane.AsX(), best.AsX(), best.AsX())
+	VMOVDQU32(best.AsX(), through("maxima", 0))
+	nextMaxima(args)
 	ADDQ(U8(4*blockTokens), cellScale)
 	ADDQ(U8(4*blockTokens), cellRank)
 	DECQ(args.field("blocks"))
@@ -198,11 +263,26 @@ func scanKernel2(rows, sums int) {
 	vectors, values, bytes := args.load("vectors"), args.load("values"), args.load("bytes")
 	cellScale, cellRank := args.load("cellScale"), args.load("cellRank")
 	perBlock := blockTokens / tile.tokens
+	ranks, rankAt := newRankStage(), GP64()
 
 	Label("block")
 	MOVQ(U32(perBlock), tiles)
+	ranks.stage(args, cellRank)
+	ADDQ(U8(4*blockTokens), cellRank)
+	LEAQ(ranks.memory, rankAt)
+	least, best := YMM(), args.load("maxima")
+	VPCMPEQW(least, least, least)
+	VPSLLW(U8(15), least, least)
+	for j := range (tile.parts + 1) / 2 {
+		if rows == 8 {
+			VMOVDQU(least.AsX(), Mem{Base: best})
+		} else {
+			VMOVDQU(least, Mem{Base: best, Disp: 32 * j})
+		}
+	}
 	Label("tile")
 	tile.multiply(vectors, nothing)
+	MOVQ(args.field("maxima"), best)
 	low, high := limits(false)
 	scales := args.load("scales")
 	order := YMM()
@@ -212,7 +292,7 @@ func scanKernel2(rows, sums int) {
 	for i := range tile.tokens {
 		scale, rank := YMM(), YMM()
 		VBROADCASTSS(Mem{Base: cellScale, Disp: 4 * i}, scale)
-		VBROADCASTSS(Mem{Base: cellRank, Disp: 4 * i}, rank)
+		VBROADCASTSS(Mem{Base: rankAt, Disp: 4 * i}, rank)
 		x := tile.sums[i*tile.parts : (i+1)*tile.parts]
 		var words []VecVirtual
 		v := YMM()
@@ -238,11 +318,13 @@ func scanKernel2(rows, sums int) {
 		}
 		for j, w := range words {
 			VPERMQ(U8(0xd8), w, w)
+			var part Register = w
 			if rows == 8 {
-				VMOVDQU(w.AsX(), Mem{Base: values})
-			} else {
-				VMOVDQU(w, Mem{Base: values, Disp: 32 * j})
+				part = w.AsX()
 			}
+			VMOVDQU(part, Mem{Base: values, Disp: 32 * j})
+			VPMAXSW(Mem{Base: best, Disp: 32 * j}, part, part)
+			VMOVDQU(part, Mem{Base: best, Disp: 32 * j})
 		}
 		switch rows {
 		case 8:
@@ -268,20 +350,22 @@ func scanKernel2(rows, sums int) {
 		LEAQ(Mem{Base: values, Index: temp, Scale: 2}, values)
 	}
 	ADDQ(U8(4*tile.tokens), cellScale)
-	ADDQ(U8(4*tile.tokens), cellRank)
+	ADDQ(U8(4*tile.tokens), rankAt)
 	ADDQ(U8(16*tile.tokens), vectors)
 	DECQ(tiles)
 	JNE(LabelRef("tile"))
 	MOVQ(args.field("chunks"), temp)
 	SHLQ(U8(log2(chunkSize)), temp)
 	LEAQ(Mem{Base: vectors, Index: temp, Scale: 1, Disp: -segment}, vectors)
+	nextMaxima(args)
 	DECQ(args.field("blocks"))
 	JNE(LabelRef("block"))
 	VZEROUPPER()
 	RET()
 }
 
-// blockMaximaKernel writes the largest values of blocks of cells.
+// blockMaximaKernel writes the largest values of blocks of cells or, as a second
+// step, of blocks' maxima.
 func blockMaximaKernel(rows int) {
 	name := fmt.Sprintf("blockMaxima%dAVX2", rows)
 	function(name, "func(dst, values *int16, stride, cells, blocks int)",

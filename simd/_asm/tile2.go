@@ -242,8 +242,11 @@ func (t *tileRows2) products(panel, at Register, g, step int) {
 		}
 		return
 	}
-	// Parts of which all values fit, at a time.
+	// Parts at a time of which all values fit.
 	together := min(4/step, t.parts)
+	if step == 2 {
+		together = 1
+	}
 	for first := 0; first < t.parts; first += together {
 		values := registers(together*step, false)
 		for j := range together {
