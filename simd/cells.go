@@ -100,6 +100,7 @@ type CellRows struct {
 	best    []float32
 	hits    []uint64
 	limits  []int16
+	found   []bool
 }
 
 const (

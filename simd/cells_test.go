@@ -243,3 +243,30 @@ func checkCellMaxima(t *testing.T, rng *rand.Rand, c *CellRows, table *CellTable
 		t.Fatalf("%d rows, cells %v: %v, want %v", c.Rows(), cells, got, want)
 	}
 }
+
+// FuzzCellRows compares rows with cells at every level.
+func FuzzCellRows(f *testing.F) {
+	f.Add(uint64(1), uint8(5), uint8(30), uint8(2), uint8(31), []byte("some ids of cells"))
+	f.Fuzz(func(t *testing.T, seed uint64, rows, cells, eights, limit uint8, ids []byte) {
+		rng := rand.New(rand.NewPCG(seed, 0))
+		dim := 8 * (1 + int(eights%40))
+		table, values := randomTable(rng, int(cells), dim, int(limit%128))
+		q := randomQuery(rng, int(rows%70), dim)
+		for i := 0; i < len(ids) && i < len(q.codes); i++ {
+			q.codes[i] = max(int8(ids[i]), -127)
+		}
+		var few []uint32
+		for _, id := range ids[:min(len(ids), 200)] {
+			few = append(few, uint32(id))
+		}
+		for l := levelGo; l <= bestLevel(); l++ {
+			undo := setLevel(l)
+			var c CellRows
+			c.Scan(q, nil, table)
+			checkCellRows(t, q, allRows(q.Rows), table, values, &c, l.String())
+			checkRank(t, &c, table, few)
+			checkCellMaxima(t, rng, &c, table, few)
+			undo()
+		}
+	})
+}

@@ -1,9 +1,11 @@
 package simd
 
 import (
+	"cmp"
 	"encoding/binary"
 	"math"
 	"math/bits"
+	"slices"
 )
 
 // packedCells are centroids as the kernels of a level read them: in blocks of
@@ -198,13 +200,12 @@ func (c *CellRows) maximaOf(dst, from []int16, block, n int) {
 	}
 }
 
-// aboveCells is how many cells one call of a kernel looks at.
+// aboveCells is how many lines one call of a kernel looks at.
 const aboveCells = 4096
 
-// aboveByKernel is Above at levels with kernels.
+// aboveByKernel is Above at levels with kernels. Where there are maxima of
+// blocks of 8 cells it looks at those first.
 func (c *CellRows) aboveByKernel(dst []RowCell, thresholds []int16) []RowCell {
-	blocks := (c.rows + largestBlock - 1) / largestBlock
-	c.hits = grow(c.hits, blocks*(aboveCells+1))
 	c.limits = grow(c.limits, c.stride)
 	for j := range c.limits {
 		c.limits[j] = NoCell
@@ -212,35 +213,49 @@ func (c *CellRows) aboveByKernel(dst []RowCell, thresholds []int16) []RowCell {
 			c.limits[j] = max(thresholds[j], -maxValue) - 1
 		}
 	}
-	for lo := 0; lo < c.table.Cells; lo += aboveCells {
-		n := min(aboveCells, c.table.Cells-lo)
-		if blocks == 1 {
-			found := above(blockOf(c.rows), &c.hits[0], &c.values[lo*c.stride], &c.limits[0], c.stride, lo, n)
-			for _, hit := range c.hits[:found] {
-				dst = c.appendHit(dst, hit, 0)
-			}
-			continue
+	n := c.table.Cells
+	if c.block < blockTokens {
+		for lo := 0; lo < n; lo += aboveCells {
+			dst = c.aboveAmong(dst, lo, min(aboveCells, n-lo))
 		}
-		dst = c.mergeHits(dst, lo, n)
+		return dst
+	}
+	blocks := (n + blockTokens - 1) / blockTokens
+	c.found = grow(c.found, blocks)
+	clear(c.found)
+	for first := 0; first < c.rows; first += largestBlock {
+		for lo := 0; lo < blocks; lo += aboveCells {
+			for _, hit := range c.aboveLimits(c.rough, first, lo, min(aboveCells, blocks-lo)) {
+				c.found[uint32(hit)] = true
+			}
+		}
+	}
+	for b, found := range c.found {
+		if found {
+			dst = c.aboveAmong(dst, b*blockTokens, min(blockTokens, n-b*blockTokens))
+		}
 	}
 	return dst
 }
 
-// mergeHits looks at several blocks of rows and puts them in order.
-func (c *CellRows) mergeHits(dst []RowCell, lo, n int) []RowCell {
-	lists := make([][]uint64, 0, 8)
+// aboveLimits returns which of n lines from lo on exceed the limit of a row of
+// the block that begins with first; see above. It is valid until the next call.
+func (c *CellRows) aboveLimits(lines []int16, first, lo, n int) []uint64 {
+	c.hits = grow(c.hits, n+1)
+	found := above(blockOf(c.rows-first), &c.hits[0], &lines[lo*c.stride+first], &c.limits[first], c.stride, lo, n)
+	return c.hits[:found]
+}
+
+// aboveAmong appends the pairs of the n cells from lo on.
+func (c *CellRows) aboveAmong(dst []RowCell, lo, n int) []RowCell {
+	start := len(dst)
 	for first := 0; first < c.rows; first += largestBlock {
-		hits := c.hits[first/largestBlock*(aboveCells+1):]
-		found := above(blockOf(c.rows-first), &hits[0], &c.values[lo*c.stride+first], &c.limits[first], c.stride, lo, n)
-		lists = append(lists, hits[:found])
-	}
-	for cell := lo; cell < lo+n; cell++ {
-		for i, list := range lists {
-			if len(list) > 0 && int(uint32(list[0])) == cell {
-				dst = c.appendHit(dst, list[0], i*largestBlock)
-				lists[i] = list[1:]
-			}
+		for _, hit := range c.aboveLimits(c.values, first, lo, n) {
+			dst = c.appendHit(dst, hit, first)
 		}
+	}
+	if c.rows > largestBlock {
+		slices.SortStableFunc(dst[start:], func(a, b RowCell) int { return cmp.Compare(a.Cell, b.Cell) })
 	}
 	return dst
 }

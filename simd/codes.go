@@ -44,9 +44,9 @@ func Code(planes []byte, tokens, dim, codeBits, token, d int) (code uint8) {
 type CodedTokens struct {
 	Planes []byte // codes, as laid out above
 
-	Cells       []uint32 // the cell of each token; past the table it is a cell of zeros
-	Factors     []byte   // of each token, as a number of FactorTable
-	FactorTable *[256]float32
+	Cells       []uint32      // the cell of each token; past the table it is a cell of zeros
+	Factors     []byte        // of each token, as a number of FactorTable
+	FactorTable *[256]float32 // zeros, or values of 1e-20 to 1e20 in size
 
 	// Next, which may be empty, is memory that will be needed soon, as a rule
 	// the planes of the next document.

@@ -59,44 +59,40 @@ var selections = []struct {
 }
 
 func TestInt8QueryDots(t *testing.T) {
-	levels(t, func(t *testing.T) {
-		rng := rand.New(rand.NewPCG(1, 2))
-		var packed Int8Query
-		for _, dim := range testDims {
-			for _, sel := range selections {
-				for _, tokens := range []int{0, 1, 3, 10} {
-					q := randomQuery(rng, sel.query, dim)
-					codes, intact := guarded[byte](tokens * dim)
-					for i := range codes {
-						codes[i] = byte(rng.Uint32())
-					}
-					packed.Reset(q, sel.rows)
-					checkInt8(t, q, sel.rows, &packed, codes, fmt.Sprint(dim, " ", sel.name, " ", tokens))
-					intact(t)
+	rng := rand.New(rand.NewPCG(1, 2))
+	var packed Int8Query
+	for _, dim := range testDims {
+		for _, sel := range selections {
+			for _, tokens := range []int{0, 1, 3, 10} {
+				q := randomQuery(rng, sel.query, dim)
+				codes, intact := guarded[byte](tokens * dim)
+				for i := range codes {
+					codes[i] = byte(rng.Uint32())
 				}
+				packed.Reset(q, sel.rows)
+				checkInt8(t, q, sel.rows, &packed, codes, fmt.Sprint(dim, " ", sel.name, " ", tokens))
+				intact(t)
 			}
 		}
-	})
+	}
 }
 
 // TestInt8QueryExtremes drives every lane to its limit in both directions.
 func TestInt8QueryExtremes(t *testing.T) {
-	levels(t, func(t *testing.T) {
-		for _, dim := range testDims {
-			for _, sign := range []float32{1, -1} {
-				for _, code := range []int8{-128, -127, 127} {
-					codes := make([]byte, 2*dim)
-					for i := range codes {
-						codes[i] = byte(code)
-					}
-					var packed Int8Query
-					q := flatQuery(4, dim, sign)
-					packed.Reset(q, nil)
-					checkInt8(t, q, nil, &packed, codes, fmt.Sprint(dim, " ", sign, " ", code))
+	for _, dim := range testDims {
+		for _, sign := range []float32{1, -1} {
+			for _, code := range []int8{-128, -127, 127} {
+				codes := make([]byte, 2*dim)
+				for i := range codes {
+					codes[i] = byte(code)
 				}
+				var packed Int8Query
+				q := flatQuery(4, dim, sign)
+				packed.Reset(q, nil)
+				checkInt8(t, q, nil, &packed, codes, fmt.Sprint(dim, " ", sign, " ", code))
 			}
 		}
-	})
+	}
 }
 
 func checkInt8(t *testing.T, q *Query, rows []int, packed *Int8Query, codes []byte, name string) {
@@ -145,63 +141,59 @@ func randomPlanes(rng *rand.Rand, tokens, dim, codeBits int, planes []byte) [][]
 }
 
 func TestCodeQueryDots(t *testing.T) {
-	levels(t, func(t *testing.T) {
-		rng := rand.New(rand.NewPCG(3, 4))
-		var packed CodeQuery
-		for _, codeBits := range []int{1, 2, 4} {
-			weights := make([]int8, 1<<codeBits)
-			for _, dim := range testDims {
-				for _, sel := range selections {
-					for _, tokens := range []int{0, 1, 3, 10} {
-						for i := range weights {
-							weights[i] = int8(rng.IntN(255) - 127)
-						}
-						q := randomQuery(rng, sel.query, dim)
-						planes, intact := guarded[byte](PlaneBytes(tokens, dim, codeBits))
-						codes := randomPlanes(rng, tokens, dim, codeBits, planes)
-						packed.Reset(q, sel.rows, weights, 1)
-						checkCodes(t, q, sel.rows, weights, &packed, planes, codes,
-							fmt.Sprint(codeBits, " bits ", dim, " ", sel.name, " ", tokens))
-						intact(t)
+	rng := rand.New(rand.NewPCG(3, 4))
+	var packed CodeQuery
+	for _, codeBits := range []int{1, 2, 4} {
+		weights := make([]int8, 1<<codeBits)
+		for _, dim := range testDims {
+			for _, sel := range selections {
+				for _, tokens := range []int{0, 1, 3, 10} {
+					for i := range weights {
+						weights[i] = int8(rng.IntN(255) - 127)
 					}
+					q := randomQuery(rng, sel.query, dim)
+					planes, intact := guarded[byte](PlaneBytes(tokens, dim, codeBits))
+					codes := randomPlanes(rng, tokens, dim, codeBits, planes)
+					packed.Reset(q, sel.rows, weights, 1)
+					checkCodes(t, q, sel.rows, weights, &packed, planes, codes,
+						fmt.Sprint(codeBits, " bits ", dim, " ", sel.name, " ", tokens))
+					intact(t)
 				}
 			}
 		}
-	})
+	}
 }
 
 // TestCodeQueryExtremes drives every lane to its limit in both directions.
 func TestCodeQueryExtremes(t *testing.T) {
-	levels(t, func(t *testing.T) {
-		var packed CodeQuery
-		for _, codeBits := range []int{1, 2, 4} {
-			for _, dim := range testDims {
-				for _, limit := range []int8{31, 63, 127} {
-					weights := make([]int8, 1<<codeBits)
-					for i := range weights {
-						weights[i] = limit
-						if i%2 == 0 {
-							weights[i] = -limit
-						}
+	var packed CodeQuery
+	for _, codeBits := range []int{1, 2, 4} {
+		for _, dim := range testDims {
+			for _, limit := range []int8{31, 63, 127} {
+				weights := make([]int8, 1<<codeBits)
+				for i := range weights {
+					weights[i] = limit
+					if i%2 == 0 {
+						weights[i] = -limit
 					}
-					for _, fill := range []byte{0x00, 0xff} {
-						planes := make([]byte, PlaneBytes(2, dim, codeBits))
-						codes := [][]uint8{make([]uint8, dim), make([]uint8, dim)}
-						for i := range planes {
-							planes[i] = fill
-						}
-						for d := range dim {
-							codes[0][d] = fill & (1<<codeBits - 1)
-							codes[1][d] = codes[0][d]
-						}
-						q := flatQuery(4, dim, 1)
-						packed.Reset(q, nil, weights, 1)
-						checkCodes(t, q, nil, weights, &packed, planes, codes, fmt.Sprint(codeBits, dim, limit, fill))
+				}
+				for _, fill := range []byte{0x00, 0xff} {
+					planes := make([]byte, PlaneBytes(2, dim, codeBits))
+					codes := [][]uint8{make([]uint8, dim), make([]uint8, dim)}
+					for i := range planes {
+						planes[i] = fill
 					}
+					for d := range dim {
+						codes[0][d] = fill & (1<<codeBits - 1)
+						codes[1][d] = codes[0][d]
+					}
+					q := flatQuery(4, dim, 1)
+					packed.Reset(q, nil, weights, 1)
+					checkCodes(t, q, nil, weights, &packed, planes, codes, fmt.Sprint(codeBits, dim, limit, fill))
 				}
 			}
 		}
-	})
+	}
 }
 
 func checkCodes(t *testing.T, q *Query, rows []int, weights []int8, packed *CodeQuery, planes []byte, codes [][]uint8, name string) {
@@ -228,19 +220,17 @@ func checkCodes(t *testing.T, q *Query, rows []int, weights []int8, packed *Code
 
 // TestIntegerTails meets every number of rows and tokens around the tiles.
 func TestIntegerTails(t *testing.T) {
-	levels(t, func(t *testing.T) {
-		rng := rand.New(rand.NewPCG(13, 14))
-		for _, rows := range []int{1, 3, 4, 5, 8, 9, 16, 17, 32, 33, 36, 37, 41, 64, 65} {
-			for _, tokens := range []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 16, 17, 25, 97} {
-				for _, dim := range []int{56, 64} {
-					checkIntegers(t, rng, rows, tokens, dim)
-				}
+	rng := rand.New(rand.NewPCG(13, 14))
+	for _, rows := range []int{1, 3, 4, 5, 8, 9, 16, 17, 32, 33, 36, 37, 41, 64, 65} {
+		for _, tokens := range []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 16, 17, 25, 97} {
+			for _, dim := range []int{56, 64} {
+				checkIntegers(t, rng, rows, tokens, dim)
 			}
 		}
-		for _, dim := range []int{8, 120, 128, 192, 1024} {
-			checkIntegers(t, rng, 33, 50, dim)
-		}
-	})
+	}
+	for _, dim := range []int{8, 120, 128, 192, 1024} {
+		checkIntegers(t, rng, 33, 50, dim)
+	}
 }
 
 // checkIntegers compares random codes of every kind.
@@ -271,7 +261,7 @@ func checkIntegers(t *testing.T, rng *rand.Rand, rows, tokens, dim int) {
 	}
 }
 
-// FuzzIntegers runs every level on the same codes and weights.
+// FuzzIntegers compares dot products with plain sums.
 func FuzzIntegers(f *testing.F) {
 	f.Add(uint8(5), uint8(3), uint8(1), uint8(2), []byte("some weights and codes"))
 	f.Fuzz(func(t *testing.T, rows, tokens, eights, bits uint8, data []byte) {
@@ -305,17 +295,13 @@ func FuzzIntegers(f *testing.F) {
 				SetCode(planes, n, dim, codeBits, token, d, codes[token][d])
 			}
 		}
-		for l := levelGo; l <= bestLevel(); l++ {
-			undo := setLevel(l)
-			q := PackQuery(m)
-			var int8s Int8Query
-			int8s.Reset(q, nil)
-			checkInt8(t, q, nil, &int8s, bytes, l.String())
-			var packed CodeQuery
-			packed.Reset(q, nil, weights, 1)
-			checkCodes(t, q, nil, weights, &packed, planes, codes, l.String())
-			undo()
-		}
+		q := PackQuery(m)
+		var int8s Int8Query
+		int8s.Reset(q, nil)
+		checkInt8(t, q, nil, &int8s, bytes, "int8")
+		var packed CodeQuery
+		packed.Reset(q, nil, weights, 1)
+		checkCodes(t, q, nil, weights, &packed, planes, codes, "codes")
 	})
 }
 

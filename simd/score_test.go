@@ -160,42 +160,76 @@ func TestInt8QueryMaxima(t *testing.T) {
 	levels(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(15, 16))
 		for _, rows := range []int{0, 1, 4, 8, 9, 17, 32, 33, 41, 64, 65} {
-			for _, tokens := range []int{0, 1, 2, 5, 6, 7, 24, 120} {
+			for _, tokens := range []int{0, 1, 2, 5, 6, 7, 11, 12, 13, 24, 120} {
 				for _, dim := range []int{8, 40, 128, 136} {
-					q := randomQuery(rng, rows, dim)
 					codes := make([]byte, tokens*dim)
 					for i := range codes {
 						codes[i] = byte(rng.Uint32())
 					}
-					factors, scales := randomValues(rng, tokens), randomValues(rng, strideOf(rows))
+					factors := randomValues(rng, tokens)
 					if tokens > 2 { // no maximum is NaN
 						factors[1] = float32(math.NaN())
 					}
-					var packed Int8Query
-					packed.Reset(q, nil)
-					want := randomValues(rng, rows)
-					got, intact := guarded[float32](rows)
-					copy(got, want)
-					packed.Maxima(got, codes, factors, scales, codes)
-					intact(t)
-					for token := range tokens {
-						for row := range want {
-							values, _ := q.Codes(row)
-							var dot int32
-							for d, v := range values {
-								dot += int32(v) * int32(int8(codes[token*dim+d]))
-							}
-							inner := float32(scales[row] * float32(dot))
-							if s := factors[token] * inner; s > want[row] {
-								want[row] = s
-							}
-						}
-					}
-					if !slices.Equal(got, want) {
-						t.Fatalf("%d rows, %d tokens of %d dimensions: %v, want %v", rows, tokens, dim, got, want)
-					}
+					checkInt8Maxima(t, rng, randomQuery(rng, rows, dim), codes, factors)
 				}
 			}
+		}
+		// All sums at their limits.
+		for _, sign := range []float32{1, -1} {
+			for _, code := range []int8{-128, 127} {
+				codes := make([]byte, 13*1024)
+				for i := range codes {
+					codes[i] = byte(code)
+				}
+				checkInt8Maxima(t, rng, flatQuery(9, 1024, sign), codes, randomValues(rng, 13))
+			}
+		}
+	})
+}
+
+func checkInt8Maxima(t *testing.T, rng *rand.Rand, q *Query, codes []byte, factors []float32) {
+	t.Helper()
+	scales := randomValues(rng, strideOf(q.Rows))
+	var packed Int8Query
+	packed.Reset(q, nil)
+	want := randomValues(rng, q.Rows)
+	got, intact := guarded[float32](q.Rows)
+	copy(got, want)
+	packed.Maxima(got, codes, factors, scales, codes)
+	intact(t)
+	for token, factor := range factors {
+		for row := range want {
+			values, _ := q.Codes(row)
+			var dot int32
+			for d, v := range values {
+				dot += int32(v) * int32(int8(codes[token*q.Dim+d]))
+			}
+			inner := float32(scales[row] * float32(dot))
+			if s := factor * inner; s > want[row] {
+				want[row] = s
+			}
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Fatalf("%d rows, %d tokens of %d dimensions: %v, want %v", q.Rows, len(factors), q.Dim, got, want)
+	}
+}
+
+// FuzzInt8Maxima runs every level on the same codes and factors.
+func FuzzInt8Maxima(f *testing.F) {
+	f.Add(uint64(1), uint8(5), uint8(3), []byte("\x00\x00\xc0\x7fany bytes will do"))
+	f.Fuzz(func(t *testing.T, seed uint64, rows, eights uint8, data []byte) {
+		rng := rand.New(rand.NewPCG(seed, 0))
+		dim := 8 * (1 + int(eights%20))
+		tokens := min(len(data)/(dim+4), 40)
+		codes, factors := data[:tokens*dim], make([]float32, tokens)
+		for i := range factors {
+			factors[i] = math.Float32frombits(binary.LittleEndian.Uint32(data[tokens*dim+4*i:]))
+		}
+		for l := levelGo; l <= bestLevel(); l++ {
+			undo := setLevel(l)
+			checkInt8Maxima(t, rng, randomQuery(rng, int(rows%70), dim), codes, factors)
+			undo()
 		}
 	})
 }
@@ -208,7 +242,11 @@ func FuzzMaxima(f *testing.F) {
 		rng := rand.New(rand.NewPCG(seed, 0))
 		c := newMaximaCase(rng, int(rows%70), int(tokens%40), 64, 1<<(bits%3), 31)
 		for i := 0; len(data) >= 4 && i < len(c.doc.Factors); i++ {
-			c.doc.FactorTable[c.doc.Factors[i]] = math.Float32frombits(binary.LittleEndian.Uint32(data))
+			factor := math.Float32frombits(binary.LittleEndian.Uint32(data))
+			if size := math.Abs(float64(factor)); size < 1e-20 || size > 1e20 {
+				factor = 0 // beyond what is allowed
+			}
+			c.doc.FactorTable[c.doc.Factors[i]] = factor
 			data = data[4:]
 		}
 		Reset(c.start)

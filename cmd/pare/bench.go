@@ -27,9 +27,10 @@ func (a *app) benchKernelsCommand() *cobra.Command {
 compares per second on one core, with 128 dimensions.
 
 fp32 and int8 are MaxSim on float32 vectors and on bytes, fused1 to fused4 on codes of
-1, 2 and 4 bits per dimension; scan is what compares a query with the cells of an index.
-"cache" compares with one document again and again, "ram" with random ones of a set
-larger than the caches.
+1, 2 and 4 bits per dimension; scan is what compares a query with the cells of an index,
+and rank what ranks a document by the cells of its vectors, without multiplying. "cache"
+compares with one document again and again, "ram" with random ones of a set larger than
+the caches, or with many cells.
 
 PEAK is the share of what the same instructions do in a loop without memory, VS VEK the
 ratio to a double loop over vek32.Dot on float32 vectors in the same place. Kernel, peak

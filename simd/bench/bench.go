@@ -18,7 +18,7 @@ type Options struct {
 	// Level is one of simd.Levels.
 	Level string
 
-	// Duration is the time for each case, of which there are 48. Each takes its
+	// Duration is the time for each case, of which there are 56. Each takes its
 	// turn at least ten times however short it is.
 	Duration time.Duration
 
@@ -76,6 +76,7 @@ type Result struct {
 	Mpairs      float64 `json:"mpairs"`                  // million pairs of vectors per second
 	ShareOfPeak float64 `json:"share_of_peak,omitempty"` // of the peak in the same slices; 0 without a peak
 	VsVek       float64 `json:"vs_vek"`                  // ratio to vek32 on vectors in the same place
+	Gtokens     float64 `json:"gtokens,omitempty"`       // of rank: billion document tokens per second
 
 	peak float64 // Mpairs of the peak loop
 }

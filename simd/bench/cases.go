@@ -19,7 +19,7 @@ const (
 )
 
 var (
-	kernels     = []string{"fp32", "int8", "fused1", "fused2", "fused4", "scan"}
+	kernels     = []string{"fp32", "int8", "fused1", "fused2", "fused4", "scan", "rank"}
 	queryTokens = []int{4, 8, 16, 32}
 	places      = []string{"cache", "ram"}
 )
@@ -29,18 +29,22 @@ var (
 //
 //	fp32    MaxSim with float32 vectors
 //	int8    MaxSim with bytes
-//	fused1  MaxSim with codes of 1 bit per dimension and lines of cells
+//	fused1  MaxSim with codes of 1 bit per dimension and the values of cells
 //	fused2  the same with 2 bits
 //	fused4  the same with 4 bits
-//	scan    dot products with float32 vectors, as with the cells of an index
+//	scan    comparing the query with all cells of an index
+//	rank    adding up the largest bytes of the cells of a document's vectors
 //
 // In the "cache" it is always the same document of 120 vectors, in "ram" a
-// random one of a large set. Lines and scales are in the cache in both.
+// random one of a large set, with the next one read ahead; cells are few, except
+// that rank has 65,536 in "ram". A scan is of 8,192 cells in the "cache", of
+// eight times as many in "ram".
 type Case struct {
 	Kernel      string
 	QueryTokens int
 	Where       string
 
+	level  string
 	slice  time.Duration
 	kernel work
 	vek    work
@@ -48,7 +52,7 @@ type Case struct {
 }
 
 // floats tells whether the kernel multiplies float32 values, not bytes.
-func (c *Case) floats() bool { return c.Kernel == "fp32" || c.Kernel == "scan" }
+func (c *Case) floats() bool { return c.Kernel == "fp32" }
 
 // NewCases prepares the documents and packs the queries of every case. It
 // overrides simd's level until it returns. All cases share memory: only one may
@@ -70,15 +74,15 @@ func NewCases(o Options) ([]*Case, error) {
 		for _, rows := range queryTokens {
 			query := randomMatrix(rng, rows)
 			for _, where := range places {
-				cases = append(cases, newCase(rng, s, query, kernel, where, o.Duration))
+				cases = append(cases, newCase(rng, s, query, kernel, where, o))
 			}
 		}
 	}
 	return cases, nil
 }
 
-func newCase(rng *rand.Rand, s *set, query simd.Matrix, kernel, where string, d time.Duration) *Case {
-	c := &Case{Kernel: kernel, QueryTokens: query.Rows, Where: where, slice: sliceOf(d)}
+func newCase(rng *rand.Rand, s *set, query simd.Matrix, kernel, where string, o Options) *Case {
+	c := &Case{Kernel: kernel, QueryTokens: query.Rows, Where: where, level: o.Level, slice: sliceOf(o.Duration)}
 	// compare returns the work of comparing the query with one of so many
 	// documents after the other; it is told the next one too.
 	compare := func(documents int, use func(document, next int)) work {
@@ -108,8 +112,6 @@ func newCase(rng *rand.Rand, s *set, query simd.Matrix, kernel, where string, d 
 	switch kernel {
 	case "fp32":
 		c.kernel = vectors(floatMaxSim(query))
-	case "scan":
-		c.kernel = vectors(floatDots(query))
 	case "int8":
 		c.kernel = codes(tokens*dim, int8MaxSim(query))
 	case "fused1":
@@ -118,6 +120,19 @@ func newCase(rng *rand.Rand, s *set, query simd.Matrix, kernel, where string, d 
 		c.kernel = codes(simd.PlaneBytes(tokens, dim, 2), codeMaxSim(query, 2))
 	case "fused4":
 		c.kernel = codes(simd.PlaneBytes(tokens, dim, 4), codeMaxSim(query, 4))
+	case "scan":
+		table := s.table(8 << 10)
+		if where == "ram" {
+			table = s.table(64 << 10)
+		}
+		c.kernel = scan(query, table)
+	case "rank":
+		table := s.table(cells)
+		if where == "ram" {
+			table = s.table(64 << 10)
+		}
+		c.kernel = codes(2*tokens, rank(query, table))
+		c.peak = work{}
 	}
 	return c
 }
@@ -127,13 +142,6 @@ func floatMaxSim(query simd.Matrix) func(doc, next simd.Matrix) {
 	q.Reset(query, nil)
 	best := make([]float32, query.Rows)
 	return func(doc, next simd.Matrix) { q.Maxima(best, doc, next.Data) }
-}
-
-func floatDots(query simd.Matrix) func(doc, next simd.Matrix) {
-	var q simd.FloatQuery
-	q.Reset(query, nil)
-	dots := make([]float32, tokens*q.Stride())
-	return func(doc, _ simd.Matrix) { q.Dots(dots, doc) }
 }
 
 func int8MaxSim(query simd.Matrix) func(doc, next []byte) {
@@ -159,6 +167,22 @@ func codeMaxSim(query simd.Matrix, codeBits int) func(planes, next []byte) {
 		doc.Planes, doc.Next = planes, next
 		q.Maxima(best, doc, &rows)
 	}
+}
+
+func scan(query simd.Matrix, table *simd.CellTable) work {
+	packed := simd.PackQuery(query)
+	var rows simd.CellRows
+	return work{products: query.Rows * table.Cells * dim, run: func(n int) {
+		for range n {
+			rows.Scan(packed, nil, table)
+		}
+	}}
+}
+
+func rank(query simd.Matrix, table *simd.CellTable) func(ids, next []byte) {
+	var rows simd.CellRows
+	rows.Scan(simd.PackQuery(query), nil, table)
+	return func(ids, next []byte) { rows.RankScore(ids, 2, next) }
 }
 
 // weights are as large as those of an index's codes.
@@ -204,6 +228,17 @@ func newSet(rng *rand.Rand, bytes int) *set {
 		rest = rest[copy(rest, codes):]
 	}
 	return s
+}
+
+// table returns cells, as many as wanted or as there are codes for. Their values
+// are small enough for the faster kernels.
+func (s *set) table(cells int) *simd.CellTable {
+	cells = min(cells, len(s.codes)/dim)
+	centroids := make([]int8, cells*dim)
+	for i, code := range s.codes[:len(centroids)] {
+		centroids[i] = int8(code>>2) - 31
+	}
+	return simd.NewCellTable(dim, centroids, ones(cells), ones(cells))
 }
 
 // matrix returns document i of the vectors.

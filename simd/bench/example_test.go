@@ -29,4 +29,5 @@ func ExampleMeasure() {
 	// fused2 true
 	// fused4 true
 	// scan true
+	// rank true
 }

@@ -16,8 +16,11 @@ func sliceOf(d time.Duration) time.Duration {
 }
 
 // Measure times kernel, peak and vek in turn, again and again while more says
-// so, at least once.
+// so, at least once. It overrides simd's level until it returns.
 func (c *Case) Measure(more func() bool) Result {
+	if undo, err := simd.SetLevel(c.level); err == nil {
+		defer undo()
+	}
 	kernel, vek := newStopwatch(c.kernel, c.slice), newStopwatch(c.vek, c.slice)
 	turns := []*stopwatch{kernel, vek}
 	var peak *stopwatch
@@ -35,6 +38,9 @@ func (c *Case) Measure(more func() bool) Result {
 	}
 	r := Result{Name: c.Kernel, QueryTokens: c.QueryTokens, Where: c.Where, Mpairs: kernel.mpairs()}
 	r.VsVek = r.Mpairs / vek.mpairs()
+	if c.Kernel == "rank" {
+		r.Gtokens = r.Mpairs / float64(c.QueryTokens) / 1000
+	}
 	if peak != nil {
 		r.peak = peak.mpairs()
 		r.ShareOfPeak = r.Mpairs / r.peak
