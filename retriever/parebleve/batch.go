@@ -40,7 +40,8 @@ const (
 
 // attach encodes the texts of documents and adds their vectors to them.
 func (x *Index) attach(ctx context.Context, documents []*document.Document) error {
-	for _, f := range x.fields {
+	for _, name := range x.options.Fields {
+		f := x.fields[name]
 		for rest := documents; len(rest) > 0; {
 			n, size := 0, 0
 			var texts []string

@@ -298,7 +298,7 @@ func BenchmarkBleve(b *testing.B) {
 			{"default", index.DefaultSearchOptions()},
 			{"budget-2000-depth-128", budget(2000, 128)},
 		} {
-			b.Run(fmt.Sprintf("%v-%v%%/%s", form.kind, 100*form.share, s.name), func(b *testing.B) {
+			b.Run(fmt.Sprintf("%v-%v%%-%s", form.kind, 100*form.share, s.name), func(b *testing.B) {
 				v := d.variant(b, form.kind, form.share)
 				d.run(b, v.index, s.query)
 				b.ReportMetric(d.recall(b, v, s), "recall@10")

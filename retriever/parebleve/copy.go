@@ -83,7 +83,7 @@ func (f *copiedField) ArrayPositions() []uint64                 { return f.posit
 func (f *copiedField) Options() bleveindex.FieldIndexingOptions { return f.options }
 func (f *copiedField) Analyze()                                 {}
 func (f *copiedField) Value() []byte                            { return f.value }
-func (f *copiedField) NumPlainTextBytes() uint64 { return uint64(len(f.value)) }
+func (f *copiedField) NumPlainTextBytes() uint64                { return uint64(len(f.value)) }
 
 func (f *copiedField) Size() int                                             { return len(f.value) + f.terms.Size() }
 func (f *copiedField) EncodedFieldType() byte                                { return f.kind }

@@ -50,33 +50,35 @@ type rowMatch struct {
 func (r *run) maxima(h *hit) ([]rowMatch, error) {
 	rows := r.packed.Rows
 	matches := make([]rowMatch, rows)
-	switch {
-	case h.group != nil:
-		src := h.group.source
-		payload, err := src.Payload(h.document)
-		if err != nil {
-			return nil, err
-		}
-		scorer := src.book.NewScorer()
-		if err := scorer.Reset(r.packed, nil, nil); err != nil {
-			return nil, err
-		}
-		best, arg := make([]float32, rows), make([]int32, rows)
-		if err := scorer.Maxima(payload, best, arg); err != nil {
-			return nil, fmt.Errorf("%w: document number %d: %w", ErrCorrupt, h.document, err)
-		}
-		for i := range matches {
-			matches[i] = rowMatch{best[i], int(arg[i])}
-		}
-	default:
+	if h.group == nil {
+		vectors := h.vectors()
 		for i := range matches {
 			matches[i].vector = -1
-			for j := range h.vectors().Rows {
-				if s := simd.Dot(r.tokens.Vectors.Row(i), h.vectors().Row(j)); matches[i].vector < 0 || s > matches[i].similarity {
+			for j := range vectors.Rows {
+				if s := simd.Dot(r.tokens.Vectors.Row(i), vectors.Row(j)); matches[i].vector < 0 || s > matches[i].similarity {
 					matches[i] = rowMatch{s, j}
 				}
 			}
 		}
+		return matches, nil
+	}
+	src := h.group.source
+	payload, err := src.Payload(h.document)
+	if err != nil {
+		return nil, err
+	}
+	if h.group.scorer == nil {
+		h.group.scorer = src.book.NewScorer()
+		if err := h.group.scorer.Reset(r.packed, nil, nil); err != nil {
+			return nil, err
+		}
+	}
+	best, arg := make([]float32, rows), make([]int32, rows)
+	if err := h.group.scorer.Maxima(payload, best, arg); err != nil {
+		return nil, fmt.Errorf("%w: document number %d: %w", ErrCorrupt, h.document, err)
+	}
+	for i := range matches {
+		matches[i] = rowMatch{best[i], int(arg[i])}
 	}
 	return matches, nil
 }

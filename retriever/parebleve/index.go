@@ -15,6 +15,7 @@ import (
 	"github.com/blevesearch/bleve/v2/index/scorch"
 	"github.com/blevesearch/bleve/v2/mapping"
 	bleveindex "github.com/blevesearch/bleve_index_api"
+	segment "github.com/blevesearch/scorch_segment_api/v2"
 )
 
 // Index is a bleve index whose text fields have token vectors. Everything that
@@ -77,8 +78,8 @@ func New(path string, m mapping.IndexMapping, options Options) (*Index, error) {
 }
 
 // Open opens the bleve index at path, whether or not it has vectors. A mapping
-// that is not nil takes the place of the stored one if bleve finds that the
-// index can serve it.
+// that is not nil takes the place of the stored one; bleve accepts those that
+// index or store less than before.
 func Open(path string, m mapping.IndexMapping, options Options) (*Index, error) {
 	if err := options.Validate(); err != nil {
 		return nil, err
@@ -99,8 +100,9 @@ func Open(path string, m mapping.IndexMapping, options Options) (*Index, error) 
 }
 
 // Wrap gives vectors to a bleve index that is open already. It closes the index
-// when it fails. Codebooks are kept in a folder "pare" where the index is, which
-// it takes to be idx.Name(), as bleve does before somebody calls SetName.
+// when it fails. Codebooks are kept in a folder "pare" in the index's, which is
+// idx.Name() as long as nobody has called SetName; after that Wrap can tell
+// only once there are documents on disk.
 func Wrap(idx bleve.Index, options Options) (x *Index, err error) {
 	defer func() {
 		if err != nil {
@@ -119,11 +121,14 @@ func Wrap(idx bleve.Index, options Options) (x *Index, err error) {
 	}
 	x = &Index{bleveIndex: idx, options: options, shelf: newShelf(options.CacheBytes), fields: make(map[string]*field)}
 	x.ctx, x.cancel = context.WithCancel(context.Background())
-	dir := ""
-	if info, err := os.Stat(idx.Name()); err == nil && info.IsDir() {
-		dir = filepath.Join(idx.Name(), libraryFolder)
+	folder, err := x.folder()
+	if err != nil {
+		return nil, err
 	}
-	if x.library, err = openLibrary(dir); err != nil {
+	if folder != "" {
+		folder = filepath.Join(folder, libraryFolder)
+	}
+	if x.library, err = openLibrary(folder); err != nil {
 		return nil, err
 	}
 	if err := x.loadState(); err != nil {
@@ -135,6 +140,27 @@ func Wrap(idx bleve.Index, options Options) (x *Index, err error) {
 	x.maintain()
 	return x, nil
 }
+
+// folder returns where the index is, "" for one in memory.
+func (x *Index) folder() (_ string, err error) {
+	if info, err := os.Stat(x.Name()); err == nil && info.IsDir() {
+		return x.Name(), nil
+	}
+	snapshot, err := x.snapshot()
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, snapshot.Close()) }()
+	for _, seg := range snapshot.Segments() {
+		if persisted, ok := seg.Segment().(segment.PersistedSegment); ok {
+			return filepath.Dir(filepath.Dir(persisted.Path())), nil // in the folder "store"
+		}
+	}
+	return "", nil
+}
+
+// Unwrap returns the bleve index inside, for what bleve.Index does not offer.
+func (x *Index) Unwrap() bleve.Index { return x.bleveIndex }
 
 // Batch executes a batch. The texts of its documents are encoded and stored
 // with them; the batch is visible, and after a crash there, as a whole or not

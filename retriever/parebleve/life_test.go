@@ -15,6 +15,7 @@ import (
 
 	"github.com/blevesearch/bleve/v2"
 	"github.com/blevesearch/bleve/v2/index/scorch"
+	"github.com/blevesearch/bleve/v2/mapping"
 	segment "github.com/blevesearch/scorch_segment_api/v2"
 
 	"github.com/pare-search/pare/index"
@@ -458,5 +459,71 @@ func TestOpenErrors(t *testing.T) {
 	check(t, idx.Close())
 	if _, err := parebleve.New(filepath.Join(t.TempDir(), "x"), pageMapping(), parebleve.Options{}); !errors.Is(err, parebleve.ErrOptions) {
 		t.Errorf("error %v, want ErrOptions", err)
+	}
+}
+
+// TestWrap opens an index under another name than its path, and with another
+// mapping.
+func TestWrap(t *testing.T) {
+	pages := babble(60, 19)
+	path := filepath.Join(t.TempDir(), "wrap.bleve")
+	check(t, plainIndex(t, path, pages).Close())
+	options := toyOptions()
+	options.Codebook = trainToy(t, pages, codec.Residual4)
+	for round := range 2 {
+		plain, err := bleve.Open(path)
+		check(t, err)
+		plain.SetName("pages")
+		idx, err := parebleve.Wrap(plain, options)
+		check(t, err)
+		if idx.Unwrap() != plain || idx.Name() != "pages" {
+			t.Errorf("the index is %v, called %s", idx.Unwrap(), idx.Name())
+		}
+		if round == 0 {
+			check(t, idx.Reindex(t.Context(), nil))
+		}
+		if s := status(t, idx); s.WithVectors != 60 {
+			t.Errorf("%+v, want vectors for 60 documents", s)
+		}
+		check(t, idx.Close())
+		check(t, idx.Close())
+		options.Codebook = nil // the second time it must be found again
+	}
+}
+
+// TestOpenMapping opens an index with another mapping: bleve lets it index and
+// store less, outside of _all.
+func TestOpenMapping(t *testing.T) {
+	mappingOf := func() *mapping.IndexMappingImpl {
+		m := pageMapping()
+		m.DefaultMapping.Dynamic, m.IndexDynamic, m.StoreDynamic = false, false, false
+		for _, f := range m.DefaultMapping.Properties {
+			f.Fields[0].IncludeInAll, f.Dynamic = false, false
+		}
+		return m
+	}
+	pages := babble(20, 19)
+	path := filepath.Join(t.TempDir(), "mapping.bleve")
+	idx, err := parebleve.New(path, mappingOf(), toyOptions())
+	check(t, err)
+	add(t, idx, pages)
+	check(t, idx.Close())
+	less := mappingOf()
+	title := *less.DefaultMapping.Properties["title"].Fields[0] // shared with body
+	title.Store = false
+	less.DefaultMapping.Properties["title"].Fields[0] = &title
+	idx, err = parebleve.Open(path, less, toyOptions())
+	check(t, err)
+	defer idx.Close()
+	request := bleve.NewSearchRequest(parebleve.NewQuery("body", composeText))
+	request.Fields = []string{"title", "body"}
+	hits := find(t, idx, request).Hits
+	if len(hits) != 10 {
+		t.Errorf("%d hits, want 10", len(hits))
+	}
+	for _, hit := range hits {
+		if hit.Fields["title"] != nil || hit.Fields["body"] != pages[hit.ID].Body {
+			t.Errorf("%s has the fields %v, want the body alone", hit.ID, hit.Fields)
+		}
 	}
 }

@@ -48,7 +48,8 @@ type Options struct {
 	// is opened.
 	Encoder encoder.Encoder
 
-	// Codec says how vectors are compressed and how cells are trained.
+	// Codec says how vectors are compressed and how cells are trained, from the
+	// next training on.
 	Codec codec.Options
 	// Codebook, if set, codes every document that is added: one codebook for
 	// several indexes, or one trained elsewhere. Without it the index trains its

@@ -347,6 +347,42 @@ func TestNested(t *testing.T) {
 	}
 }
 
+// Documents with nested ones cannot be copied; an index that has them is
+// trained all the same.
+func TestNestedTraining(t *testing.T) {
+	text := bleve.NewTextFieldMapping()
+	text.Store = true
+	parts := bleve.NewNestedDocumentMapping()
+	parts.AddFieldMappingsAt("text", text)
+	m := bleve.NewIndexMapping()
+	m.DefaultMapping.AddFieldMappingsAt("body", text)
+	m.DefaultMapping.AddSubDocumentMapping("parts", parts)
+	options := toyOptions()
+	options.TrainingVectors = 300
+	idx, err := parebleve.New("", m, options)
+	check(t, err)
+	defer idx.Close()
+	pages := babble(40, 22)
+	for range 2 {
+		batch := idx.NewBatch()
+		for id, p := range pages {
+			check(t, batch.Index(id, map[string]any{"body": p.Body, "parts": []any{map[string]any{"text": p.Title}}}))
+		}
+		check(t, idx.Batch(batch))
+		idx.Wait()
+		if s := status(t, idx); s.Err != nil || s.WithVectors != 40 || s.Documents != 40 || s.Cells == 1 {
+			t.Errorf("%+v, want a trained codebook and vectors for 40 documents", s)
+		}
+		if n := len(find(t, idx, bleve.NewSearchRequestOptions(parebleve.NewQuery("body", "w1"), 50, 0, false)).Hits); n != 40 {
+			t.Errorf("%d hits, want 40", n)
+		}
+	}
+	if err := idx.Reindex(t.Context(), nil); !errors.Is(err, parebleve.ErrNotCopyable) {
+		t.Errorf("error %v, want ErrNotCopyable", err)
+	}
+	check(t, idx.Train(t.Context(), nil))
+}
+
 // bleve takes its own searcher of no matches for a clause that is not there.
 func TestNoMatches(t *testing.T) {
 	idx := create(t, babble(50, 3), toyOptions())

@@ -15,6 +15,7 @@ import (
 
 	"github.com/pare-search/pare/encoder"
 	"github.com/pare-search/pare/index"
+	"github.com/pare-search/pare/index/codec"
 	"github.com/pare-search/pare/querypruner"
 	"github.com/pare-search/pare/simd"
 )
@@ -39,6 +40,7 @@ type run struct {
 type group struct {
 	source    *source
 	selection querypruner.Selection
+	scorer    *codec.Scorer // for explanations, nil before the first
 }
 
 // hit is a document with its score.
@@ -172,7 +174,7 @@ func (r *run) settings(k int) index.SearchOptions {
 	if r.query.search != nil {
 		options = *r.query.search
 	}
-	options.K = k
+	options.K, options.Filter = k, nil
 	return options
 }
 

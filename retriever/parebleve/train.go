@@ -20,7 +20,8 @@ const trainingSample = 1 << 18
 // it for new documents from now on, and codes the others anew, as Reindex does.
 // An index does so by itself, in the background, when a field has
 // Options.TrainingVectors vectors and whenever it has doubled since. Fields
-// without any vectors are left as they are.
+// without any vectors are left as they are, and so are documents that Reindex
+// cannot carry over.
 func (x *Index) Train(ctx context.Context, progress func(Progress)) error {
 	if x.options.Codebook != nil {
 		return fmt.Errorf("%w: the index has a codebook given by Options.Codebook", ErrOptions)
@@ -32,7 +33,10 @@ func (x *Index) Train(ctx context.Context, progress func(Progress)) error {
 			return fmt.Errorf("field %q: %w", name, err)
 		}
 	}
-	return x.Reindex(ctx, progress)
+	if err := x.Reindex(ctx, progress); !errors.Is(err, ErrNotCopyable) {
+		return err
+	}
+	return nil
 }
 
 // trainField gives a field a codebook trained on its vectors.
@@ -163,7 +167,7 @@ func (x *Index) maintain() {
 				continue
 			}
 			err := x.trainField(x.ctx, f)
-			if err == nil {
+			if err == nil && copyable(x.Mapping()) == nil {
 				err = x.reindexField(x.ctx, f, f.report)
 			}
 			f.finish(err)
