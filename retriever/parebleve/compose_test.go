@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -241,15 +242,7 @@ func TestRescore(t *testing.T) {
 // alone.
 func TestRescoreWithoutVectors(t *testing.T) {
 	pages := babble(120, 9)
-	plain, err := bleve.New(t.TempDir()+"/plain.bleve", pageMapping())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for id, p := range pages {
-		if err := plain.Index(id, p); err != nil {
-			t.Fatal(err)
-		}
-	}
+	plain := plainIndex(t, filepath.Join(t.TempDir(), "plain.bleve"), pages)
 	idx, err := parebleve.Wrap(plain, toyOptions())
 	if err != nil {
 		t.Fatal(err)
@@ -267,14 +260,9 @@ func TestRescoreWithoutVectors(t *testing.T) {
 		}
 	}
 	// Half of the documents get vectors; a window has both kinds.
-	half := 0
-	for id, p := range pages {
-		if half++; half%2 == 0 {
-			if err := idx.Index(id, p); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
+	half := maps.Clone(pages)
+	maps.DeleteFunc(half, func(_ string, p page) bool { return int(p.Year)%2 == 0 })
+	add(t, idx, half)
 	request := bleve.NewSearchRequestOptions(parebleve.Rescore(match, "body", composeText, 15), 20, 0, false)
 	request.Explain = true
 	for _, hit := range find(t, idx, request).Hits {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -120,8 +122,8 @@ func add(t testing.TB, idx *parebleve.Index, pages map[string]page) {
 		}
 		batch.Reset()
 	}
-	for id, p := range pages {
-		if err := batch.Index(id, p); err != nil {
+	for _, id := range slices.Sorted(maps.Keys(pages)) {
+		if err := batch.Index(id, pages[id]); err != nil {
 			t.Fatal(err)
 		}
 		if batch.Size() == 100 {

@@ -57,7 +57,7 @@ func TestCodebookLife(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "life.bleve")
 	options := toyOptions()
 	options.Codec.Kind = codec.Residual4
-	options.TrainingVectors = 4000
+	options.TrainingVectors = 5000
 	idx, err := parebleve.New(path, pageMapping(), options)
 	check(t, err)
 	t.Cleanup(func() { idx.Close() })
@@ -334,10 +334,10 @@ func TestReindexWhileWriting(t *testing.T) {
 	defer idx.Close()
 	done := make(chan error)
 	go func() { done <- idx.Reindex(t.Context(), nil) }()
-	fresh := babble(60, 15)
+	fresh := babble(24, 15)
 	ordered := slices.Sorted(maps.Keys(pages))
 	for i, id := range slices.Sorted(maps.Keys(fresh)) {
-		target := ordered[i*18]
+		target := ordered[i*45]
 		if i%3 == 0 {
 			check(t, idx.Delete(target))
 			delete(pages, target)
