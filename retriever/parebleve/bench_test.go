@@ -237,18 +237,24 @@ func settledBytes(b *testing.B, idx bleve.Index, books string) int64 {
 	return size
 }
 
-// run searches for all queries in turn and reports the median time.
+// run searches for all queries in turn and reports the median over queries of
+// the best time that each took: on a busy machine the others are about it.
 func (d *bench) run(b *testing.B, idx bleve.Index, build func(text string) query.Query) {
-	var times []time.Duration
+	best := make([]time.Duration, len(d.queries))
 	for i := 0; b.Loop(); i++ {
-		request := bleve.NewSearchRequest(build(d.queries[i%len(d.queries)].Text))
+		at := i % len(d.queries)
+		request := bleve.NewSearchRequest(build(d.queries[at].Text))
 		start := time.Now()
 		_, err := idx.Search(request)
-		times = append(times, time.Since(start))
+		took := time.Since(start)
 		check(b, err)
+		if best[at] == 0 || took < best[at] {
+			best[at] = took
+		}
 	}
-	slices.Sort(times)
-	b.ReportMetric(float64(times[len(times)/2].Microseconds()), "p50-µs")
+	best = slices.DeleteFunc(best, func(took time.Duration) bool { return took == 0 })
+	slices.Sort(best)
+	b.ReportMetric(float64(best[len(best)/2].Microseconds()), "p50-µs")
 }
 
 // searching is a setting of a Query.
@@ -274,7 +280,7 @@ func (s searching) query(text string) query.Query {
 // BenchmarkBleve measures this package against bleve's own work on the same
 // documents in the same process: searches, bytes, time to index.
 //
-//	go test -run '^$' -bench Bleve -benchtime 250x ./retriever/parebleve
+//	go test -run '^$' -bench Bleve -benchtime 2000x ./retriever/parebleve
 func BenchmarkBleve(b *testing.B) {
 	d := openBench(b)
 	documents := float64(len(d.ids))
