@@ -3,7 +3,6 @@ package parebleve_test
 import (
 	"context"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -50,26 +49,6 @@ func (r remembering) EncodeDocuments(_ context.Context, texts []string) ([]encod
 	return out, nil
 }
 
-// keepRarest keeps a share of a document's vectors, those of the words that
-// are in the fewest documents.
-func keepRarest(enc *corpus.Encoder, t encoder.Tokens, share float64) encoder.Tokens {
-	order := make([]int, t.Vectors.Rows)
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(a, b int) int {
-		return enc.DocumentFrequency(t.IDs[a]) - enc.DocumentFrequency(t.IDs[b])
-	})
-	order = order[:int(math.Ceil(share*float64(len(order))))]
-	slices.Sort(order)
-	kept := encoder.Tokens{Vectors: simd.NewMatrix(len(order), enc.Dim())}
-	for i, row := range order {
-		copy(kept.Vectors.Row(i), t.Vectors.Row(row))
-		kept.IDs = append(kept.IDs, t.IDs[row])
-	}
-	return kept
-}
-
 // bench is what the benchmarks work on: 30,000 passages, and bleve's own index
 // of them.
 type bench struct {
@@ -89,9 +68,6 @@ type bench struct {
 
 // variant is an index with vectors of one form.
 type variant struct {
-	kind  codec.Kind
-	share float64 // of the vectors of a document that are kept
-
 	index *parebleve.Index
 	took  time.Duration
 	bytes int64
@@ -175,22 +151,18 @@ func (d *bench) fill(b *testing.B, idx bleve.Index) time.Duration {
 	return time.Since(start)
 }
 
-// variant returns an index with vectors of one form, built once.
-func (d *bench) variant(b *testing.B, kind codec.Kind, share float64) *variant {
-	name := fmt.Sprintf("%v-%v", kind, share)
+// variant returns an index with vectors of one form, built once: so many bits,
+// and a share of the vectors stored as their cells alone.
+func (d *bench) variant(b *testing.B, kind codec.Kind, uncoded float64) *variant {
+	name := fmt.Sprintf("%v-%v", kind, uncoded)
 	if v, ok := d.variants[name]; ok {
 		return v
 	}
-	enc := remembering{d.corpus.Dim(), d.encoder.queries, make(map[string]encoder.Tokens)}
-	sample := simd.Matrix{Dim: enc.dim}
+	sample := simd.Matrix{Dim: d.encoder.dim}
 	var tokenIDs []uint32
 	total := 0
 	for i, text := range d.texts {
 		t := d.encoder.documents[text]
-		if share < 1 {
-			t = keepRarest(d.corpus, t, share)
-		}
-		enc.documents[text] = t
 		total += t.Vectors.Rows
 		if i%4 == 0 {
 			sample.Data = append(sample.Data, t.Vectors.Data...)
@@ -198,14 +170,13 @@ func (d *bench) variant(b *testing.B, kind codec.Kind, share float64) *variant {
 			tokenIDs = append(tokenIDs, t.IDs...)
 		}
 	}
-	options := parebleve.DefaultOptions(enc, "body")
-	options.Codec.Kind = kind
-	options.Codec.Total = total
+	options := parebleve.DefaultOptions(d.encoder, "body")
+	options.Codec.Kind, options.Codec.UncodedShare, options.Codec.Total = kind, uncoded, total
 	var err error
 	options.Codebook, err = codec.Train(b.Context(), sample, tokenIDs, options.Codec, nil)
 	check(b, err)
 	path := filepath.Join(d.dir, name+".bleve")
-	v := &variant{kind: kind, share: share}
+	v := &variant{}
 	v.index, err = parebleve.New(path, benchMapping(), options)
 	check(b, err)
 	v.took = d.fill(b, v.index)
@@ -296,16 +267,16 @@ func BenchmarkBleve(b *testing.B) {
 		b.ReportMetric(d.ndcg(b, d.plain, words), "nDCG@10")
 	})
 	for _, form := range []struct {
-		kind  codec.Kind
-		share float64
-	}{{codec.Residual2, 1}, {codec.Residual1, 0.6}} {
+		kind    codec.Kind
+		uncoded float64
+	}{{codec.Residual2, 0}, {codec.Residual1, 0}, {codec.Residual1, 0.25}} {
 		for _, s := range []searching{
 			{"exhaustive", exhaustive()},
 			{"default", index.DefaultSearchOptions()},
 			{"budget-2000-depth-128", budget(2000, 128)},
 		} {
-			b.Run(fmt.Sprintf("%v-%v%%-%s", form.kind, 100*form.share, s.name), func(b *testing.B) {
-				v := d.variant(b, form.kind, form.share)
+			b.Run(fmt.Sprintf("%v-uncoded%v-%s", form.kind, form.uncoded, s.name), func(b *testing.B) {
+				v := d.variant(b, form.kind, form.uncoded)
 				d.run(b, v.index, s.query)
 				b.ReportMetric(d.recall(b, v, s), "recall@10")
 				b.ReportMetric(d.ndcg(b, v.index, s.query), "nDCG@10")

@@ -1,8 +1,8 @@
 // Package parebleve puts MaxSim search inside bleve.
 //
-//	idx, err := parebleve.Open(path, nil, parebleve.DefaultOptions(enc, "body"))  // a bleve.Index
-//	err = idx.Index("id", doc)                                                    // as ever
-//	q := parebleve.NewQuery("body", "how do wings stall")                         // a bleve query like any other
+//	idx, err := parebleve.Open(path, nil, parebleve.DefaultOptions(enc, "body")) // a bleve.Index
+//	err = idx.Index("id", doc)                                                   // as ever
+//	q := parebleve.NewQuery("body", "how do wings stall")                        // a bleve query like any other
 //	result, err := idx.Search(bleve.NewSearchRequest(q))
 //
 // The texts of the chosen fields are encoded to one vector per token, and the
@@ -21,5 +21,29 @@
 // The hits of a Query combine with other queries as those of any bleve query:
 // in conjunctions and boolean queries, with filters, facets, sorting,
 // pagination, highlighting and explanations, and over an alias of several
-// indexes.
+// indexes. Rescore scores the hits of another query, with or without stored
+// vectors; Fuse merges the hits of several. All have a JSON form (json.go).
+//
+// # Codebooks
+//
+// Vectors are compressed with the help of a codebook, which is trained on the
+// vectors of the index. A new index has none: it stores eight bits per
+// dimension and scores every document. Once a field has
+// Options.TrainingVectors vectors, and whenever they have doubled since, a
+// codebook is trained in the background and documents are coded anew. Meanwhile
+// documents of several codebooks are searched together. Codebooks lie in the
+// folder "pare" of the index; Status says where things are. An Options.Codebook
+// given by the caller is used as it is.
+//
+// Training and Reindex replace documents, which bleve has no way to change in
+// part, by copies of what is in its segments (copy.go). That works for all that
+// the inverted index and the stored fields hold, and not for nested documents,
+// geo shapes and bleve's own vectors: those keep the codebook they have until
+// they are indexed again.
+//
+// # Costs
+//
+// Encoding and coding are part of Index and Batch, and take longer than bleve's
+// own work. Payloads that were read once are kept in memory, up to
+// Options.CacheBytes. Only scorch indexes can have vectors, bleve's default.
 package parebleve

@@ -56,6 +56,10 @@ type field struct {
 	failedAt int64 // vectors in the field when training failed
 	err      error // why it did
 	progress Progress
+
+	// unfinished tells that documents were being coded anew when the index was
+	// closed.
+	unfinished bool
 }
 
 func (f *field) book() *book {

@@ -121,6 +121,40 @@ func TestCodebookLife(t *testing.T) {
 	}
 }
 
+// TestResume closes an index while its documents are coded anew, and opens it
+// again.
+func TestResume(t *testing.T) {
+	pages := babble(1100, 23)
+	for id, p := range pages {
+		p.Body = strings.Join(strings.Fields(p.Body)[:4], " ")
+		pages[id] = p
+	}
+	path := filepath.Join(t.TempDir(), "resume.bleve")
+	options := toyOptions()
+	options.TrainingVectors = 0
+	idx, err := parebleve.New(path, pageMapping(), options)
+	check(t, err)
+	add(t, idx, pages)
+	ctx, cancel := context.WithCancel(t.Context())
+	err = idx.Train(ctx, func(p parebleve.Progress) {
+		if p.Done > 0 {
+			cancel()
+		}
+	})
+	if s := status(t, idx); !errors.Is(err, context.Canceled) || s.Outdated == 0 || s.Outdated == 1100 || s.WithVectors != 1100 {
+		t.Errorf("error %v, %+v, want some of 1100 documents outdated", err, s)
+	}
+	check(t, idx.Close())
+	options.TrainingVectors = 1 << 16
+	idx, err = parebleve.Open(path, nil, options)
+	check(t, err)
+	defer idx.Close()
+	idx.Wait()
+	if s := status(t, idx); s.Outdated != 0 || s.WithVectors != 1100 || s.Err != nil {
+		t.Errorf("%+v, want nothing outdated", s)
+	}
+}
+
 // TestSeveralCodebooks searches documents that are coded in three ways.
 func TestSeveralCodebooks(t *testing.T) {
 	pages := babble(300, 12)

@@ -82,6 +82,11 @@ func (x *Index) takeStock() (err error) {
 		if f.vectors, err = x.countVectors(snapshot, f); err != nil {
 			return err
 		}
+		current, err := newSource(snapshot, x.shelf, f.hidden, f.current)
+		if err != nil {
+			return err
+		}
+		f.unfinished = f.trained > 0 && current.vectors < f.vectors
 	}
 	for _, book := range x.library.all() {
 		used, err := x.inUse(snapshot, book)

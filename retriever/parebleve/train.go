@@ -151,7 +151,8 @@ func (x *Index) maintain() {
 	}
 	due := false
 	for _, f := range x.fields {
-		due = due || f.due(int64(x.options.TrainingVectors))
+		train, recode := f.due(int64(x.options.TrainingVectors))
+		due = due || train || recode
 	}
 	if !due || !x.training.TryLock() {
 		return
@@ -162,25 +163,32 @@ func (x *Index) maintain() {
 			return
 		}
 		for _, name := range x.options.Fields {
-			f := x.fields[name]
-			if !f.due(int64(x.options.TrainingVectors)) {
-				continue
+			if err := x.maintainField(x.fields[name]); err != nil && x.ctx.Err() != nil {
+				return
 			}
-			err := x.trainField(x.ctx, f)
-			if err == nil && copyable(x.Mapping()) == nil {
-				err = x.reindexField(x.ctx, f, f.report)
-			}
-			f.finish(err)
 		}
 	}()
 }
 
+func (x *Index) maintainField(f *field) (err error) {
+	train, recode := f.due(int64(x.options.TrainingVectors))
+	if train {
+		err = x.trainField(x.ctx, f)
+	}
+	if (train || recode) && err == nil && copyable(x.Mapping()) == nil {
+		err = x.reindexField(x.ctx, f, f.report)
+	}
+	f.finish(err)
+	return err
+}
+
 // due tells whether the field should be trained: for the first time, or since
-// it has doubled. After a failure it is not due before it has doubled again.
-func (f *field) due(first int64) bool {
+// it has doubled, after a failure since then; and whether documents are to be
+// coded anew.
+func (f *field) due(first int64) (train, recode bool) {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
-	return f.vectors >= max(first, 2*f.trained, 2*f.failedAt)
+	return f.vectors >= max(first, 2*f.trained, 2*f.failedAt), f.unfinished
 }
 
 // grow notes vectors that were added.
@@ -201,7 +209,7 @@ func (f *field) report(p Progress) {
 func (f *field) finish(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.progress = Progress{}
+	f.progress, f.unfinished = Progress{}, false
 	if f.err = err; err != nil {
 		f.failedAt = f.vectors
 	}
