@@ -139,7 +139,7 @@ func (s *Searcher) offer(enough func([]visit) bool) {
 			s.offered[column] = s.offered[column][:0]
 			s.limits[column] = math.MinInt16 // all cells
 			if atLeast <= blocks {
-				s.limits[column] = s.nthMaximum(maxima[column:], stride, blocks, atLeast)
+				s.limits[column] = nthMaximum(maxima[column:], stride, blocks, atLeast)
 			}
 		}
 		s.offers = cells.Above(s.offers[:0], s.limits)
@@ -160,14 +160,27 @@ func (s *Searcher) offer(enough func([]visit) bool) {
 	s.pending = pending
 }
 
-// nthMaximum returns the n-th largest of a column's block maxima.
-func (s *Searcher) nthMaximum(maxima []int16, stride, blocks, n int) int16 {
-	s.keys = s.keys[:0]
-	for block := range blocks {
-		s.keys = append(s.keys, valueKey(maxima[block*stride], uint32(block)))
+// nthMaximum returns the n-th largest of a column's block maxima, found by its
+// upper byte and then its lower one.
+func nthMaximum(maxima []int16, stride, blocks, n int) int16 {
+	var upper, lower [256]int
+	for at := range blocks {
+		upper[byte(uint16(maxima[at*stride])>>8)^1<<7]++
 	}
-	selectLargest(s.keys, n)
-	return valueOf(slices.Min(s.keys[:n]))
+	high := 255
+	for ; n > upper[high]; high-- {
+		n -= upper[high]
+	}
+	for at := range blocks {
+		if v := uint16(maxima[at*stride]) ^ 1<<15; int(v>>8) == high {
+			lower[byte(v)]++
+		}
+	}
+	low := 255
+	for ; n > lower[low]; low-- {
+		n -= lower[low]
+	}
+	return int16(uint16(high<<8|low) ^ 1<<15)
 }
 
 // valueKey orders cells by similarity, equal ones by ascending number.

@@ -114,6 +114,28 @@ func TestBudgetGrows(t *testing.T) {
 	}
 }
 
+func TestNthMaximum(t *testing.T) {
+	rng := rand.New(rand.NewPCG(14, 14))
+	for range 300 {
+		stride, blocks := 1+rng.IntN(8), 1+rng.IntN(40)
+		maxima, column := make([]int16, stride*blocks), rng.IntN(stride)
+		width := 1 << (1 + rng.IntN(16))
+		var sorted []int16
+		for i := range maxima {
+			maxima[i] = int16(rng.IntN(width) - width/2)
+			if i%stride == column {
+				sorted = append(sorted, maxima[i])
+			}
+		}
+		slices.Sort(sorted)
+		for n := 1; n <= blocks; n++ {
+			if got := nthMaximum(maxima[column:], stride, blocks, n); got != sorted[blocks-n] {
+				t.Fatalf("largest number %d of %v: %d, want %d", n, sorted, got, sorted[blocks-n])
+			}
+		}
+	}
+}
+
 func TestSelectPostings(t *testing.T) {
 	rng := rand.New(rand.NewPCG(13, 13))
 	for range 500 {

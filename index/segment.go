@@ -94,10 +94,10 @@ type coded struct {
 	refined  []byte // nil when refinements are not stored
 }
 
-// size returns what a segment is measured by: the bytes of its payloads,
-// refinements, ids or compressed texts, whichever are more.
+// size returns what a segment is measured by: the bytes of its payloads, ids or
+// compressed texts, whichever are more.
 func (b *segmentBuilder) size() int {
-	size := max(len(b.payloads), len(b.refined), b.idBytes)
+	size := max(len(b.payloads), b.idBytes)
 	if b.text != nil {
 		size = max(size, len(b.text.blocks))
 	}

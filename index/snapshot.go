@@ -35,6 +35,9 @@ type Snapshot struct {
 	vectors   int64
 	deleted   []uint64 // bitmap of document numbers, nil when there are none
 
+	count  sync.Once
+	counts []uint32 // by cell: postings in all segments
+
 	close sync.Once
 }
 
@@ -302,11 +305,17 @@ func (s *Snapshot) IDs() iter.Seq2[string, error] {
 // PostingCount is the number of documents with a vector in the cell, deleted
 // ones included.
 func (s *Snapshot) PostingCount(cell uint32) int {
-	count := 0
-	for _, p := range s.parts {
-		count += p.postingCount(cell)
-	}
-	return count
+	// Probing asks for some thousands of cells in no order: two reads in each
+	// segment would take longer than all else it does.
+	s.count.Do(func() {
+		s.counts = make([]uint32, s.codebook.Cells())
+		for _, p := range s.parts {
+			for cell := range s.counts {
+				s.counts[cell] += uint32(p.postingCount(uint32(cell)))
+			}
+		}
+	})
+	return int(s.counts[cell])
 }
 
 // AppendPostings appends the documents of a cell, ascending.
