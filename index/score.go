@@ -76,13 +76,10 @@ func (s *Searcher) payloads(ctx context.Context, w *worker, documents []uint32, 
 			return err
 		}
 		hi := min(lo+checkEvery, len(documents))
-		w.payloads = w.payloads[:0]
-		for _, document := range documents[lo:min(hi+ahead, len(documents))] {
-			payload, err := s.source.Payload(document)
-			if err != nil {
-				return err
-			}
-			w.payloads = append(w.payloads, payload)
+		var err error
+		w.payloads, err = s.source.AppendPayloads(w.payloads[:0], documents[lo:min(hi+ahead, len(documents))])
+		if err != nil {
+			return err
 		}
 		for i, payload := range w.payloads[:hi-lo] {
 			var next []byte

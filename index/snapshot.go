@@ -240,6 +240,27 @@ func (s *Snapshot) Payload(document uint32) ([]byte, error) {
 	return p.payload(local)
 }
 
+// AppendPayloads appends the payloads of documents, given in ascending order, to
+// dst: views into the files.
+func (s *Snapshot) AppendPayloads(dst [][]byte, documents []uint32) ([][]byte, error) {
+	for len(documents) > 0 {
+		p, _, err := s.part(documents[0])
+		if err != nil {
+			return dst, err
+		}
+		end := p.base + p.segment.documents
+		for len(documents) > 0 && documents[0] >= p.base && documents[0] < end {
+			payload, err := p.payload(documents[0] - p.base)
+			if err != nil {
+				return dst, err
+			}
+			dst = append(dst, payload)
+			documents = documents[1:]
+		}
+	}
+	return dst, nil
+}
+
 // Refinement returns a document's refinement as stored, a view into the file,
 // or nil when the index has none.
 func (s *Snapshot) Refinement(document uint32) ([]byte, error) {

@@ -25,6 +25,9 @@ type Source interface {
 	AppendPostings(dst []uint32, cell uint32) ([]uint32, error)
 	// Payload returns a document's payload, valid as long as the view.
 	Payload(document uint32) ([]byte, error)
+	// AppendPayloads appends the payloads of documents, given in ascending order,
+	// to dst.
+	AppendPayloads(dst [][]byte, documents []uint32) ([][]byte, error)
 	// Refinement returns a document's refinement, valid as long as the view, or
 	// nil where none is stored.
 	Refinement(document uint32) ([]byte, error)

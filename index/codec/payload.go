@@ -100,17 +100,9 @@ func (c *Codebook) layout(kind Kind, rows, coded, distinct int64) (cells, places
 func (c *Codebook) parse(data []byte) (payload, error) { return c.parseKind(data, c.kind) }
 
 func (c *Codebook) parseKind(data []byte, kind Kind) (payload, error) {
-	if len(data) < payloadFixed {
-		return payload{}, fmt.Errorf("%w: payload header: %d bytes", ErrCorrupt, len(data))
-	}
-	if data[0] != payloadVersion {
-		return payload{}, fmt.Errorf("%w: payload format %d, want %d", ErrVersion, data[0], payloadVersion)
-	}
-	if Kind(data[1]) != kind {
-		return payload{}, fmt.Errorf("%w: payload kind %v, want %v", ErrCorrupt, Kind(data[1]), kind)
-	}
-	if tag := binary.LittleEndian.Uint16(data[2:]); tag != uint16(c.checksum) {
-		return payload{}, fmt.Errorf("%w: payload is of codebook %04x, not %04x", ErrCorrupt, tag, uint16(c.checksum))
+	want := payloadVersion | uint32(kind)<<8 | uint32(uint16(c.checksum))<<16
+	if len(data) < payloadFixed || binary.LittleEndian.Uint32(data) != want {
+		return payload{}, c.notPayload(data, kind)
 	}
 	rest := data[payloadFixed:]
 	rows, rest, ok := readCount(rest)
@@ -131,6 +123,20 @@ func (c *Codebook) parseKind(data []byte, kind Kind) (payload, error) {
 	p.places, rest = rest[:places], rest[places:]
 	p.factors, p.body = rest[:factors], rest[factors:]
 	return p, nil
+}
+
+// notPayload says what is wrong with the first bytes.
+func (c *Codebook) notPayload(data []byte, kind Kind) error {
+	switch {
+	case len(data) < payloadFixed:
+		return fmt.Errorf("%w: payload header: %d bytes", ErrCorrupt, len(data))
+	case data[0] != payloadVersion:
+		return fmt.Errorf("%w: payload format %d, want %d", ErrVersion, data[0], payloadVersion)
+	case Kind(data[1]) != kind:
+		return fmt.Errorf("%w: payload kind %v, want %v", ErrCorrupt, Kind(data[1]), kind)
+	}
+	tag := binary.LittleEndian.Uint16(data[2:])
+	return fmt.Errorf("%w: payload is of codebook %04x, not %04x", ErrCorrupt, tag, uint16(c.checksum))
 }
 
 // readCount reads a varint of at most 32 bits.

@@ -453,3 +453,15 @@ func (s *source) termCount(term []byte) int64 {
 	}
 	return n
 }
+
+// AppendPayloads appends the documents' payloads to dst.
+func (s *source) AppendPayloads(dst [][]byte, documents []uint32) ([][]byte, error) {
+	for _, document := range documents {
+		payload, err := s.Payload(document)
+		if err != nil {
+			return dst, err
+		}
+		dst = append(dst, payload)
+	}
+	return dst, nil
+}

@@ -39,3 +39,15 @@ func (s *subset) Payload(document uint32) ([]byte, error) {
 
 // ID returns a document's external id.
 func (s *subset) ID(document uint32) (string, error) { return s.source.ID(s.documents[document]) }
+
+// AppendPayloads appends the documents' payloads to dst.
+func (s *subset) AppendPayloads(dst [][]byte, documents []uint32) ([][]byte, error) {
+	for _, document := range documents {
+		payload, err := s.Payload(document)
+		if err != nil {
+			return dst, err
+		}
+		dst = append(dst, payload)
+	}
+	return dst, nil
+}
