@@ -133,6 +133,16 @@ func tileMaxima(rows, sums int, a *tileArgs) {
 		tile16Sums4AVX2(&a.tokens)
 	case 1632:
 		tile16Sums32AVX2(&a.tokens)
+	case 2400:
+		tile24Sums0AVX2(&a.tokens)
+	case 2401:
+		tile24Sums1AVX2(&a.tokens)
+	case 2402:
+		tile24Sums2AVX2(&a.tokens)
+	case 2404:
+		tile24Sums4AVX2(&a.tokens)
+	case 2432:
+		tile24Sums32AVX2(&a.tokens)
 	case 3200:
 		tile32Sums0AVX2(&a.tokens)
 	case 3201:
@@ -174,6 +184,12 @@ func scanCells(l level, rows, sums int, a *scanArgs) {
 		scan16Sums1AVX2(&a.blocks)
 	case 1602:
 		scan16Sums2AVX2(&a.blocks)
+	case 2400:
+		scan24Sums0AVX2(&a.blocks)
+	case 2401:
+		scan24Sums1AVX2(&a.blocks)
+	case 2402:
+		scan24Sums2AVX2(&a.blocks)
 	case 3200:
 		scan32Sums0AVX2(&a.blocks)
 	case 3201:

@@ -17375,12 +17375,13 @@ turn:
 	VCVTPS2DQ    Y0, Y10
 	VMULPS       Y11, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VPACKSSDW    Y10, Y10, Y10
+	VPXOR        Y11, Y11, Y11
+	VPACKSSDW    Y11, Y10, Y10
+	VPACKSSDW    Y11, Y0, Y0
 	VPERMQ       $0xd8, Y10, Y10
 	VMOVDQU      X10, (SI)
 	VPMAXSW      (R11), X10, X10
 	VMOVDQU      X10, (R11)
-	VPACKSSDW    Y0, Y0, Y0
 	VPERMQ       $0xd8, Y0, Y0
 	VPACKUSWB    Y0, Y0, Y0
 	VMOVSD       X0, (DI)
@@ -17397,12 +17398,13 @@ turn:
 	VCVTPS2DQ    Y1, Y0
 	VMULPS       Y10, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
-	VPACKSSDW    Y0, Y0, Y0
+	VPXOR        Y10, Y10, Y10
+	VPACKSSDW    Y10, Y0, Y0
+	VPACKSSDW    Y10, Y1, Y1
 	VPERMQ       $0xd8, Y0, Y0
 	VMOVDQU      X0, (SI)
 	VPMAXSW      (R11), X0, X0
 	VMOVDQU      X0, (R11)
-	VPACKSSDW    Y1, Y1, Y1
 	VPERMQ       $0xd8, Y1, Y1
 	VPACKUSWB    Y1, Y1, Y1
 	VMOVSD       X1, (DI)
@@ -17419,12 +17421,13 @@ turn:
 	VCVTPS2DQ    Y2, Y0
 	VMULPS       Y1, Y2, Y2
 	VCVTPS2DQ    Y2, Y2
-	VPACKSSDW    Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y1, Y2, Y2
 	VPERMQ       $0xd8, Y0, Y0
 	VMOVDQU      X0, (SI)
 	VPMAXSW      (R11), X0, X0
 	VMOVDQU      X0, (R11)
-	VPACKSSDW    Y2, Y2, Y2
 	VPERMQ       $0xd8, Y2, Y2
 	VPACKUSWB    Y2, Y2, Y2
 	VMOVSD       X2, (DI)
@@ -17441,12 +17444,13 @@ turn:
 	VCVTPS2DQ    Y3, Y0
 	VMULPS       Y1, Y3, Y3
 	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y1, Y3, Y3
 	VPERMQ       $0xd8, Y0, Y0
 	VMOVDQU      X0, (SI)
 	VPMAXSW      (R11), X0, X0
 	VMOVDQU      X0, (R11)
-	VPACKSSDW    Y3, Y3, Y3
 	VPERMQ       $0xd8, Y3, Y3
 	VPACKUSWB    Y3, Y3, Y3
 	VMOVSD       X3, (DI)
@@ -17463,12 +17467,13 @@ turn:
 	VCVTPS2DQ    Y4, Y0
 	VMULPS       Y1, Y4, Y4
 	VCVTPS2DQ    Y4, Y4
-	VPACKSSDW    Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y1, Y4, Y4
 	VPERMQ       $0xd8, Y0, Y0
 	VMOVDQU      X0, (SI)
 	VPMAXSW      (R11), X0, X0
 	VMOVDQU      X0, (R11)
-	VPACKSSDW    Y4, Y4, Y4
 	VPERMQ       $0xd8, Y4, Y4
 	VPACKUSWB    Y4, Y4, Y4
 	VMOVSD       X4, (DI)
@@ -17485,12 +17490,13 @@ turn:
 	VCVTPS2DQ    Y5, Y0
 	VMULPS       Y1, Y5, Y5
 	VCVTPS2DQ    Y5, Y5
-	VPACKSSDW    Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y1, Y5, Y5
 	VPERMQ       $0xd8, Y0, Y0
 	VMOVDQU      X0, (SI)
 	VPMAXSW      (R11), X0, X0
 	VMOVDQU      X0, (R11)
-	VPACKSSDW    Y5, Y5, Y5
 	VPERMQ       $0xd8, Y5, Y5
 	VPACKUSWB    Y5, Y5, Y5
 	VMOVSD       X5, (DI)
@@ -17507,12 +17513,13 @@ turn:
 	VCVTPS2DQ    Y6, Y0
 	VMULPS       Y1, Y6, Y6
 	VCVTPS2DQ    Y6, Y6
-	VPACKSSDW    Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y1, Y6, Y6
 	VPERMQ       $0xd8, Y0, Y0
 	VMOVDQU      X0, (SI)
 	VPMAXSW      (R11), X0, X0
 	VMOVDQU      X0, (R11)
-	VPACKSSDW    Y6, Y6, Y6
 	VPERMQ       $0xd8, Y6, Y6
 	VPACKUSWB    Y6, Y6, Y6
 	VMOVSD       X6, (DI)
@@ -17529,12 +17536,13 @@ turn:
 	VCVTPS2DQ    Y7, Y0
 	VMULPS       Y1, Y7, Y7
 	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y1, Y7, Y7
 	VPERMQ       $0xd8, Y0, Y0
 	VMOVDQU      X0, (SI)
 	VPMAXSW      (R11), X0, X0
 	VMOVDQU      X0, (R11)
-	VPACKSSDW    Y7, Y7, Y7
 	VPERMQ       $0xd8, Y7, Y7
 	VPACKUSWB    Y7, Y7, Y7
 	VMOVSD       X7, (DI)
@@ -17750,12 +17758,13 @@ turn:
 	VCVTPS2DQ    Y0, Y11
 	VMULPS       Y12, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VPACKSSDW    Y11, Y11, Y11
+	VPXOR        Y12, Y12, Y12
+	VPACKSSDW    Y12, Y11, Y11
+	VPACKSSDW    Y12, Y0, Y0
 	VPERMQ       $0xd8, Y11, Y11
 	VMOVDQU      X11, (SI)
 	VPMAXSW      (R11), X11, X11
 	VMOVDQU      X11, (R11)
-	VPACKSSDW    Y0, Y0, Y0
 	VPERMQ       $0xd8, Y0, Y0
 	VPACKUSWB    Y0, Y0, Y0
 	VMOVSD       X0, (DI)
@@ -17772,12 +17781,13 @@ turn:
 	VCVTPS2DQ    Y1, Y0
 	VMULPS       Y11, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
-	VPACKSSDW    Y0, Y0, Y0
+	VPXOR        Y11, Y11, Y11
+	VPACKSSDW    Y11, Y0, Y0
+	VPACKSSDW    Y11, Y1, Y1
 	VPERMQ       $0xd8, Y0, Y0
 	VMOVDQU      X0, (SI)
 	VPMAXSW      (R11), X0, X0
 	VMOVDQU      X0, (R11)
-	VPACKSSDW    Y1, Y1, Y1
 	VPERMQ       $0xd8, Y1, Y1
 	VPACKUSWB    Y1, Y1, Y1
 	VMOVSD       X1, (DI)
@@ -17794,12 +17804,13 @@ turn:
 	VCVTPS2DQ    Y2, Y0
 	VMULPS       Y1, Y2, Y2
 	VCVTPS2DQ    Y2, Y2
-	VPACKSSDW    Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y1, Y2, Y2
 	VPERMQ       $0xd8, Y0, Y0
 	VMOVDQU      X0, (SI)
 	VPMAXSW      (R11), X0, X0
 	VMOVDQU      X0, (R11)
-	VPACKSSDW    Y2, Y2, Y2
 	VPERMQ       $0xd8, Y2, Y2
 	VPACKUSWB    Y2, Y2, Y2
 	VMOVSD       X2, (DI)
@@ -17816,12 +17827,13 @@ turn:
 	VCVTPS2DQ    Y3, Y0
 	VMULPS       Y1, Y3, Y3
 	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y1, Y3, Y3
 	VPERMQ       $0xd8, Y0, Y0
 	VMOVDQU      X0, (SI)
 	VPMAXSW      (R11), X0, X0
 	VMOVDQU      X0, (R11)
-	VPACKSSDW    Y3, Y3, Y3
 	VPERMQ       $0xd8, Y3, Y3
 	VPACKUSWB    Y3, Y3, Y3
 	VMOVSD       X3, (DI)
@@ -17838,12 +17850,13 @@ turn:
 	VCVTPS2DQ    Y4, Y0
 	VMULPS       Y1, Y4, Y4
 	VCVTPS2DQ    Y4, Y4
-	VPACKSSDW    Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y1, Y4, Y4
 	VPERMQ       $0xd8, Y0, Y0
 	VMOVDQU      X0, (SI)
 	VPMAXSW      (R11), X0, X0
 	VMOVDQU      X0, (R11)
-	VPACKSSDW    Y4, Y4, Y4
 	VPERMQ       $0xd8, Y4, Y4
 	VPACKUSWB    Y4, Y4, Y4
 	VMOVSD       X4, (DI)
@@ -17860,12 +17873,13 @@ turn:
 	VCVTPS2DQ    Y5, Y0
 	VMULPS       Y1, Y5, Y5
 	VCVTPS2DQ    Y5, Y5
-	VPACKSSDW    Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y1, Y5, Y5
 	VPERMQ       $0xd8, Y0, Y0
 	VMOVDQU      X0, (SI)
 	VPMAXSW      (R11), X0, X0
 	VMOVDQU      X0, (R11)
-	VPACKSSDW    Y5, Y5, Y5
 	VPERMQ       $0xd8, Y5, Y5
 	VPACKUSWB    Y5, Y5, Y5
 	VMOVSD       X5, (DI)
@@ -17882,12 +17896,13 @@ turn:
 	VCVTPS2DQ    Y6, Y0
 	VMULPS       Y1, Y6, Y6
 	VCVTPS2DQ    Y6, Y6
-	VPACKSSDW    Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y1, Y6, Y6
 	VPERMQ       $0xd8, Y0, Y0
 	VMOVDQU      X0, (SI)
 	VPMAXSW      (R11), X0, X0
 	VMOVDQU      X0, (R11)
-	VPACKSSDW    Y6, Y6, Y6
 	VPERMQ       $0xd8, Y6, Y6
 	VPACKUSWB    Y6, Y6, Y6
 	VMOVSD       X6, (DI)
@@ -17904,12 +17919,13 @@ turn:
 	VCVTPS2DQ    Y7, Y0
 	VMULPS       Y1, Y7, Y7
 	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y1, Y7, Y7
 	VPERMQ       $0xd8, Y0, Y0
 	VMOVDQU      X0, (SI)
 	VPMAXSW      (R11), X0, X0
 	VMOVDQU      X0, (R11)
-	VPACKSSDW    Y7, Y7, Y7
 	VPERMQ       $0xd8, Y7, Y7
 	VPACKUSWB    Y7, Y7, Y7
 	VMOVSD       X7, (DI)
@@ -18109,12 +18125,13 @@ turn:
 	VCVTPS2DQ    Y0, Y11
 	VMULPS       Y12, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VPACKSSDW    Y11, Y11, Y11
+	VPXOR        Y12, Y12, Y12
+	VPACKSSDW    Y12, Y11, Y11
+	VPACKSSDW    Y12, Y0, Y0
 	VPERMQ       $0xd8, Y11, Y11
 	VMOVDQU      X11, (SI)
 	VPMAXSW      (R11), X11, X11
 	VMOVDQU      X11, (R11)
-	VPACKSSDW    Y0, Y0, Y0
 	VPERMQ       $0xd8, Y0, Y0
 	VPACKUSWB    Y0, Y0, Y0
 	VMOVSD       X0, (DI)
@@ -18131,12 +18148,13 @@ turn:
 	VCVTPS2DQ    Y1, Y0
 	VMULPS       Y11, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
-	VPACKSSDW    Y0, Y0, Y0
+	VPXOR        Y11, Y11, Y11
+	VPACKSSDW    Y11, Y0, Y0
+	VPACKSSDW    Y11, Y1, Y1
 	VPERMQ       $0xd8, Y0, Y0
 	VMOVDQU      X0, (SI)
 	VPMAXSW      (R11), X0, X0
 	VMOVDQU      X0, (R11)
-	VPACKSSDW    Y1, Y1, Y1
 	VPERMQ       $0xd8, Y1, Y1
 	VPACKUSWB    Y1, Y1, Y1
 	VMOVSD       X1, (DI)
@@ -18153,12 +18171,13 @@ turn:
 	VCVTPS2DQ    Y2, Y0
 	VMULPS       Y1, Y2, Y2
 	VCVTPS2DQ    Y2, Y2
-	VPACKSSDW    Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y1, Y2, Y2
 	VPERMQ       $0xd8, Y0, Y0
 	VMOVDQU      X0, (SI)
 	VPMAXSW      (R11), X0, X0
 	VMOVDQU      X0, (R11)
-	VPACKSSDW    Y2, Y2, Y2
 	VPERMQ       $0xd8, Y2, Y2
 	VPACKUSWB    Y2, Y2, Y2
 	VMOVSD       X2, (DI)
@@ -18175,12 +18194,13 @@ turn:
 	VCVTPS2DQ    Y3, Y0
 	VMULPS       Y1, Y3, Y3
 	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y1, Y3, Y3
 	VPERMQ       $0xd8, Y0, Y0
 	VMOVDQU      X0, (SI)
 	VPMAXSW      (R11), X0, X0
 	VMOVDQU      X0, (R11)
-	VPACKSSDW    Y3, Y3, Y3
 	VPERMQ       $0xd8, Y3, Y3
 	VPACKUSWB    Y3, Y3, Y3
 	VMOVSD       X3, (DI)
@@ -18197,12 +18217,13 @@ turn:
 	VCVTPS2DQ    Y4, Y0
 	VMULPS       Y1, Y4, Y4
 	VCVTPS2DQ    Y4, Y4
-	VPACKSSDW    Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y1, Y4, Y4
 	VPERMQ       $0xd8, Y0, Y0
 	VMOVDQU      X0, (SI)
 	VPMAXSW      (R11), X0, X0
 	VMOVDQU      X0, (R11)
-	VPACKSSDW    Y4, Y4, Y4
 	VPERMQ       $0xd8, Y4, Y4
 	VPACKUSWB    Y4, Y4, Y4
 	VMOVSD       X4, (DI)
@@ -18219,12 +18240,13 @@ turn:
 	VCVTPS2DQ    Y5, Y0
 	VMULPS       Y1, Y5, Y5
 	VCVTPS2DQ    Y5, Y5
-	VPACKSSDW    Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y1, Y5, Y5
 	VPERMQ       $0xd8, Y0, Y0
 	VMOVDQU      X0, (SI)
 	VPMAXSW      (R11), X0, X0
 	VMOVDQU      X0, (R11)
-	VPACKSSDW    Y5, Y5, Y5
 	VPERMQ       $0xd8, Y5, Y5
 	VPACKUSWB    Y5, Y5, Y5
 	VMOVSD       X5, (DI)
@@ -18241,12 +18263,13 @@ turn:
 	VCVTPS2DQ    Y6, Y0
 	VMULPS       Y1, Y6, Y6
 	VCVTPS2DQ    Y6, Y6
-	VPACKSSDW    Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y1, Y6, Y6
 	VPERMQ       $0xd8, Y0, Y0
 	VMOVDQU      X0, (SI)
 	VPMAXSW      (R11), X0, X0
 	VMOVDQU      X0, (R11)
-	VPACKSSDW    Y6, Y6, Y6
 	VPERMQ       $0xd8, Y6, Y6
 	VPACKUSWB    Y6, Y6, Y6
 	VMOVSD       X6, (DI)
@@ -18263,12 +18286,13 @@ turn:
 	VCVTPS2DQ    Y7, Y0
 	VMULPS       Y1, Y7, Y7
 	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y1, Y7, Y7
 	VPERMQ       $0xd8, Y0, Y0
 	VMOVDQU      X0, (SI)
 	VPMAXSW      (R11), X0, X0
 	VMOVDQU      X0, (R11)
-	VPACKSSDW    Y7, Y7, Y7
 	VPERMQ       $0xd8, Y7, Y7
 	VPACKUSWB    Y7, Y7, Y7
 	VMOVSD       X7, (DI)
@@ -18288,264 +18312,6 @@ turn:
 	ADDQ         CX, 88(AX)
 	DECQ         (AX)
 	JNE          block
-	VZEROUPPER
-	RET
-
-// func blockMaxima8AVX2(dst *int16, values *int16, stride int, cells int, blocks int)
-// Requires: AVX
-TEXT ·blockMaxima8AVX2(SB), NOSPLIT, $0-40
-	MOVQ dst+0(FP), AX
-	MOVQ values+8(FP), CX
-	MOVQ stride+16(FP), DX
-	SHLQ $0x01, DX
-	MOVQ blocks+32(FP), BX
-
-block:
-	VMOVDQU (CX), X0
-	MOVQ    cells+24(FP), SI
-
-cell:
-	VPMAXSW (CX), X0, X0
-	ADDQ    DX, CX
-	DECQ    SI
-	JNE     cell
-	VMOVDQU X0, (AX)
-	ADDQ    DX, AX
-	DECQ    BX
-	JNE     block
-	VZEROUPPER
-	RET
-
-// func above8AVX2(dst *uint64, values *int16, limits *int16, stride int, first int, cells int) int
-// Requires: AVX
-TEXT ·above8AVX2(SB), NOSPLIT, $0-56
-	MOVQ    dst+0(FP), AX
-	MOVQ    AX, CX
-	MOVQ    values+8(FP), DX
-	MOVQ    limits+16(FP), R8
-	MOVQ    stride+24(FP), BX
-	SHLQ    $0x01, BX
-	MOVQ    first+32(FP), SI
-	MOVQ    cells+40(FP), DI
-	VMOVDQU (R8), X0
-
-cell:
-	VMOVDQU   (DX), X1
-	VPCMPGTW  X0, X1, X1
-	VPXOR     X2, X2, X2
-	VPACKSSWB X2, X1, X1
-	VPMOVMSKB X1, R8
-	XORQ      R9, R9
-	TESTL     R8, R8
-	SETNE     R9
-	SHLQ      $0x20, R8
-	ORQ       SI, R8
-	MOVQ      R8, (AX)
-	LEAQ      (AX)(R9*8), AX
-	ADDQ      BX, DX
-	INCQ      SI
-	DECQ      DI
-	JNE       cell
-	SUBQ      CX, AX
-	SHRQ      $0x03, AX
-	MOVQ      AX, ret+48(FP)
-	VZEROUPPER
-	RET
-
-// func cellMaxima8AVX2(best *float32, values *int16, stride int, cells *uint32, n int, lastCell int, weights *float32)
-// Requires: AVX, AVX2
-TEXT ·cellMaxima8AVX2(SB), NOSPLIT, $0-56
-	MOVQ    best+0(FP), AX
-	MOVQ    values+8(FP), CX
-	MOVQ    stride+16(FP), DX
-	SHLQ    $0x01, DX
-	MOVQ    cells+24(FP), BX
-	MOVQ    n+32(FP), SI
-	MOVQ    lastCell+40(FP), DI
-	MOVQ    weights+48(FP), R8
-	VMOVUPS (AX), Y0
-
-cell:
-	MOVL         (BX), R9
-	CMPL         R9, DI
-	JAE          past
-	VBROADCASTSS (R8)(R9*4), Y1
-
-weighted:
-	IMULQ     DX, R9
-	ADDQ      CX, R9
-	VPMOVSXWD (R9), Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y2, Y1, Y2
-	VMAXPS    Y0, Y2, Y0
-	ADDQ      $0x04, BX
-	DECQ      SI
-	JNE       cell
-	VMOVUPS   Y0, (AX)
-	VZEROUPPER
-	RET
-
-past:
-	MOVQ   DI, R9
-	VXORPS Y1, Y1, Y1
-	JMP    weighted
-
-// func rank8Width2AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
-// Requires: AVX, AVX2, CMOV, MMX+
-TEXT ·rank8Width2AVX2(SB), NOSPLIT, $0-56
-	MOVQ       ids+0(FP), AX
-	MOVQ       n+8(FP), CX
-	MOVQ       bytes+16(FP), DX
-	MOVQ       stride+24(FP), BX
-	MOVQ       lastCell+32(FP), SI
-	MOVQ       next+40(FP), DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	PREFETCHT0 128(DI)
-	PREFETCHT0 192(DI)
-	VPXOR      Y0, Y0, Y0
-	VPXOR      Y1, Y1, Y1
-	VPXOR      Y2, Y2, Y2
-	VPXOR      Y3, Y3, Y3
-	SUBQ       $0x04, CX
-	JLE        rest
-
-four:
-	MOVWLZX (AX), DI
-	CMPL    DI, SI
-	CMOVLHI SI, DI
-	IMULQ   BX, DI
-	VMOVQ   (DX)(DI*1), X4
-	VPMAXUB X4, X0, X0
-	MOVWLZX 2(AX), DI
-	CMPL    DI, SI
-	CMOVLHI SI, DI
-	IMULQ   BX, DI
-	VMOVQ   (DX)(DI*1), X4
-	VPMAXUB X4, X1, X1
-	MOVWLZX 4(AX), DI
-	CMPL    DI, SI
-	CMOVLHI SI, DI
-	IMULQ   BX, DI
-	VMOVQ   (DX)(DI*1), X4
-	VPMAXUB X4, X2, X2
-	MOVWLZX 6(AX), DI
-	CMPL    DI, SI
-	CMOVLHI SI, DI
-	IMULQ   BX, DI
-	VMOVQ   (DX)(DI*1), X4
-	VPMAXUB X4, X3, X3
-	ADDQ    $0x08, AX
-	SUBQ    $0x04, CX
-	JG      four
-
-rest:
-	ADDQ $0x04, CX
-
-one:
-	MOVWLZX      (AX), DI
-	CMPL         DI, SI
-	CMOVLHI      SI, DI
-	IMULQ        BX, DI
-	VMOVQ        (DX)(DI*1), X4
-	VPMAXUB      X4, X0, X0
-	ADDQ         $0x02, AX
-	DECQ         CX
-	JNE          one
-	VPMAXUB      Y1, Y0, Y0
-	VPMAXUB      Y3, Y2, Y2
-	VPMAXUB      Y2, Y0, Y0
-	VPXOR        Y1, Y1, Y1
-	VPSADBW      Y1, Y0, Y0
-	VEXTRACTI128 $0x01, Y0, X1
-	VPADDQ       X1, X0, X0
-	VPSHUFD      $0xee, X0, X1
-	VPADDQ       X1, X0, X0
-	VMOVQ        X0, AX
-	MOVQ         AX, ret+48(FP)
-	VZEROUPPER
-	RET
-
-// func rank8Width3AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
-// Requires: AVX, AVX2, CMOV, MMX+
-TEXT ·rank8Width3AVX2(SB), NOSPLIT, $0-56
-	MOVQ       ids+0(FP), AX
-	MOVQ       n+8(FP), CX
-	MOVQ       bytes+16(FP), DX
-	MOVQ       stride+24(FP), BX
-	MOVQ       lastCell+32(FP), SI
-	MOVQ       next+40(FP), DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	PREFETCHT0 128(DI)
-	PREFETCHT0 192(DI)
-	VPXOR      Y0, Y0, Y0
-	VPXOR      Y1, Y1, Y1
-	VPXOR      Y2, Y2, Y2
-	VPXOR      Y3, Y3, Y3
-	SUBQ       $0x04, CX
-	JLE        rest
-
-four:
-	MOVL    (AX), DI
-	ANDL    $0x00ffffff, DI
-	CMPL    DI, SI
-	CMOVLHI SI, DI
-	IMULQ   BX, DI
-	VMOVQ   (DX)(DI*1), X4
-	VPMAXUB X4, X0, X0
-	MOVL    3(AX), DI
-	ANDL    $0x00ffffff, DI
-	CMPL    DI, SI
-	CMOVLHI SI, DI
-	IMULQ   BX, DI
-	VMOVQ   (DX)(DI*1), X4
-	VPMAXUB X4, X1, X1
-	MOVL    6(AX), DI
-	ANDL    $0x00ffffff, DI
-	CMPL    DI, SI
-	CMOVLHI SI, DI
-	IMULQ   BX, DI
-	VMOVQ   (DX)(DI*1), X4
-	VPMAXUB X4, X2, X2
-	MOVL    9(AX), DI
-	ANDL    $0x00ffffff, DI
-	CMPL    DI, SI
-	CMOVLHI SI, DI
-	IMULQ   BX, DI
-	VMOVQ   (DX)(DI*1), X4
-	VPMAXUB X4, X3, X3
-	ADDQ    $0x0c, AX
-	SUBQ    $0x04, CX
-	JG      four
-
-rest:
-	ADDQ $0x04, CX
-
-one:
-	MOVWLZX      (AX), DI
-	MOVBLZX      2(AX), R8
-	SHLL         $0x10, R8
-	ORL          R8, DI
-	CMPL         DI, SI
-	CMOVLHI      SI, DI
-	IMULQ        BX, DI
-	VMOVQ        (DX)(DI*1), X4
-	VPMAXUB      X4, X0, X0
-	ADDQ         $0x03, AX
-	DECQ         CX
-	JNE          one
-	VPMAXUB      Y1, Y0, Y0
-	VPMAXUB      Y3, Y2, Y2
-	VPMAXUB      Y2, Y0, Y0
-	VPXOR        Y1, Y1, Y1
-	VPSADBW      Y1, Y0, Y0
-	VEXTRACTI128 $0x01, Y0, X1
-	VPADDQ       X1, X0, X0
-	VPSHUFD      $0xee, X0, X1
-	VPADDQ       X1, X0, X0
-	VMOVQ        X0, AX
-	MOVQ         AX, ret+48(FP)
 	VZEROUPPER
 	RET
 
@@ -20211,11 +19977,11 @@ turn:
 	VPACKSSDW    Y10, Y12, Y12
 	VMULPS       Y11, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
 	VPERMQ       $0xd8, Y12, Y12
 	VMOVDQU      Y12, (SI)
 	VPMAXSW      (R11), Y12, Y12
 	VMOVDQU      Y12, (R11)
-	VPACKSSDW    Y1, Y0, Y0
 	VPACKUSWB    Y0, Y0, Y0
 	VPERMQ       $0x08, Y0, Y0
 	VPSHUFD      $0xd8, X0, X0
@@ -20242,11 +20008,11 @@ turn:
 	VPACKSSDW    Y0, Y10, Y10
 	VMULPS       Y1, Y3, Y3
 	VCVTPS2DQ    Y3, Y3
+	VPACKSSDW    Y3, Y2, Y2
 	VPERMQ       $0xd8, Y10, Y10
 	VMOVDQU      Y10, (SI)
 	VPMAXSW      (R11), Y10, Y10
 	VMOVDQU      Y10, (R11)
-	VPACKSSDW    Y3, Y2, Y2
 	VPACKUSWB    Y2, Y2, Y2
 	VPERMQ       $0x08, Y2, Y2
 	VPSHUFD      $0xd8, X2, X2
@@ -20273,11 +20039,11 @@ turn:
 	VPACKSSDW    Y0, Y2, Y2
 	VMULPS       Y1, Y5, Y5
 	VCVTPS2DQ    Y5, Y5
+	VPACKSSDW    Y5, Y4, Y4
 	VPERMQ       $0xd8, Y2, Y2
 	VMOVDQU      Y2, (SI)
 	VPMAXSW      (R11), Y2, Y2
 	VMOVDQU      Y2, (R11)
-	VPACKSSDW    Y5, Y4, Y4
 	VPACKUSWB    Y4, Y4, Y4
 	VPERMQ       $0x08, Y4, Y4
 	VPSHUFD      $0xd8, X4, X4
@@ -20304,11 +20070,11 @@ turn:
 	VPACKSSDW    Y0, Y2, Y2
 	VMULPS       Y1, Y7, Y7
 	VCVTPS2DQ    Y7, Y7
+	VPACKSSDW    Y7, Y6, Y6
 	VPERMQ       $0xd8, Y2, Y2
 	VMOVDQU      Y2, (SI)
 	VPMAXSW      (R11), Y2, Y2
 	VMOVDQU      Y2, (R11)
-	VPACKSSDW    Y7, Y6, Y6
 	VPACKUSWB    Y6, Y6, Y6
 	VPERMQ       $0x08, Y6, Y6
 	VPSHUFD      $0xd8, X6, X6
@@ -20522,11 +20288,11 @@ turn:
 	VPACKSSDW    Y11, Y13, Y13
 	VMULPS       Y12, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
 	VPERMQ       $0xd8, Y13, Y13
 	VMOVDQU      Y13, (SI)
 	VPMAXSW      (R11), Y13, Y13
 	VMOVDQU      Y13, (R11)
-	VPACKSSDW    Y1, Y0, Y0
 	VPACKUSWB    Y0, Y0, Y0
 	VPERMQ       $0x08, Y0, Y0
 	VPSHUFD      $0xd8, X0, X0
@@ -20553,11 +20319,11 @@ turn:
 	VPACKSSDW    Y0, Y11, Y11
 	VMULPS       Y1, Y3, Y3
 	VCVTPS2DQ    Y3, Y3
+	VPACKSSDW    Y3, Y2, Y2
 	VPERMQ       $0xd8, Y11, Y11
 	VMOVDQU      Y11, (SI)
 	VPMAXSW      (R11), Y11, Y11
 	VMOVDQU      Y11, (R11)
-	VPACKSSDW    Y3, Y2, Y2
 	VPACKUSWB    Y2, Y2, Y2
 	VPERMQ       $0x08, Y2, Y2
 	VPSHUFD      $0xd8, X2, X2
@@ -20584,11 +20350,11 @@ turn:
 	VPACKSSDW    Y0, Y2, Y2
 	VMULPS       Y1, Y5, Y5
 	VCVTPS2DQ    Y5, Y5
+	VPACKSSDW    Y5, Y4, Y4
 	VPERMQ       $0xd8, Y2, Y2
 	VMOVDQU      Y2, (SI)
 	VPMAXSW      (R11), Y2, Y2
 	VMOVDQU      Y2, (R11)
-	VPACKSSDW    Y5, Y4, Y4
 	VPACKUSWB    Y4, Y4, Y4
 	VPERMQ       $0x08, Y4, Y4
 	VPSHUFD      $0xd8, X4, X4
@@ -20615,11 +20381,11 @@ turn:
 	VPACKSSDW    Y0, Y2, Y2
 	VMULPS       Y1, Y7, Y7
 	VCVTPS2DQ    Y7, Y7
+	VPACKSSDW    Y7, Y6, Y6
 	VPERMQ       $0xd8, Y2, Y2
 	VMOVDQU      Y2, (SI)
 	VPMAXSW      (R11), Y2, Y2
 	VMOVDQU      Y2, (R11)
-	VPACKSSDW    Y7, Y6, Y6
 	VPACKUSWB    Y6, Y6, Y6
 	VPERMQ       $0x08, Y6, Y6
 	VPSHUFD      $0xd8, X6, X6
@@ -20833,11 +20599,11 @@ turn:
 	VPACKSSDW    Y11, Y13, Y13
 	VMULPS       Y12, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
 	VPERMQ       $0xd8, Y13, Y13
 	VMOVDQU      Y13, (SI)
 	VPMAXSW      (R11), Y13, Y13
 	VMOVDQU      Y13, (R11)
-	VPACKSSDW    Y1, Y0, Y0
 	VPACKUSWB    Y0, Y0, Y0
 	VPERMQ       $0x08, Y0, Y0
 	VPSHUFD      $0xd8, X0, X0
@@ -20864,11 +20630,11 @@ turn:
 	VPACKSSDW    Y0, Y11, Y11
 	VMULPS       Y1, Y3, Y3
 	VCVTPS2DQ    Y3, Y3
+	VPACKSSDW    Y3, Y2, Y2
 	VPERMQ       $0xd8, Y11, Y11
 	VMOVDQU      Y11, (SI)
 	VPMAXSW      (R11), Y11, Y11
 	VMOVDQU      Y11, (R11)
-	VPACKSSDW    Y3, Y2, Y2
 	VPACKUSWB    Y2, Y2, Y2
 	VPERMQ       $0x08, Y2, Y2
 	VPSHUFD      $0xd8, X2, X2
@@ -20895,11 +20661,11 @@ turn:
 	VPACKSSDW    Y0, Y2, Y2
 	VMULPS       Y1, Y5, Y5
 	VCVTPS2DQ    Y5, Y5
+	VPACKSSDW    Y5, Y4, Y4
 	VPERMQ       $0xd8, Y2, Y2
 	VMOVDQU      Y2, (SI)
 	VPMAXSW      (R11), Y2, Y2
 	VMOVDQU      Y2, (R11)
-	VPACKSSDW    Y5, Y4, Y4
 	VPACKUSWB    Y4, Y4, Y4
 	VPERMQ       $0x08, Y4, Y4
 	VPSHUFD      $0xd8, X4, X4
@@ -20926,11 +20692,11 @@ turn:
 	VPACKSSDW    Y0, Y2, Y2
 	VMULPS       Y1, Y7, Y7
 	VCVTPS2DQ    Y7, Y7
+	VPACKSSDW    Y7, Y6, Y6
 	VPERMQ       $0xd8, Y2, Y2
 	VMOVDQU      Y2, (SI)
 	VPMAXSW      (R11), Y2, Y2
 	VMOVDQU      Y2, (R11)
-	VPACKSSDW    Y7, Y6, Y6
 	VPACKUSWB    Y6, Y6, Y6
 	VPERMQ       $0x08, Y6, Y6
 	VPSHUFD      $0xd8, X6, X6
@@ -20954,257 +20720,1710 @@ turn:
 	VZEROUPPER
 	RET
 
-// func blockMaxima16AVX2(dst *int16, values *int16, stride int, cells int, blocks int)
+// func tile24Sums0AVX2(args *int)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·tile24Sums0AVX2(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ 136(AX), BX
+	MOVQ 152(AX), SI
+	XORQ DX, DX
+
+tile:
+	MOVQ    16(AX), CX
+	VMOVDQU (CX), Y0
+	VMOVDQU 32(CX), Y1
+	VMOVDQU 64(CX), Y2
+	VMOVDQU (CX), Y3
+	VMOVDQU 32(CX), Y4
+	VMOVDQU 64(CX), Y5
+	MOVQ    BX, DI
+	MOVQ    8(AX), CX
+	MOVQ    72(AX), R9
+
+chunk:
+	MOVQ $0x00000008, R8
+
+turn:
+	VMOVDQU      (CX), Y6
+	VMOVDQU      32(CX), Y7
+	VMOVDQU      64(CX), Y8
+	VPBROADCASTD (DI), Y10
+	VPMADDWD     Y6, Y10, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     Y7, Y10, Y9
+	VPADDD       Y9, Y1, Y1
+	VPMADDWD     Y8, Y10, Y9
+	VPADDD       Y9, Y2, Y2
+	VPBROADCASTD 16(DI), Y9
+	VPMADDWD     Y6, Y9, Y6
+	VPADDD       Y6, Y3, Y3
+	VPMADDWD     Y7, Y9, Y6
+	VPADDD       Y6, Y4, Y4
+	VPMADDWD     Y8, Y9, Y6
+	VPADDD       Y6, Y5, Y5
+	VMOVDQU      96(CX), Y6
+	VMOVDQU      128(CX), Y7
+	VMOVDQU      160(CX), Y8
+	VPBROADCASTD 4(DI), Y10
+	VPMADDWD     Y6, Y10, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     Y7, Y10, Y9
+	VPADDD       Y9, Y1, Y1
+	VPMADDWD     Y8, Y10, Y9
+	VPADDD       Y9, Y2, Y2
+	VPBROADCASTD 20(DI), Y9
+	VPMADDWD     Y6, Y9, Y6
+	VPADDD       Y6, Y3, Y3
+	VPMADDWD     Y7, Y9, Y6
+	VPADDD       Y6, Y4, Y4
+	VPMADDWD     Y8, Y9, Y6
+	VPADDD       Y6, Y5, Y5
+	VMOVDQU      192(CX), Y6
+	VMOVDQU      224(CX), Y7
+	VMOVDQU      256(CX), Y8
+	VPBROADCASTD 8(DI), Y10
+	VPMADDWD     Y6, Y10, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     Y7, Y10, Y9
+	VPADDD       Y9, Y1, Y1
+	VPMADDWD     Y8, Y10, Y9
+	VPADDD       Y9, Y2, Y2
+	VPBROADCASTD 24(DI), Y9
+	VPMADDWD     Y6, Y9, Y6
+	VPADDD       Y6, Y3, Y3
+	VPMADDWD     Y7, Y9, Y6
+	VPADDD       Y6, Y4, Y4
+	VPMADDWD     Y8, Y9, Y6
+	VPADDD       Y6, Y5, Y5
+	VMOVDQU      288(CX), Y6
+	VMOVDQU      320(CX), Y7
+	VMOVDQU      352(CX), Y8
+	VPBROADCASTD 12(DI), Y10
+	VPMADDWD     Y6, Y10, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     Y7, Y10, Y9
+	VPADDD       Y9, Y1, Y1
+	VPMADDWD     Y8, Y10, Y9
+	VPADDD       Y9, Y2, Y2
+	VPBROADCASTD 28(DI), Y9
+	VPMADDWD     Y6, Y9, Y6
+	VPADDD       Y6, Y3, Y3
+	VPMADDWD     Y7, Y9, Y6
+	VPADDD       Y6, Y4, Y4
+	VPMADDWD     Y8, Y9, Y6
+	VPADDD       Y6, Y5, Y5
+	PREFETCHT0   (SI)
+	ADDQ         168(AX), SI
+	ADDQ         $0x00000180, CX
+	ADDQ         $0x00000080, DI
+	DECQ         R8
+	JNE          turn
+	DECQ         R9
+	JNE          chunk
+	CMPQ         SI, 160(AX)
+	CMOVQHI      160(AX), SI
+	MOVQ         80(AX), CX
+	MOVL         (CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y6
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      (CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y7
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y6, Y8
+	VPMOVSXWD    (DI), Y9
+	VCVTDQ2PS    Y9, Y9
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y0, Y8, Y0
+	VADDPS       Y9, Y0, Y0
+	VMULPS       Y0, Y7, Y0
+	VMAXPS       (CX), Y0, Y0
+	VMOVUPS      Y0, (CX)
+	VMULPS       32(R8), Y6, Y0
+	VPMOVSXWD    16(DI), Y8
+	VCVTDQ2PS    Y8, Y8
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y1, Y0, Y1
+	VADDPS       Y8, Y1, Y1
+	VMULPS       Y1, Y7, Y1
+	VMAXPS       32(CX), Y1, Y1
+	VMOVUPS      Y1, 32(CX)
+	VMULPS       64(R8), Y6, Y0
+	VPMOVSXWD    32(DI), Y1
+	VCVTDQ2PS    Y1, Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y2, Y0, Y2
+	VADDPS       Y1, Y2, Y2
+	VMULPS       Y2, Y7, Y2
+	VMAXPS       64(CX), Y2, Y2
+	VMOVUPS      Y2, 64(CX)
+	LEAQ         1(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         4(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      1(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y2
+	VPMOVSXWD    (DI), Y6
+	VCVTDQ2PS    Y6, Y6
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y3, Y2, Y3
+	VADDPS       Y6, Y3, Y3
+	VMULPS       Y3, Y1, Y3
+	VMAXPS       (CX), Y3, Y3
+	VMOVUPS      Y3, (CX)
+	VMULPS       32(R8), Y0, Y2
+	VPMOVSXWD    16(DI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y4, Y2, Y4
+	VADDPS       Y3, Y4, Y4
+	VMULPS       Y4, Y1, Y4
+	VMAXPS       32(CX), Y4, Y4
+	VMOVUPS      Y4, 32(CX)
+	VMULPS       64(R8), Y0, Y0
+	VPMOVSXWD    32(DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y5, Y0, Y5
+	VADDPS       Y2, Y5, Y5
+	VMULPS       Y5, Y1, Y5
+	VMAXPS       64(CX), Y5, Y5
+	VMOVUPS      Y5, 64(CX)
+	ADDQ         $0x02, DX
+	CMPQ         DX, (AX)
+	JGE          done
+	ADDQ         $0x20, BX
+	TESTQ        $0x00000007, DX
+	JNE          tile
+	MOVQ         72(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	JMP          tile
+
+done:
+	VZEROUPPER
+	RET
+
+// func tile24Sums1AVX2(args *int)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·tile24Sums1AVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	VPBROADCASTW 144(AX), Y6
+	MOVQ         136(AX), BX
+	MOVQ         152(AX), SI
+	XORQ         DX, DX
+
+tile:
+	MOVQ    16(AX), CX
+	VMOVDQU (CX), Y0
+	VMOVDQU 32(CX), Y1
+	VMOVDQU 64(CX), Y2
+	VMOVDQU (CX), Y3
+	VMOVDQU 32(CX), Y4
+	VMOVDQU 64(CX), Y5
+	MOVQ    BX, DI
+	MOVQ    8(AX), CX
+	MOVQ    72(AX), R9
+
+chunk:
+	MOVQ $0x00000008, R8
+
+turn:
+	VPBROADCASTD (DI), Y7
+	VPMADDUBSW   (CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPMADDUBSW   32(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPMADDUBSW   64(CX), Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y2, Y2
+	VPBROADCASTD 16(DI), Y7
+	VPMADDUBSW   (CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPMADDUBSW   32(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPMADDUBSW   64(CX), Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y5, Y5
+	VPBROADCASTD 4(DI), Y7
+	VPMADDUBSW   96(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPMADDUBSW   128(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPMADDUBSW   160(CX), Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y2, Y2
+	VPBROADCASTD 20(DI), Y7
+	VPMADDUBSW   96(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPMADDUBSW   128(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPMADDUBSW   160(CX), Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y5, Y5
+	VPBROADCASTD 8(DI), Y7
+	VPMADDUBSW   192(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPMADDUBSW   224(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPMADDUBSW   256(CX), Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y2, Y2
+	VPBROADCASTD 24(DI), Y7
+	VPMADDUBSW   192(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPMADDUBSW   224(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPMADDUBSW   256(CX), Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y5, Y5
+	VPBROADCASTD 12(DI), Y7
+	VPMADDUBSW   288(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPMADDUBSW   320(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPMADDUBSW   352(CX), Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y2, Y2
+	VPBROADCASTD 28(DI), Y7
+	VPMADDUBSW   288(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPMADDUBSW   320(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPMADDUBSW   352(CX), Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y5, Y5
+	PREFETCHT0   (SI)
+	ADDQ         168(AX), SI
+	ADDQ         $0x00000180, CX
+	ADDQ         $0x00000080, DI
+	DECQ         R8
+	JNE          turn
+	DECQ         R9
+	JNE          chunk
+	CMPQ         SI, 160(AX)
+	CMOVQHI      160(AX), SI
+	MOVQ         80(AX), CX
+	MOVL         (CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y7
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      (CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y8
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y7, Y9
+	VPMOVSXWD    (DI), Y10
+	VCVTDQ2PS    Y10, Y10
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y0, Y9, Y0
+	VADDPS       Y10, Y0, Y0
+	VMULPS       Y0, Y8, Y0
+	VMAXPS       (CX), Y0, Y0
+	VMOVUPS      Y0, (CX)
+	VMULPS       32(R8), Y7, Y0
+	VPMOVSXWD    16(DI), Y9
+	VCVTDQ2PS    Y9, Y9
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y1, Y0, Y1
+	VADDPS       Y9, Y1, Y1
+	VMULPS       Y1, Y8, Y1
+	VMAXPS       32(CX), Y1, Y1
+	VMOVUPS      Y1, 32(CX)
+	VMULPS       64(R8), Y7, Y0
+	VPMOVSXWD    32(DI), Y1
+	VCVTDQ2PS    Y1, Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y2, Y0, Y2
+	VADDPS       Y1, Y2, Y2
+	VMULPS       Y2, Y8, Y2
+	VMAXPS       64(CX), Y2, Y2
+	VMOVUPS      Y2, 64(CX)
+	LEAQ         1(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         4(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      1(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y2
+	VPMOVSXWD    (DI), Y7
+	VCVTDQ2PS    Y7, Y7
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y3, Y2, Y3
+	VADDPS       Y7, Y3, Y3
+	VMULPS       Y3, Y1, Y3
+	VMAXPS       (CX), Y3, Y3
+	VMOVUPS      Y3, (CX)
+	VMULPS       32(R8), Y0, Y2
+	VPMOVSXWD    16(DI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y4, Y2, Y4
+	VADDPS       Y3, Y4, Y4
+	VMULPS       Y4, Y1, Y4
+	VMAXPS       32(CX), Y4, Y4
+	VMOVUPS      Y4, 32(CX)
+	VMULPS       64(R8), Y0, Y0
+	VPMOVSXWD    32(DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y5, Y0, Y5
+	VADDPS       Y2, Y5, Y5
+	VMULPS       Y5, Y1, Y5
+	VMAXPS       64(CX), Y5, Y5
+	VMOVUPS      Y5, 64(CX)
+	ADDQ         $0x02, DX
+	CMPQ         DX, (AX)
+	JGE          done
+	ADDQ         $0x20, BX
+	TESTQ        $0x00000007, DX
+	JNE          tile
+	MOVQ         72(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	JMP          tile
+
+done:
+	VZEROUPPER
+	RET
+
+// func tile24Sums2AVX2(args *int)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·tile24Sums2AVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	VPBROADCASTW 144(AX), Y6
+	MOVQ         136(AX), BX
+	MOVQ         152(AX), SI
+	XORQ         DX, DX
+
+tile:
+	MOVQ    16(AX), CX
+	VMOVDQU (CX), Y0
+	VMOVDQU 32(CX), Y1
+	VMOVDQU 64(CX), Y2
+	VMOVDQU (CX), Y3
+	VMOVDQU 32(CX), Y4
+	VMOVDQU 64(CX), Y5
+	MOVQ    BX, DI
+	MOVQ    8(AX), CX
+	MOVQ    72(AX), R9
+
+chunk:
+	MOVQ $0x00000008, R8
+
+turn:
+	VPBROADCASTD (DI), Y7
+	VPBROADCASTD 4(DI), Y8
+	VPMADDUBSW   (CX), Y7, Y9
+	VPMADDUBSW   96(CX), Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y6, Y9, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDUBSW   32(CX), Y7, Y9
+	VPMADDUBSW   128(CX), Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y6, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPMADDUBSW   64(CX), Y7, Y7
+	VPMADDUBSW   160(CX), Y8, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y2, Y2
+	VPBROADCASTD 16(DI), Y7
+	VPBROADCASTD 20(DI), Y8
+	VPMADDUBSW   (CX), Y7, Y9
+	VPMADDUBSW   96(CX), Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y6, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPMADDUBSW   32(CX), Y7, Y9
+	VPMADDUBSW   128(CX), Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y6, Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDUBSW   64(CX), Y7, Y7
+	VPMADDUBSW   160(CX), Y8, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y5, Y5
+	VPBROADCASTD 8(DI), Y7
+	VPBROADCASTD 12(DI), Y8
+	VPMADDUBSW   192(CX), Y7, Y9
+	VPMADDUBSW   288(CX), Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y6, Y9, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDUBSW   224(CX), Y7, Y9
+	VPMADDUBSW   320(CX), Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y6, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPMADDUBSW   256(CX), Y7, Y7
+	VPMADDUBSW   352(CX), Y8, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y2, Y2
+	VPBROADCASTD 24(DI), Y7
+	VPBROADCASTD 28(DI), Y8
+	VPMADDUBSW   192(CX), Y7, Y9
+	VPMADDUBSW   288(CX), Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y6, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPMADDUBSW   224(CX), Y7, Y9
+	VPMADDUBSW   320(CX), Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y6, Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDUBSW   256(CX), Y7, Y7
+	VPMADDUBSW   352(CX), Y8, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y5, Y5
+	PREFETCHT0   (SI)
+	ADDQ         168(AX), SI
+	ADDQ         $0x00000180, CX
+	ADDQ         $0x00000080, DI
+	DECQ         R8
+	JNE          turn
+	DECQ         R9
+	JNE          chunk
+	CMPQ         SI, 160(AX)
+	CMOVQHI      160(AX), SI
+	MOVQ         80(AX), CX
+	MOVL         (CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y7
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      (CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y8
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y7, Y9
+	VPMOVSXWD    (DI), Y10
+	VCVTDQ2PS    Y10, Y10
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y0, Y9, Y0
+	VADDPS       Y10, Y0, Y0
+	VMULPS       Y0, Y8, Y0
+	VMAXPS       (CX), Y0, Y0
+	VMOVUPS      Y0, (CX)
+	VMULPS       32(R8), Y7, Y0
+	VPMOVSXWD    16(DI), Y9
+	VCVTDQ2PS    Y9, Y9
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y1, Y0, Y1
+	VADDPS       Y9, Y1, Y1
+	VMULPS       Y1, Y8, Y1
+	VMAXPS       32(CX), Y1, Y1
+	VMOVUPS      Y1, 32(CX)
+	VMULPS       64(R8), Y7, Y0
+	VPMOVSXWD    32(DI), Y1
+	VCVTDQ2PS    Y1, Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y2, Y0, Y2
+	VADDPS       Y1, Y2, Y2
+	VMULPS       Y2, Y8, Y2
+	VMAXPS       64(CX), Y2, Y2
+	VMOVUPS      Y2, 64(CX)
+	LEAQ         1(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         4(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      1(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y2
+	VPMOVSXWD    (DI), Y7
+	VCVTDQ2PS    Y7, Y7
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y3, Y2, Y3
+	VADDPS       Y7, Y3, Y3
+	VMULPS       Y3, Y1, Y3
+	VMAXPS       (CX), Y3, Y3
+	VMOVUPS      Y3, (CX)
+	VMULPS       32(R8), Y0, Y2
+	VPMOVSXWD    16(DI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y4, Y2, Y4
+	VADDPS       Y3, Y4, Y4
+	VMULPS       Y4, Y1, Y4
+	VMAXPS       32(CX), Y4, Y4
+	VMOVUPS      Y4, 32(CX)
+	VMULPS       64(R8), Y0, Y0
+	VPMOVSXWD    32(DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y5, Y0, Y5
+	VADDPS       Y2, Y5, Y5
+	VMULPS       Y5, Y1, Y5
+	VMAXPS       64(CX), Y5, Y5
+	VMOVUPS      Y5, 64(CX)
+	ADDQ         $0x02, DX
+	CMPQ         DX, (AX)
+	JGE          done
+	ADDQ         $0x20, BX
+	TESTQ        $0x00000007, DX
+	JNE          tile
+	MOVQ         72(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	JMP          tile
+
+done:
+	VZEROUPPER
+	RET
+
+// func tile24Sums4AVX2(args *int)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·tile24Sums4AVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	VPBROADCASTW 144(AX), Y6
+	MOVQ         136(AX), BX
+	MOVQ         152(AX), SI
+	XORQ         DX, DX
+
+tile:
+	MOVQ    16(AX), CX
+	VMOVDQU (CX), Y0
+	VMOVDQU 32(CX), Y1
+	VMOVDQU 64(CX), Y2
+	VMOVDQU (CX), Y3
+	VMOVDQU 32(CX), Y4
+	VMOVDQU 64(CX), Y5
+	MOVQ    BX, DI
+	MOVQ    8(AX), CX
+	MOVQ    72(AX), R9
+
+chunk:
+	MOVQ $0x00000008, R8
+
+turn:
+	VPBROADCASTD (DI), Y7
+	VPBROADCASTD 4(DI), Y8
+	VPBROADCASTD 8(DI), Y9
+	VPBROADCASTD 12(DI), Y10
+	VPMADDUBSW   (CX), Y7, Y11
+	VPMADDUBSW   96(CX), Y8, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDUBSW   192(CX), Y9, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDUBSW   288(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y6, Y11, Y11
+	VPADDD       Y11, Y0, Y0
+	VPMADDUBSW   32(CX), Y7, Y11
+	VPMADDUBSW   128(CX), Y8, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDUBSW   224(CX), Y9, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDUBSW   320(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y6, Y11, Y11
+	VPADDD       Y11, Y1, Y1
+	VPMADDUBSW   64(CX), Y7, Y7
+	VPMADDUBSW   160(CX), Y8, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDUBSW   256(CX), Y9, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDUBSW   352(CX), Y10, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y2, Y2
+	VPBROADCASTD 16(DI), Y7
+	VPBROADCASTD 20(DI), Y8
+	VPBROADCASTD 24(DI), Y9
+	VPBROADCASTD 28(DI), Y10
+	VPMADDUBSW   (CX), Y7, Y11
+	VPMADDUBSW   96(CX), Y8, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDUBSW   192(CX), Y9, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDUBSW   288(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y6, Y11, Y11
+	VPADDD       Y11, Y3, Y3
+	VPMADDUBSW   32(CX), Y7, Y11
+	VPMADDUBSW   128(CX), Y8, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDUBSW   224(CX), Y9, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDUBSW   320(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y6, Y11, Y11
+	VPADDD       Y11, Y4, Y4
+	VPMADDUBSW   64(CX), Y7, Y7
+	VPMADDUBSW   160(CX), Y8, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDUBSW   256(CX), Y9, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDUBSW   352(CX), Y10, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y5, Y5
+	PREFETCHT0   (SI)
+	ADDQ         168(AX), SI
+	ADDQ         $0x00000180, CX
+	ADDQ         $0x00000080, DI
+	DECQ         R8
+	JNE          turn
+	DECQ         R9
+	JNE          chunk
+	CMPQ         SI, 160(AX)
+	CMOVQHI      160(AX), SI
+	MOVQ         80(AX), CX
+	MOVL         (CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y7
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      (CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y8
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y7, Y9
+	VPMOVSXWD    (DI), Y10
+	VCVTDQ2PS    Y10, Y10
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y0, Y9, Y0
+	VADDPS       Y10, Y0, Y0
+	VMULPS       Y0, Y8, Y0
+	VMAXPS       (CX), Y0, Y0
+	VMOVUPS      Y0, (CX)
+	VMULPS       32(R8), Y7, Y0
+	VPMOVSXWD    16(DI), Y9
+	VCVTDQ2PS    Y9, Y9
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y1, Y0, Y1
+	VADDPS       Y9, Y1, Y1
+	VMULPS       Y1, Y8, Y1
+	VMAXPS       32(CX), Y1, Y1
+	VMOVUPS      Y1, 32(CX)
+	VMULPS       64(R8), Y7, Y0
+	VPMOVSXWD    32(DI), Y1
+	VCVTDQ2PS    Y1, Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y2, Y0, Y2
+	VADDPS       Y1, Y2, Y2
+	VMULPS       Y2, Y8, Y2
+	VMAXPS       64(CX), Y2, Y2
+	VMOVUPS      Y2, 64(CX)
+	LEAQ         1(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         4(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      1(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y2
+	VPMOVSXWD    (DI), Y7
+	VCVTDQ2PS    Y7, Y7
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y3, Y2, Y3
+	VADDPS       Y7, Y3, Y3
+	VMULPS       Y3, Y1, Y3
+	VMAXPS       (CX), Y3, Y3
+	VMOVUPS      Y3, (CX)
+	VMULPS       32(R8), Y0, Y2
+	VPMOVSXWD    16(DI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y4, Y2, Y4
+	VADDPS       Y3, Y4, Y4
+	VMULPS       Y4, Y1, Y4
+	VMAXPS       32(CX), Y4, Y4
+	VMOVUPS      Y4, 32(CX)
+	VMULPS       64(R8), Y0, Y0
+	VPMOVSXWD    32(DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y5, Y0, Y5
+	VADDPS       Y2, Y5, Y5
+	VMULPS       Y5, Y1, Y5
+	VMAXPS       64(CX), Y5, Y5
+	VMOVUPS      Y5, 64(CX)
+	ADDQ         $0x02, DX
+	CMPQ         DX, (AX)
+	JGE          done
+	ADDQ         $0x20, BX
+	TESTQ        $0x00000007, DX
+	JNE          tile
+	MOVQ         72(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	JMP          tile
+
+done:
+	VZEROUPPER
+	RET
+
+// func tile24Sums32AVX2(args *int)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·tile24Sums32AVX2(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ 136(AX), BX
+	MOVQ 152(AX), SI
+	XORQ DX, DX
+
+tile:
+	MOVQ  16(AX), CX
+	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	MOVQ  BX, DI
+	MOVQ  8(AX), CX
+	MOVQ  72(AX), R9
+
+chunk:
+	MOVQ $0x00000008, R8
+
+turn:
+	VPBROADCASTD (DI), Y6
+	VPBROADCASTD 4(DI), Y7
+	VPBROADCASTD 8(DI), Y8
+	VPBROADCASTD 12(DI), Y9
+	VPMADDUBSW   (CX), Y6, Y10
+	VPADDW       Y10, Y0, Y0
+	VPMADDUBSW   96(CX), Y7, Y10
+	VPADDW       Y10, Y0, Y0
+	VPMADDUBSW   192(CX), Y8, Y10
+	VPADDW       Y10, Y0, Y0
+	VPMADDUBSW   288(CX), Y9, Y10
+	VPADDW       Y10, Y0, Y0
+	VPMADDUBSW   32(CX), Y6, Y10
+	VPADDW       Y10, Y1, Y1
+	VPMADDUBSW   128(CX), Y7, Y10
+	VPADDW       Y10, Y1, Y1
+	VPMADDUBSW   224(CX), Y8, Y10
+	VPADDW       Y10, Y1, Y1
+	VPMADDUBSW   320(CX), Y9, Y10
+	VPADDW       Y10, Y1, Y1
+	VPMADDUBSW   64(CX), Y6, Y6
+	VPADDW       Y6, Y2, Y2
+	VPMADDUBSW   160(CX), Y7, Y6
+	VPADDW       Y6, Y2, Y2
+	VPMADDUBSW   256(CX), Y8, Y6
+	VPADDW       Y6, Y2, Y2
+	VPMADDUBSW   352(CX), Y9, Y6
+	VPADDW       Y6, Y2, Y2
+	VPBROADCASTD 16(DI), Y6
+	VPBROADCASTD 20(DI), Y7
+	VPBROADCASTD 24(DI), Y8
+	VPBROADCASTD 28(DI), Y9
+	VPMADDUBSW   (CX), Y6, Y10
+	VPADDW       Y10, Y3, Y3
+	VPMADDUBSW   96(CX), Y7, Y10
+	VPADDW       Y10, Y3, Y3
+	VPMADDUBSW   192(CX), Y8, Y10
+	VPADDW       Y10, Y3, Y3
+	VPMADDUBSW   288(CX), Y9, Y10
+	VPADDW       Y10, Y3, Y3
+	VPMADDUBSW   32(CX), Y6, Y10
+	VPADDW       Y10, Y4, Y4
+	VPMADDUBSW   128(CX), Y7, Y10
+	VPADDW       Y10, Y4, Y4
+	VPMADDUBSW   224(CX), Y8, Y10
+	VPADDW       Y10, Y4, Y4
+	VPMADDUBSW   320(CX), Y9, Y10
+	VPADDW       Y10, Y4, Y4
+	VPMADDUBSW   64(CX), Y6, Y6
+	VPADDW       Y6, Y5, Y5
+	VPMADDUBSW   160(CX), Y7, Y6
+	VPADDW       Y6, Y5, Y5
+	VPMADDUBSW   256(CX), Y8, Y6
+	VPADDW       Y6, Y5, Y5
+	VPMADDUBSW   352(CX), Y9, Y6
+	VPADDW       Y6, Y5, Y5
+	PREFETCHT0   (SI)
+	ADDQ         168(AX), SI
+	ADDQ         $0x00000180, CX
+	ADDQ         $0x00000080, DI
+	DECQ         R8
+	JNE          turn
+	DECQ         R9
+	JNE          chunk
+	VPBROADCASTW 144(AX), Y6
+	MOVQ         16(AX), CX
+	VPMADDWD     Y6, Y0, Y0
+	VPADDD       (CX), Y0, Y0
+	VPMADDWD     Y6, Y1, Y1
+	VPADDD       32(CX), Y1, Y1
+	VPMADDWD     Y6, Y2, Y2
+	VPADDD       64(CX), Y2, Y2
+	VPMADDWD     Y6, Y3, Y3
+	VPADDD       (CX), Y3, Y3
+	VPMADDWD     Y6, Y4, Y4
+	VPADDD       32(CX), Y4, Y4
+	VPMADDWD     Y6, Y5, Y5
+	VPADDD       64(CX), Y5, Y5
+	CMPQ         SI, 160(AX)
+	CMOVQHI      160(AX), SI
+	MOVQ         80(AX), CX
+	MOVL         (CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y6
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      (CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y7
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y6, Y8
+	VPMOVSXWD    (DI), Y9
+	VCVTDQ2PS    Y9, Y9
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y0, Y8, Y0
+	VADDPS       Y9, Y0, Y0
+	VMULPS       Y0, Y7, Y0
+	VMAXPS       (CX), Y0, Y0
+	VMOVUPS      Y0, (CX)
+	VMULPS       32(R8), Y6, Y0
+	VPMOVSXWD    16(DI), Y8
+	VCVTDQ2PS    Y8, Y8
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y1, Y0, Y1
+	VADDPS       Y8, Y1, Y1
+	VMULPS       Y1, Y7, Y1
+	VMAXPS       32(CX), Y1, Y1
+	VMOVUPS      Y1, 32(CX)
+	VMULPS       64(R8), Y6, Y0
+	VPMOVSXWD    32(DI), Y1
+	VCVTDQ2PS    Y1, Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y2, Y0, Y2
+	VADDPS       Y1, Y2, Y2
+	VMULPS       Y2, Y7, Y2
+	VMAXPS       64(CX), Y2, Y2
+	VMOVUPS      Y2, 64(CX)
+	LEAQ         1(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         4(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      1(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y2
+	VPMOVSXWD    (DI), Y6
+	VCVTDQ2PS    Y6, Y6
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y3, Y2, Y3
+	VADDPS       Y6, Y3, Y3
+	VMULPS       Y3, Y1, Y3
+	VMAXPS       (CX), Y3, Y3
+	VMOVUPS      Y3, (CX)
+	VMULPS       32(R8), Y0, Y2
+	VPMOVSXWD    16(DI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y4, Y2, Y4
+	VADDPS       Y3, Y4, Y4
+	VMULPS       Y4, Y1, Y4
+	VMAXPS       32(CX), Y4, Y4
+	VMOVUPS      Y4, 32(CX)
+	VMULPS       64(R8), Y0, Y0
+	VPMOVSXWD    32(DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y5, Y0, Y5
+	VADDPS       Y2, Y5, Y5
+	VMULPS       Y5, Y1, Y5
+	VMAXPS       64(CX), Y5, Y5
+	VMOVUPS      Y5, 64(CX)
+	ADDQ         $0x02, DX
+	CMPQ         DX, (AX)
+	JGE          done
+	ADDQ         $0x20, BX
+	TESTQ        $0x00000007, DX
+	JNE          tile
+	MOVQ         72(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	JMP          tile
+
+done:
+	VZEROUPPER
+	RET
+
+// func scan24Sums0AVX2(args *int)
 // Requires: AVX, AVX2
-TEXT ·blockMaxima16AVX2(SB), NOSPLIT, $0-40
-	MOVQ dst+0(FP), AX
-	MOVQ values+8(FP), CX
-	MOVQ stride+16(FP), DX
-	SHLQ $0x01, DX
-	MOVQ blocks+32(FP), BX
+TEXT ·scan24Sums0AVX2(SB), NOSPLIT, $32-8
+	MOVQ args+0(FP), AX
+	MOVQ 40(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 80(AX), DI
+	MOVQ 48(AX), R8
+	MOVQ 56(AX), R9
 
 block:
+	MOVQ         $0x00000004, DX
+	VBROADCASTSS 64(AX), Y0
+	VMULPS       (R9), Y0, Y0
+	VMOVUPS      Y0, (SP)
+	ADDQ         $0x20, R9
+	LEAQ         (SP), R10
+	MOVQ         88(AX), R11
+	VPCMPEQW     Y0, Y0, Y0
+	VPSLLW       $0x0f, Y0, Y0
+	VMOVDQU      Y0, (R11)
+	VMOVDQU      Y0, 32(R11)
+
+tile:
+	MOVQ    16(AX), CX
 	VMOVDQU (CX), Y0
-	MOVQ    cells+24(FP), SI
+	VMOVDQU 32(CX), Y1
+	VMOVDQU 64(CX), Y2
+	VMOVDQU (CX), Y3
+	VMOVDQU 32(CX), Y4
+	VMOVDQU 64(CX), Y5
+	MOVQ    BX, R11
+	MOVQ    8(AX), CX
+	MOVQ    32(AX), R13
 
-cell:
-	VPMAXSW (CX), Y0, Y0
-	ADDQ    DX, CX
-	DECQ    SI
-	JNE     cell
-	VMOVDQU Y0, (AX)
-	ADDQ    DX, AX
-	DECQ    BX
-	JNE     block
-	VZEROUPPER
-	RET
+chunk:
+	MOVQ $0x00000008, R12
 
-// func above16AVX2(dst *uint64, values *int16, limits *int16, stride int, first int, cells int) int
-// Requires: AVX, AVX2
-TEXT ·above16AVX2(SB), NOSPLIT, $0-56
-	MOVQ    dst+0(FP), AX
-	MOVQ    AX, CX
-	MOVQ    values+8(FP), DX
-	MOVQ    limits+16(FP), R8
-	MOVQ    stride+24(FP), BX
-	SHLQ    $0x01, BX
-	MOVQ    first+32(FP), SI
-	MOVQ    cells+40(FP), DI
-	VMOVDQU (R8), Y0
-
-cell:
-	VMOVDQU      (DX), Y1
-	VPCMPGTW     Y0, Y1, Y1
-	VEXTRACTI128 $0x01, Y1, X2
-	VPACKSSWB    X2, X1, X1
-	VPMOVMSKB    X1, R8
-	XORQ         R9, R9
-	TESTL        R8, R8
-	SETNE        R9
-	SHLQ         $0x20, R8
-	ORQ          SI, R8
-	MOVQ         R8, (AX)
-	LEAQ         (AX)(R9*8), AX
-	ADDQ         BX, DX
-	INCQ         SI
-	DECQ         DI
-	JNE          cell
-	SUBQ         CX, AX
-	SHRQ         $0x03, AX
-	MOVQ         AX, ret+48(FP)
-	VZEROUPPER
-	RET
-
-// func cellMaxima16AVX2(best *float32, values *int16, stride int, cells *uint32, n int, lastCell int, weights *float32)
-// Requires: AVX, AVX2
-TEXT ·cellMaxima16AVX2(SB), NOSPLIT, $0-56
-	MOVQ    best+0(FP), AX
-	MOVQ    values+8(FP), CX
-	MOVQ    stride+16(FP), DX
-	SHLQ    $0x01, DX
-	MOVQ    cells+24(FP), BX
-	MOVQ    n+32(FP), SI
-	MOVQ    lastCell+40(FP), DI
-	MOVQ    weights+48(FP), R8
-	VMOVUPS (AX), Y0
-	VMOVUPS 32(AX), Y1
-
-cell:
-	MOVL         (BX), R9
-	CMPL         R9, DI
-	JAE          past
-	VBROADCASTSS (R8)(R9*4), Y2
-
-weighted:
-	IMULQ     DX, R9
-	ADDQ      CX, R9
-	VPMOVSXWD (R9), Y3
-	VCVTDQ2PS Y3, Y3
-	VMULPS    Y3, Y2, Y3
-	VMAXPS    Y0, Y3, Y0
-	VPMOVSXWD 16(R9), Y3
-	VCVTDQ2PS Y3, Y3
-	VMULPS    Y3, Y2, Y3
-	VMAXPS    Y1, Y3, Y1
-	ADDQ      $0x04, BX
-	DECQ      SI
-	JNE       cell
-	VMOVUPS   Y0, (AX)
-	VMOVUPS   Y1, 32(AX)
-	VZEROUPPER
-	RET
-
-past:
-	MOVQ   DI, R9
-	VXORPS Y2, Y2, Y2
-	JMP    weighted
-
-// func rank16Width2AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
-// Requires: AVX, AVX2, CMOV, MMX+
-TEXT ·rank16Width2AVX2(SB), NOSPLIT, $0-56
-	MOVQ       ids+0(FP), AX
-	MOVQ       n+8(FP), CX
-	MOVQ       bytes+16(FP), DX
-	MOVQ       stride+24(FP), BX
-	MOVQ       lastCell+32(FP), SI
-	MOVQ       next+40(FP), DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	PREFETCHT0 128(DI)
-	PREFETCHT0 192(DI)
-	VPXOR      Y0, Y0, Y0
-	VPXOR      Y1, Y1, Y1
-	VPXOR      Y2, Y2, Y2
-	VPXOR      Y3, Y3, Y3
-	SUBQ       $0x04, CX
-	JLE        rest
-
-four:
-	MOVWLZX (AX), DI
-	CMPL    DI, SI
-	CMOVLHI SI, DI
-	IMULQ   BX, DI
-	VPMAXUB (DX)(DI*1), X0, X0
-	MOVWLZX 2(AX), DI
-	CMPL    DI, SI
-	CMOVLHI SI, DI
-	IMULQ   BX, DI
-	VPMAXUB (DX)(DI*1), X1, X1
-	MOVWLZX 4(AX), DI
-	CMPL    DI, SI
-	CMOVLHI SI, DI
-	IMULQ   BX, DI
-	VPMAXUB (DX)(DI*1), X2, X2
-	MOVWLZX 6(AX), DI
-	CMPL    DI, SI
-	CMOVLHI SI, DI
-	IMULQ   BX, DI
-	VPMAXUB (DX)(DI*1), X3, X3
-	ADDQ    $0x08, AX
-	SUBQ    $0x04, CX
-	JG      four
-
-rest:
-	ADDQ $0x04, CX
-
-one:
-	MOVWLZX      (AX), DI
-	CMPL         DI, SI
-	CMOVLHI      SI, DI
-	IMULQ        BX, DI
-	VPMAXUB      (DX)(DI*1), X0, X0
-	ADDQ         $0x02, AX
-	DECQ         CX
-	JNE          one
-	VPMAXUB      Y1, Y0, Y0
-	VPMAXUB      Y3, Y2, Y2
-	VPMAXUB      Y2, Y0, Y0
+turn:
+	VMOVDQU      (CX), Y6
+	VMOVDQU      32(CX), Y7
+	VMOVDQU      64(CX), Y8
+	VPBROADCASTD (R11), Y10
+	VPMADDWD     Y6, Y10, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     Y7, Y10, Y9
+	VPADDD       Y9, Y1, Y1
+	VPMADDWD     Y8, Y10, Y9
+	VPADDD       Y9, Y2, Y2
+	VPBROADCASTD 16(R11), Y9
+	VPMADDWD     Y6, Y9, Y6
+	VPADDD       Y6, Y3, Y3
+	VPMADDWD     Y7, Y9, Y6
+	VPADDD       Y6, Y4, Y4
+	VPMADDWD     Y8, Y9, Y6
+	VPADDD       Y6, Y5, Y5
+	VMOVDQU      96(CX), Y6
+	VMOVDQU      128(CX), Y7
+	VMOVDQU      160(CX), Y8
+	VPBROADCASTD 4(R11), Y10
+	VPMADDWD     Y6, Y10, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     Y7, Y10, Y9
+	VPADDD       Y9, Y1, Y1
+	VPMADDWD     Y8, Y10, Y9
+	VPADDD       Y9, Y2, Y2
+	VPBROADCASTD 20(R11), Y9
+	VPMADDWD     Y6, Y9, Y6
+	VPADDD       Y6, Y3, Y3
+	VPMADDWD     Y7, Y9, Y6
+	VPADDD       Y6, Y4, Y4
+	VPMADDWD     Y8, Y9, Y6
+	VPADDD       Y6, Y5, Y5
+	VMOVDQU      192(CX), Y6
+	VMOVDQU      224(CX), Y7
+	VMOVDQU      256(CX), Y8
+	VPBROADCASTD 8(R11), Y10
+	VPMADDWD     Y6, Y10, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     Y7, Y10, Y9
+	VPADDD       Y9, Y1, Y1
+	VPMADDWD     Y8, Y10, Y9
+	VPADDD       Y9, Y2, Y2
+	VPBROADCASTD 24(R11), Y9
+	VPMADDWD     Y6, Y9, Y6
+	VPADDD       Y6, Y3, Y3
+	VPMADDWD     Y7, Y9, Y6
+	VPADDD       Y6, Y4, Y4
+	VPMADDWD     Y8, Y9, Y6
+	VPADDD       Y6, Y5, Y5
+	VMOVDQU      288(CX), Y6
+	VMOVDQU      320(CX), Y7
+	VMOVDQU      352(CX), Y8
+	VPBROADCASTD 12(R11), Y10
+	VPMADDWD     Y6, Y10, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     Y7, Y10, Y9
+	VPADDD       Y9, Y1, Y1
+	VPMADDWD     Y8, Y10, Y9
+	VPADDD       Y9, Y2, Y2
+	VPBROADCASTD 28(R11), Y9
+	VPMADDWD     Y6, Y9, Y6
+	VPADDD       Y6, Y3, Y3
+	VPMADDWD     Y7, Y9, Y6
+	VPADDD       Y6, Y4, Y4
+	VPMADDWD     Y8, Y9, Y6
+	VPADDD       Y6, Y5, Y5
+	ADDQ         $0x00000180, CX
+	ADDQ         $0x00000080, R11
+	DECQ         R12
+	JNE          turn
+	DECQ         R13
+	JNE          chunk
+	MOVQ         88(AX), R11
+	VBROADCASTSS valueBounds<>+0(SB), Y6
+	VBROADCASTSS valueBounds<>+4(SB), Y7
+	MOVQ         24(AX), R12
+	VMOVDQU      packOrder<>+0(SB), Y8
+	VBROADCASTSS (R8), Y9
+	VBROADCASTSS (R10), Y10
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y9, Y0, Y0
+	VMULPS       (R12), Y0, Y0
+	VMINPS       Y7, Y0, Y0
+	VMAXPS       Y6, Y0, Y0
+	VCVTPS2DQ    Y0, Y11
+	VMULPS       Y10, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y9, Y1, Y1
+	VMULPS       32(R12), Y1, Y1
+	VMINPS       Y7, Y1, Y1
+	VMAXPS       Y6, Y1, Y1
+	VCVTPS2DQ    Y1, Y12
+	VPACKSSDW    Y12, Y11, Y11
+	VMULPS       Y10, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y9, Y2, Y2
+	VMULPS       64(R12), Y2, Y2
+	VMINPS       Y7, Y2, Y2
+	VMAXPS       Y6, Y2, Y2
+	VCVTPS2DQ    Y2, Y1
+	VMULPS       Y10, Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VPXOR        Y9, Y9, Y9
+	VPACKSSDW    Y9, Y1, Y1
+	VPACKSSDW    Y9, Y2, Y2
+	VPERMQ       $0xd8, Y11, Y11
+	VMOVDQU      Y11, (SI)
+	VPMAXSW      (R11), Y11, Y11
+	VMOVDQU      Y11, (R11)
+	VPERMQ       $0xd8, Y1, Y1
+	VMOVDQU      Y1, 32(SI)
+	VPMAXSW      32(R11), Y1, Y1
+	VMOVDQU      Y1, 32(R11)
+	VPACKUSWB    Y2, Y0, Y0
+	VPERMD       Y0, Y8, Y0
+	VMOVDQU      Y0, (DI)
+	MOVQ         96(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 4(R8), Y0
+	VBROADCASTSS 4(R10), Y1
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMULPS       (R12), Y3, Y3
+	VMINPS       Y7, Y3, Y3
+	VMAXPS       Y6, Y3, Y3
+	VCVTPS2DQ    Y3, Y2
+	VMULPS       Y1, Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y0, Y4, Y4
+	VMULPS       32(R12), Y4, Y4
+	VMINPS       Y7, Y4, Y4
+	VMAXPS       Y6, Y4, Y4
+	VCVTPS2DQ    Y4, Y9
+	VPACKSSDW    Y9, Y2, Y2
+	VMULPS       Y1, Y4, Y4
+	VCVTPS2DQ    Y4, Y4
+	VPACKSSDW    Y4, Y3, Y3
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VMULPS       64(R12), Y5, Y5
+	VMINPS       Y7, Y5, Y5
+	VMAXPS       Y6, Y5, Y5
+	VCVTPS2DQ    Y5, Y0
+	VMULPS       Y1, Y5, Y5
+	VCVTPS2DQ    Y5, Y5
 	VPXOR        Y1, Y1, Y1
-	VPSADBW      Y1, Y0, Y0
-	VEXTRACTI128 $0x01, Y0, X1
-	VPADDQ       X1, X0, X0
-	VPSHUFD      $0xee, X0, X1
-	VPADDQ       X1, X0, X0
-	VMOVQ        X0, AX
-	MOVQ         AX, ret+48(FP)
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y1, Y5, Y5
+	VPERMQ       $0xd8, Y2, Y2
+	VMOVDQU      Y2, (SI)
+	VPMAXSW      (R11), Y2, Y2
+	VMOVDQU      Y2, (R11)
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      Y0, 32(SI)
+	VPMAXSW      32(R11), Y0, Y0
+	VMOVDQU      Y0, 32(R11)
+	VPACKUSWB    Y5, Y3, Y3
+	VPERMD       Y3, Y8, Y3
+	VMOVDQU      Y3, (DI)
+	MOVQ         96(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	ADDQ         $0x08, R8
+	ADDQ         $0x08, R10
+	ADDQ         $0x20, BX
+	DECQ         DX
+	JNE          tile
+	MOVQ         32(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	MOVQ         96(AX), CX
+	SHLQ         $0x01, CX
+	ADDQ         CX, 88(AX)
+	DECQ         (AX)
+	JNE          block
 	VZEROUPPER
 	RET
 
-// func rank16Width3AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
-// Requires: AVX, AVX2, CMOV, MMX+
-TEXT ·rank16Width3AVX2(SB), NOSPLIT, $0-56
-	MOVQ       ids+0(FP), AX
-	MOVQ       n+8(FP), CX
-	MOVQ       bytes+16(FP), DX
-	MOVQ       stride+24(FP), BX
-	MOVQ       lastCell+32(FP), SI
-	MOVQ       next+40(FP), DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	PREFETCHT0 128(DI)
-	PREFETCHT0 192(DI)
-	VPXOR      Y0, Y0, Y0
-	VPXOR      Y1, Y1, Y1
-	VPXOR      Y2, Y2, Y2
-	VPXOR      Y3, Y3, Y3
-	SUBQ       $0x04, CX
-	JLE        rest
+// func scan24Sums1AVX2(args *int)
+// Requires: AVX, AVX2
+TEXT ·scan24Sums1AVX2(SB), NOSPLIT, $32-8
+	MOVQ         args+0(FP), AX
+	VPBROADCASTW 104(AX), Y6
+	MOVQ         40(AX), BX
+	MOVQ         72(AX), SI
+	MOVQ         80(AX), DI
+	MOVQ         48(AX), R8
+	MOVQ         56(AX), R9
 
-four:
-	MOVL    (AX), DI
-	ANDL    $0x00ffffff, DI
-	CMPL    DI, SI
-	CMOVLHI SI, DI
-	IMULQ   BX, DI
-	VPMAXUB (DX)(DI*1), X0, X0
-	MOVL    3(AX), DI
-	ANDL    $0x00ffffff, DI
-	CMPL    DI, SI
-	CMOVLHI SI, DI
-	IMULQ   BX, DI
-	VPMAXUB (DX)(DI*1), X1, X1
-	MOVL    6(AX), DI
-	ANDL    $0x00ffffff, DI
-	CMPL    DI, SI
-	CMOVLHI SI, DI
-	IMULQ   BX, DI
-	VPMAXUB (DX)(DI*1), X2, X2
-	MOVL    9(AX), DI
-	ANDL    $0x00ffffff, DI
-	CMPL    DI, SI
-	CMOVLHI SI, DI
-	IMULQ   BX, DI
-	VPMAXUB (DX)(DI*1), X3, X3
-	ADDQ    $0x0c, AX
-	SUBQ    $0x04, CX
-	JG      four
+block:
+	MOVQ         $0x00000004, DX
+	VBROADCASTSS 64(AX), Y0
+	VMULPS       (R9), Y0, Y0
+	VMOVUPS      Y0, (SP)
+	ADDQ         $0x20, R9
+	LEAQ         (SP), R10
+	MOVQ         88(AX), R11
+	VPCMPEQW     Y0, Y0, Y0
+	VPSLLW       $0x0f, Y0, Y0
+	VMOVDQU      Y0, (R11)
+	VMOVDQU      Y0, 32(R11)
 
-rest:
-	ADDQ $0x04, CX
+tile:
+	MOVQ    16(AX), CX
+	VMOVDQU (CX), Y0
+	VMOVDQU 32(CX), Y1
+	VMOVDQU 64(CX), Y2
+	VMOVDQU (CX), Y3
+	VMOVDQU 32(CX), Y4
+	VMOVDQU 64(CX), Y5
+	MOVQ    BX, R11
+	MOVQ    8(AX), CX
+	MOVQ    32(AX), R13
 
-one:
-	MOVWLZX      (AX), DI
-	MOVBLZX      2(AX), R8
-	SHLL         $0x10, R8
-	ORL          R8, DI
-	CMPL         DI, SI
-	CMOVLHI      SI, DI
-	IMULQ        BX, DI
-	VPMAXUB      (DX)(DI*1), X0, X0
-	ADDQ         $0x03, AX
-	DECQ         CX
-	JNE          one
-	VPMAXUB      Y1, Y0, Y0
-	VPMAXUB      Y3, Y2, Y2
-	VPMAXUB      Y2, Y0, Y0
+chunk:
+	MOVQ $0x00000008, R12
+
+turn:
+	VPBROADCASTD (R11), Y7
+	VPMADDUBSW   (CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPMADDUBSW   32(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPMADDUBSW   64(CX), Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y2, Y2
+	VPBROADCASTD 16(R11), Y7
+	VPMADDUBSW   (CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPMADDUBSW   32(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPMADDUBSW   64(CX), Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y5, Y5
+	VPBROADCASTD 4(R11), Y7
+	VPMADDUBSW   96(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPMADDUBSW   128(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPMADDUBSW   160(CX), Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y2, Y2
+	VPBROADCASTD 20(R11), Y7
+	VPMADDUBSW   96(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPMADDUBSW   128(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPMADDUBSW   160(CX), Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y5, Y5
+	VPBROADCASTD 8(R11), Y7
+	VPMADDUBSW   192(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPMADDUBSW   224(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPMADDUBSW   256(CX), Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y2, Y2
+	VPBROADCASTD 24(R11), Y7
+	VPMADDUBSW   192(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPMADDUBSW   224(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPMADDUBSW   256(CX), Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y5, Y5
+	VPBROADCASTD 12(R11), Y7
+	VPMADDUBSW   288(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPMADDUBSW   320(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPMADDUBSW   352(CX), Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y2, Y2
+	VPBROADCASTD 28(R11), Y7
+	VPMADDUBSW   288(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPMADDUBSW   320(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPMADDUBSW   352(CX), Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y5, Y5
+	ADDQ         $0x00000180, CX
+	ADDQ         $0x00000080, R11
+	DECQ         R12
+	JNE          turn
+	DECQ         R13
+	JNE          chunk
+	MOVQ         88(AX), R11
+	VBROADCASTSS valueBounds<>+0(SB), Y7
+	VBROADCASTSS valueBounds<>+4(SB), Y8
+	MOVQ         24(AX), R12
+	VMOVDQU      packOrder<>+0(SB), Y9
+	VBROADCASTSS (R8), Y10
+	VBROADCASTSS (R10), Y11
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y10, Y0, Y0
+	VMULPS       (R12), Y0, Y0
+	VMINPS       Y8, Y0, Y0
+	VMAXPS       Y7, Y0, Y0
+	VCVTPS2DQ    Y0, Y12
+	VMULPS       Y11, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y10, Y1, Y1
+	VMULPS       32(R12), Y1, Y1
+	VMINPS       Y8, Y1, Y1
+	VMAXPS       Y7, Y1, Y1
+	VCVTPS2DQ    Y1, Y13
+	VPACKSSDW    Y13, Y12, Y12
+	VMULPS       Y11, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y10, Y2, Y2
+	VMULPS       64(R12), Y2, Y2
+	VMINPS       Y8, Y2, Y2
+	VMAXPS       Y7, Y2, Y2
+	VCVTPS2DQ    Y2, Y1
+	VMULPS       Y11, Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VPXOR        Y10, Y10, Y10
+	VPACKSSDW    Y10, Y1, Y1
+	VPACKSSDW    Y10, Y2, Y2
+	VPERMQ       $0xd8, Y12, Y12
+	VMOVDQU      Y12, (SI)
+	VPMAXSW      (R11), Y12, Y12
+	VMOVDQU      Y12, (R11)
+	VPERMQ       $0xd8, Y1, Y1
+	VMOVDQU      Y1, 32(SI)
+	VPMAXSW      32(R11), Y1, Y1
+	VMOVDQU      Y1, 32(R11)
+	VPACKUSWB    Y2, Y0, Y0
+	VPERMD       Y0, Y9, Y0
+	VMOVDQU      Y0, (DI)
+	MOVQ         96(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 4(R8), Y0
+	VBROADCASTSS 4(R10), Y1
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMULPS       (R12), Y3, Y3
+	VMINPS       Y8, Y3, Y3
+	VMAXPS       Y7, Y3, Y3
+	VCVTPS2DQ    Y3, Y2
+	VMULPS       Y1, Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y0, Y4, Y4
+	VMULPS       32(R12), Y4, Y4
+	VMINPS       Y8, Y4, Y4
+	VMAXPS       Y7, Y4, Y4
+	VCVTPS2DQ    Y4, Y10
+	VPACKSSDW    Y10, Y2, Y2
+	VMULPS       Y1, Y4, Y4
+	VCVTPS2DQ    Y4, Y4
+	VPACKSSDW    Y4, Y3, Y3
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VMULPS       64(R12), Y5, Y5
+	VMINPS       Y8, Y5, Y5
+	VMAXPS       Y7, Y5, Y5
+	VCVTPS2DQ    Y5, Y0
+	VMULPS       Y1, Y5, Y5
+	VCVTPS2DQ    Y5, Y5
 	VPXOR        Y1, Y1, Y1
-	VPSADBW      Y1, Y0, Y0
-	VEXTRACTI128 $0x01, Y0, X1
-	VPADDQ       X1, X0, X0
-	VPSHUFD      $0xee, X0, X1
-	VPADDQ       X1, X0, X0
-	VMOVQ        X0, AX
-	MOVQ         AX, ret+48(FP)
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y1, Y5, Y5
+	VPERMQ       $0xd8, Y2, Y2
+	VMOVDQU      Y2, (SI)
+	VPMAXSW      (R11), Y2, Y2
+	VMOVDQU      Y2, (R11)
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      Y0, 32(SI)
+	VPMAXSW      32(R11), Y0, Y0
+	VMOVDQU      Y0, 32(R11)
+	VPACKUSWB    Y5, Y3, Y3
+	VPERMD       Y3, Y9, Y3
+	VMOVDQU      Y3, (DI)
+	MOVQ         96(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	ADDQ         $0x08, R8
+	ADDQ         $0x08, R10
+	ADDQ         $0x20, BX
+	DECQ         DX
+	JNE          tile
+	MOVQ         32(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	MOVQ         96(AX), CX
+	SHLQ         $0x01, CX
+	ADDQ         CX, 88(AX)
+	DECQ         (AX)
+	JNE          block
+	VZEROUPPER
+	RET
+
+// func scan24Sums2AVX2(args *int)
+// Requires: AVX, AVX2
+TEXT ·scan24Sums2AVX2(SB), NOSPLIT, $32-8
+	MOVQ         args+0(FP), AX
+	VPBROADCASTW 104(AX), Y6
+	MOVQ         40(AX), BX
+	MOVQ         72(AX), SI
+	MOVQ         80(AX), DI
+	MOVQ         48(AX), R8
+	MOVQ         56(AX), R9
+
+block:
+	MOVQ         $0x00000004, DX
+	VBROADCASTSS 64(AX), Y0
+	VMULPS       (R9), Y0, Y0
+	VMOVUPS      Y0, (SP)
+	ADDQ         $0x20, R9
+	LEAQ         (SP), R10
+	MOVQ         88(AX), R11
+	VPCMPEQW     Y0, Y0, Y0
+	VPSLLW       $0x0f, Y0, Y0
+	VMOVDQU      Y0, (R11)
+	VMOVDQU      Y0, 32(R11)
+
+tile:
+	MOVQ    16(AX), CX
+	VMOVDQU (CX), Y0
+	VMOVDQU 32(CX), Y1
+	VMOVDQU 64(CX), Y2
+	VMOVDQU (CX), Y3
+	VMOVDQU 32(CX), Y4
+	VMOVDQU 64(CX), Y5
+	MOVQ    BX, R11
+	MOVQ    8(AX), CX
+	MOVQ    32(AX), R13
+
+chunk:
+	MOVQ $0x00000008, R12
+
+turn:
+	VPBROADCASTD (R11), Y7
+	VPBROADCASTD 4(R11), Y8
+	VPMADDUBSW   (CX), Y7, Y9
+	VPMADDUBSW   96(CX), Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y6, Y9, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDUBSW   32(CX), Y7, Y9
+	VPMADDUBSW   128(CX), Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y6, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPMADDUBSW   64(CX), Y7, Y7
+	VPMADDUBSW   160(CX), Y8, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y2, Y2
+	VPBROADCASTD 16(R11), Y7
+	VPBROADCASTD 20(R11), Y8
+	VPMADDUBSW   (CX), Y7, Y9
+	VPMADDUBSW   96(CX), Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y6, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPMADDUBSW   32(CX), Y7, Y9
+	VPMADDUBSW   128(CX), Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y6, Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDUBSW   64(CX), Y7, Y7
+	VPMADDUBSW   160(CX), Y8, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y5, Y5
+	VPBROADCASTD 8(R11), Y7
+	VPBROADCASTD 12(R11), Y8
+	VPMADDUBSW   192(CX), Y7, Y9
+	VPMADDUBSW   288(CX), Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y6, Y9, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDUBSW   224(CX), Y7, Y9
+	VPMADDUBSW   320(CX), Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y6, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPMADDUBSW   256(CX), Y7, Y7
+	VPMADDUBSW   352(CX), Y8, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y2, Y2
+	VPBROADCASTD 24(R11), Y7
+	VPBROADCASTD 28(R11), Y8
+	VPMADDUBSW   192(CX), Y7, Y9
+	VPMADDUBSW   288(CX), Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y6, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPMADDUBSW   224(CX), Y7, Y9
+	VPMADDUBSW   320(CX), Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y6, Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDUBSW   256(CX), Y7, Y7
+	VPMADDUBSW   352(CX), Y8, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y5, Y5
+	ADDQ         $0x00000180, CX
+	ADDQ         $0x00000080, R11
+	DECQ         R12
+	JNE          turn
+	DECQ         R13
+	JNE          chunk
+	MOVQ         88(AX), R11
+	VBROADCASTSS valueBounds<>+0(SB), Y7
+	VBROADCASTSS valueBounds<>+4(SB), Y8
+	MOVQ         24(AX), R12
+	VMOVDQU      packOrder<>+0(SB), Y9
+	VBROADCASTSS (R8), Y10
+	VBROADCASTSS (R10), Y11
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y10, Y0, Y0
+	VMULPS       (R12), Y0, Y0
+	VMINPS       Y8, Y0, Y0
+	VMAXPS       Y7, Y0, Y0
+	VCVTPS2DQ    Y0, Y12
+	VMULPS       Y11, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y10, Y1, Y1
+	VMULPS       32(R12), Y1, Y1
+	VMINPS       Y8, Y1, Y1
+	VMAXPS       Y7, Y1, Y1
+	VCVTPS2DQ    Y1, Y13
+	VPACKSSDW    Y13, Y12, Y12
+	VMULPS       Y11, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y10, Y2, Y2
+	VMULPS       64(R12), Y2, Y2
+	VMINPS       Y8, Y2, Y2
+	VMAXPS       Y7, Y2, Y2
+	VCVTPS2DQ    Y2, Y1
+	VMULPS       Y11, Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VPXOR        Y10, Y10, Y10
+	VPACKSSDW    Y10, Y1, Y1
+	VPACKSSDW    Y10, Y2, Y2
+	VPERMQ       $0xd8, Y12, Y12
+	VMOVDQU      Y12, (SI)
+	VPMAXSW      (R11), Y12, Y12
+	VMOVDQU      Y12, (R11)
+	VPERMQ       $0xd8, Y1, Y1
+	VMOVDQU      Y1, 32(SI)
+	VPMAXSW      32(R11), Y1, Y1
+	VMOVDQU      Y1, 32(R11)
+	VPACKUSWB    Y2, Y0, Y0
+	VPERMD       Y0, Y9, Y0
+	VMOVDQU      Y0, (DI)
+	MOVQ         96(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 4(R8), Y0
+	VBROADCASTSS 4(R10), Y1
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMULPS       (R12), Y3, Y3
+	VMINPS       Y8, Y3, Y3
+	VMAXPS       Y7, Y3, Y3
+	VCVTPS2DQ    Y3, Y2
+	VMULPS       Y1, Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y0, Y4, Y4
+	VMULPS       32(R12), Y4, Y4
+	VMINPS       Y8, Y4, Y4
+	VMAXPS       Y7, Y4, Y4
+	VCVTPS2DQ    Y4, Y10
+	VPACKSSDW    Y10, Y2, Y2
+	VMULPS       Y1, Y4, Y4
+	VCVTPS2DQ    Y4, Y4
+	VPACKSSDW    Y4, Y3, Y3
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VMULPS       64(R12), Y5, Y5
+	VMINPS       Y8, Y5, Y5
+	VMAXPS       Y7, Y5, Y5
+	VCVTPS2DQ    Y5, Y0
+	VMULPS       Y1, Y5, Y5
+	VCVTPS2DQ    Y5, Y5
+	VPXOR        Y1, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y1, Y5, Y5
+	VPERMQ       $0xd8, Y2, Y2
+	VMOVDQU      Y2, (SI)
+	VPMAXSW      (R11), Y2, Y2
+	VMOVDQU      Y2, (R11)
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      Y0, 32(SI)
+	VPMAXSW      32(R11), Y0, Y0
+	VMOVDQU      Y0, 32(R11)
+	VPACKUSWB    Y5, Y3, Y3
+	VPERMD       Y3, Y9, Y3
+	VMOVDQU      Y3, (DI)
+	MOVQ         96(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	ADDQ         $0x08, R8
+	ADDQ         $0x08, R10
+	ADDQ         $0x20, BX
+	DECQ         DX
+	JNE          tile
+	MOVQ         32(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	MOVQ         96(AX), CX
+	SHLQ         $0x01, CX
+	ADDQ         CX, 88(AX)
+	DECQ         (AX)
+	JNE          block
 	VZEROUPPER
 	RET
 
@@ -22590,12 +23809,13 @@ turn:
 	VPACKSSDW    Y14, Y13, Y13
 	VMULPS       Y12, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y11, Y2, Y2
 	VMULPS       64(R12), Y2, Y2
 	VMINPS       Y9, Y2, Y2
 	VMAXPS       Y8, Y2, Y2
-	VCVTPS2DQ    Y2, Y14
+	VCVTPS2DQ    Y2, Y1
 	VMULPS       Y12, Y2, Y2
 	VCVTPS2DQ    Y2, Y2
 	VCVTDQ2PS    Y3, Y3
@@ -22604,19 +23824,18 @@ turn:
 	VMINPS       Y9, Y3, Y3
 	VMAXPS       Y8, Y3, Y3
 	VCVTPS2DQ    Y3, Y11
-	VPACKSSDW    Y11, Y14, Y14
+	VPACKSSDW    Y11, Y1, Y1
 	VMULPS       Y12, Y3, Y3
 	VCVTPS2DQ    Y3, Y3
+	VPACKSSDW    Y3, Y2, Y2
 	VPERMQ       $0xd8, Y13, Y13
 	VMOVDQU      Y13, (SI)
 	VPMAXSW      (R11), Y13, Y13
 	VMOVDQU      Y13, (R11)
-	VPERMQ       $0xd8, Y14, Y14
-	VMOVDQU      Y14, 32(SI)
-	VPMAXSW      32(R11), Y14, Y14
-	VMOVDQU      Y14, 32(R11)
-	VPACKSSDW    Y1, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
+	VPERMQ       $0xd8, Y1, Y1
+	VMOVDQU      Y1, 32(SI)
+	VPMAXSW      32(R11), Y1, Y1
+	VMOVDQU      Y1, 32(R11)
 	VPACKUSWB    Y2, Y0, Y0
 	VPERMD       Y0, Y10, Y0
 	VMOVDQU      Y0, (DI)
@@ -22642,6 +23861,7 @@ turn:
 	VPACKSSDW    Y3, Y2, Y2
 	VMULPS       Y1, Y5, Y5
 	VCVTPS2DQ    Y5, Y5
+	VPACKSSDW    Y5, Y4, Y4
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y0, Y6, Y6
 	VMULPS       64(R12), Y6, Y6
@@ -22659,6 +23879,7 @@ turn:
 	VPACKSSDW    Y0, Y3, Y3
 	VMULPS       Y1, Y7, Y7
 	VCVTPS2DQ    Y7, Y7
+	VPACKSSDW    Y7, Y6, Y6
 	VPERMQ       $0xd8, Y2, Y2
 	VMOVDQU      Y2, (SI)
 	VPMAXSW      (R11), Y2, Y2
@@ -22667,8 +23888,6 @@ turn:
 	VMOVDQU      Y3, 32(SI)
 	VPMAXSW      32(R11), Y3, Y3
 	VMOVDQU      Y3, 32(R11)
-	VPACKSSDW    Y5, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
 	VPACKUSWB    Y6, Y4, Y4
 	VPERMD       Y4, Y10, Y4
 	VMOVDQU      Y4, (DI)
@@ -22867,12 +24086,13 @@ turn:
 	VPACKSSDW    Y15, Y14, Y14
 	VMULPS       Y13, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y12, Y2, Y2
 	VMULPS       64(R12), Y2, Y2
 	VMINPS       Y10, Y2, Y2
 	VMAXPS       Y9, Y2, Y2
-	VCVTPS2DQ    Y2, Y15
+	VCVTPS2DQ    Y2, Y1
 	VMULPS       Y13, Y2, Y2
 	VCVTPS2DQ    Y2, Y2
 	VCVTDQ2PS    Y3, Y3
@@ -22881,19 +24101,18 @@ turn:
 	VMINPS       Y10, Y3, Y3
 	VMAXPS       Y9, Y3, Y3
 	VCVTPS2DQ    Y3, Y12
-	VPACKSSDW    Y12, Y15, Y15
+	VPACKSSDW    Y12, Y1, Y1
 	VMULPS       Y13, Y3, Y3
 	VCVTPS2DQ    Y3, Y3
+	VPACKSSDW    Y3, Y2, Y2
 	VPERMQ       $0xd8, Y14, Y14
 	VMOVDQU      Y14, (SI)
 	VPMAXSW      (R11), Y14, Y14
 	VMOVDQU      Y14, (R11)
-	VPERMQ       $0xd8, Y15, Y15
-	VMOVDQU      Y15, 32(SI)
-	VPMAXSW      32(R11), Y15, Y15
-	VMOVDQU      Y15, 32(R11)
-	VPACKSSDW    Y1, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
+	VPERMQ       $0xd8, Y1, Y1
+	VMOVDQU      Y1, 32(SI)
+	VPMAXSW      32(R11), Y1, Y1
+	VMOVDQU      Y1, 32(R11)
 	VPACKUSWB    Y2, Y0, Y0
 	VPERMD       Y0, Y11, Y0
 	VMOVDQU      Y0, (DI)
@@ -22919,6 +24138,7 @@ turn:
 	VPACKSSDW    Y3, Y2, Y2
 	VMULPS       Y1, Y5, Y5
 	VCVTPS2DQ    Y5, Y5
+	VPACKSSDW    Y5, Y4, Y4
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y0, Y6, Y6
 	VMULPS       64(R12), Y6, Y6
@@ -22936,6 +24156,7 @@ turn:
 	VPACKSSDW    Y0, Y3, Y3
 	VMULPS       Y1, Y7, Y7
 	VCVTPS2DQ    Y7, Y7
+	VPACKSSDW    Y7, Y6, Y6
 	VPERMQ       $0xd8, Y2, Y2
 	VMOVDQU      Y2, (SI)
 	VPMAXSW      (R11), Y2, Y2
@@ -22944,8 +24165,6 @@ turn:
 	VMOVDQU      Y3, 32(SI)
 	VPMAXSW      32(R11), Y3, Y3
 	VMOVDQU      Y3, 32(R11)
-	VPACKSSDW    Y5, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
 	VPACKUSWB    Y6, Y4, Y4
 	VPERMD       Y4, Y11, Y4
 	VMOVDQU      Y4, (DI)
@@ -23128,12 +24347,13 @@ turn:
 	VPACKSSDW    Y15, Y14, Y14
 	VMULPS       Y13, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y12, Y2, Y2
 	VMULPS       64(R12), Y2, Y2
 	VMINPS       Y10, Y2, Y2
 	VMAXPS       Y9, Y2, Y2
-	VCVTPS2DQ    Y2, Y15
+	VCVTPS2DQ    Y2, Y1
 	VMULPS       Y13, Y2, Y2
 	VCVTPS2DQ    Y2, Y2
 	VCVTDQ2PS    Y3, Y3
@@ -23142,19 +24362,18 @@ turn:
 	VMINPS       Y10, Y3, Y3
 	VMAXPS       Y9, Y3, Y3
 	VCVTPS2DQ    Y3, Y12
-	VPACKSSDW    Y12, Y15, Y15
+	VPACKSSDW    Y12, Y1, Y1
 	VMULPS       Y13, Y3, Y3
 	VCVTPS2DQ    Y3, Y3
+	VPACKSSDW    Y3, Y2, Y2
 	VPERMQ       $0xd8, Y14, Y14
 	VMOVDQU      Y14, (SI)
 	VPMAXSW      (R11), Y14, Y14
 	VMOVDQU      Y14, (R11)
-	VPERMQ       $0xd8, Y15, Y15
-	VMOVDQU      Y15, 32(SI)
-	VPMAXSW      32(R11), Y15, Y15
-	VMOVDQU      Y15, 32(R11)
-	VPACKSSDW    Y1, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
+	VPERMQ       $0xd8, Y1, Y1
+	VMOVDQU      Y1, 32(SI)
+	VPMAXSW      32(R11), Y1, Y1
+	VMOVDQU      Y1, 32(R11)
 	VPACKUSWB    Y2, Y0, Y0
 	VPERMD       Y0, Y11, Y0
 	VMOVDQU      Y0, (DI)
@@ -23180,6 +24399,7 @@ turn:
 	VPACKSSDW    Y3, Y2, Y2
 	VMULPS       Y1, Y5, Y5
 	VCVTPS2DQ    Y5, Y5
+	VPACKSSDW    Y5, Y4, Y4
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y0, Y6, Y6
 	VMULPS       64(R12), Y6, Y6
@@ -23197,6 +24417,7 @@ turn:
 	VPACKSSDW    Y0, Y3, Y3
 	VMULPS       Y1, Y7, Y7
 	VCVTPS2DQ    Y7, Y7
+	VPACKSSDW    Y7, Y6, Y6
 	VPERMQ       $0xd8, Y2, Y2
 	VMOVDQU      Y2, (SI)
 	VPMAXSW      (R11), Y2, Y2
@@ -23205,8 +24426,6 @@ turn:
 	VMOVDQU      Y3, 32(SI)
 	VPMAXSW      32(R11), Y3, Y3
 	VMOVDQU      Y3, 32(R11)
-	VPACKSSDW    Y5, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
 	VPACKUSWB    Y6, Y4, Y4
 	VPERMD       Y4, Y11, Y4
 	VMOVDQU      Y4, (DI)
@@ -23226,6 +24445,518 @@ turn:
 	ADDQ         CX, 88(AX)
 	DECQ         (AX)
 	JNE          block
+	VZEROUPPER
+	RET
+
+// func blockMaxima8AVX2(dst *int16, values *int16, stride int, cells int, blocks int)
+// Requires: AVX
+TEXT ·blockMaxima8AVX2(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ values+8(FP), CX
+	MOVQ stride+16(FP), DX
+	SHLQ $0x01, DX
+	MOVQ blocks+32(FP), BX
+
+block:
+	VMOVDQU (CX), X0
+	MOVQ    cells+24(FP), SI
+
+cell:
+	VPMAXSW (CX), X0, X0
+	ADDQ    DX, CX
+	DECQ    SI
+	JNE     cell
+	VMOVDQU X0, (AX)
+	ADDQ    DX, AX
+	DECQ    BX
+	JNE     block
+	VZEROUPPER
+	RET
+
+// func above8AVX2(dst *uint64, values *int16, limits *int16, stride int, first int, cells int) int
+// Requires: AVX
+TEXT ·above8AVX2(SB), NOSPLIT, $0-56
+	MOVQ    dst+0(FP), AX
+	MOVQ    AX, CX
+	MOVQ    values+8(FP), DX
+	MOVQ    limits+16(FP), R8
+	MOVQ    stride+24(FP), BX
+	SHLQ    $0x01, BX
+	MOVQ    first+32(FP), SI
+	MOVQ    cells+40(FP), DI
+	VMOVDQU (R8), X0
+
+cell:
+	VMOVDQU   (DX), X1
+	VPCMPGTW  X0, X1, X1
+	VPXOR     X2, X2, X2
+	VPACKSSWB X2, X1, X1
+	VPMOVMSKB X1, R8
+	XORQ      R9, R9
+	TESTL     R8, R8
+	SETNE     R9
+	SHLQ      $0x20, R8
+	ORQ       SI, R8
+	MOVQ      R8, (AX)
+	LEAQ      (AX)(R9*8), AX
+	ADDQ      BX, DX
+	INCQ      SI
+	DECQ      DI
+	JNE       cell
+	SUBQ      CX, AX
+	SHRQ      $0x03, AX
+	MOVQ      AX, ret+48(FP)
+	VZEROUPPER
+	RET
+
+// func cellMaxima8AVX2(best *float32, values *int16, stride int, cells *uint32, n int, lastCell int, weights *float32)
+// Requires: AVX, AVX2
+TEXT ·cellMaxima8AVX2(SB), NOSPLIT, $0-56
+	MOVQ    best+0(FP), AX
+	MOVQ    values+8(FP), CX
+	MOVQ    stride+16(FP), DX
+	SHLQ    $0x01, DX
+	MOVQ    cells+24(FP), BX
+	MOVQ    n+32(FP), SI
+	MOVQ    lastCell+40(FP), DI
+	MOVQ    weights+48(FP), R8
+	VMOVUPS (AX), Y0
+
+cell:
+	MOVL         (BX), R9
+	CMPL         R9, DI
+	JAE          past
+	VBROADCASTSS (R8)(R9*4), Y1
+
+weighted:
+	IMULQ     DX, R9
+	ADDQ      CX, R9
+	VPMOVSXWD (R9), Y2
+	VCVTDQ2PS Y2, Y2
+	VMULPS    Y2, Y1, Y2
+	VMAXPS    Y0, Y2, Y0
+	ADDQ      $0x04, BX
+	DECQ      SI
+	JNE       cell
+	VMOVUPS   Y0, (AX)
+	VZEROUPPER
+	RET
+
+past:
+	MOVQ   DI, R9
+	VXORPS Y1, Y1, Y1
+	JMP    weighted
+
+// func rank8Width2AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·rank8Width2AVX2(SB), NOSPLIT, $0-56
+	MOVQ       ids+0(FP), AX
+	MOVQ       n+8(FP), CX
+	MOVQ       bytes+16(FP), DX
+	MOVQ       stride+24(FP), BX
+	MOVQ       lastCell+32(FP), SI
+	MOVQ       next+40(FP), DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
+	PREFETCHT0 192(DI)
+	VPXOR      Y0, Y0, Y0
+	VPXOR      Y1, Y1, Y1
+	VPXOR      Y2, Y2, Y2
+	VPXOR      Y3, Y3, Y3
+	SUBQ       $0x04, CX
+	JLE        rest
+
+four:
+	MOVWLZX (AX), DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VMOVQ   (DX)(DI*1), X4
+	VPMAXUB X4, X0, X0
+	MOVWLZX 2(AX), DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VMOVQ   (DX)(DI*1), X4
+	VPMAXUB X4, X1, X1
+	MOVWLZX 4(AX), DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VMOVQ   (DX)(DI*1), X4
+	VPMAXUB X4, X2, X2
+	MOVWLZX 6(AX), DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VMOVQ   (DX)(DI*1), X4
+	VPMAXUB X4, X3, X3
+	ADDQ    $0x08, AX
+	SUBQ    $0x04, CX
+	JG      four
+
+rest:
+	ADDQ $0x04, CX
+
+one:
+	MOVWLZX      (AX), DI
+	CMPL         DI, SI
+	CMOVLHI      SI, DI
+	IMULQ        BX, DI
+	VMOVQ        (DX)(DI*1), X4
+	VPMAXUB      X4, X0, X0
+	ADDQ         $0x02, AX
+	DECQ         CX
+	JNE          one
+	VPMAXUB      Y1, Y0, Y0
+	VPMAXUB      Y3, Y2, Y2
+	VPMAXUB      Y2, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPSADBW      Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPADDQ       X1, X0, X0
+	VPSHUFD      $0xee, X0, X1
+	VPADDQ       X1, X0, X0
+	VMOVQ        X0, AX
+	MOVQ         AX, ret+48(FP)
+	VZEROUPPER
+	RET
+
+// func rank8Width3AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·rank8Width3AVX2(SB), NOSPLIT, $0-56
+	MOVQ       ids+0(FP), AX
+	MOVQ       n+8(FP), CX
+	MOVQ       bytes+16(FP), DX
+	MOVQ       stride+24(FP), BX
+	MOVQ       lastCell+32(FP), SI
+	MOVQ       next+40(FP), DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
+	PREFETCHT0 192(DI)
+	VPXOR      Y0, Y0, Y0
+	VPXOR      Y1, Y1, Y1
+	VPXOR      Y2, Y2, Y2
+	VPXOR      Y3, Y3, Y3
+	SUBQ       $0x04, CX
+	JLE        rest
+
+four:
+	MOVL    (AX), DI
+	ANDL    $0x00ffffff, DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VMOVQ   (DX)(DI*1), X4
+	VPMAXUB X4, X0, X0
+	MOVL    3(AX), DI
+	ANDL    $0x00ffffff, DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VMOVQ   (DX)(DI*1), X4
+	VPMAXUB X4, X1, X1
+	MOVL    6(AX), DI
+	ANDL    $0x00ffffff, DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VMOVQ   (DX)(DI*1), X4
+	VPMAXUB X4, X2, X2
+	MOVL    9(AX), DI
+	ANDL    $0x00ffffff, DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VMOVQ   (DX)(DI*1), X4
+	VPMAXUB X4, X3, X3
+	ADDQ    $0x0c, AX
+	SUBQ    $0x04, CX
+	JG      four
+
+rest:
+	ADDQ $0x04, CX
+
+one:
+	MOVWLZX      (AX), DI
+	MOVBLZX      2(AX), R8
+	SHLL         $0x10, R8
+	ORL          R8, DI
+	CMPL         DI, SI
+	CMOVLHI      SI, DI
+	IMULQ        BX, DI
+	VMOVQ        (DX)(DI*1), X4
+	VPMAXUB      X4, X0, X0
+	ADDQ         $0x03, AX
+	DECQ         CX
+	JNE          one
+	VPMAXUB      Y1, Y0, Y0
+	VPMAXUB      Y3, Y2, Y2
+	VPMAXUB      Y2, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPSADBW      Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPADDQ       X1, X0, X0
+	VPSHUFD      $0xee, X0, X1
+	VPADDQ       X1, X0, X0
+	VMOVQ        X0, AX
+	MOVQ         AX, ret+48(FP)
+	VZEROUPPER
+	RET
+
+// func blockMaxima16AVX2(dst *int16, values *int16, stride int, cells int, blocks int)
+// Requires: AVX, AVX2
+TEXT ·blockMaxima16AVX2(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ values+8(FP), CX
+	MOVQ stride+16(FP), DX
+	SHLQ $0x01, DX
+	MOVQ blocks+32(FP), BX
+
+block:
+	VMOVDQU (CX), Y0
+	MOVQ    cells+24(FP), SI
+
+cell:
+	VPMAXSW (CX), Y0, Y0
+	ADDQ    DX, CX
+	DECQ    SI
+	JNE     cell
+	VMOVDQU Y0, (AX)
+	ADDQ    DX, AX
+	DECQ    BX
+	JNE     block
+	VZEROUPPER
+	RET
+
+// func above16AVX2(dst *uint64, values *int16, limits *int16, stride int, first int, cells int) int
+// Requires: AVX, AVX2
+TEXT ·above16AVX2(SB), NOSPLIT, $0-56
+	MOVQ    dst+0(FP), AX
+	MOVQ    AX, CX
+	MOVQ    values+8(FP), DX
+	MOVQ    limits+16(FP), R8
+	MOVQ    stride+24(FP), BX
+	SHLQ    $0x01, BX
+	MOVQ    first+32(FP), SI
+	MOVQ    cells+40(FP), DI
+	VMOVDQU (R8), Y0
+
+cell:
+	VMOVDQU      (DX), Y1
+	VPCMPGTW     Y0, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X2
+	VPACKSSWB    X2, X1, X1
+	VPMOVMSKB    X1, R8
+	XORQ         R9, R9
+	TESTL        R8, R8
+	SETNE        R9
+	SHLQ         $0x20, R8
+	ORQ          SI, R8
+	MOVQ         R8, (AX)
+	LEAQ         (AX)(R9*8), AX
+	ADDQ         BX, DX
+	INCQ         SI
+	DECQ         DI
+	JNE          cell
+	SUBQ         CX, AX
+	SHRQ         $0x03, AX
+	MOVQ         AX, ret+48(FP)
+	VZEROUPPER
+	RET
+
+// func cellMaxima16AVX2(best *float32, values *int16, stride int, cells *uint32, n int, lastCell int, weights *float32)
+// Requires: AVX, AVX2
+TEXT ·cellMaxima16AVX2(SB), NOSPLIT, $0-56
+	MOVQ    best+0(FP), AX
+	MOVQ    values+8(FP), CX
+	MOVQ    stride+16(FP), DX
+	SHLQ    $0x01, DX
+	MOVQ    cells+24(FP), BX
+	MOVQ    n+32(FP), SI
+	MOVQ    lastCell+40(FP), DI
+	MOVQ    weights+48(FP), R8
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+
+cell:
+	MOVL         (BX), R9
+	CMPL         R9, DI
+	JAE          past
+	VBROADCASTSS (R8)(R9*4), Y2
+
+weighted:
+	IMULQ     DX, R9
+	ADDQ      CX, R9
+	VPMOVSXWD (R9), Y3
+	VCVTDQ2PS Y3, Y3
+	VMULPS    Y3, Y2, Y3
+	VMAXPS    Y0, Y3, Y0
+	VPMOVSXWD 16(R9), Y3
+	VCVTDQ2PS Y3, Y3
+	VMULPS    Y3, Y2, Y3
+	VMAXPS    Y1, Y3, Y1
+	ADDQ      $0x04, BX
+	DECQ      SI
+	JNE       cell
+	VMOVUPS   Y0, (AX)
+	VMOVUPS   Y1, 32(AX)
+	VZEROUPPER
+	RET
+
+past:
+	MOVQ   DI, R9
+	VXORPS Y2, Y2, Y2
+	JMP    weighted
+
+// func rank16Width2AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·rank16Width2AVX2(SB), NOSPLIT, $0-56
+	MOVQ       ids+0(FP), AX
+	MOVQ       n+8(FP), CX
+	MOVQ       bytes+16(FP), DX
+	MOVQ       stride+24(FP), BX
+	MOVQ       lastCell+32(FP), SI
+	MOVQ       next+40(FP), DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
+	PREFETCHT0 192(DI)
+	VPXOR      Y0, Y0, Y0
+	VPXOR      Y1, Y1, Y1
+	VPXOR      Y2, Y2, Y2
+	VPXOR      Y3, Y3, Y3
+	SUBQ       $0x04, CX
+	JLE        rest
+
+four:
+	MOVWLZX (AX), DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), X0, X0
+	MOVWLZX 2(AX), DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), X1, X1
+	MOVWLZX 4(AX), DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), X2, X2
+	MOVWLZX 6(AX), DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), X3, X3
+	ADDQ    $0x08, AX
+	SUBQ    $0x04, CX
+	JG      four
+
+rest:
+	ADDQ $0x04, CX
+
+one:
+	MOVWLZX      (AX), DI
+	CMPL         DI, SI
+	CMOVLHI      SI, DI
+	IMULQ        BX, DI
+	VPMAXUB      (DX)(DI*1), X0, X0
+	ADDQ         $0x02, AX
+	DECQ         CX
+	JNE          one
+	VPMAXUB      Y1, Y0, Y0
+	VPMAXUB      Y3, Y2, Y2
+	VPMAXUB      Y2, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPSADBW      Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPADDQ       X1, X0, X0
+	VPSHUFD      $0xee, X0, X1
+	VPADDQ       X1, X0, X0
+	VMOVQ        X0, AX
+	MOVQ         AX, ret+48(FP)
+	VZEROUPPER
+	RET
+
+// func rank16Width3AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·rank16Width3AVX2(SB), NOSPLIT, $0-56
+	MOVQ       ids+0(FP), AX
+	MOVQ       n+8(FP), CX
+	MOVQ       bytes+16(FP), DX
+	MOVQ       stride+24(FP), BX
+	MOVQ       lastCell+32(FP), SI
+	MOVQ       next+40(FP), DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
+	PREFETCHT0 192(DI)
+	VPXOR      Y0, Y0, Y0
+	VPXOR      Y1, Y1, Y1
+	VPXOR      Y2, Y2, Y2
+	VPXOR      Y3, Y3, Y3
+	SUBQ       $0x04, CX
+	JLE        rest
+
+four:
+	MOVL    (AX), DI
+	ANDL    $0x00ffffff, DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), X0, X0
+	MOVL    3(AX), DI
+	ANDL    $0x00ffffff, DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), X1, X1
+	MOVL    6(AX), DI
+	ANDL    $0x00ffffff, DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), X2, X2
+	MOVL    9(AX), DI
+	ANDL    $0x00ffffff, DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), X3, X3
+	ADDQ    $0x0c, AX
+	SUBQ    $0x04, CX
+	JG      four
+
+rest:
+	ADDQ $0x04, CX
+
+one:
+	MOVWLZX      (AX), DI
+	MOVBLZX      2(AX), R8
+	SHLL         $0x10, R8
+	ORL          R8, DI
+	CMPL         DI, SI
+	CMOVLHI      SI, DI
+	IMULQ        BX, DI
+	VPMAXUB      (DX)(DI*1), X0, X0
+	ADDQ         $0x03, AX
+	DECQ         CX
+	JNE          one
+	VPMAXUB      Y1, Y0, Y0
+	VPMAXUB      Y3, Y2, Y2
+	VPMAXUB      Y2, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPSADBW      Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPADDQ       X1, X0, X0
+	VPSHUFD      $0xee, X0, X1
+	VPADDQ       X1, X0, X0
+	VMOVQ        X0, AX
+	MOVQ         AX, ret+48(FP)
 	VZEROUPPER
 	RET
 

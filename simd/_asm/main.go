@@ -33,13 +33,15 @@ func main() {
 	for _, bits := range []int{1, 2, 4} {
 		decodeKernel2(bits)
 	}
-	for _, rows := range []int{8, 16, 32} {
+	for _, rows := range []int{8, 16, 24, 32} {
 		for _, sums := range []int{0, 1, 2, 4, 32} {
 			tileKernel2(rows, sums)
 		}
 		for _, sums := range []int{0, 1, 2} {
 			scanKernel2(rows, sums)
 		}
+	}
+	for _, rows := range []int{8, 16, 32} {
 		blockMaximaKernel(rows)
 		aboveKernel(rows)
 		cellMaximaKernel(rows)

@@ -286,7 +286,7 @@ func scanKernel2(rows, sums int) {
 	low, high := limits(false)
 	scales := args.load("scales")
 	order := YMM()
-	if rows == 32 {
+	if rows > 16 {
 		VMOVDQU(packOrder, order)
 	}
 	for i := range tile.tokens {
@@ -295,26 +295,29 @@ func scanKernel2(rows, sums int) {
 		VBROADCASTSS(Mem{Base: rankAt, Disp: 4 * i}, rank)
 		x := tile.sums[i*tile.parts : (i+1)*tile.parts]
 		var words []VecVirtual
-		v := YMM()
 		for j, x := range x {
 			VCVTDQ2PS(x, x)
 			VMULPS(scale, x, x)
 			VMULPS(Mem{Base: scales, Disp: 32 * j}, x, x)
 			clamp(x, low, high)
+			v := YMM()
+			VCVTPS2DQ(x, v)
 			if j%2 == 0 {
-				v = YMM()
-				VCVTPS2DQ(x, v)
 				words = append(words, v)
 			} else {
-				t := YMM()
-				VCVTPS2DQ(x, t)
-				VPACKSSDW(t, v, v)
+				VPACKSSDW(v, words[j/2], words[j/2])
 			}
 			VMULPS(rank, x, x)
 			VCVTPS2DQ(x, x)
+			if j%2 == 1 {
+				VPACKSSDW(x, tile.sums[i*tile.parts+j-1], tile.sums[i*tile.parts+j-1])
+			}
 		}
-		if rows == 8 {
-			VPACKSSDW(words[0], words[0], words[0])
+		if tile.parts%2 == 1 { // one of a pair: zeros follow
+			zero, last := YMM(), len(words)-1
+			VPXOR(zero, zero, zero)
+			VPACKSSDW(zero, words[last], words[last])
+			VPACKSSDW(zero, x[2*last], x[2*last])
 		}
 		for j, w := range words {
 			VPERMQ(U8(0xd8), w, w)
@@ -328,19 +331,15 @@ func scanKernel2(rows, sums int) {
 		}
 		switch rows {
 		case 8:
-			VPACKSSDW(x[0], x[0], x[0])
 			VPERMQ(U8(0xd8), x[0], x[0])
 			VPACKUSWB(x[0], x[0], x[0])
 			VMOVSD(x[0].AsX(), Mem{Base: bytes})
 		case 16:
-			VPACKSSDW(x[1], x[0], x[0])
 			VPACKUSWB(x[0], x[0], x[0])
 			VPERMQ(U8(0x08), x[0], x[0])
 			VPSHUFD(U8(0xd8), x[0].AsX(), x[0].AsX())
 			VMOVDQU(x[0].AsX(), Mem{Base: bytes})
-		case 32:
-			VPACKSSDW(x[1], x[0], x[0])
-			VPACKSSDW(x[3], x[2], x[2])
+		default:
 			VPACKUSWB(x[2], x[0], x[0])
 			VPERMD(x[0], order, x[0])
 			VMOVDQU(x[0], Mem{Base: bytes})
