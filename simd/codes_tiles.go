@@ -177,7 +177,7 @@ func tileRows(l level, rows int) int {
 	switch {
 	case rows <= 4 && l == levelAVX512:
 		return 4
-	case rows > 16 && rows <= 24 && l == levelAVX2:
+	case rows > 16 && rows <= 24:
 		return 24 // of the 32 lanes
 	}
 	return blockOf(rows)
@@ -222,13 +222,19 @@ func placeOf(l level, n, row int, order laneOrder) place {
 	if l != levelAVX512 {
 		return place{row, row, 4, 1}
 	}
-	lane := order.lane(n, row)
 	switch n {
 	case 4, 8:
-		return place{lane, row, segmentDims, 4}
+		return place{order.lane(n, row), row, segmentDims, 4}
+	case 24:
+		if row >= 16 {
+			return place{row, row, 8, 1}
+		}
+		fallthrough
 	case 16:
+		lane := order.lane(16, row)
 		return place{lane, lane/2%2*8 + lane/4*2 + lane%2, 8, 1}
 	}
+	lane := order.lane(n, row)
 	return place{lane, lane, 4, 1}
 }
 

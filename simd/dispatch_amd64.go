@@ -77,6 +77,8 @@ func codeMaxima(codeBits, rows int, a *tileArgs) {
 		code1Maxima8AVX512(&a.tokens)
 	case 116:
 		code1Maxima16AVX512(&a.tokens)
+	case 124:
+		code1Maxima24AVX512(&a.tokens)
 	case 132:
 		code1Maxima32AVX512(&a.tokens)
 	case 204:
@@ -85,6 +87,8 @@ func codeMaxima(codeBits, rows int, a *tileArgs) {
 		code2Maxima8AVX512(&a.tokens)
 	case 216:
 		code2Maxima16AVX512(&a.tokens)
+	case 224:
+		code2Maxima24AVX512(&a.tokens)
 	case 232:
 		code2Maxima32AVX512(&a.tokens)
 	case 404:
@@ -93,6 +97,8 @@ func codeMaxima(codeBits, rows int, a *tileArgs) {
 		code4Maxima8AVX512(&a.tokens)
 	case 416:
 		code4Maxima16AVX512(&a.tokens)
+	case 424:
+		code4Maxima24AVX512(&a.tokens)
 	case 432:
 		code4Maxima32AVX512(&a.tokens)
 	}
@@ -166,6 +172,8 @@ func scanCells(l level, rows, sums int, a *scanArgs) {
 			scan8AVX512(&a.blocks)
 		case 16:
 			scan16AVX512(&a.blocks)
+		case 24:
+			scan24AVX512(&a.blocks)
 		case 32:
 			scan32AVX512(&a.blocks)
 		}

@@ -135,7 +135,7 @@ func (p *int8Tiles) pad(codes []byte, factors []float32, tokens int) ([]byte, []
 // tileRows returns the rows of the kernel that takes the next block when so
 // many are left. The one for 4 rows takes 16 dimensions at a time.
 func (p *int8Tiles) tileRows(rows int) int {
-	if p.level == levelAVX512 && p.dim%16 != 0 {
+	if p.level == levelAVX512 && (p.dim%16 != 0 || rows > 4) {
 		return blockOf(rows)
 	}
 	return tileRows(p.level, rows)

@@ -84,6 +84,11 @@ func int8Maxima32AVX512(args *int)
 //go:noescape
 func code1Maxima16AVX512(args *int)
 
+// code1Maxima24AVX512 scores codes of 1 bits with 24 rows.
+//
+//go:noescape
+func code1Maxima24AVX512(args *int)
+
 // code1Maxima32AVX512 scores codes of 1 bits with 32 rows.
 //
 //go:noescape
@@ -104,6 +109,11 @@ func code1Maxima8AVX512(args *int)
 //go:noescape
 func code2Maxima16AVX512(args *int)
 
+// code2Maxima24AVX512 scores codes of 2 bits with 24 rows.
+//
+//go:noescape
+func code2Maxima24AVX512(args *int)
+
 // code2Maxima32AVX512 scores codes of 2 bits with 32 rows.
 //
 //go:noescape
@@ -123,6 +133,11 @@ func code2Maxima8AVX512(args *int)
 //
 //go:noescape
 func code4Maxima16AVX512(args *int)
+
+// code4Maxima24AVX512 scores codes of 4 bits with 24 rows.
+//
+//go:noescape
+func code4Maxima24AVX512(args *int)
 
 // code4Maxima32AVX512 scores codes of 4 bits with 32 rows.
 //
@@ -403,6 +418,11 @@ func scan8AVX512(args *int)
 //
 //go:noescape
 func scan16AVX512(args *int)
+
+// scan24AVX512 compares 24 rows with cells.
+//
+//go:noescape
+func scan24AVX512(args *int)
 
 // scan32AVX512 compares 32 rows with cells.
 //
