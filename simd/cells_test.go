@@ -17,7 +17,7 @@ func TestCellRows(t *testing.T) {
 		var scanned CellRows
 		for _, limit := range []int{15, 31, 63, 127} {
 			for _, dim := range []int{8, 40, 64, 128, 264} {
-				for _, rows := range []int{0, 1, 4, 5, 8, 9, 16, 17, 32, 33, 65} {
+				for _, rows := range []int{0, 1, 4, 5, 8, 9, 16, 17, 24, 25, 32, 33, 50, 65} {
 					cells := []int{0, 1, 2, 5, 6, 7, 8, 9, 13, 50}[rng.IntN(10)]
 					table, values := randomTable(rng, cells, dim, limit)
 					q := randomQuery(rng, rows, dim)
@@ -28,7 +28,7 @@ func TestCellRows(t *testing.T) {
 			}
 		}
 		table, values := randomTable(rng, 5000, 128, 31)
-		for _, rows := range []int{3, 12, 32} {
+		for _, rows := range []int{3, 12, 22, 32} {
 			q := randomQuery(rng, rows, 128)
 			scanned.Scan(q, nil, table)
 			checkCellRows(t, q, allRows(rows), table, values, &scanned, fmt.Sprintf("%d rows, 5000 cells", rows))

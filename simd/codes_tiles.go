@@ -174,8 +174,11 @@ func (p *codeTiles) reset(q *Query, rows []int, l level, f codeForm, weights []i
 // tileRows returns the rows of the kernel for bytes that takes the next block
 // when so many are left.
 func tileRows(l level, rows int) int {
-	if rows <= 4 && l == levelAVX512 {
+	switch {
+	case rows <= 4 && l == levelAVX512:
 		return 4
+	case rows > 16 && rows <= 24:
+		return 24 // of the 32 lanes
 	}
 	return blockOf(rows)
 }
@@ -219,13 +222,19 @@ func placeOf(l level, n, row int, order laneOrder) place {
 	if l != levelAVX512 {
 		return place{row, row, 4, 1}
 	}
-	lane := order.lane(n, row)
 	switch n {
 	case 4, 8:
-		return place{lane, row, segmentDims, 4}
+		return place{order.lane(n, row), row, segmentDims, 4}
+	case 24:
+		if row >= 16 {
+			return place{row, row, 8, 1}
+		}
+		fallthrough
 	case 16:
+		lane := order.lane(16, row)
 		return place{lane, lane/2%2*8 + lane/4*2 + lane%2, 8, 1}
 	}
+	lane := order.lane(n, row)
 	return place{lane, lane, 4, 1}
 }
 
@@ -311,11 +320,11 @@ func (p *codeTiles) maximaByPart(best []float32, planes []byte, doc *CodedTokens
 		ahead := (len(next)*a.tokens + left - 1) / left
 		for first := 0; first < p.rows; first += largestBlock {
 			p.useBlock(first, cells)
-			lanes := blockOf(p.rows - first)
-			a.prefetch(next[:ahead], 64/lanes, 64)
+			rows := tileRows(p.level, p.rows-first)
+			a.prefetch(next[:ahead], 64/rows, 64)
 			next, ahead = next[ahead:], 0
 			a.best = &p.best[first]
-			tileMaxima(lanes, p.form.sums, a)
+			tileMaxima(rows, p.form.sums, a)
 		}
 	}
 	for j, b := range best {

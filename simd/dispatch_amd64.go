@@ -77,6 +77,8 @@ func codeMaxima(codeBits, rows int, a *tileArgs) {
 		code1Maxima8AVX512(&a.tokens)
 	case 116:
 		code1Maxima16AVX512(&a.tokens)
+	case 124:
+		code1Maxima24AVX512(&a.tokens)
 	case 132:
 		code1Maxima32AVX512(&a.tokens)
 	case 204:
@@ -85,6 +87,8 @@ func codeMaxima(codeBits, rows int, a *tileArgs) {
 		code2Maxima8AVX512(&a.tokens)
 	case 216:
 		code2Maxima16AVX512(&a.tokens)
+	case 224:
+		code2Maxima24AVX512(&a.tokens)
 	case 232:
 		code2Maxima32AVX512(&a.tokens)
 	case 404:
@@ -93,6 +97,8 @@ func codeMaxima(codeBits, rows int, a *tileArgs) {
 		code4Maxima8AVX512(&a.tokens)
 	case 416:
 		code4Maxima16AVX512(&a.tokens)
+	case 424:
+		code4Maxima24AVX512(&a.tokens)
 	case 432:
 		code4Maxima32AVX512(&a.tokens)
 	}
@@ -133,6 +139,16 @@ func tileMaxima(rows, sums int, a *tileArgs) {
 		tile16Sums4AVX2(&a.tokens)
 	case 1632:
 		tile16Sums32AVX2(&a.tokens)
+	case 2400:
+		tile24Sums0AVX2(&a.tokens)
+	case 2401:
+		tile24Sums1AVX2(&a.tokens)
+	case 2402:
+		tile24Sums2AVX2(&a.tokens)
+	case 2404:
+		tile24Sums4AVX2(&a.tokens)
+	case 2432:
+		tile24Sums32AVX2(&a.tokens)
 	case 3200:
 		tile32Sums0AVX2(&a.tokens)
 	case 3201:
@@ -156,6 +172,8 @@ func scanCells(l level, rows, sums int, a *scanArgs) {
 			scan8AVX512(&a.blocks)
 		case 16:
 			scan16AVX512(&a.blocks)
+		case 24:
+			scan24AVX512(&a.blocks)
 		case 32:
 			scan32AVX512(&a.blocks)
 		}
@@ -174,6 +192,12 @@ func scanCells(l level, rows, sums int, a *scanArgs) {
 		scan16Sums1AVX2(&a.blocks)
 	case 1602:
 		scan16Sums2AVX2(&a.blocks)
+	case 2400:
+		scan24Sums0AVX2(&a.blocks)
+	case 2401:
+		scan24Sums1AVX2(&a.blocks)
+	case 2402:
+		scan24Sums2AVX2(&a.blocks)
 	case 3200:
 		scan32Sums0AVX2(&a.blocks)
 	case 3201:

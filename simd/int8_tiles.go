@@ -135,7 +135,7 @@ func (p *int8Tiles) pad(codes []byte, factors []float32, tokens int) ([]byte, []
 // tileRows returns the rows of the kernel that takes the next block when so
 // many are left. The one for 4 rows takes 16 dimensions at a time.
 func (p *int8Tiles) tileRows(rows int) int {
-	if p.dim%16 != 0 {
+	if p.level == levelAVX512 && (p.dim%16 != 0 || rows > 4) {
 		return blockOf(rows)
 	}
 	return tileRows(p.level, rows)
@@ -162,7 +162,7 @@ func (p *int8Tiles) maximaByPart(best []float32, codes []byte, factors, scales [
 		widen(&p.scratch[0], &codes[t*p.dim], n, p.dim, p.chunks)
 		ahead := (len(next)*n + len(factors) - t - 1) / (len(factors) - t)
 		for first := 0; first < p.rows; first += largestBlock {
-			lanes := blockOf(p.rows - first)
+			rows := p.tileRows(p.rows - first)
 			a := tileArgs{
 				tokens: n, query: &p.query[first*p.chunks*chunkDims], start: &p.start[first],
 				steps: &scales[first], best: &p.best[first], chunks: p.chunks,
@@ -171,9 +171,9 @@ func (p *int8Tiles) maximaByPart(best []float32, codes []byte, factors, scales [
 			}
 			a.next, a.nextEnd = a.vectors, a.vectors
 			if first == 0 {
-				a.prefetch(next[:ahead], 64/lanes, 64)
+				a.prefetch(next[:ahead], 64/rows, 64)
 			}
-			tileMaxima(lanes, 0, &a)
+			tileMaxima(rows, 0, &a)
 		}
 		next = next[ahead:]
 	}

@@ -84,6 +84,11 @@ func int8Maxima32AVX512(args *int)
 //go:noescape
 func code1Maxima16AVX512(args *int)
 
+// code1Maxima24AVX512 scores codes of 1 bits with 24 rows.
+//
+//go:noescape
+func code1Maxima24AVX512(args *int)
+
 // code1Maxima32AVX512 scores codes of 1 bits with 32 rows.
 //
 //go:noescape
@@ -104,6 +109,11 @@ func code1Maxima8AVX512(args *int)
 //go:noescape
 func code2Maxima16AVX512(args *int)
 
+// code2Maxima24AVX512 scores codes of 2 bits with 24 rows.
+//
+//go:noescape
+func code2Maxima24AVX512(args *int)
+
 // code2Maxima32AVX512 scores codes of 2 bits with 32 rows.
 //
 //go:noescape
@@ -123,6 +133,11 @@ func code2Maxima8AVX512(args *int)
 //
 //go:noescape
 func code4Maxima16AVX512(args *int)
+
+// code4Maxima24AVX512 scores codes of 4 bits with 24 rows.
+//
+//go:noescape
+func code4Maxima24AVX512(args *int)
 
 // code4Maxima32AVX512 scores codes of 4 bits with 32 rows.
 //
@@ -194,31 +209,6 @@ func scan8Sums1AVX2(args *int)
 //go:noescape
 func scan8Sums2AVX2(args *int)
 
-// blockMaxima8AVX2 writes the maxima of 8 rows in blocks of cells.
-//
-//go:noescape
-func blockMaxima8AVX2(dst *int16, values *int16, stride int, cells int, blocks int)
-
-// above8AVX2 writes the numbers of such cells, each with a bit for every row in its upper half.
-//
-//go:noescape
-func above8AVX2(dst *uint64, values *int16, limits *int16, stride int, first int, cells int) int
-
-// cellMaxima8AVX2 raises the maxima of 8 rows to the weighted values of n > 0 cells.
-//
-//go:noescape
-func cellMaxima8AVX2(best *float32, values *int16, stride int, cells *uint32, n int, lastCell int, weights *float32)
-
-// rank8Width2AVX2 adds up the largest bytes of 8 rows among n > 0 cells.
-//
-//go:noescape
-func rank8Width2AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
-
-// rank8Width3AVX2 adds up the largest bytes of 8 rows among n > 0 cells.
-//
-//go:noescape
-func rank8Width3AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
-
 // tile16Sums0AVX2 scores vectors with 16 rows.
 //
 //go:noescape
@@ -259,30 +249,45 @@ func scan16Sums1AVX2(args *int)
 //go:noescape
 func scan16Sums2AVX2(args *int)
 
-// blockMaxima16AVX2 writes the maxima of 16 rows in blocks of cells.
+// tile24Sums0AVX2 scores vectors with 24 rows.
 //
 //go:noescape
-func blockMaxima16AVX2(dst *int16, values *int16, stride int, cells int, blocks int)
+func tile24Sums0AVX2(args *int)
 
-// above16AVX2 writes the numbers of such cells, each with a bit for every row in its upper half.
+// tile24Sums1AVX2 scores vectors with 24 rows.
 //
 //go:noescape
-func above16AVX2(dst *uint64, values *int16, limits *int16, stride int, first int, cells int) int
+func tile24Sums1AVX2(args *int)
 
-// cellMaxima16AVX2 raises the maxima of 16 rows to the weighted values of n > 0 cells.
+// tile24Sums2AVX2 scores vectors with 24 rows.
 //
 //go:noescape
-func cellMaxima16AVX2(best *float32, values *int16, stride int, cells *uint32, n int, lastCell int, weights *float32)
+func tile24Sums2AVX2(args *int)
 
-// rank16Width2AVX2 adds up the largest bytes of 16 rows among n > 0 cells.
+// tile24Sums4AVX2 scores vectors with 24 rows.
 //
 //go:noescape
-func rank16Width2AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
+func tile24Sums4AVX2(args *int)
 
-// rank16Width3AVX2 adds up the largest bytes of 16 rows among n > 0 cells.
+// tile24Sums32AVX2 scores vectors with 24 rows.
 //
 //go:noescape
-func rank16Width3AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
+func tile24Sums32AVX2(args *int)
+
+// scan24Sums0AVX2 compares 24 rows with cells.
+//
+//go:noescape
+func scan24Sums0AVX2(args *int)
+
+// scan24Sums1AVX2 compares 24 rows with cells.
+//
+//go:noescape
+func scan24Sums1AVX2(args *int)
+
+// scan24Sums2AVX2 compares 24 rows with cells.
+//
+//go:noescape
+func scan24Sums2AVX2(args *int)
 
 // tile32Sums0AVX2 scores vectors with 32 rows.
 //
@@ -324,6 +329,56 @@ func scan32Sums1AVX2(args *int)
 //go:noescape
 func scan32Sums2AVX2(args *int)
 
+// blockMaxima8AVX2 writes the maxima of 8 rows in blocks of cells.
+//
+//go:noescape
+func blockMaxima8AVX2(dst *int16, values *int16, stride int, cells int, blocks int)
+
+// above8AVX2 writes the numbers of such cells, each with a bit for every row in its upper half.
+//
+//go:noescape
+func above8AVX2(dst *uint64, values *int16, limits *int16, stride int, first int, cells int) int
+
+// cellMaxima8AVX2 raises the maxima of 8 rows to the weighted values of n > 0 cells.
+//
+//go:noescape
+func cellMaxima8AVX2(best *float32, values *int16, stride int, cells *uint32, n int, lastCell int, weights *float32)
+
+// rank8Width2AVX2 adds up the largest bytes of 8 rows among n > 0 cells.
+//
+//go:noescape
+func rank8Width2AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
+
+// rank8Width3AVX2 adds up the largest bytes of 8 rows among n > 0 cells.
+//
+//go:noescape
+func rank8Width3AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
+
+// blockMaxima16AVX2 writes the maxima of 16 rows in blocks of cells.
+//
+//go:noescape
+func blockMaxima16AVX2(dst *int16, values *int16, stride int, cells int, blocks int)
+
+// above16AVX2 writes the numbers of such cells, each with a bit for every row in its upper half.
+//
+//go:noescape
+func above16AVX2(dst *uint64, values *int16, limits *int16, stride int, first int, cells int) int
+
+// cellMaxima16AVX2 raises the maxima of 16 rows to the weighted values of n > 0 cells.
+//
+//go:noescape
+func cellMaxima16AVX2(best *float32, values *int16, stride int, cells *uint32, n int, lastCell int, weights *float32)
+
+// rank16Width2AVX2 adds up the largest bytes of 16 rows among n > 0 cells.
+//
+//go:noescape
+func rank16Width2AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
+
+// rank16Width3AVX2 adds up the largest bytes of 16 rows among n > 0 cells.
+//
+//go:noescape
+func rank16Width3AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
+
 // blockMaxima32AVX2 writes the maxima of 32 rows in blocks of cells.
 //
 //go:noescape
@@ -363,6 +418,11 @@ func scan8AVX512(args *int)
 //
 //go:noescape
 func scan16AVX512(args *int)
+
+// scan24AVX512 compares 24 rows with cells.
+//
+//go:noescape
+func scan24AVX512(args *int)
 
 // scan32AVX512 compares 32 rows with cells.
 //

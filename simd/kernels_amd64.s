@@ -4130,13 +4130,13 @@ firstTurn:
 	VPADDD       Z25, Z7, Z7
 	MOVQ         16(AX), CX
 	VPADDD       (CX), Z7, Z7
-	MOVQ         192(AX), CX
-	VMOVDQU32    Z7, 64(CX)
 	VSHUFPS      $0x88, Z10, Z9, Z25
 	VSHUFPS      $0xdd, Z10, Z9, Z9
 	VPADDD       Z25, Z9, Z9
 	MOVQ         16(AX), CX
 	VPADDD       (CX), Z9, Z9
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z7, 64(CX)
 	MOVQ         192(AX), CX
 	VMOVDQU32    Z9, 128(CX)
 	VSHUFPS      $0x88, Z12, Z11, Z25
@@ -4144,13 +4144,13 @@ firstTurn:
 	VPADDD       Z25, Z11, Z11
 	MOVQ         16(AX), CX
 	VPADDD       (CX), Z11, Z11
-	MOVQ         192(AX), CX
-	VMOVDQU32    Z11, 192(CX)
 	VSHUFPS      $0x88, Z14, Z13, Z25
 	VSHUFPS      $0xdd, Z14, Z13, Z13
 	VPADDD       Z25, Z13, Z13
 	MOVQ         16(AX), CX
 	VPADDD       (CX), Z13, Z13
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z11, 192(CX)
 	MOVQ         192(AX), CX
 	VMOVDQU32    Z13, 256(CX)
 	VSHUFPS      $0x88, Z16, Z15, Z25
@@ -4158,13 +4158,13 @@ firstTurn:
 	VPADDD       Z25, Z15, Z15
 	MOVQ         16(AX), CX
 	VPADDD       (CX), Z15, Z15
-	MOVQ         192(AX), CX
-	VMOVDQU32    Z15, 320(CX)
 	VSHUFPS      $0x88, Z18, Z17, Z25
 	VSHUFPS      $0xdd, Z18, Z17, Z17
 	VPADDD       Z25, Z17, Z17
 	MOVQ         16(AX), CX
 	VPADDD       (CX), Z17, Z17
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z15, 320(CX)
 	MOVQ         192(AX), CX
 	VMOVDQU32    Z17, 384(CX)
 	VSHUFPS      $0x88, Z20, Z19, Z25
@@ -4172,13 +4172,13 @@ firstTurn:
 	VPADDD       Z25, Z19, Z19
 	MOVQ         16(AX), CX
 	VPADDD       (CX), Z19, Z19
-	MOVQ         192(AX), CX
-	VMOVDQU32    Z19, 448(CX)
 	VSHUFPS      $0x88, Z22, Z21, Z25
 	VSHUFPS      $0xdd, Z22, Z21, Z21
 	VPADDD       Z25, Z21, Z21
 	MOVQ         16(AX), CX
 	VPADDD       (CX), Z21, Z21
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z19, 448(CX)
 	MOVQ         192(AX), CX
 	VMOVDQU32    Z21, 512(CX)
 	MOVQ         192(AX), CX
@@ -4452,13 +4452,13 @@ laterTurn:
 	VPADDD          Z25, Z7, Z7
 	MOVQ            16(AX), CX
 	VPADDD          (CX), Z7, Z7
-	MOVQ            192(AX), CX
-	VMOVDQU32       Z7, 64(CX)
 	VSHUFPS         $0x88, Z10, Z9, Z25
 	VSHUFPS         $0xdd, Z10, Z9, Z9
 	VPADDD          Z25, Z9, Z9
 	MOVQ            16(AX), CX
 	VPADDD          (CX), Z9, Z9
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z7, 64(CX)
 	MOVQ            192(AX), CX
 	VMOVDQU32       Z9, 128(CX)
 	VSHUFPS         $0x88, Z12, Z11, Z25
@@ -4466,13 +4466,13 @@ laterTurn:
 	VPADDD          Z25, Z11, Z11
 	MOVQ            16(AX), CX
 	VPADDD          (CX), Z11, Z11
-	MOVQ            192(AX), CX
-	VMOVDQU32       Z11, 192(CX)
 	VSHUFPS         $0x88, Z14, Z13, Z25
 	VSHUFPS         $0xdd, Z14, Z13, Z13
 	VPADDD          Z25, Z13, Z13
 	MOVQ            16(AX), CX
 	VPADDD          (CX), Z13, Z13
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z11, 192(CX)
 	MOVQ            192(AX), CX
 	VMOVDQU32       Z13, 256(CX)
 	VSHUFPS         $0x88, Z16, Z15, Z25
@@ -4480,13 +4480,13 @@ laterTurn:
 	VPADDD          Z25, Z15, Z15
 	MOVQ            16(AX), CX
 	VPADDD          (CX), Z15, Z15
-	MOVQ            192(AX), CX
-	VMOVDQU32       Z15, 320(CX)
 	VSHUFPS         $0x88, Z18, Z17, Z25
 	VSHUFPS         $0xdd, Z18, Z17, Z17
 	VPADDD          Z25, Z17, Z17
 	MOVQ            16(AX), CX
 	VPADDD          (CX), Z17, Z17
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z15, 320(CX)
 	MOVQ            192(AX), CX
 	VMOVDQU32       Z17, 384(CX)
 	VSHUFPS         $0x88, Z20, Z19, Z25
@@ -4494,13 +4494,13 @@ laterTurn:
 	VPADDD          Z25, Z19, Z19
 	MOVQ            16(AX), CX
 	VPADDD          (CX), Z19, Z19
-	MOVQ            192(AX), CX
-	VMOVDQU32       Z19, 448(CX)
 	VSHUFPS         $0x88, Z22, Z21, Z25
 	VSHUFPS         $0xdd, Z22, Z21, Z21
 	VPADDD          Z25, Z21, Z21
 	MOVQ            16(AX), CX
 	VPADDD          (CX), Z21, Z21
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z19, 448(CX)
 	MOVQ            192(AX), CX
 	VMOVDQU32       Z21, 512(CX)
 	MOVQ            192(AX), CX
@@ -4525,6 +4525,8 @@ drain:
 	SUBQ            (AX), CX
 	NEGQ            CX
 	LEAQ            8(CX), BX
+	CMPQ            BX, $0x01
+	JEQ             only8
 	MOVL            (DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
@@ -4544,8 +4546,6 @@ drain:
 	VADDPS          Z1, Z24, Z24
 	VMULPS          Z24, Z2, Z24
 	VMAXPS          Z23, Z24, Z23
-	CMPQ            BX, $0x01
-	JEQ             done
 	MOVL            4(DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
@@ -4565,11 +4565,13 @@ drain:
 	VADDPS          Z1, Z24, Z24
 	VMULPS          Z24, Z2, Z24
 	VMAXPS          Z23, Z24, Z23
+	ADDQ            $0x08, DI
+	ADDQ            $0x00000080, R8
+	ADDQ            $0x02, R9
 	CMPQ            BX, $0x02
 	JEQ             done
-	ADDQ            $0x08, DI
-	ADDQ            $0x00000080, R8
-	ADDQ            $0x02, R9
+	CMPQ            BX, $0x03
+	JEQ             only8
 	MOVL            (DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
@@ -4589,8 +4591,6 @@ drain:
 	VADDPS          Z1, Z24, Z24
 	VMULPS          Z24, Z2, Z24
 	VMAXPS          Z23, Z24, Z23
-	CMPQ            BX, $0x03
-	JEQ             done
 	MOVL            4(DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
@@ -4610,11 +4610,13 @@ drain:
 	VADDPS          Z1, Z24, Z24
 	VMULPS          Z24, Z2, Z24
 	VMAXPS          Z23, Z24, Z23
+	ADDQ            $0x08, DI
+	ADDQ            $0x00000080, R8
+	ADDQ            $0x02, R9
 	CMPQ            BX, $0x04
 	JEQ             done
-	ADDQ            $0x08, DI
-	ADDQ            $0x00000080, R8
-	ADDQ            $0x02, R9
+	CMPQ            BX, $0x05
+	JEQ             only8
 	MOVL            (DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
@@ -4634,8 +4636,6 @@ drain:
 	VADDPS          Z1, Z24, Z24
 	VMULPS          Z24, Z2, Z24
 	VMAXPS          Z23, Z24, Z23
-	CMPQ            BX, $0x05
-	JEQ             done
 	MOVL            4(DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
@@ -4655,11 +4655,13 @@ drain:
 	VADDPS          Z1, Z24, Z24
 	VMULPS          Z24, Z2, Z24
 	VMAXPS          Z23, Z24, Z23
+	ADDQ            $0x08, DI
+	ADDQ            $0x00000080, R8
+	ADDQ            $0x02, R9
 	CMPQ            BX, $0x06
 	JEQ             done
-	ADDQ            $0x08, DI
-	ADDQ            $0x00000080, R8
-	ADDQ            $0x02, R9
+	CMPQ            BX, $0x07
+	JEQ             only8
 	MOVL            (DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
@@ -4679,8 +4681,6 @@ drain:
 	VADDPS          Z1, Z24, Z24
 	VMULPS          Z24, Z2, Z24
 	VMAXPS          Z23, Z24, Z23
-	CMPQ            BX, $0x07
-	JEQ             done
 	MOVL            4(DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
@@ -4696,6 +4696,31 @@ drain:
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
 	VCVTDQ2PS       64(R8), Z24
+	VMULPS          Z24, Z0, Z24
+	VADDPS          Z1, Z24, Z24
+	VMULPS          Z24, Z2, Z24
+	VMAXPS          Z23, Z24, Z23
+	ADDQ            $0x08, DI
+	ADDQ            $0x00000080, R8
+	ADDQ            $0x02, R9
+	JMP             done
+
+only8:
+	MOVL            (DI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z0
+	MOVBLZX         (R9), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVL            32(DI), DX
+	ADDQ            96(AX), DX
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z0, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (R8), Z24
 	VMULPS          Z24, Z0, Z24
 	VADDPS          Z1, Z24, Z24
 	VMULPS          Z24, Z2, Z24
@@ -4792,13 +4817,13 @@ firstProductsTurn:
 	VPADDD       Z25, Z7, Z7
 	MOVQ         16(AX), CX
 	VPADDD       (CX), Z7, Z7
-	MOVQ         192(AX), CX
-	VMOVDQU32    Z7, 64(CX)
 	VSHUFPS      $0x88, Z10, Z9, Z25
 	VSHUFPS      $0xdd, Z10, Z9, Z9
 	VPADDD       Z25, Z9, Z9
 	MOVQ         16(AX), CX
 	VPADDD       (CX), Z9, Z9
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z7, 64(CX)
 	MOVQ         192(AX), CX
 	VMOVDQU32    Z9, 128(CX)
 	VSHUFPS      $0x88, Z12, Z11, Z25
@@ -4806,13 +4831,13 @@ firstProductsTurn:
 	VPADDD       Z25, Z11, Z11
 	MOVQ         16(AX), CX
 	VPADDD       (CX), Z11, Z11
-	MOVQ         192(AX), CX
-	VMOVDQU32    Z11, 192(CX)
 	VSHUFPS      $0x88, Z14, Z13, Z25
 	VSHUFPS      $0xdd, Z14, Z13, Z13
 	VPADDD       Z25, Z13, Z13
 	MOVQ         16(AX), CX
 	VPADDD       (CX), Z13, Z13
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z11, 192(CX)
 	MOVQ         192(AX), CX
 	VMOVDQU32    Z13, 256(CX)
 	MOVQ         192(AX), CX
@@ -4957,13 +4982,13 @@ laterProductsTurn:
 	VPADDD          Z25, Z7, Z7
 	MOVQ            16(AX), CX
 	VPADDD          (CX), Z7, Z7
-	MOVQ            192(AX), CX
-	VMOVDQU32       Z7, 64(CX)
 	VSHUFPS         $0x88, Z10, Z9, Z25
 	VSHUFPS         $0xdd, Z10, Z9, Z9
 	VPADDD          Z25, Z9, Z9
 	MOVQ            16(AX), CX
 	VPADDD          (CX), Z9, Z9
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z7, 64(CX)
 	MOVQ            192(AX), CX
 	VMOVDQU32       Z9, 128(CX)
 	VSHUFPS         $0x88, Z12, Z11, Z25
@@ -4971,13 +4996,13 @@ laterProductsTurn:
 	VPADDD          Z25, Z11, Z11
 	MOVQ            16(AX), CX
 	VPADDD          (CX), Z11, Z11
-	MOVQ            192(AX), CX
-	VMOVDQU32       Z11, 192(CX)
 	VSHUFPS         $0x88, Z14, Z13, Z25
 	VSHUFPS         $0xdd, Z14, Z13, Z13
 	VPADDD          Z25, Z13, Z13
 	MOVQ            16(AX), CX
 	VPADDD          (CX), Z13, Z13
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z11, 192(CX)
 	MOVQ            192(AX), CX
 	VMOVDQU32       Z13, 256(CX)
 	MOVQ            192(AX), CX
@@ -4998,6 +5023,8 @@ drain4:
 	SUBQ            (AX), CX
 	NEGQ            CX
 	LEAQ            4(CX), BX
+	CMPQ            BX, $0x01
+	JEQ             only4
 	MOVL            (DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
@@ -5017,8 +5044,6 @@ drain4:
 	VADDPS          Z1, Z24, Z24
 	VMULPS          Z24, Z2, Z24
 	VMAXPS          Z23, Z24, Z23
-	CMPQ            BX, $0x01
-	JEQ             done
 	MOVL            4(DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
@@ -5038,11 +5063,13 @@ drain4:
 	VADDPS          Z1, Z24, Z24
 	VMULPS          Z24, Z2, Z24
 	VMAXPS          Z23, Z24, Z23
-	CMPQ            BX, $0x02
-	JEQ             done
 	ADDQ            $0x08, DI
 	ADDQ            $0x00000080, R8
 	ADDQ            $0x02, R9
+	CMPQ            BX, $0x02
+	JEQ             done
+	CMPQ            BX, $0x03
+	JEQ             only4
 	MOVL            (DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
@@ -5062,8 +5089,6 @@ drain4:
 	VADDPS          Z1, Z24, Z24
 	VMULPS          Z24, Z2, Z24
 	VMAXPS          Z23, Z24, Z23
-	CMPQ            BX, $0x03
-	JEQ             done
 	MOVL            4(DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
@@ -5079,6 +5104,31 @@ drain4:
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
 	VCVTDQ2PS       64(R8), Z24
+	VMULPS          Z24, Z0, Z24
+	VADDPS          Z1, Z24, Z24
+	VMULPS          Z24, Z2, Z24
+	VMAXPS          Z23, Z24, Z23
+	ADDQ            $0x08, DI
+	ADDQ            $0x00000080, R8
+	ADDQ            $0x02, R9
+	JMP             done
+
+only4:
+	MOVL            (DI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z0
+	MOVBLZX         (R9), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVL            32(DI), DX
+	ADDQ            96(AX), DX
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z0, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (R8), Z24
 	VMULPS          Z24, Z0, Z24
 	VADDPS          Z1, Z24, Z24
 	VMULPS          Z24, Z2, Z24
@@ -5096,6 +5146,1799 @@ done:
 	VMAXPS       Z0, Z1, Z1
 	VMOVUPS      Z1, K1, (AX)
 	SHRQ         $0x10, CX
+	VZEROUPPER
+	RET
+
+// func code1Maxima24AVX512(args *int)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VBMI, AVX512VL, AVX512VNNI, CMOV, MMX+
+TEXT ·code1Maxima24AVX512(SB), $8-8
+	MOVQ      args+0(FP), AX
+	MOVQ      40(AX), CX
+	VMOVDQU32 (CX), Z4
+	MOVL      $0x000000ff, CX
+	KMOVW     CX, K1
+	MOVQ      (AX), CX
+	MOVQ      $0x00000008, DX
+	CMPQ      CX, DX
+	CMOVQGT   DX, CX
+	LEAQ      tokenMasks<>+0(SB), DX
+	LEAQ      (DX)(CX*8), DX
+	MOVQ      DX, (SP)
+	MOVQ      192(AX), SI
+	ADDQ      $0x00000440, SI
+	MOVQ      72(AX), R12
+
+decode:
+	MOVQ         48(AX), DX
+	ADDQ         224(AX), DX
+	MOVQ         56(AX), CX
+	MOVQ         (SP), BX
+	KMOVQ        96(BX), K2
+	VMOVDQU8.Z   (DX), K2, Z0
+	KMOVQ        64(BX), K2
+	VMOVDQU8.Z   64(DX), K2, Z1
+	MOVQ         64(AX), CX
+	ADDQ         CX, 224(AX)
+	VPERMB       Z4, Z0, Z2
+	VPSRLW       $0x01, Z0, Z0
+	VMOVDQU32    Z2, (SI)
+	VPERMB       Z4, Z0, Z2
+	VPSRLW       $0x01, Z0, Z0
+	VMOVDQU32    Z2, 128(SI)
+	VPERMB       Z4, Z1, Z2
+	VPSRLW       $0x01, Z1, Z1
+	VMOVDQU32    Z2, 64(SI)
+	VPERMB       Z4, Z1, Z2
+	VPSRLW       $0x01, Z1, Z1
+	VMOVDQU32    Z2, 192(SI)
+	ADDQ         $0x00000100, SI
+	VPERMB       Z4, Z0, Z2
+	VPSRLW       $0x01, Z0, Z0
+	VMOVDQU32    Z2, (SI)
+	VPERMB       Z4, Z0, Z2
+	VPSRLW       $0x01, Z0, Z0
+	VMOVDQU32    Z2, 128(SI)
+	VPERMB       Z4, Z1, Z2
+	VPSRLW       $0x01, Z1, Z1
+	VMOVDQU32    Z2, 64(SI)
+	VPERMB       Z4, Z1, Z2
+	VPSRLW       $0x01, Z1, Z1
+	VMOVDQU32    Z2, 192(SI)
+	ADDQ         $0x00000100, SI
+	VPERMB       Z4, Z0, Z2
+	VPSRLW       $0x01, Z0, Z0
+	VMOVDQU32    Z2, (SI)
+	VPERMB       Z4, Z0, Z2
+	VPSRLW       $0x01, Z0, Z0
+	VMOVDQU32    Z2, 128(SI)
+	VPERMB       Z4, Z1, Z2
+	VPSRLW       $0x01, Z1, Z1
+	VMOVDQU32    Z2, 64(SI)
+	VPERMB       Z4, Z1, Z2
+	VPSRLW       $0x01, Z1, Z1
+	VMOVDQU32    Z2, 192(SI)
+	ADDQ         $0x00000100, SI
+	VPERMB       Z4, Z0, Z2
+	VPSRLW       $0x01, Z0, Z0
+	VMOVDQU32    Z2, (SI)
+	VPERMB       Z4, Z0, Z2
+	VPSRLW       $0x01, Z0, Z0
+	VMOVDQU32    Z2, 128(SI)
+	VPERMB       Z4, Z1, Z2
+	VPSRLW       $0x01, Z1, Z1
+	VMOVDQU32    Z2, 64(SI)
+	VPERMB       Z4, Z1, Z2
+	VPSRLW       $0x01, Z1, Z1
+	VMOVDQU32    Z2, 192(SI)
+	ADDQ         $0x00000100, SI
+	DECQ         R12
+	JNE          decode
+	MOVQ         152(AX), R11
+	VBROADCASTSS infinity<>+0(SB), Z21
+	VBROADCASTSS infinity<>+0(SB), Z22
+	MOVQ         (AX), CX
+	SUBQ         216(AX), CX
+	MOVQ         $0x00000008, DX
+	CMPQ         CX, DX
+	CMOVQGT      DX, CX
+	LEAQ         cellMasks<>+0(SB), DX
+	KMOVW        (DX)(CX*2), K2
+	MOVQ         80(AX), CX
+	MOVQ         216(AX), DX
+	VMOVDQU32.Z  (CX)(DX*4), K2, Y0
+	VPBROADCASTD 88(AX), Y1
+	VPMINUD      Y1, Y0, Y0
+	MOVQ         192(AX), CX
+	VMOVDQU32    Y0, (CX)
+	VPBROADCASTD 104(AX), Y1
+	VPMULLD      Y1, Y0, Y0
+	MOVQ         192(AX), CX
+	VMOVDQU32    Y0, 32(CX)
+	MOVQ         (AX), CX
+	SUBQ         216(AX), CX
+	CMPQ         CX, $0x04
+	JLE          firstTail
+	SUBQ         $0x08, CX
+	JLE          firstLast
+	ADDQ         $0x00000080, 48(AX)
+	MOVQ         $0x00000008, DX
+	CMPQ         CX, DX
+	CMOVQGT      DX, CX
+	LEAQ         tokenMasks<>+0(SB), DX
+	LEAQ         (DX)(CX*8), DX
+	MOVQ         DX, (SP)
+
+firstLast:
+	MOVQ   200(AX), SI
+	ADDQ   $0x00000440, SI
+	MOVQ   $0x00000000, CX
+	MOVQ   CX, 224(AX)
+	MOVQ   16(AX), CX
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	MOVQ   192(AX), R14
+	ADDQ   $0x00000440, R14
+	MOVQ   8(AX), R13
+	MOVQ   72(AX), R12
+
+first:
+	MOVQ       200(AX), DI
+	LEAQ       64(DI), R8
+	MOVQ       208(AX), R9
+	MOVQ       192(AX), R10
+	MOVQ       48(AX), DX
+	ADDQ       224(AX), DX
+	MOVQ       56(AX), CX
+	MOVQ       (SP), BX
+	KMOVQ      96(BX), K2
+	VMOVDQU8.Z (DX), K2, Z0
+	KMOVQ      64(BX), K2
+	VMOVDQU8.Z 64(DX), K2, Z1
+	MOVQ       64(AX), CX
+	ADDQ       CX, 224(AX)
+	MOVQ       $0x00000004, BX
+
+firstTurn:
+	VMOVDQU32       (R13), Z5
+	VMOVDQU32       64(R13), Z6
+	VMOVDQU32       128(R13), Z7
+	VPBROADCASTQ    (R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    16(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    32(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    48(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	VPERMB          Z4, Z0, Z2
+	VPSRLW          $0x01, Z0, Z0
+	VMOVDQU32       Z2, (SI)
+	MOVL            32(R10), CX
+	ADDQ            96(AX), CX
+	PREFETCHT0      (CX)
+	VMOVDQU32       192(R13), Z5
+	VMOVDQU32       256(R13), Z6
+	VMOVDQU32       320(R13), Z7
+	VPBROADCASTQ    8(R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    24(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    40(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    56(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	VPERMB          Z4, Z0, Z2
+	VPSRLW          $0x01, Z0, Z0
+	VMOVDQU32       Z2, 128(SI)
+	MOVL            36(R10), CX
+	ADDQ            96(AX), CX
+	PREFETCHT0      (CX)
+	VMOVDQU32       384(R13), Z5
+	VMOVDQU32       448(R13), Z6
+	VMOVDQU32       512(R13), Z7
+	VPBROADCASTQ    128(R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    144(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    160(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    176(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	VPERMB          Z4, Z1, Z2
+	VPSRLW          $0x01, Z1, Z1
+	VMOVDQU32       Z2, 64(SI)
+	PREFETCHT0      (R11)
+	VMOVDQU32       576(R13), Z5
+	VMOVDQU32       640(R13), Z6
+	VMOVDQU32       704(R13), Z7
+	VPBROADCASTQ    136(R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    152(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    168(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    184(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	VPERMB          Z4, Z1, Z2
+	VPSRLW          $0x01, Z1, Z1
+	VMOVDQU32       Z2, 192(SI)
+	ADDQ            $0x00000100, SI
+	ADDQ            $0x08, R10
+	ADDQ            168(AX), R11
+	CMPQ            R11, 160(AX)
+	CMOVQHI         160(AX), R11
+	ADDQ            $0x00000300, R13
+	ADDQ            $0x00000100, R14
+	DECQ            BX
+	JNE             firstTurn
+	DECQ            R12
+	JNE             first
+	VSHUFPS         $0x88, Z10, Z9, Z8
+	VSHUFPS         $0xdd, Z10, Z9, Z9
+	VPADDD          Z8, Z9, Z9
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z9, Z9
+	VSHUFPS         $0x88, Z13, Z12, Z8
+	VSHUFPS         $0xdd, Z13, Z12, Z12
+	VPADDD          Z8, Z12, Z12
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z12, Z12
+	VSHUFPS         $0x88, Z14, Z11, Z8
+	VSHUFPS         $0xdd, Z14, Z11, Z11
+	VPADDD          Z8, Z11, Z11
+	VMOVDQU32       eighths<>+0(SB), Z8
+	VPERMQ          Z11, Z8, Z11
+	MOVQ            16(AX), CX
+	VBROADCASTI64X4 64(CX), Z8
+	VPADDD          Z8, Z11, Z11
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z9, 64(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z12, 128(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z11, 192(CX)
+	VSHUFPS         $0x88, Z16, Z15, Z8
+	VSHUFPS         $0xdd, Z16, Z15, Z15
+	VPADDD          Z8, Z15, Z15
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z15, Z15
+	VSHUFPS         $0x88, Z19, Z18, Z8
+	VSHUFPS         $0xdd, Z19, Z18, Z18
+	VPADDD          Z8, Z18, Z18
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z18, Z18
+	VSHUFPS         $0x88, Z20, Z17, Z8
+	VSHUFPS         $0xdd, Z20, Z17, Z17
+	VPADDD          Z8, Z17, Z17
+	VMOVDQU32       eighths<>+0(SB), Z8
+	VPERMQ          Z17, Z8, Z17
+	MOVQ            16(AX), CX
+	VBROADCASTI64X4 64(CX), Z8
+	VPADDD          Z8, Z17, Z17
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z15, 256(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z18, 320(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z17, 384(CX)
+	MOVQ            16(AX), CX
+	VPXORD          Z9, Z9, Z9
+	VPXORD          Z10, Z10, Z10
+	VPXORD          Z11, Z11, Z11
+	VPXORD          Z12, Z12, Z12
+	VPXORD          Z13, Z13, Z13
+	VPXORD          Z14, Z14, Z14
+	VPXORD          Z15, Z15, Z15
+	VPXORD          Z16, Z16, Z16
+	VPXORD          Z17, Z17, Z17
+	VPXORD          Z18, Z18, Z18
+	VPXORD          Z19, Z19, Z19
+	VPXORD          Z20, Z20, Z20
+	MOVQ            192(AX), R14
+	ADDQ            $0x00000480, R14
+	MOVQ            8(AX), R13
+	MOVQ            72(AX), R12
+
+firstSecond:
+	MOVQ 200(AX), DI
+	LEAQ 64(DI), R8
+	MOVQ 208(AX), R9
+	MOVQ 192(AX), R10
+	MOVQ $0x00000004, BX
+
+firstSecondTurn:
+	VMOVDQU32       (R13), Z5
+	VMOVDQU32       64(R13), Z6
+	VMOVDQU32       128(R13), Z7
+	VPBROADCASTQ    (R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    16(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    32(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    48(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	VMOVDQU32       192(R13), Z5
+	VMOVDQU32       256(R13), Z6
+	VMOVDQU32       320(R13), Z7
+	VPBROADCASTQ    8(R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    24(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    40(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    56(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	VMOVDQU32       384(R13), Z5
+	VMOVDQU32       448(R13), Z6
+	VMOVDQU32       512(R13), Z7
+	VPBROADCASTQ    128(R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    144(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    160(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    176(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	VMOVDQU32       576(R13), Z5
+	VMOVDQU32       640(R13), Z6
+	VMOVDQU32       704(R13), Z7
+	VPBROADCASTQ    136(R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    152(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    168(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    184(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	ADDQ            $0x00000300, R13
+	ADDQ            $0x00000100, R14
+	DECQ            BX
+	JNE             firstSecondTurn
+	DECQ            R12
+	JNE             firstSecond
+	VSHUFPS         $0x88, Z10, Z9, Z8
+	VSHUFPS         $0xdd, Z10, Z9, Z9
+	VPADDD          Z8, Z9, Z9
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z9, Z9
+	VSHUFPS         $0x88, Z13, Z12, Z8
+	VSHUFPS         $0xdd, Z13, Z12, Z12
+	VPADDD          Z8, Z12, Z12
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z12, Z12
+	VSHUFPS         $0x88, Z14, Z11, Z8
+	VSHUFPS         $0xdd, Z14, Z11, Z11
+	VPADDD          Z8, Z11, Z11
+	VMOVDQU32       eighths<>+0(SB), Z8
+	VPERMQ          Z11, Z8, Z11
+	MOVQ            16(AX), CX
+	VBROADCASTI64X4 64(CX), Z8
+	VPADDD          Z8, Z11, Z11
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z9, 448(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z12, 512(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z11, 576(CX)
+	VSHUFPS         $0x88, Z16, Z15, Z8
+	VSHUFPS         $0xdd, Z16, Z15, Z15
+	VPADDD          Z8, Z15, Z15
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z15, Z15
+	VSHUFPS         $0x88, Z19, Z18, Z8
+	VSHUFPS         $0xdd, Z19, Z18, Z18
+	VPADDD          Z8, Z18, Z18
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z18, Z18
+	VSHUFPS         $0x88, Z20, Z17, Z8
+	VSHUFPS         $0xdd, Z20, Z17, Z17
+	VPADDD          Z8, Z17, Z17
+	VMOVDQU32       eighths<>+0(SB), Z8
+	VPERMQ          Z17, Z8, Z17
+	MOVQ            16(AX), CX
+	VBROADCASTI64X4 64(CX), Z8
+	VPADDD          Z8, Z17, Z17
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z15, 640(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z18, 704(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z17, 768(CX)
+	MOVQ            192(AX), CX
+	MOVQ            200(AX), DX
+	MOVQ            DX, 192(AX)
+	MOVQ            CX, 200(AX)
+	MOVQ            216(AX), CX
+	MOVQ            120(AX), DX
+	ADDQ            CX, DX
+	MOVQ            DX, 208(AX)
+	ADDQ            $0x08, CX
+	MOVQ            CX, 216(AX)
+	CMPQ            CX, (AX)
+	JGE             drain
+
+block:
+	MOVQ         (AX), CX
+	SUBQ         216(AX), CX
+	MOVQ         $0x00000008, DX
+	CMPQ         CX, DX
+	CMOVQGT      DX, CX
+	LEAQ         cellMasks<>+0(SB), DX
+	KMOVW        (DX)(CX*2), K2
+	MOVQ         80(AX), CX
+	MOVQ         216(AX), DX
+	VMOVDQU32.Z  (CX)(DX*4), K2, Y0
+	VPBROADCASTD 88(AX), Y1
+	VPMINUD      Y1, Y0, Y0
+	MOVQ         192(AX), CX
+	VMOVDQU32    Y0, (CX)
+	VPBROADCASTD 104(AX), Y1
+	VPMULLD      Y1, Y0, Y0
+	MOVQ         192(AX), CX
+	VMOVDQU32    Y0, 32(CX)
+	MOVQ         (AX), CX
+	SUBQ         216(AX), CX
+	CMPQ         CX, $0x04
+	JLE          laterTail
+	SUBQ         $0x08, CX
+	JLE          laterLast
+	ADDQ         $0x00000080, 48(AX)
+	MOVQ         $0x00000008, DX
+	CMPQ         CX, DX
+	CMOVQGT      DX, CX
+	LEAQ         tokenMasks<>+0(SB), DX
+	LEAQ         (DX)(CX*8), DX
+	MOVQ         DX, (SP)
+
+laterLast:
+	MOVQ   200(AX), SI
+	ADDQ   $0x00000440, SI
+	MOVQ   $0x00000000, CX
+	MOVQ   CX, 224(AX)
+	MOVQ   16(AX), CX
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	MOVQ   192(AX), R14
+	ADDQ   $0x00000440, R14
+	MOVQ   8(AX), R13
+	MOVQ   72(AX), R12
+
+later:
+	MOVQ       200(AX), DI
+	LEAQ       64(DI), R8
+	MOVQ       208(AX), R9
+	MOVQ       192(AX), R10
+	MOVQ       48(AX), DX
+	ADDQ       224(AX), DX
+	MOVQ       56(AX), CX
+	MOVQ       (SP), BX
+	KMOVQ      96(BX), K2
+	VMOVDQU8.Z (DX), K2, Z0
+	KMOVQ      64(BX), K2
+	VMOVDQU8.Z 64(DX), K2, Z1
+	MOVQ       64(AX), CX
+	ADDQ       CX, 224(AX)
+	MOVQ       $0x00000004, BX
+
+laterTurn:
+	VMOVDQU32       (R13), Z5
+	VMOVDQU32       64(R13), Z6
+	VMOVDQU32       128(R13), Z7
+	VPBROADCASTQ    (R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    16(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    32(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    48(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	VPERMB          Z4, Z0, Z2
+	VPSRLW          $0x01, Z0, Z0
+	VMOVDQU32       Z2, (SI)
+	MOVL            32(R10), CX
+	ADDQ            96(AX), CX
+	PREFETCHT0      (CX)
+	VMOVDQU32       192(R13), Z5
+	VMOVDQU32       256(R13), Z6
+	VMOVDQU32       320(R13), Z7
+	VPBROADCASTQ    8(R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    24(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    40(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    56(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	VPERMB          Z4, Z0, Z2
+	VPSRLW          $0x01, Z0, Z0
+	VMOVDQU32       Z2, 128(SI)
+	MOVL            36(R10), CX
+	ADDQ            96(AX), CX
+	PREFETCHT0      (CX)
+	VMOVDQU32       384(R13), Z5
+	VMOVDQU32       448(R13), Z6
+	VMOVDQU32       512(R13), Z7
+	VPBROADCASTQ    128(R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    144(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    160(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    176(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	VPERMB          Z4, Z1, Z2
+	VPSRLW          $0x01, Z1, Z1
+	VMOVDQU32       Z2, 64(SI)
+	PREFETCHT0      (R11)
+	VMOVDQU32       576(R13), Z5
+	VMOVDQU32       640(R13), Z6
+	VMOVDQU32       704(R13), Z7
+	VPBROADCASTQ    136(R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    152(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    168(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    184(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	VPERMB          Z4, Z1, Z2
+	VPSRLW          $0x01, Z1, Z1
+	VMOVDQU32       Z2, 192(SI)
+	ADDQ            $0x00000100, SI
+	ADDQ            $0x08, R10
+	ADDQ            168(AX), R11
+	CMPQ            R11, 160(AX)
+	CMOVQHI         160(AX), R11
+	ADDQ            $0x00000300, R13
+	ADDQ            $0x00000100, R14
+	DECQ            BX
+	JNE             laterTurn
+	DECQ            R12
+	JNE             later
+	VSHUFPS         $0x88, Z10, Z9, Z8
+	VSHUFPS         $0xdd, Z10, Z9, Z9
+	VPADDD          Z8, Z9, Z9
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z9, Z9
+	VSHUFPS         $0x88, Z13, Z12, Z8
+	VSHUFPS         $0xdd, Z13, Z12, Z12
+	VPADDD          Z8, Z12, Z12
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z12, Z12
+	VSHUFPS         $0x88, Z14, Z11, Z8
+	VSHUFPS         $0xdd, Z14, Z11, Z11
+	VPADDD          Z8, Z11, Z11
+	VMOVDQU32       eighths<>+0(SB), Z8
+	VPERMQ          Z11, Z8, Z11
+	MOVQ            16(AX), CX
+	VBROADCASTI64X4 64(CX), Z8
+	VPADDD          Z8, Z11, Z11
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z9, 64(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z12, 128(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z11, 192(CX)
+	VSHUFPS         $0x88, Z16, Z15, Z8
+	VSHUFPS         $0xdd, Z16, Z15, Z15
+	VPADDD          Z8, Z15, Z15
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z15, Z15
+	VSHUFPS         $0x88, Z19, Z18, Z8
+	VSHUFPS         $0xdd, Z19, Z18, Z18
+	VPADDD          Z8, Z18, Z18
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z18, Z18
+	VSHUFPS         $0x88, Z20, Z17, Z8
+	VSHUFPS         $0xdd, Z20, Z17, Z17
+	VPADDD          Z8, Z17, Z17
+	VMOVDQU32       eighths<>+0(SB), Z8
+	VPERMQ          Z17, Z8, Z17
+	MOVQ            16(AX), CX
+	VBROADCASTI64X4 64(CX), Z8
+	VPADDD          Z8, Z17, Z17
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z15, 256(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z18, 320(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z17, 384(CX)
+	MOVQ            16(AX), CX
+	VPXORD          Z9, Z9, Z9
+	VPXORD          Z10, Z10, Z10
+	VPXORD          Z11, Z11, Z11
+	VPXORD          Z12, Z12, Z12
+	VPXORD          Z13, Z13, Z13
+	VPXORD          Z14, Z14, Z14
+	VPXORD          Z15, Z15, Z15
+	VPXORD          Z16, Z16, Z16
+	VPXORD          Z17, Z17, Z17
+	VPXORD          Z18, Z18, Z18
+	VPXORD          Z19, Z19, Z19
+	VPXORD          Z20, Z20, Z20
+	MOVQ            192(AX), R14
+	ADDQ            $0x00000480, R14
+	MOVQ            8(AX), R13
+	MOVQ            72(AX), R12
+
+laterSecond:
+	MOVQ 200(AX), DI
+	LEAQ 64(DI), R8
+	MOVQ 208(AX), R9
+	MOVQ 192(AX), R10
+	MOVQ $0x00000004, BX
+
+laterSecondTurn:
+	VMOVDQU32       (R13), Z5
+	VMOVDQU32       64(R13), Z6
+	VMOVDQU32       128(R13), Z7
+	VPBROADCASTQ    (R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    16(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    32(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    48(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	MOVL            (DI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVBLZX         (R9), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z3
+	MOVL            32(DI), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y23
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VMOVDQU32       192(R13), Z5
+	VMOVDQU32       256(R13), Z6
+	VMOVDQU32       320(R13), Z7
+	VPBROADCASTQ    8(R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    24(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    40(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    56(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	VCVTDQ2PS       (R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z3, Z5
+	VMAXPS          Z21, Z5, Z21
+	MOVL            4(DI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z24
+	MOVBLZX         1(R9), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z25
+	MOVL            36(DI), DX
+	ADDQ            96(AX), DX
+	VMOVDQU32       384(R13), Z5
+	VMOVDQU32       448(R13), Z6
+	VMOVDQU32       512(R13), Z7
+	VPBROADCASTQ    128(R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    144(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    160(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    176(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	VPMOVZXWD       32(DX), Y6
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z24, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       64(R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z25, Z5
+	VMAXPS          Z21, Z5, Z21
+	VINSERTI64X4    $0x01, Y6, Z23, Z23
+	VMOVAPS         Z2, K1, Z24
+	VMOVAPS         Z3, K1, Z25
+	VMOVDQU32       576(R13), Z5
+	VMOVDQU32       640(R13), Z6
+	VMOVDQU32       704(R13), Z7
+	VPBROADCASTQ    136(R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    152(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    168(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    184(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	MOVQ            24(AX), CX
+	VBROADCASTF64X4 64(CX), Z0
+	VMULPS          Z0, Z24, Z0
+	VPSLLD          $0x10, Z23, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       128(R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z25, Z5
+	VMAXPS          Z22, Z5, Z22
+	ADDQ            $0x08, DI
+	ADDQ            $0x000000c0, R8
+	ADDQ            $0x02, R9
+	ADDQ            $0x00000300, R13
+	ADDQ            $0x00000100, R14
+	DECQ            BX
+	JNE             laterSecondTurn
+	DECQ            R12
+	JNE             laterSecond
+	VSHUFPS         $0x88, Z10, Z9, Z8
+	VSHUFPS         $0xdd, Z10, Z9, Z9
+	VPADDD          Z8, Z9, Z9
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z9, Z9
+	VSHUFPS         $0x88, Z13, Z12, Z8
+	VSHUFPS         $0xdd, Z13, Z12, Z12
+	VPADDD          Z8, Z12, Z12
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z12, Z12
+	VSHUFPS         $0x88, Z14, Z11, Z8
+	VSHUFPS         $0xdd, Z14, Z11, Z11
+	VPADDD          Z8, Z11, Z11
+	VMOVDQU32       eighths<>+0(SB), Z8
+	VPERMQ          Z11, Z8, Z11
+	MOVQ            16(AX), CX
+	VBROADCASTI64X4 64(CX), Z8
+	VPADDD          Z8, Z11, Z11
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z9, 448(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z12, 512(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z11, 576(CX)
+	VSHUFPS         $0x88, Z16, Z15, Z8
+	VSHUFPS         $0xdd, Z16, Z15, Z15
+	VPADDD          Z8, Z15, Z15
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z15, Z15
+	VSHUFPS         $0x88, Z19, Z18, Z8
+	VSHUFPS         $0xdd, Z19, Z18, Z18
+	VPADDD          Z8, Z18, Z18
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z18, Z18
+	VSHUFPS         $0x88, Z20, Z17, Z8
+	VSHUFPS         $0xdd, Z20, Z17, Z17
+	VPADDD          Z8, Z17, Z17
+	VMOVDQU32       eighths<>+0(SB), Z8
+	VPERMQ          Z17, Z8, Z17
+	MOVQ            16(AX), CX
+	VBROADCASTI64X4 64(CX), Z8
+	VPADDD          Z8, Z17, Z17
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z15, 640(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z18, 704(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z17, 768(CX)
+	MOVQ            192(AX), CX
+	MOVQ            200(AX), DX
+	MOVQ            DX, 192(AX)
+	MOVQ            CX, 200(AX)
+	MOVQ            216(AX), CX
+	MOVQ            120(AX), DX
+	ADDQ            CX, DX
+	MOVQ            DX, 208(AX)
+	ADDQ            $0x08, CX
+	MOVQ            CX, 216(AX)
+	CMPQ            CX, (AX)
+	JGE             drain
+	JMP             block
+
+drain:
+	MOVQ            200(AX), DI
+	LEAQ            64(DI), R8
+	MOVQ            208(AX), R9
+	MOVQ            192(AX), R10
+	SUBQ            (AX), CX
+	NEGQ            CX
+	LEAQ            8(CX), BX
+	CMPQ            BX, $0x01
+	JEQ             only8
+	MOVL            (DI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVBLZX         (R9), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z3
+	MOVL            32(DI), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y26
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z3, Z5
+	VMAXPS          Z21, Z5, Z21
+	MOVL            4(DI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z4
+	MOVBLZX         1(R9), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z6
+	MOVL            36(DI), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y7
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z4, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       64(R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z6, Z5
+	VMAXPS          Z21, Z5, Z21
+	VINSERTI64X4    $0x01, Y7, Z26, Z26
+	VMOVAPS         Z2, K1, Z4
+	VMOVAPS         Z3, K1, Z6
+	MOVQ            24(AX), CX
+	VBROADCASTF64X4 64(CX), Z0
+	VMULPS          Z0, Z4, Z0
+	VPSLLD          $0x10, Z26, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       128(R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z6, Z5
+	VMAXPS          Z22, Z5, Z22
+	ADDQ            $0x08, DI
+	ADDQ            $0x000000c0, R8
+	ADDQ            $0x02, R9
+	CMPQ            BX, $0x02
+	JEQ             done
+	CMPQ            BX, $0x03
+	JEQ             only8
+	MOVL            (DI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVBLZX         (R9), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z3
+	MOVL            32(DI), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y27
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z3, Z5
+	VMAXPS          Z21, Z5, Z21
+	MOVL            4(DI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z4
+	MOVBLZX         1(R9), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z6
+	MOVL            36(DI), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y7
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z4, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       64(R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z6, Z5
+	VMAXPS          Z21, Z5, Z21
+	VINSERTI64X4    $0x01, Y7, Z27, Z27
+	VMOVAPS         Z2, K1, Z4
+	VMOVAPS         Z3, K1, Z6
+	MOVQ            24(AX), CX
+	VBROADCASTF64X4 64(CX), Z0
+	VMULPS          Z0, Z4, Z0
+	VPSLLD          $0x10, Z27, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       128(R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z6, Z5
+	VMAXPS          Z22, Z5, Z22
+	ADDQ            $0x08, DI
+	ADDQ            $0x000000c0, R8
+	ADDQ            $0x02, R9
+	CMPQ            BX, $0x04
+	JEQ             done
+	CMPQ            BX, $0x05
+	JEQ             only8
+	MOVL            (DI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVBLZX         (R9), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z3
+	MOVL            32(DI), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y28
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z3, Z5
+	VMAXPS          Z21, Z5, Z21
+	MOVL            4(DI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z4
+	MOVBLZX         1(R9), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z6
+	MOVL            36(DI), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y7
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z4, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       64(R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z6, Z5
+	VMAXPS          Z21, Z5, Z21
+	VINSERTI64X4    $0x01, Y7, Z28, Z28
+	VMOVAPS         Z2, K1, Z4
+	VMOVAPS         Z3, K1, Z6
+	MOVQ            24(AX), CX
+	VBROADCASTF64X4 64(CX), Z0
+	VMULPS          Z0, Z4, Z0
+	VPSLLD          $0x10, Z28, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       128(R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z6, Z5
+	VMAXPS          Z22, Z5, Z22
+	ADDQ            $0x08, DI
+	ADDQ            $0x000000c0, R8
+	ADDQ            $0x02, R9
+	CMPQ            BX, $0x06
+	JEQ             done
+	CMPQ            BX, $0x07
+	JEQ             only8
+	MOVL            (DI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVBLZX         (R9), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z3
+	MOVL            32(DI), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y29
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z3, Z5
+	VMAXPS          Z21, Z5, Z21
+	MOVL            4(DI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z6
+	MOVBLZX         1(R9), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z7
+	MOVL            36(DI), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y4
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z6, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       64(R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z7, Z5
+	VMAXPS          Z21, Z5, Z21
+	VINSERTI64X4    $0x01, Y4, Z29, Z29
+	VMOVAPS         Z2, K1, Z6
+	VMOVAPS         Z3, K1, Z7
+	MOVQ            24(AX), CX
+	VBROADCASTF64X4 64(CX), Z0
+	VMULPS          Z0, Z6, Z0
+	VPSLLD          $0x10, Z29, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       128(R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z7, Z5
+	VMAXPS          Z22, Z5, Z22
+	ADDQ            $0x08, DI
+	ADDQ            $0x000000c0, R8
+	ADDQ            $0x02, R9
+	JMP             done
+
+only8:
+	MOVL            (DI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVBLZX         (R9), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z3
+	MOVL            32(DI), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y29
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z3, Z5
+	VMAXPS          Z21, Z5, Z21
+	MOVQ            24(AX), CX
+	VBROADCASTF64X4 64(CX), Z0
+	VMULPS          Z0, Z2, Z0
+	VPSLLD          $0x10, Z29, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       128(R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z3, Z5
+	VMAXPS          Z22, Z5, K1, Z22
+	JMP             done
+
+firstTail:
+	MOVQ   16(AX), CX
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	MOVQ   192(AX), R14
+	ADDQ   $0x00000440, R14
+	MOVQ   8(AX), R13
+	MOVQ   72(AX), R12
+
+firstProducts:
+	MOVQ 200(AX), DI
+	LEAQ 64(DI), R8
+	MOVQ 208(AX), R9
+	MOVQ 192(AX), R10
+	MOVQ $0x00000004, BX
+
+firstProductsTurn:
+	VMOVDQU32       (R13), Z5
+	VMOVDQU32       64(R13), Z6
+	VMOVDQU32       128(R13), Z7
+	VPBROADCASTQ    (R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    16(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    32(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    48(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	VMOVDQU32       192(R13), Z5
+	VMOVDQU32       256(R13), Z6
+	VMOVDQU32       320(R13), Z7
+	VPBROADCASTQ    8(R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    24(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    40(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    56(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	VMOVDQU32       384(R13), Z5
+	VMOVDQU32       448(R13), Z6
+	VMOVDQU32       512(R13), Z7
+	VPBROADCASTQ    128(R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    144(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    160(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    176(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	VMOVDQU32       576(R13), Z5
+	VMOVDQU32       640(R13), Z6
+	VMOVDQU32       704(R13), Z7
+	VPBROADCASTQ    136(R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    152(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    168(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    184(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	ADDQ            $0x00000300, R13
+	ADDQ            $0x00000100, R14
+	DECQ            BX
+	JNE             firstProductsTurn
+	DECQ            R12
+	JNE             firstProducts
+	VSHUFPS         $0x88, Z10, Z9, Z8
+	VSHUFPS         $0xdd, Z10, Z9, Z9
+	VPADDD          Z8, Z9, Z9
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z9, Z9
+	VSHUFPS         $0x88, Z13, Z12, Z8
+	VSHUFPS         $0xdd, Z13, Z12, Z12
+	VPADDD          Z8, Z12, Z12
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z12, Z12
+	VSHUFPS         $0x88, Z14, Z11, Z8
+	VSHUFPS         $0xdd, Z14, Z11, Z11
+	VPADDD          Z8, Z11, Z11
+	VMOVDQU32       eighths<>+0(SB), Z8
+	VPERMQ          Z11, Z8, Z11
+	MOVQ            16(AX), CX
+	VBROADCASTI64X4 64(CX), Z8
+	VPADDD          Z8, Z11, Z11
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z9, 64(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z12, 128(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z11, 192(CX)
+	VSHUFPS         $0x88, Z16, Z15, Z8
+	VSHUFPS         $0xdd, Z16, Z15, Z15
+	VPADDD          Z8, Z15, Z15
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z15, Z15
+	VSHUFPS         $0x88, Z19, Z18, Z8
+	VSHUFPS         $0xdd, Z19, Z18, Z18
+	VPADDD          Z8, Z18, Z18
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z18, Z18
+	VSHUFPS         $0x88, Z20, Z17, Z8
+	VSHUFPS         $0xdd, Z20, Z17, Z17
+	VPADDD          Z8, Z17, Z17
+	VMOVDQU32       eighths<>+0(SB), Z8
+	VPERMQ          Z17, Z8, Z17
+	MOVQ            16(AX), CX
+	VBROADCASTI64X4 64(CX), Z8
+	VPADDD          Z8, Z17, Z17
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z15, 256(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z18, 320(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z17, 384(CX)
+	MOVQ            192(AX), CX
+	MOVQ            200(AX), DX
+	MOVQ            DX, 192(AX)
+	MOVQ            CX, 200(AX)
+	MOVQ            216(AX), CX
+	MOVQ            120(AX), DX
+	ADDQ            CX, DX
+	MOVQ            DX, 208(AX)
+	ADDQ            $0x04, CX
+	JMP             drain4
+
+laterTail:
+	MOVQ   16(AX), CX
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	MOVQ   192(AX), R14
+	ADDQ   $0x00000440, R14
+	MOVQ   8(AX), R13
+	MOVQ   72(AX), R12
+
+laterProducts:
+	MOVQ 200(AX), DI
+	LEAQ 64(DI), R8
+	MOVQ 208(AX), R9
+	MOVQ 192(AX), R10
+	MOVQ $0x00000004, BX
+
+laterProductsTurn:
+	VMOVDQU32       (R13), Z5
+	VMOVDQU32       64(R13), Z6
+	VMOVDQU32       128(R13), Z7
+	VPBROADCASTQ    (R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    16(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    32(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    48(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	MOVL            (DI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVBLZX         (R9), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z3
+	MOVL            32(DI), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y26
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VMOVDQU32       192(R13), Z5
+	VMOVDQU32       256(R13), Z6
+	VMOVDQU32       320(R13), Z7
+	VPBROADCASTQ    8(R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    24(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    40(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    56(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	VCVTDQ2PS       (R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z3, Z5
+	VMAXPS          Z21, Z5, Z21
+	MOVL            4(DI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z4
+	MOVBLZX         1(R9), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z23
+	MOVL            36(DI), DX
+	ADDQ            96(AX), DX
+	VMOVDQU32       384(R13), Z5
+	VMOVDQU32       448(R13), Z6
+	VMOVDQU32       512(R13), Z7
+	VPBROADCASTQ    128(R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    144(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    160(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    176(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	VPMOVZXWD       32(DX), Y6
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z4, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       64(R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z23, Z5
+	VMAXPS          Z21, Z5, Z21
+	VINSERTI64X4    $0x01, Y6, Z26, Z26
+	VMOVAPS         Z2, K1, Z4
+	VMOVAPS         Z3, K1, Z23
+	VMOVDQU32       576(R13), Z5
+	VMOVDQU32       640(R13), Z6
+	VMOVDQU32       704(R13), Z7
+	VPBROADCASTQ    136(R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    152(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    168(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    184(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	MOVQ            24(AX), CX
+	VBROADCASTF64X4 64(CX), Z0
+	VMULPS          Z0, Z4, Z0
+	VPSLLD          $0x10, Z26, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       128(R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z23, Z5
+	VMAXPS          Z22, Z5, Z22
+	ADDQ            $0x08, DI
+	ADDQ            $0x000000c0, R8
+	ADDQ            $0x02, R9
+	ADDQ            $0x00000300, R13
+	ADDQ            $0x00000100, R14
+	DECQ            BX
+	JNE             laterProductsTurn
+	DECQ            R12
+	JNE             laterProducts
+	VSHUFPS         $0x88, Z10, Z9, Z8
+	VSHUFPS         $0xdd, Z10, Z9, Z9
+	VPADDD          Z8, Z9, Z9
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z9, Z9
+	VSHUFPS         $0x88, Z13, Z12, Z8
+	VSHUFPS         $0xdd, Z13, Z12, Z12
+	VPADDD          Z8, Z12, Z12
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z12, Z12
+	VSHUFPS         $0x88, Z14, Z11, Z8
+	VSHUFPS         $0xdd, Z14, Z11, Z11
+	VPADDD          Z8, Z11, Z11
+	VMOVDQU32       eighths<>+0(SB), Z8
+	VPERMQ          Z11, Z8, Z11
+	MOVQ            16(AX), CX
+	VBROADCASTI64X4 64(CX), Z8
+	VPADDD          Z8, Z11, Z11
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z9, 64(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z12, 128(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z11, 192(CX)
+	VSHUFPS         $0x88, Z16, Z15, Z8
+	VSHUFPS         $0xdd, Z16, Z15, Z15
+	VPADDD          Z8, Z15, Z15
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z15, Z15
+	VSHUFPS         $0x88, Z19, Z18, Z8
+	VSHUFPS         $0xdd, Z19, Z18, Z18
+	VPADDD          Z8, Z18, Z18
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z18, Z18
+	VSHUFPS         $0x88, Z20, Z17, Z8
+	VSHUFPS         $0xdd, Z20, Z17, Z17
+	VPADDD          Z8, Z17, Z17
+	VMOVDQU32       eighths<>+0(SB), Z8
+	VPERMQ          Z17, Z8, Z17
+	MOVQ            16(AX), CX
+	VBROADCASTI64X4 64(CX), Z8
+	VPADDD          Z8, Z17, Z17
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z15, 256(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z18, 320(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z17, 384(CX)
+	MOVQ            192(AX), CX
+	MOVQ            200(AX), DX
+	MOVQ            DX, 192(AX)
+	MOVQ            CX, 200(AX)
+	MOVQ            216(AX), CX
+	MOVQ            120(AX), DX
+	ADDQ            CX, DX
+	MOVQ            DX, 208(AX)
+	ADDQ            $0x04, CX
+
+drain4:
+	MOVQ            200(AX), DI
+	LEAQ            64(DI), R8
+	MOVQ            208(AX), R9
+	MOVQ            192(AX), R10
+	SUBQ            (AX), CX
+	NEGQ            CX
+	LEAQ            4(CX), BX
+	CMPQ            BX, $0x01
+	JEQ             only4
+	MOVL            (DI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVBLZX         (R9), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z3
+	MOVL            32(DI), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y27
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z3, Z5
+	VMAXPS          Z21, Z5, Z21
+	MOVL            4(DI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z4
+	MOVBLZX         1(R9), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z6
+	MOVL            36(DI), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y7
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z4, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       64(R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z6, Z5
+	VMAXPS          Z21, Z5, Z21
+	VINSERTI64X4    $0x01, Y7, Z27, Z27
+	VMOVAPS         Z2, K1, Z4
+	VMOVAPS         Z3, K1, Z6
+	MOVQ            24(AX), CX
+	VBROADCASTF64X4 64(CX), Z0
+	VMULPS          Z0, Z4, Z0
+	VPSLLD          $0x10, Z27, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       128(R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z6, Z5
+	VMAXPS          Z22, Z5, Z22
+	ADDQ            $0x08, DI
+	ADDQ            $0x000000c0, R8
+	ADDQ            $0x02, R9
+	CMPQ            BX, $0x02
+	JEQ             done
+	CMPQ            BX, $0x03
+	JEQ             only4
+	MOVL            (DI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVBLZX         (R9), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z3
+	MOVL            32(DI), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y28
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z3, Z5
+	VMAXPS          Z21, Z5, Z21
+	MOVL            4(DI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z6
+	MOVBLZX         1(R9), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z7
+	MOVL            36(DI), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y4
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z6, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       64(R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z7, Z5
+	VMAXPS          Z21, Z5, Z21
+	VINSERTI64X4    $0x01, Y4, Z28, Z28
+	VMOVAPS         Z2, K1, Z6
+	VMOVAPS         Z3, K1, Z7
+	MOVQ            24(AX), CX
+	VBROADCASTF64X4 64(CX), Z0
+	VMULPS          Z0, Z6, Z0
+	VPSLLD          $0x10, Z28, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       128(R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z7, Z5
+	VMAXPS          Z22, Z5, Z22
+	ADDQ            $0x08, DI
+	ADDQ            $0x000000c0, R8
+	ADDQ            $0x02, R9
+	JMP             done
+
+only4:
+	MOVL            (DI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVBLZX         (R9), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z3
+	MOVL            32(DI), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y28
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z3, Z5
+	VMAXPS          Z21, Z5, Z21
+	MOVQ            24(AX), CX
+	VBROADCASTF64X4 64(CX), Z0
+	VMULPS          Z0, Z2, Z0
+	VPSLLD          $0x10, Z28, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       128(R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z3, Z5
+	VMAXPS          Z22, Z5, K1, Z22
+
+done:
+	VEXTRACTF64X4 $0x01, Z22, Y0
+	VMAXPS        Y0, Y22, Y22
+	VBROADCASTSS  176(AX), Z0
+	MOVQ          184(AX), CX
+	MOVQ          32(AX), AX
+	VMOVDQU32     interleave16<>+0(SB), Z1
+	VPERMPS       Z21, Z1, Z1
+	VMULPS        Z0, Z1, Z1
+	KMOVW         CX, K1
+	VMOVUPS.Z     (AX), K1, Z2
+	VMAXPS        Z2, Z1, Z1
+	VMOVUPS       Z1, K1, (AX)
+	SHRQ          $0x10, CX
+	VMOVAPS       Z22, Z1
+	VMULPS        Z0, Z1, Z1
+	KMOVW         CX, K1
+	VMOVUPS.Z     64(AX), K1, Z0
+	VMAXPS        Z0, Z1, Z1
+	VMOVUPS       Z1, K1, 64(AX)
+	SHRQ          $0x10, CX
 	VZEROUPPER
 	RET
 
@@ -5971,6 +7814,8 @@ drain:
 	SUBQ         (AX), CX
 	NEGQ         CX
 	LEAQ         8(CX), BX
+	CMPQ         BX, $0x01
+	JEQ          only8
 	MOVL         (DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
@@ -5998,8 +7843,6 @@ drain:
 	VADDPS       Z1, Z8, Z8
 	VMULPS       Z8, Z3, Z8
 	VMAXPS       Z28, Z8, Z28
-	CMPQ         BX, $0x01
-	JEQ          done
 	MOVL         4(DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
@@ -6027,11 +7870,13 @@ drain:
 	VADDPS       Z1, Z8, Z8
 	VMULPS       Z8, Z3, Z8
 	VMAXPS       Z28, Z8, Z28
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x02, R9
 	CMPQ         BX, $0x02
 	JEQ          done
-	ADDQ         $0x08, DI
-	ADDQ         $0x00000100, R8
-	ADDQ         $0x02, R9
+	CMPQ         BX, $0x03
+	JEQ          only8
 	MOVL         (DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
@@ -6059,8 +7904,6 @@ drain:
 	VADDPS       Z1, Z8, Z8
 	VMULPS       Z8, Z3, Z8
 	VMAXPS       Z28, Z8, Z28
-	CMPQ         BX, $0x03
-	JEQ          done
 	MOVL         4(DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
@@ -6088,11 +7931,13 @@ drain:
 	VADDPS       Z1, Z8, Z8
 	VMULPS       Z8, Z3, Z8
 	VMAXPS       Z28, Z8, Z28
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x02, R9
 	CMPQ         BX, $0x04
 	JEQ          done
-	ADDQ         $0x08, DI
-	ADDQ         $0x00000100, R8
-	ADDQ         $0x02, R9
+	CMPQ         BX, $0x05
+	JEQ          only8
 	MOVL         (DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
@@ -6120,8 +7965,6 @@ drain:
 	VADDPS       Z1, Z8, Z8
 	VMULPS       Z8, Z3, Z8
 	VMAXPS       Z28, Z8, Z28
-	CMPQ         BX, $0x05
-	JEQ          done
 	MOVL         4(DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
@@ -6149,11 +7992,13 @@ drain:
 	VADDPS       Z1, Z8, Z8
 	VMULPS       Z8, Z3, Z8
 	VMAXPS       Z28, Z8, Z28
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x02, R9
 	CMPQ         BX, $0x06
 	JEQ          done
-	ADDQ         $0x08, DI
-	ADDQ         $0x00000100, R8
-	ADDQ         $0x02, R9
+	CMPQ         BX, $0x07
+	JEQ          only8
 	MOVL         (DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
@@ -6181,8 +8026,6 @@ drain:
 	VADDPS       Z1, Z8, Z8
 	VMULPS       Z8, Z3, Z8
 	VMAXPS       Z28, Z8, Z28
-	CMPQ         BX, $0x07
-	JEQ          done
 	MOVL         4(DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
@@ -6206,6 +8049,39 @@ drain:
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
 	VCVTDQ2PS    192(R8), Z8
+	VMULPS       Z8, Z0, Z8
+	VADDPS       Z1, Z8, Z8
+	VMULPS       Z8, Z3, Z8
+	VMAXPS       Z28, Z8, Z28
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x02, R9
+	JMP          done
+
+only8:
+	MOVL         (DI), DX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z2
+	MOVBLZX      (R9), DX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z3
+	MOVL         32(DI), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    (R8), Z8
+	VMULPS       Z8, Z0, Z8
+	VADDPS       Z1, Z8, Z8
+	VMULPS       Z8, Z3, Z8
+	VMAXPS       Z27, Z8, Z27
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    64(R8), Z8
 	VMULPS       Z8, Z0, Z8
 	VADDPS       Z1, Z8, Z8
 	VMULPS       Z8, Z3, Z8
@@ -6612,6 +8488,8 @@ drain4:
 	SUBQ         (AX), CX
 	NEGQ         CX
 	LEAQ         4(CX), BX
+	CMPQ         BX, $0x01
+	JEQ          only4
 	MOVL         (DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
@@ -6639,8 +8517,6 @@ drain4:
 	VADDPS       Z1, Z8, Z8
 	VMULPS       Z8, Z3, Z8
 	VMAXPS       Z28, Z8, Z28
-	CMPQ         BX, $0x01
-	JEQ          done
 	MOVL         4(DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
@@ -6668,11 +8544,13 @@ drain4:
 	VADDPS       Z1, Z8, Z8
 	VMULPS       Z8, Z3, Z8
 	VMAXPS       Z28, Z8, Z28
-	CMPQ         BX, $0x02
-	JEQ          done
 	ADDQ         $0x08, DI
 	ADDQ         $0x00000100, R8
 	ADDQ         $0x02, R9
+	CMPQ         BX, $0x02
+	JEQ          done
+	CMPQ         BX, $0x03
+	JEQ          only4
 	MOVL         (DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
@@ -6700,8 +8578,6 @@ drain4:
 	VADDPS       Z1, Z8, Z8
 	VMULPS       Z8, Z3, Z8
 	VMAXPS       Z28, Z8, Z28
-	CMPQ         BX, $0x03
-	JEQ          done
 	MOVL         4(DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
@@ -6725,6 +8601,39 @@ drain4:
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
 	VCVTDQ2PS    192(R8), Z8
+	VMULPS       Z8, Z0, Z8
+	VADDPS       Z1, Z8, Z8
+	VMULPS       Z8, Z3, Z8
+	VMAXPS       Z28, Z8, Z28
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x02, R9
+	JMP          done
+
+only4:
+	MOVL         (DI), DX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z2
+	MOVBLZX      (R9), DX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z3
+	MOVL         32(DI), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    (R8), Z8
+	VMULPS       Z8, Z0, Z8
+	VADDPS       Z1, Z8, Z8
+	VMULPS       Z8, Z3, Z8
+	VMAXPS       Z27, Z8, Z27
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    64(R8), Z8
 	VMULPS       Z8, Z0, Z8
 	VADDPS       Z1, Z8, Z8
 	VMULPS       Z8, Z3, Z8
@@ -7829,13 +9738,13 @@ firstTurn:
 	VPADDD       Z11, Z12, Z12
 	MOVQ         16(AX), CX
 	VPADDD       (CX), Z12, Z12
-	MOVQ         192(AX), CX
-	VMOVDQU32    Z12, 64(CX)
 	VSHUFPS      $0x88, Z15, Z14, Z11
 	VSHUFPS      $0xdd, Z15, Z14, Z14
 	VPADDD       Z11, Z14, Z14
 	MOVQ         16(AX), CX
 	VPADDD       (CX), Z14, Z14
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z12, 64(CX)
 	MOVQ         192(AX), CX
 	VMOVDQU32    Z14, 128(CX)
 	VSHUFPS      $0x88, Z17, Z16, Z11
@@ -7843,13 +9752,13 @@ firstTurn:
 	VPADDD       Z11, Z16, Z16
 	MOVQ         16(AX), CX
 	VPADDD       (CX), Z16, Z16
-	MOVQ         192(AX), CX
-	VMOVDQU32    Z16, 192(CX)
 	VSHUFPS      $0x88, Z19, Z18, Z11
 	VSHUFPS      $0xdd, Z19, Z18, Z18
 	VPADDD       Z11, Z18, Z18
 	MOVQ         16(AX), CX
 	VPADDD       (CX), Z18, Z18
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z16, 192(CX)
 	MOVQ         192(AX), CX
 	VMOVDQU32    Z18, 256(CX)
 	VSHUFPS      $0x88, Z21, Z20, Z11
@@ -7857,13 +9766,13 @@ firstTurn:
 	VPADDD       Z11, Z20, Z20
 	MOVQ         16(AX), CX
 	VPADDD       (CX), Z20, Z20
-	MOVQ         192(AX), CX
-	VMOVDQU32    Z20, 320(CX)
 	VSHUFPS      $0x88, Z23, Z22, Z11
 	VSHUFPS      $0xdd, Z23, Z22, Z22
 	VPADDD       Z11, Z22, Z22
 	MOVQ         16(AX), CX
 	VPADDD       (CX), Z22, Z22
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z20, 320(CX)
 	MOVQ         192(AX), CX
 	VMOVDQU32    Z22, 384(CX)
 	VSHUFPS      $0x88, Z25, Z24, Z11
@@ -7871,13 +9780,13 @@ firstTurn:
 	VPADDD       Z11, Z24, Z24
 	MOVQ         16(AX), CX
 	VPADDD       (CX), Z24, Z24
-	MOVQ         192(AX), CX
-	VMOVDQU32    Z24, 448(CX)
 	VSHUFPS      $0x88, Z27, Z26, Z11
 	VSHUFPS      $0xdd, Z27, Z26, Z26
 	VPADDD       Z11, Z26, Z26
 	MOVQ         16(AX), CX
 	VPADDD       (CX), Z26, Z26
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z24, 448(CX)
 	MOVQ         192(AX), CX
 	VMOVDQU32    Z26, 512(CX)
 	MOVQ         192(AX), CX
@@ -8162,13 +10071,13 @@ laterTurn:
 	VPADDD          Z11, Z12, Z12
 	MOVQ            16(AX), CX
 	VPADDD          (CX), Z12, Z12
-	MOVQ            192(AX), CX
-	VMOVDQU32       Z12, 64(CX)
 	VSHUFPS         $0x88, Z15, Z14, Z11
 	VSHUFPS         $0xdd, Z15, Z14, Z14
 	VPADDD          Z11, Z14, Z14
 	MOVQ            16(AX), CX
 	VPADDD          (CX), Z14, Z14
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z12, 64(CX)
 	MOVQ            192(AX), CX
 	VMOVDQU32       Z14, 128(CX)
 	VSHUFPS         $0x88, Z17, Z16, Z11
@@ -8176,13 +10085,13 @@ laterTurn:
 	VPADDD          Z11, Z16, Z16
 	MOVQ            16(AX), CX
 	VPADDD          (CX), Z16, Z16
-	MOVQ            192(AX), CX
-	VMOVDQU32       Z16, 192(CX)
 	VSHUFPS         $0x88, Z19, Z18, Z11
 	VSHUFPS         $0xdd, Z19, Z18, Z18
 	VPADDD          Z11, Z18, Z18
 	MOVQ            16(AX), CX
 	VPADDD          (CX), Z18, Z18
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z16, 192(CX)
 	MOVQ            192(AX), CX
 	VMOVDQU32       Z18, 256(CX)
 	VSHUFPS         $0x88, Z21, Z20, Z11
@@ -8190,13 +10099,13 @@ laterTurn:
 	VPADDD          Z11, Z20, Z20
 	MOVQ            16(AX), CX
 	VPADDD          (CX), Z20, Z20
-	MOVQ            192(AX), CX
-	VMOVDQU32       Z20, 320(CX)
 	VSHUFPS         $0x88, Z23, Z22, Z11
 	VSHUFPS         $0xdd, Z23, Z22, Z22
 	VPADDD          Z11, Z22, Z22
 	MOVQ            16(AX), CX
 	VPADDD          (CX), Z22, Z22
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z20, 320(CX)
 	MOVQ            192(AX), CX
 	VMOVDQU32       Z22, 384(CX)
 	VSHUFPS         $0x88, Z25, Z24, Z11
@@ -8204,13 +10113,13 @@ laterTurn:
 	VPADDD          Z11, Z24, Z24
 	MOVQ            16(AX), CX
 	VPADDD          (CX), Z24, Z24
-	MOVQ            192(AX), CX
-	VMOVDQU32       Z24, 448(CX)
 	VSHUFPS         $0x88, Z27, Z26, Z11
 	VSHUFPS         $0xdd, Z27, Z26, Z26
 	VPADDD          Z11, Z26, Z26
 	MOVQ            16(AX), CX
 	VPADDD          (CX), Z26, Z26
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z24, 448(CX)
 	MOVQ            192(AX), CX
 	VMOVDQU32       Z26, 512(CX)
 	MOVQ            192(AX), CX
@@ -8235,6 +10144,8 @@ drain:
 	SUBQ            (AX), CX
 	NEGQ            CX
 	LEAQ            8(CX), BX
+	CMPQ            BX, $0x01
+	JEQ             only8
 	MOVL            (DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
@@ -8254,8 +10165,6 @@ drain:
 	VADDPS          Z1, Z9, Z9
 	VMULPS          Z9, Z2, Z9
 	VMAXPS          Z28, Z9, Z28
-	CMPQ            BX, $0x01
-	JEQ             done
 	MOVL            4(DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
@@ -8275,11 +10184,13 @@ drain:
 	VADDPS          Z1, Z9, Z9
 	VMULPS          Z9, Z2, Z9
 	VMAXPS          Z28, Z9, Z28
+	ADDQ            $0x08, DI
+	ADDQ            $0x00000080, R8
+	ADDQ            $0x02, R9
 	CMPQ            BX, $0x02
 	JEQ             done
-	ADDQ            $0x08, DI
-	ADDQ            $0x00000080, R8
-	ADDQ            $0x02, R9
+	CMPQ            BX, $0x03
+	JEQ             only8
 	MOVL            (DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
@@ -8299,8 +10210,6 @@ drain:
 	VADDPS          Z1, Z9, Z9
 	VMULPS          Z9, Z2, Z9
 	VMAXPS          Z28, Z9, Z28
-	CMPQ            BX, $0x03
-	JEQ             done
 	MOVL            4(DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
@@ -8320,11 +10229,13 @@ drain:
 	VADDPS          Z1, Z9, Z9
 	VMULPS          Z9, Z2, Z9
 	VMAXPS          Z28, Z9, Z28
+	ADDQ            $0x08, DI
+	ADDQ            $0x00000080, R8
+	ADDQ            $0x02, R9
 	CMPQ            BX, $0x04
 	JEQ             done
-	ADDQ            $0x08, DI
-	ADDQ            $0x00000080, R8
-	ADDQ            $0x02, R9
+	CMPQ            BX, $0x05
+	JEQ             only8
 	MOVL            (DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
@@ -8344,8 +10255,6 @@ drain:
 	VADDPS          Z1, Z9, Z9
 	VMULPS          Z9, Z2, Z9
 	VMAXPS          Z28, Z9, Z28
-	CMPQ            BX, $0x05
-	JEQ             done
 	MOVL            4(DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
@@ -8365,11 +10274,13 @@ drain:
 	VADDPS          Z1, Z9, Z9
 	VMULPS          Z9, Z2, Z9
 	VMAXPS          Z28, Z9, Z28
+	ADDQ            $0x08, DI
+	ADDQ            $0x00000080, R8
+	ADDQ            $0x02, R9
 	CMPQ            BX, $0x06
 	JEQ             done
-	ADDQ            $0x08, DI
-	ADDQ            $0x00000080, R8
-	ADDQ            $0x02, R9
+	CMPQ            BX, $0x07
+	JEQ             only8
 	MOVL            (DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
@@ -8389,8 +10300,6 @@ drain:
 	VADDPS          Z1, Z9, Z9
 	VMULPS          Z9, Z2, Z9
 	VMAXPS          Z28, Z9, Z28
-	CMPQ            BX, $0x07
-	JEQ             done
 	MOVL            4(DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
@@ -8406,6 +10315,31 @@ drain:
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
 	VCVTDQ2PS       64(R8), Z9
+	VMULPS          Z9, Z0, Z9
+	VADDPS          Z1, Z9, Z9
+	VMULPS          Z9, Z2, Z9
+	VMAXPS          Z28, Z9, Z28
+	ADDQ            $0x08, DI
+	ADDQ            $0x00000080, R8
+	ADDQ            $0x02, R9
+	JMP             done
+
+only8:
+	MOVL            (DI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z0
+	MOVBLZX         (R9), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVL            32(DI), DX
+	ADDQ            96(AX), DX
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z0, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (R8), Z9
 	VMULPS          Z9, Z0, Z9
 	VADDPS          Z1, Z9, Z9
 	VMULPS          Z9, Z2, Z9
@@ -8502,13 +10436,13 @@ firstProductsTurn:
 	VPADDD       Z11, Z12, Z12
 	MOVQ         16(AX), CX
 	VPADDD       (CX), Z12, Z12
-	MOVQ         192(AX), CX
-	VMOVDQU32    Z12, 64(CX)
 	VSHUFPS      $0x88, Z15, Z14, Z11
 	VSHUFPS      $0xdd, Z15, Z14, Z14
 	VPADDD       Z11, Z14, Z14
 	MOVQ         16(AX), CX
 	VPADDD       (CX), Z14, Z14
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z12, 64(CX)
 	MOVQ         192(AX), CX
 	VMOVDQU32    Z14, 128(CX)
 	VSHUFPS      $0x88, Z17, Z16, Z11
@@ -8516,13 +10450,13 @@ firstProductsTurn:
 	VPADDD       Z11, Z16, Z16
 	MOVQ         16(AX), CX
 	VPADDD       (CX), Z16, Z16
-	MOVQ         192(AX), CX
-	VMOVDQU32    Z16, 192(CX)
 	VSHUFPS      $0x88, Z19, Z18, Z11
 	VSHUFPS      $0xdd, Z19, Z18, Z18
 	VPADDD       Z11, Z18, Z18
 	MOVQ         16(AX), CX
 	VPADDD       (CX), Z18, Z18
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z16, 192(CX)
 	MOVQ         192(AX), CX
 	VMOVDQU32    Z18, 256(CX)
 	MOVQ         192(AX), CX
@@ -8667,13 +10601,13 @@ laterProductsTurn:
 	VPADDD          Z11, Z12, Z12
 	MOVQ            16(AX), CX
 	VPADDD          (CX), Z12, Z12
-	MOVQ            192(AX), CX
-	VMOVDQU32       Z12, 64(CX)
 	VSHUFPS         $0x88, Z15, Z14, Z11
 	VSHUFPS         $0xdd, Z15, Z14, Z14
 	VPADDD          Z11, Z14, Z14
 	MOVQ            16(AX), CX
 	VPADDD          (CX), Z14, Z14
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z12, 64(CX)
 	MOVQ            192(AX), CX
 	VMOVDQU32       Z14, 128(CX)
 	VSHUFPS         $0x88, Z17, Z16, Z11
@@ -8681,13 +10615,13 @@ laterProductsTurn:
 	VPADDD          Z11, Z16, Z16
 	MOVQ            16(AX), CX
 	VPADDD          (CX), Z16, Z16
-	MOVQ            192(AX), CX
-	VMOVDQU32       Z16, 192(CX)
 	VSHUFPS         $0x88, Z19, Z18, Z11
 	VSHUFPS         $0xdd, Z19, Z18, Z18
 	VPADDD          Z11, Z18, Z18
 	MOVQ            16(AX), CX
 	VPADDD          (CX), Z18, Z18
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z16, 192(CX)
 	MOVQ            192(AX), CX
 	VMOVDQU32       Z18, 256(CX)
 	MOVQ            192(AX), CX
@@ -8708,6 +10642,8 @@ drain4:
 	SUBQ            (AX), CX
 	NEGQ            CX
 	LEAQ            4(CX), BX
+	CMPQ            BX, $0x01
+	JEQ             only4
 	MOVL            (DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
@@ -8727,8 +10663,6 @@ drain4:
 	VADDPS          Z1, Z9, Z9
 	VMULPS          Z9, Z2, Z9
 	VMAXPS          Z28, Z9, Z28
-	CMPQ            BX, $0x01
-	JEQ             done
 	MOVL            4(DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
@@ -8748,11 +10682,13 @@ drain4:
 	VADDPS          Z1, Z9, Z9
 	VMULPS          Z9, Z2, Z9
 	VMAXPS          Z28, Z9, Z28
-	CMPQ            BX, $0x02
-	JEQ             done
 	ADDQ            $0x08, DI
 	ADDQ            $0x00000080, R8
 	ADDQ            $0x02, R9
+	CMPQ            BX, $0x02
+	JEQ             done
+	CMPQ            BX, $0x03
+	JEQ             only4
 	MOVL            (DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
@@ -8772,8 +10708,6 @@ drain4:
 	VADDPS          Z1, Z9, Z9
 	VMULPS          Z9, Z2, Z9
 	VMAXPS          Z28, Z9, Z28
-	CMPQ            BX, $0x03
-	JEQ             done
 	MOVL            4(DI), DX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(DX*4), Z0
@@ -8789,6 +10723,31 @@ drain4:
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
 	VCVTDQ2PS       64(R8), Z9
+	VMULPS          Z9, Z0, Z9
+	VADDPS          Z1, Z9, Z9
+	VMULPS          Z9, Z2, Z9
+	VMAXPS          Z28, Z9, Z28
+	ADDQ            $0x08, DI
+	ADDQ            $0x00000080, R8
+	ADDQ            $0x02, R9
+	JMP             done
+
+only4:
+	MOVL            (DI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z0
+	MOVBLZX         (R9), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVL            32(DI), DX
+	ADDQ            96(AX), DX
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z0, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (R8), Z9
 	VMULPS          Z9, Z0, Z9
 	VADDPS          Z1, Z9, Z9
 	VMULPS          Z9, Z2, Z9
@@ -8806,6 +10765,1831 @@ done:
 	VMAXPS       Z0, Z1, Z1
 	VMOVUPS      Z1, K1, (AX)
 	SHRQ         $0x10, CX
+	VZEROUPPER
+	RET
+
+// func code2Maxima24AVX512(args *int)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VBMI, AVX512VL, AVX512VNNI, CMOV, MMX+
+TEXT ·code2Maxima24AVX512(SB), $8-8
+	MOVQ      args+0(FP), AX
+	MOVQ      40(AX), CX
+	VMOVDQU32 (CX), Z4
+	MOVL      $0x000000ff, CX
+	KMOVW     CX, K1
+	MOVQ      (AX), CX
+	MOVQ      $0x00000008, DX
+	CMPQ      CX, DX
+	CMOVQGT   DX, CX
+	LEAQ      tokenMasks<>+0(SB), DX
+	LEAQ      (DX)(CX*8), DX
+	MOVQ      DX, (SP)
+	MOVQ      192(AX), SI
+	ADDQ      $0x00000440, SI
+	MOVQ      72(AX), R12
+
+decode:
+	MOVQ            48(AX), DX
+	ADDQ            224(AX), DX
+	MOVQ            56(AX), CX
+	MOVQ            (SP), BX
+	KMOVQ           96(BX), K2
+	VMOVDQU8.Z      (DX), K2, Z0
+	VMOVDQU8.Z      (DX)(CX*1), K2, Z1
+	VPSRLW          $0x01, Z1, Z2
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z2
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z1
+	KMOVQ           64(BX), K2
+	VMOVDQU8.Z      64(DX), K2, Z0
+	VMOVDQU8.Z      64(DX)(CX*1), K2, Z3
+	VPSRLW          $0x01, Z3, Z24
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z24
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z3
+	MOVQ            64(AX), CX
+	ADDQ            CX, 224(AX)
+	VPERMB          Z4, Z1, Z0
+	VPSRLW          $0x02, Z1, Z1
+	VMOVDQU32       Z0, (SI)
+	VPERMB          Z4, Z2, Z0
+	VPSRLW          $0x02, Z2, Z2
+	VMOVDQU32       Z0, 128(SI)
+	VPERMB          Z4, Z3, Z0
+	VPSRLW          $0x02, Z3, Z3
+	VMOVDQU32       Z0, 64(SI)
+	VPERMB          Z4, Z24, Z0
+	VPSRLW          $0x02, Z24, Z24
+	VMOVDQU32       Z0, 192(SI)
+	ADDQ            $0x00000100, SI
+	VPERMB          Z4, Z1, Z0
+	VPSRLW          $0x02, Z1, Z1
+	VMOVDQU32       Z0, (SI)
+	VPERMB          Z4, Z2, Z0
+	VPSRLW          $0x02, Z2, Z2
+	VMOVDQU32       Z0, 128(SI)
+	VPERMB          Z4, Z3, Z0
+	VPSRLW          $0x02, Z3, Z3
+	VMOVDQU32       Z0, 64(SI)
+	VPERMB          Z4, Z24, Z0
+	VPSRLW          $0x02, Z24, Z24
+	VMOVDQU32       Z0, 192(SI)
+	ADDQ            $0x00000100, SI
+	VPERMB          Z4, Z1, Z0
+	VPSRLW          $0x02, Z1, Z1
+	VMOVDQU32       Z0, (SI)
+	VPERMB          Z4, Z2, Z0
+	VPSRLW          $0x02, Z2, Z2
+	VMOVDQU32       Z0, 128(SI)
+	VPERMB          Z4, Z3, Z0
+	VPSRLW          $0x02, Z3, Z3
+	VMOVDQU32       Z0, 64(SI)
+	VPERMB          Z4, Z24, Z0
+	VPSRLW          $0x02, Z24, Z24
+	VMOVDQU32       Z0, 192(SI)
+	ADDQ            $0x00000100, SI
+	VPERMB          Z4, Z1, Z0
+	VPSRLW          $0x02, Z1, Z1
+	VMOVDQU32       Z0, (SI)
+	VPERMB          Z4, Z2, Z0
+	VPSRLW          $0x02, Z2, Z2
+	VMOVDQU32       Z0, 128(SI)
+	VPERMB          Z4, Z3, Z0
+	VPSRLW          $0x02, Z3, Z3
+	VMOVDQU32       Z0, 64(SI)
+	VPERMB          Z4, Z24, Z0
+	VPSRLW          $0x02, Z24, Z24
+	VMOVDQU32       Z0, 192(SI)
+	ADDQ            $0x00000100, SI
+	DECQ            R12
+	JNE             decode
+	MOVQ            152(AX), R11
+	VBROADCASTSS    infinity<>+0(SB), Z21
+	VBROADCASTSS    infinity<>+0(SB), Z22
+	MOVQ            (AX), CX
+	SUBQ            216(AX), CX
+	MOVQ            $0x00000008, DX
+	CMPQ            CX, DX
+	CMOVQGT         DX, CX
+	LEAQ            cellMasks<>+0(SB), DX
+	KMOVW           (DX)(CX*2), K2
+	MOVQ            80(AX), CX
+	MOVQ            216(AX), DX
+	VMOVDQU32.Z     (CX)(DX*4), K2, Y0
+	VPBROADCASTD    88(AX), Y1
+	VPMINUD         Y1, Y0, Y0
+	MOVQ            192(AX), CX
+	VMOVDQU32       Y0, (CX)
+	VPBROADCASTD    104(AX), Y1
+	VPMULLD         Y1, Y0, Y0
+	MOVQ            192(AX), CX
+	VMOVDQU32       Y0, 32(CX)
+	MOVQ            (AX), CX
+	SUBQ            216(AX), CX
+	CMPQ            CX, $0x04
+	JLE             firstTail
+	SUBQ            $0x08, CX
+	JLE             firstLast
+	ADDQ            $0x00000080, 48(AX)
+	MOVQ            $0x00000008, DX
+	CMPQ            CX, DX
+	CMOVQGT         DX, CX
+	LEAQ            tokenMasks<>+0(SB), DX
+	LEAQ            (DX)(CX*8), DX
+	MOVQ            DX, (SP)
+
+firstLast:
+	MOVQ   200(AX), SI
+	ADDQ   $0x00000440, SI
+	MOVQ   $0x00000000, CX
+	MOVQ   CX, 224(AX)
+	MOVQ   16(AX), CX
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	MOVQ   192(AX), R14
+	ADDQ   $0x00000440, R14
+	MOVQ   8(AX), R13
+	MOVQ   72(AX), R12
+
+first:
+	MOVQ            200(AX), DI
+	LEAQ            64(DI), R8
+	MOVQ            208(AX), R9
+	MOVQ            192(AX), R10
+	MOVQ            48(AX), DX
+	ADDQ            224(AX), DX
+	MOVQ            56(AX), CX
+	MOVQ            (SP), BX
+	KMOVQ           96(BX), K2
+	VMOVDQU8.Z      (DX), K2, Z0
+	VMOVDQU8.Z      (DX)(CX*1), K2, Z1
+	VPSRLW          $0x01, Z1, Z2
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z2
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z1
+	KMOVQ           64(BX), K2
+	VMOVDQU8.Z      64(DX), K2, Z0
+	VMOVDQU8.Z      64(DX)(CX*1), K2, Z3
+	VPSRLW          $0x01, Z3, Z24
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z24
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z3
+	MOVQ            64(AX), CX
+	ADDQ            CX, 224(AX)
+	MOVQ            $0x00000004, BX
+
+firstTurn:
+	VMOVDQU32       (R13), Z5
+	VMOVDQU32       64(R13), Z6
+	VMOVDQU32       128(R13), Z7
+	VPBROADCASTQ    (R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    16(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    32(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    48(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	VPERMB          Z4, Z1, Z0
+	VPSRLW          $0x02, Z1, Z1
+	MOVL            32(R10), CX
+	ADDQ            96(AX), CX
+	PREFETCHT0      (CX)
+	VMOVDQU32       Z0, (SI)
+	VMOVDQU32       192(R13), Z5
+	VMOVDQU32       256(R13), Z6
+	VMOVDQU32       320(R13), Z7
+	VPBROADCASTQ    8(R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    24(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    40(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    56(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	VPERMB          Z4, Z2, Z0
+	VPSRLW          $0x02, Z2, Z2
+	MOVL            36(R10), CX
+	ADDQ            96(AX), CX
+	PREFETCHT0      (CX)
+	VMOVDQU32       Z0, 128(SI)
+	VPERMB          Z4, Z3, Z0
+	VPSRLW          $0x02, Z3, Z3
+	VMOVDQU32       384(R13), Z5
+	VMOVDQU32       448(R13), Z6
+	VMOVDQU32       512(R13), Z7
+	VPBROADCASTQ    128(R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    144(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    160(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    176(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	PREFETCHT0      (R11)
+	VMOVDQU32       Z0, 64(SI)
+	VPERMB          Z4, Z24, Z0
+	VPSRLW          $0x02, Z24, Z24
+	VMOVDQU32       576(R13), Z5
+	VMOVDQU32       640(R13), Z6
+	VMOVDQU32       704(R13), Z7
+	VPBROADCASTQ    136(R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    152(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    168(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    184(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	PREFETCHT0      64(R11)
+	VMOVDQU32       Z0, 192(SI)
+	ADDQ            $0x00000100, SI
+	ADDQ            $0x08, R10
+	ADDQ            168(AX), R11
+	CMPQ            R11, 160(AX)
+	CMOVQHI         160(AX), R11
+	ADDQ            $0x00000300, R13
+	ADDQ            $0x00000100, R14
+	DECQ            BX
+	JNE             firstTurn
+	DECQ            R12
+	JNE             first
+	VSHUFPS         $0x88, Z10, Z9, Z8
+	VSHUFPS         $0xdd, Z10, Z9, Z9
+	VPADDD          Z8, Z9, Z9
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z9, Z9
+	VSHUFPS         $0x88, Z13, Z12, Z8
+	VSHUFPS         $0xdd, Z13, Z12, Z12
+	VPADDD          Z8, Z12, Z12
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z12, Z12
+	VSHUFPS         $0x88, Z14, Z11, Z8
+	VSHUFPS         $0xdd, Z14, Z11, Z11
+	VPADDD          Z8, Z11, Z11
+	VMOVDQU32       eighths<>+0(SB), Z8
+	VPERMQ          Z11, Z8, Z11
+	MOVQ            16(AX), CX
+	VBROADCASTI64X4 64(CX), Z8
+	VPADDD          Z8, Z11, Z11
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z9, 64(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z12, 128(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z11, 192(CX)
+	VSHUFPS         $0x88, Z16, Z15, Z8
+	VSHUFPS         $0xdd, Z16, Z15, Z15
+	VPADDD          Z8, Z15, Z15
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z15, Z15
+	VSHUFPS         $0x88, Z19, Z18, Z8
+	VSHUFPS         $0xdd, Z19, Z18, Z18
+	VPADDD          Z8, Z18, Z18
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z18, Z18
+	VSHUFPS         $0x88, Z20, Z17, Z8
+	VSHUFPS         $0xdd, Z20, Z17, Z17
+	VPADDD          Z8, Z17, Z17
+	VMOVDQU32       eighths<>+0(SB), Z8
+	VPERMQ          Z17, Z8, Z17
+	MOVQ            16(AX), CX
+	VBROADCASTI64X4 64(CX), Z8
+	VPADDD          Z8, Z17, Z17
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z15, 256(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z18, 320(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z17, 384(CX)
+	MOVQ            16(AX), CX
+	VPXORD          Z9, Z9, Z9
+	VPXORD          Z10, Z10, Z10
+	VPXORD          Z11, Z11, Z11
+	VPXORD          Z12, Z12, Z12
+	VPXORD          Z13, Z13, Z13
+	VPXORD          Z14, Z14, Z14
+	VPXORD          Z15, Z15, Z15
+	VPXORD          Z16, Z16, Z16
+	VPXORD          Z17, Z17, Z17
+	VPXORD          Z18, Z18, Z18
+	VPXORD          Z19, Z19, Z19
+	VPXORD          Z20, Z20, Z20
+	MOVQ            192(AX), R14
+	ADDQ            $0x00000480, R14
+	MOVQ            8(AX), R13
+	MOVQ            72(AX), R12
+
+firstSecond:
+	MOVQ 200(AX), DI
+	LEAQ 64(DI), R8
+	MOVQ 208(AX), R9
+	MOVQ 192(AX), R10
+	MOVQ $0x00000004, BX
+
+firstSecondTurn:
+	VMOVDQU32       (R13), Z5
+	VMOVDQU32       64(R13), Z6
+	VMOVDQU32       128(R13), Z7
+	VPBROADCASTQ    (R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    16(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    32(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    48(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	VMOVDQU32       192(R13), Z5
+	VMOVDQU32       256(R13), Z6
+	VMOVDQU32       320(R13), Z7
+	VPBROADCASTQ    8(R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    24(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    40(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    56(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	VMOVDQU32       384(R13), Z5
+	VMOVDQU32       448(R13), Z6
+	VMOVDQU32       512(R13), Z7
+	VPBROADCASTQ    128(R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    144(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    160(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    176(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	VMOVDQU32       576(R13), Z5
+	VMOVDQU32       640(R13), Z6
+	VMOVDQU32       704(R13), Z7
+	VPBROADCASTQ    136(R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    152(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    168(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    184(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	ADDQ            $0x00000300, R13
+	ADDQ            $0x00000100, R14
+	DECQ            BX
+	JNE             firstSecondTurn
+	DECQ            R12
+	JNE             firstSecond
+	VSHUFPS         $0x88, Z10, Z9, Z8
+	VSHUFPS         $0xdd, Z10, Z9, Z9
+	VPADDD          Z8, Z9, Z9
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z9, Z9
+	VSHUFPS         $0x88, Z13, Z12, Z8
+	VSHUFPS         $0xdd, Z13, Z12, Z12
+	VPADDD          Z8, Z12, Z12
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z12, Z12
+	VSHUFPS         $0x88, Z14, Z11, Z8
+	VSHUFPS         $0xdd, Z14, Z11, Z11
+	VPADDD          Z8, Z11, Z11
+	VMOVDQU32       eighths<>+0(SB), Z8
+	VPERMQ          Z11, Z8, Z11
+	MOVQ            16(AX), CX
+	VBROADCASTI64X4 64(CX), Z8
+	VPADDD          Z8, Z11, Z11
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z9, 448(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z12, 512(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z11, 576(CX)
+	VSHUFPS         $0x88, Z16, Z15, Z8
+	VSHUFPS         $0xdd, Z16, Z15, Z15
+	VPADDD          Z8, Z15, Z15
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z15, Z15
+	VSHUFPS         $0x88, Z19, Z18, Z8
+	VSHUFPS         $0xdd, Z19, Z18, Z18
+	VPADDD          Z8, Z18, Z18
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z18, Z18
+	VSHUFPS         $0x88, Z20, Z17, Z8
+	VSHUFPS         $0xdd, Z20, Z17, Z17
+	VPADDD          Z8, Z17, Z17
+	VMOVDQU32       eighths<>+0(SB), Z8
+	VPERMQ          Z17, Z8, Z17
+	MOVQ            16(AX), CX
+	VBROADCASTI64X4 64(CX), Z8
+	VPADDD          Z8, Z17, Z17
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z15, 640(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z18, 704(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z17, 768(CX)
+	MOVQ            192(AX), CX
+	MOVQ            200(AX), DX
+	MOVQ            DX, 192(AX)
+	MOVQ            CX, 200(AX)
+	MOVQ            216(AX), CX
+	MOVQ            120(AX), DX
+	ADDQ            CX, DX
+	MOVQ            DX, 208(AX)
+	ADDQ            $0x08, CX
+	MOVQ            CX, 216(AX)
+	CMPQ            CX, (AX)
+	JGE             drain
+
+block:
+	MOVQ         (AX), CX
+	SUBQ         216(AX), CX
+	MOVQ         $0x00000008, DX
+	CMPQ         CX, DX
+	CMOVQGT      DX, CX
+	LEAQ         cellMasks<>+0(SB), DX
+	KMOVW        (DX)(CX*2), K2
+	MOVQ         80(AX), CX
+	MOVQ         216(AX), DX
+	VMOVDQU32.Z  (CX)(DX*4), K2, Y0
+	VPBROADCASTD 88(AX), Y1
+	VPMINUD      Y1, Y0, Y0
+	MOVQ         192(AX), CX
+	VMOVDQU32    Y0, (CX)
+	VPBROADCASTD 104(AX), Y1
+	VPMULLD      Y1, Y0, Y0
+	MOVQ         192(AX), CX
+	VMOVDQU32    Y0, 32(CX)
+	MOVQ         (AX), CX
+	SUBQ         216(AX), CX
+	CMPQ         CX, $0x04
+	JLE          laterTail
+	SUBQ         $0x08, CX
+	JLE          laterLast
+	ADDQ         $0x00000080, 48(AX)
+	MOVQ         $0x00000008, DX
+	CMPQ         CX, DX
+	CMOVQGT      DX, CX
+	LEAQ         tokenMasks<>+0(SB), DX
+	LEAQ         (DX)(CX*8), DX
+	MOVQ         DX, (SP)
+
+laterLast:
+	MOVQ   200(AX), SI
+	ADDQ   $0x00000440, SI
+	MOVQ   $0x00000000, CX
+	MOVQ   CX, 224(AX)
+	MOVQ   16(AX), CX
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	MOVQ   192(AX), R14
+	ADDQ   $0x00000440, R14
+	MOVQ   8(AX), R13
+	MOVQ   72(AX), R12
+
+later:
+	MOVQ            200(AX), DI
+	LEAQ            64(DI), R8
+	MOVQ            208(AX), R9
+	MOVQ            192(AX), R10
+	MOVQ            48(AX), DX
+	ADDQ            224(AX), DX
+	MOVQ            56(AX), CX
+	MOVQ            (SP), BX
+	KMOVQ           96(BX), K2
+	VMOVDQU8.Z      (DX), K2, Z0
+	VMOVDQU8.Z      (DX)(CX*1), K2, Z1
+	VPSRLW          $0x01, Z1, Z2
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z2
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z1
+	KMOVQ           64(BX), K2
+	VMOVDQU8.Z      64(DX), K2, Z0
+	VMOVDQU8.Z      64(DX)(CX*1), K2, Z3
+	VPSRLW          $0x01, Z3, Z24
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z24
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z3
+	MOVQ            64(AX), CX
+	ADDQ            CX, 224(AX)
+	MOVQ            $0x00000004, BX
+
+laterTurn:
+	VMOVDQU32       (R13), Z5
+	VMOVDQU32       64(R13), Z6
+	VMOVDQU32       128(R13), Z7
+	VPBROADCASTQ    (R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    16(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    32(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    48(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	VPERMB          Z4, Z1, Z0
+	VPSRLW          $0x02, Z1, Z1
+	MOVL            32(R10), CX
+	ADDQ            96(AX), CX
+	PREFETCHT0      (CX)
+	VMOVDQU32       Z0, (SI)
+	VMOVDQU32       192(R13), Z5
+	VMOVDQU32       256(R13), Z6
+	VMOVDQU32       320(R13), Z7
+	VPBROADCASTQ    8(R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    24(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    40(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    56(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	VPERMB          Z4, Z2, Z0
+	VPSRLW          $0x02, Z2, Z2
+	MOVL            36(R10), CX
+	ADDQ            96(AX), CX
+	PREFETCHT0      (CX)
+	VMOVDQU32       Z0, 128(SI)
+	VPERMB          Z4, Z3, Z0
+	VPSRLW          $0x02, Z3, Z3
+	VMOVDQU32       384(R13), Z5
+	VMOVDQU32       448(R13), Z6
+	VMOVDQU32       512(R13), Z7
+	VPBROADCASTQ    128(R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    144(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    160(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    176(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	PREFETCHT0      (R11)
+	VMOVDQU32       Z0, 64(SI)
+	VPERMB          Z4, Z24, Z0
+	VPSRLW          $0x02, Z24, Z24
+	VMOVDQU32       576(R13), Z5
+	VMOVDQU32       640(R13), Z6
+	VMOVDQU32       704(R13), Z7
+	VPBROADCASTQ    136(R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    152(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    168(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    184(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	PREFETCHT0      64(R11)
+	VMOVDQU32       Z0, 192(SI)
+	ADDQ            $0x00000100, SI
+	ADDQ            $0x08, R10
+	ADDQ            168(AX), R11
+	CMPQ            R11, 160(AX)
+	CMOVQHI         160(AX), R11
+	ADDQ            $0x00000300, R13
+	ADDQ            $0x00000100, R14
+	DECQ            BX
+	JNE             laterTurn
+	DECQ            R12
+	JNE             later
+	VSHUFPS         $0x88, Z10, Z9, Z8
+	VSHUFPS         $0xdd, Z10, Z9, Z9
+	VPADDD          Z8, Z9, Z9
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z9, Z9
+	VSHUFPS         $0x88, Z13, Z12, Z8
+	VSHUFPS         $0xdd, Z13, Z12, Z12
+	VPADDD          Z8, Z12, Z12
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z12, Z12
+	VSHUFPS         $0x88, Z14, Z11, Z8
+	VSHUFPS         $0xdd, Z14, Z11, Z11
+	VPADDD          Z8, Z11, Z11
+	VMOVDQU32       eighths<>+0(SB), Z8
+	VPERMQ          Z11, Z8, Z11
+	MOVQ            16(AX), CX
+	VBROADCASTI64X4 64(CX), Z8
+	VPADDD          Z8, Z11, Z11
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z9, 64(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z12, 128(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z11, 192(CX)
+	VSHUFPS         $0x88, Z16, Z15, Z8
+	VSHUFPS         $0xdd, Z16, Z15, Z15
+	VPADDD          Z8, Z15, Z15
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z15, Z15
+	VSHUFPS         $0x88, Z19, Z18, Z8
+	VSHUFPS         $0xdd, Z19, Z18, Z18
+	VPADDD          Z8, Z18, Z18
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z18, Z18
+	VSHUFPS         $0x88, Z20, Z17, Z8
+	VSHUFPS         $0xdd, Z20, Z17, Z17
+	VPADDD          Z8, Z17, Z17
+	VMOVDQU32       eighths<>+0(SB), Z8
+	VPERMQ          Z17, Z8, Z17
+	MOVQ            16(AX), CX
+	VBROADCASTI64X4 64(CX), Z8
+	VPADDD          Z8, Z17, Z17
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z15, 256(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z18, 320(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z17, 384(CX)
+	MOVQ            16(AX), CX
+	VPXORD          Z9, Z9, Z9
+	VPXORD          Z10, Z10, Z10
+	VPXORD          Z11, Z11, Z11
+	VPXORD          Z12, Z12, Z12
+	VPXORD          Z13, Z13, Z13
+	VPXORD          Z14, Z14, Z14
+	VPXORD          Z15, Z15, Z15
+	VPXORD          Z16, Z16, Z16
+	VPXORD          Z17, Z17, Z17
+	VPXORD          Z18, Z18, Z18
+	VPXORD          Z19, Z19, Z19
+	VPXORD          Z20, Z20, Z20
+	MOVQ            192(AX), R14
+	ADDQ            $0x00000480, R14
+	MOVQ            8(AX), R13
+	MOVQ            72(AX), R12
+
+laterSecond:
+	MOVQ 200(AX), DI
+	LEAQ 64(DI), R8
+	MOVQ 208(AX), R9
+	MOVQ 192(AX), R10
+	MOVQ $0x00000004, BX
+
+laterSecondTurn:
+	VMOVDQU32       (R13), Z5
+	VMOVDQU32       64(R13), Z6
+	VMOVDQU32       128(R13), Z7
+	VPBROADCASTQ    (R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    16(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    32(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    48(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	MOVL            (DI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVBLZX         (R9), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z3
+	MOVL            32(DI), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y23
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VMOVDQU32       192(R13), Z5
+	VMOVDQU32       256(R13), Z6
+	VMOVDQU32       320(R13), Z7
+	VPBROADCASTQ    8(R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    24(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    40(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    56(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	VCVTDQ2PS       (R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z3, Z5
+	VMAXPS          Z21, Z5, Z21
+	MOVL            4(DI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z24
+	MOVBLZX         1(R9), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z25
+	MOVL            36(DI), DX
+	ADDQ            96(AX), DX
+	VMOVDQU32       384(R13), Z5
+	VMOVDQU32       448(R13), Z6
+	VMOVDQU32       512(R13), Z7
+	VPBROADCASTQ    128(R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    144(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    160(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    176(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	VPMOVZXWD       32(DX), Y6
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z24, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       64(R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z25, Z5
+	VMAXPS          Z21, Z5, Z21
+	VINSERTI64X4    $0x01, Y6, Z23, Z23
+	VMOVAPS         Z2, K1, Z24
+	VMOVAPS         Z3, K1, Z25
+	VMOVDQU32       576(R13), Z5
+	VMOVDQU32       640(R13), Z6
+	VMOVDQU32       704(R13), Z7
+	VPBROADCASTQ    136(R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    152(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    168(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    184(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	MOVQ            24(AX), CX
+	VBROADCASTF64X4 64(CX), Z0
+	VMULPS          Z0, Z24, Z0
+	VPSLLD          $0x10, Z23, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       128(R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z25, Z5
+	VMAXPS          Z22, Z5, Z22
+	ADDQ            $0x08, DI
+	ADDQ            $0x000000c0, R8
+	ADDQ            $0x02, R9
+	ADDQ            $0x00000300, R13
+	ADDQ            $0x00000100, R14
+	DECQ            BX
+	JNE             laterSecondTurn
+	DECQ            R12
+	JNE             laterSecond
+	VSHUFPS         $0x88, Z10, Z9, Z8
+	VSHUFPS         $0xdd, Z10, Z9, Z9
+	VPADDD          Z8, Z9, Z9
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z9, Z9
+	VSHUFPS         $0x88, Z13, Z12, Z8
+	VSHUFPS         $0xdd, Z13, Z12, Z12
+	VPADDD          Z8, Z12, Z12
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z12, Z12
+	VSHUFPS         $0x88, Z14, Z11, Z8
+	VSHUFPS         $0xdd, Z14, Z11, Z11
+	VPADDD          Z8, Z11, Z11
+	VMOVDQU32       eighths<>+0(SB), Z8
+	VPERMQ          Z11, Z8, Z11
+	MOVQ            16(AX), CX
+	VBROADCASTI64X4 64(CX), Z8
+	VPADDD          Z8, Z11, Z11
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z9, 448(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z12, 512(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z11, 576(CX)
+	VSHUFPS         $0x88, Z16, Z15, Z8
+	VSHUFPS         $0xdd, Z16, Z15, Z15
+	VPADDD          Z8, Z15, Z15
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z15, Z15
+	VSHUFPS         $0x88, Z19, Z18, Z8
+	VSHUFPS         $0xdd, Z19, Z18, Z18
+	VPADDD          Z8, Z18, Z18
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z18, Z18
+	VSHUFPS         $0x88, Z20, Z17, Z8
+	VSHUFPS         $0xdd, Z20, Z17, Z17
+	VPADDD          Z8, Z17, Z17
+	VMOVDQU32       eighths<>+0(SB), Z8
+	VPERMQ          Z17, Z8, Z17
+	MOVQ            16(AX), CX
+	VBROADCASTI64X4 64(CX), Z8
+	VPADDD          Z8, Z17, Z17
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z15, 640(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z18, 704(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z17, 768(CX)
+	MOVQ            192(AX), CX
+	MOVQ            200(AX), DX
+	MOVQ            DX, 192(AX)
+	MOVQ            CX, 200(AX)
+	MOVQ            216(AX), CX
+	MOVQ            120(AX), DX
+	ADDQ            CX, DX
+	MOVQ            DX, 208(AX)
+	ADDQ            $0x08, CX
+	MOVQ            CX, 216(AX)
+	CMPQ            CX, (AX)
+	JGE             drain
+	JMP             block
+
+drain:
+	MOVQ            200(AX), DI
+	LEAQ            64(DI), R8
+	MOVQ            208(AX), R9
+	MOVQ            192(AX), R10
+	SUBQ            (AX), CX
+	NEGQ            CX
+	LEAQ            8(CX), BX
+	CMPQ            BX, $0x01
+	JEQ             only8
+	MOVL            (DI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVBLZX         (R9), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z3
+	MOVL            32(DI), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y26
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z3, Z5
+	VMAXPS          Z21, Z5, Z21
+	MOVL            4(DI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z4
+	MOVBLZX         1(R9), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z6
+	MOVL            36(DI), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y7
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z4, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       64(R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z6, Z5
+	VMAXPS          Z21, Z5, Z21
+	VINSERTI64X4    $0x01, Y7, Z26, Z26
+	VMOVAPS         Z2, K1, Z4
+	VMOVAPS         Z3, K1, Z6
+	MOVQ            24(AX), CX
+	VBROADCASTF64X4 64(CX), Z0
+	VMULPS          Z0, Z4, Z0
+	VPSLLD          $0x10, Z26, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       128(R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z6, Z5
+	VMAXPS          Z22, Z5, Z22
+	ADDQ            $0x08, DI
+	ADDQ            $0x000000c0, R8
+	ADDQ            $0x02, R9
+	CMPQ            BX, $0x02
+	JEQ             done
+	CMPQ            BX, $0x03
+	JEQ             only8
+	MOVL            (DI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVBLZX         (R9), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z3
+	MOVL            32(DI), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y27
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z3, Z5
+	VMAXPS          Z21, Z5, Z21
+	MOVL            4(DI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z4
+	MOVBLZX         1(R9), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z6
+	MOVL            36(DI), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y7
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z4, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       64(R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z6, Z5
+	VMAXPS          Z21, Z5, Z21
+	VINSERTI64X4    $0x01, Y7, Z27, Z27
+	VMOVAPS         Z2, K1, Z4
+	VMOVAPS         Z3, K1, Z6
+	MOVQ            24(AX), CX
+	VBROADCASTF64X4 64(CX), Z0
+	VMULPS          Z0, Z4, Z0
+	VPSLLD          $0x10, Z27, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       128(R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z6, Z5
+	VMAXPS          Z22, Z5, Z22
+	ADDQ            $0x08, DI
+	ADDQ            $0x000000c0, R8
+	ADDQ            $0x02, R9
+	CMPQ            BX, $0x04
+	JEQ             done
+	CMPQ            BX, $0x05
+	JEQ             only8
+	MOVL            (DI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVBLZX         (R9), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z3
+	MOVL            32(DI), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y28
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z3, Z5
+	VMAXPS          Z21, Z5, Z21
+	MOVL            4(DI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z4
+	MOVBLZX         1(R9), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z6
+	MOVL            36(DI), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y7
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z4, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       64(R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z6, Z5
+	VMAXPS          Z21, Z5, Z21
+	VINSERTI64X4    $0x01, Y7, Z28, Z28
+	VMOVAPS         Z2, K1, Z4
+	VMOVAPS         Z3, K1, Z6
+	MOVQ            24(AX), CX
+	VBROADCASTF64X4 64(CX), Z0
+	VMULPS          Z0, Z4, Z0
+	VPSLLD          $0x10, Z28, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       128(R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z6, Z5
+	VMAXPS          Z22, Z5, Z22
+	ADDQ            $0x08, DI
+	ADDQ            $0x000000c0, R8
+	ADDQ            $0x02, R9
+	CMPQ            BX, $0x06
+	JEQ             done
+	CMPQ            BX, $0x07
+	JEQ             only8
+	MOVL            (DI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVBLZX         (R9), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z3
+	MOVL            32(DI), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y29
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z3, Z5
+	VMAXPS          Z21, Z5, Z21
+	MOVL            4(DI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z6
+	MOVBLZX         1(R9), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z7
+	MOVL            36(DI), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y4
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z6, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       64(R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z7, Z5
+	VMAXPS          Z21, Z5, Z21
+	VINSERTI64X4    $0x01, Y4, Z29, Z29
+	VMOVAPS         Z2, K1, Z6
+	VMOVAPS         Z3, K1, Z7
+	MOVQ            24(AX), CX
+	VBROADCASTF64X4 64(CX), Z0
+	VMULPS          Z0, Z6, Z0
+	VPSLLD          $0x10, Z29, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       128(R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z7, Z5
+	VMAXPS          Z22, Z5, Z22
+	ADDQ            $0x08, DI
+	ADDQ            $0x000000c0, R8
+	ADDQ            $0x02, R9
+	JMP             done
+
+only8:
+	MOVL            (DI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVBLZX         (R9), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z3
+	MOVL            32(DI), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y29
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z3, Z5
+	VMAXPS          Z21, Z5, Z21
+	MOVQ            24(AX), CX
+	VBROADCASTF64X4 64(CX), Z0
+	VMULPS          Z0, Z2, Z0
+	VPSLLD          $0x10, Z29, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       128(R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z3, Z5
+	VMAXPS          Z22, Z5, K1, Z22
+	JMP             done
+
+firstTail:
+	MOVQ   16(AX), CX
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	MOVQ   192(AX), R14
+	ADDQ   $0x00000440, R14
+	MOVQ   8(AX), R13
+	MOVQ   72(AX), R12
+
+firstProducts:
+	MOVQ 200(AX), DI
+	LEAQ 64(DI), R8
+	MOVQ 208(AX), R9
+	MOVQ 192(AX), R10
+	MOVQ $0x00000004, BX
+
+firstProductsTurn:
+	VMOVDQU32       (R13), Z5
+	VMOVDQU32       64(R13), Z6
+	VMOVDQU32       128(R13), Z7
+	VPBROADCASTQ    (R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    16(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    32(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    48(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	VMOVDQU32       192(R13), Z5
+	VMOVDQU32       256(R13), Z6
+	VMOVDQU32       320(R13), Z7
+	VPBROADCASTQ    8(R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    24(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    40(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    56(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	VMOVDQU32       384(R13), Z5
+	VMOVDQU32       448(R13), Z6
+	VMOVDQU32       512(R13), Z7
+	VPBROADCASTQ    128(R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    144(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    160(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    176(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	VMOVDQU32       576(R13), Z5
+	VMOVDQU32       640(R13), Z6
+	VMOVDQU32       704(R13), Z7
+	VPBROADCASTQ    136(R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    152(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    168(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    184(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	ADDQ            $0x00000300, R13
+	ADDQ            $0x00000100, R14
+	DECQ            BX
+	JNE             firstProductsTurn
+	DECQ            R12
+	JNE             firstProducts
+	VSHUFPS         $0x88, Z10, Z9, Z8
+	VSHUFPS         $0xdd, Z10, Z9, Z9
+	VPADDD          Z8, Z9, Z9
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z9, Z9
+	VSHUFPS         $0x88, Z13, Z12, Z8
+	VSHUFPS         $0xdd, Z13, Z12, Z12
+	VPADDD          Z8, Z12, Z12
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z12, Z12
+	VSHUFPS         $0x88, Z14, Z11, Z8
+	VSHUFPS         $0xdd, Z14, Z11, Z11
+	VPADDD          Z8, Z11, Z11
+	VMOVDQU32       eighths<>+0(SB), Z8
+	VPERMQ          Z11, Z8, Z11
+	MOVQ            16(AX), CX
+	VBROADCASTI64X4 64(CX), Z8
+	VPADDD          Z8, Z11, Z11
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z9, 64(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z12, 128(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z11, 192(CX)
+	VSHUFPS         $0x88, Z16, Z15, Z8
+	VSHUFPS         $0xdd, Z16, Z15, Z15
+	VPADDD          Z8, Z15, Z15
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z15, Z15
+	VSHUFPS         $0x88, Z19, Z18, Z8
+	VSHUFPS         $0xdd, Z19, Z18, Z18
+	VPADDD          Z8, Z18, Z18
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z18, Z18
+	VSHUFPS         $0x88, Z20, Z17, Z8
+	VSHUFPS         $0xdd, Z20, Z17, Z17
+	VPADDD          Z8, Z17, Z17
+	VMOVDQU32       eighths<>+0(SB), Z8
+	VPERMQ          Z17, Z8, Z17
+	MOVQ            16(AX), CX
+	VBROADCASTI64X4 64(CX), Z8
+	VPADDD          Z8, Z17, Z17
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z15, 256(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z18, 320(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z17, 384(CX)
+	MOVQ            192(AX), CX
+	MOVQ            200(AX), DX
+	MOVQ            DX, 192(AX)
+	MOVQ            CX, 200(AX)
+	MOVQ            216(AX), CX
+	MOVQ            120(AX), DX
+	ADDQ            CX, DX
+	MOVQ            DX, 208(AX)
+	ADDQ            $0x04, CX
+	JMP             drain4
+
+laterTail:
+	MOVQ   16(AX), CX
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	MOVQ   192(AX), R14
+	ADDQ   $0x00000440, R14
+	MOVQ   8(AX), R13
+	MOVQ   72(AX), R12
+
+laterProducts:
+	MOVQ 200(AX), DI
+	LEAQ 64(DI), R8
+	MOVQ 208(AX), R9
+	MOVQ 192(AX), R10
+	MOVQ $0x00000004, BX
+
+laterProductsTurn:
+	VMOVDQU32       (R13), Z5
+	VMOVDQU32       64(R13), Z6
+	VMOVDQU32       128(R13), Z7
+	VPBROADCASTQ    (R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    16(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    32(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    48(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	MOVL            (DI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVBLZX         (R9), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z3
+	MOVL            32(DI), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y26
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VMOVDQU32       192(R13), Z5
+	VMOVDQU32       256(R13), Z6
+	VMOVDQU32       320(R13), Z7
+	VPBROADCASTQ    8(R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    24(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    40(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    56(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	VCVTDQ2PS       (R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z3, Z5
+	VMAXPS          Z21, Z5, Z21
+	MOVL            4(DI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z4
+	MOVBLZX         1(R9), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z23
+	MOVL            36(DI), DX
+	ADDQ            96(AX), DX
+	VMOVDQU32       384(R13), Z5
+	VMOVDQU32       448(R13), Z6
+	VMOVDQU32       512(R13), Z7
+	VPBROADCASTQ    128(R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    144(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    160(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    176(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	VPMOVZXWD       32(DX), Y6
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z4, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       64(R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z23, Z5
+	VMAXPS          Z21, Z5, Z21
+	VINSERTI64X4    $0x01, Y6, Z26, Z26
+	VMOVAPS         Z2, K1, Z4
+	VMOVAPS         Z3, K1, Z23
+	VMOVDQU32       576(R13), Z5
+	VMOVDQU32       640(R13), Z6
+	VMOVDQU32       704(R13), Z7
+	VPBROADCASTQ    136(R14), Z8
+	VPDPBUSD        Z5, Z8, Z9
+	VPDPBUSD        Z6, Z8, Z10
+	VPDPBUSD        Z7, Z8, Z11
+	VPBROADCASTQ    152(R14), Z8
+	VPDPBUSD        Z5, Z8, Z12
+	VPDPBUSD        Z6, Z8, Z13
+	VPDPBUSD        Z7, Z8, Z14
+	VPBROADCASTQ    168(R14), Z8
+	VPDPBUSD        Z5, Z8, Z15
+	VPDPBUSD        Z6, Z8, Z16
+	VPDPBUSD        Z7, Z8, Z17
+	VPBROADCASTQ    184(R14), Z8
+	VPDPBUSD        Z5, Z8, Z18
+	VPDPBUSD        Z6, Z8, Z19
+	VPDPBUSD        Z7, Z8, Z20
+	MOVQ            24(AX), CX
+	VBROADCASTF64X4 64(CX), Z0
+	VMULPS          Z0, Z4, Z0
+	VPSLLD          $0x10, Z26, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       128(R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z23, Z5
+	VMAXPS          Z22, Z5, Z22
+	ADDQ            $0x08, DI
+	ADDQ            $0x000000c0, R8
+	ADDQ            $0x02, R9
+	ADDQ            $0x00000300, R13
+	ADDQ            $0x00000100, R14
+	DECQ            BX
+	JNE             laterProductsTurn
+	DECQ            R12
+	JNE             laterProducts
+	VSHUFPS         $0x88, Z10, Z9, Z8
+	VSHUFPS         $0xdd, Z10, Z9, Z9
+	VPADDD          Z8, Z9, Z9
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z9, Z9
+	VSHUFPS         $0x88, Z13, Z12, Z8
+	VSHUFPS         $0xdd, Z13, Z12, Z12
+	VPADDD          Z8, Z12, Z12
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z12, Z12
+	VSHUFPS         $0x88, Z14, Z11, Z8
+	VSHUFPS         $0xdd, Z14, Z11, Z11
+	VPADDD          Z8, Z11, Z11
+	VMOVDQU32       eighths<>+0(SB), Z8
+	VPERMQ          Z11, Z8, Z11
+	MOVQ            16(AX), CX
+	VBROADCASTI64X4 64(CX), Z8
+	VPADDD          Z8, Z11, Z11
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z9, 64(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z12, 128(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z11, 192(CX)
+	VSHUFPS         $0x88, Z16, Z15, Z8
+	VSHUFPS         $0xdd, Z16, Z15, Z15
+	VPADDD          Z8, Z15, Z15
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z15, Z15
+	VSHUFPS         $0x88, Z19, Z18, Z8
+	VSHUFPS         $0xdd, Z19, Z18, Z18
+	VPADDD          Z8, Z18, Z18
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z18, Z18
+	VSHUFPS         $0x88, Z20, Z17, Z8
+	VSHUFPS         $0xdd, Z20, Z17, Z17
+	VPADDD          Z8, Z17, Z17
+	VMOVDQU32       eighths<>+0(SB), Z8
+	VPERMQ          Z17, Z8, Z17
+	MOVQ            16(AX), CX
+	VBROADCASTI64X4 64(CX), Z8
+	VPADDD          Z8, Z17, Z17
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z15, 256(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z18, 320(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z17, 384(CX)
+	MOVQ            192(AX), CX
+	MOVQ            200(AX), DX
+	MOVQ            DX, 192(AX)
+	MOVQ            CX, 200(AX)
+	MOVQ            216(AX), CX
+	MOVQ            120(AX), DX
+	ADDQ            CX, DX
+	MOVQ            DX, 208(AX)
+	ADDQ            $0x04, CX
+
+drain4:
+	MOVQ            200(AX), DI
+	LEAQ            64(DI), R8
+	MOVQ            208(AX), R9
+	MOVQ            192(AX), R10
+	SUBQ            (AX), CX
+	NEGQ            CX
+	LEAQ            4(CX), BX
+	CMPQ            BX, $0x01
+	JEQ             only4
+	MOVL            (DI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVBLZX         (R9), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z3
+	MOVL            32(DI), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y27
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z3, Z5
+	VMAXPS          Z21, Z5, Z21
+	MOVL            4(DI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z4
+	MOVBLZX         1(R9), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z6
+	MOVL            36(DI), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y7
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z4, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       64(R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z6, Z5
+	VMAXPS          Z21, Z5, Z21
+	VINSERTI64X4    $0x01, Y7, Z27, Z27
+	VMOVAPS         Z2, K1, Z4
+	VMOVAPS         Z3, K1, Z6
+	MOVQ            24(AX), CX
+	VBROADCASTF64X4 64(CX), Z0
+	VMULPS          Z0, Z4, Z0
+	VPSLLD          $0x10, Z27, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       128(R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z6, Z5
+	VMAXPS          Z22, Z5, Z22
+	ADDQ            $0x08, DI
+	ADDQ            $0x000000c0, R8
+	ADDQ            $0x02, R9
+	CMPQ            BX, $0x02
+	JEQ             done
+	CMPQ            BX, $0x03
+	JEQ             only4
+	MOVL            (DI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVBLZX         (R9), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z3
+	MOVL            32(DI), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y28
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z3, Z5
+	VMAXPS          Z21, Z5, Z21
+	MOVL            4(DI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z6
+	MOVBLZX         1(R9), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z7
+	MOVL            36(DI), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y4
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z6, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       64(R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z7, Z5
+	VMAXPS          Z21, Z5, Z21
+	VINSERTI64X4    $0x01, Y4, Z28, Z28
+	VMOVAPS         Z2, K1, Z6
+	VMOVAPS         Z3, K1, Z7
+	MOVQ            24(AX), CX
+	VBROADCASTF64X4 64(CX), Z0
+	VMULPS          Z0, Z6, Z0
+	VPSLLD          $0x10, Z28, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       128(R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z7, Z5
+	VMAXPS          Z22, Z5, Z22
+	ADDQ            $0x08, DI
+	ADDQ            $0x000000c0, R8
+	ADDQ            $0x02, R9
+	JMP             done
+
+only4:
+	MOVL            (DI), DX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z2
+	MOVBLZX         (R9), DX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(DX*4), Z3
+	MOVL            32(DI), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y28
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z3, Z5
+	VMAXPS          Z21, Z5, Z21
+	MOVQ            24(AX), CX
+	VBROADCASTF64X4 64(CX), Z0
+	VMULPS          Z0, Z2, Z0
+	VPSLLD          $0x10, Z28, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       128(R8), Z5
+	VMULPS          Z5, Z0, Z5
+	VADDPS          Z1, Z5, Z5
+	VMULPS          Z5, Z3, Z5
+	VMAXPS          Z22, Z5, K1, Z22
+
+done:
+	VEXTRACTF64X4 $0x01, Z22, Y0
+	VMAXPS        Y0, Y22, Y22
+	VBROADCASTSS  176(AX), Z0
+	MOVQ          184(AX), CX
+	MOVQ          32(AX), AX
+	VMOVDQU32     interleave16<>+0(SB), Z1
+	VPERMPS       Z21, Z1, Z1
+	VMULPS        Z0, Z1, Z1
+	KMOVW         CX, K1
+	VMOVUPS.Z     (AX), K1, Z2
+	VMAXPS        Z2, Z1, Z1
+	VMOVUPS       Z1, K1, (AX)
+	SHRQ          $0x10, CX
+	VMOVAPS       Z22, Z1
+	VMULPS        Z0, Z1, Z1
+	KMOVW         CX, K1
+	VMOVUPS.Z     64(AX), K1, Z0
+	VMAXPS        Z0, Z1, Z1
+	VMOVUPS       Z1, K1, 64(AX)
+	SHRQ          $0x10, CX
 	VZEROUPPER
 	RET
 
@@ -9713,6 +13497,8 @@ drain:
 	SUBQ         (AX), CX
 	NEGQ         CX
 	LEAQ         8(CX), BX
+	CMPQ         BX, $0x01
+	JEQ          only8
 	MOVL         (DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
@@ -9740,8 +13526,6 @@ drain:
 	VADDPS       Z1, Z4, Z4
 	VMULPS       Z4, Z3, Z4
 	VMAXPS       Z30, Z4, Z30
-	CMPQ         BX, $0x01
-	JEQ          done
 	MOVL         4(DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
@@ -9769,11 +13553,13 @@ drain:
 	VADDPS       Z1, Z4, Z4
 	VMULPS       Z4, Z3, Z4
 	VMAXPS       Z30, Z4, Z30
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x02, R9
 	CMPQ         BX, $0x02
 	JEQ          done
-	ADDQ         $0x08, DI
-	ADDQ         $0x00000100, R8
-	ADDQ         $0x02, R9
+	CMPQ         BX, $0x03
+	JEQ          only8
 	MOVL         (DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
@@ -9801,8 +13587,6 @@ drain:
 	VADDPS       Z1, Z4, Z4
 	VMULPS       Z4, Z3, Z4
 	VMAXPS       Z30, Z4, Z30
-	CMPQ         BX, $0x03
-	JEQ          done
 	MOVL         4(DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
@@ -9830,11 +13614,13 @@ drain:
 	VADDPS       Z1, Z4, Z4
 	VMULPS       Z4, Z3, Z4
 	VMAXPS       Z30, Z4, Z30
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x02, R9
 	CMPQ         BX, $0x04
 	JEQ          done
-	ADDQ         $0x08, DI
-	ADDQ         $0x00000100, R8
-	ADDQ         $0x02, R9
+	CMPQ         BX, $0x05
+	JEQ          only8
 	MOVL         (DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
@@ -9862,8 +13648,6 @@ drain:
 	VADDPS       Z1, Z4, Z4
 	VMULPS       Z4, Z3, Z4
 	VMAXPS       Z30, Z4, Z30
-	CMPQ         BX, $0x05
-	JEQ          done
 	MOVL         4(DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
@@ -9891,11 +13675,13 @@ drain:
 	VADDPS       Z1, Z4, Z4
 	VMULPS       Z4, Z3, Z4
 	VMAXPS       Z30, Z4, Z30
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x02, R9
 	CMPQ         BX, $0x06
 	JEQ          done
-	ADDQ         $0x08, DI
-	ADDQ         $0x00000100, R8
-	ADDQ         $0x02, R9
+	CMPQ         BX, $0x07
+	JEQ          only8
 	MOVL         (DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
@@ -9923,8 +13709,6 @@ drain:
 	VADDPS       Z1, Z4, Z4
 	VMULPS       Z4, Z3, Z4
 	VMAXPS       Z30, Z4, Z30
-	CMPQ         BX, $0x07
-	JEQ          done
 	MOVL         4(DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
@@ -9948,6 +13732,39 @@ drain:
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
 	VCVTDQ2PS    192(R8), Z4
+	VMULPS       Z4, Z0, Z4
+	VADDPS       Z1, Z4, Z4
+	VMULPS       Z4, Z3, Z4
+	VMAXPS       Z30, Z4, Z30
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x02, R9
+	JMP          done
+
+only8:
+	MOVL         (DI), DX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z2
+	MOVBLZX      (R9), DX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z3
+	MOVL         32(DI), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    (R8), Z4
+	VMULPS       Z4, Z0, Z4
+	VADDPS       Z1, Z4, Z4
+	VMULPS       Z4, Z3, Z4
+	VMAXPS       Z29, Z4, Z29
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    64(R8), Z4
 	VMULPS       Z4, Z0, Z4
 	VADDPS       Z1, Z4, Z4
 	VMULPS       Z4, Z3, Z4
@@ -10354,6 +14171,8 @@ drain4:
 	SUBQ         (AX), CX
 	NEGQ         CX
 	LEAQ         4(CX), BX
+	CMPQ         BX, $0x01
+	JEQ          only4
 	MOVL         (DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
@@ -10381,8 +14200,6 @@ drain4:
 	VADDPS       Z1, Z4, Z4
 	VMULPS       Z4, Z3, Z4
 	VMAXPS       Z30, Z4, Z30
-	CMPQ         BX, $0x01
-	JEQ          done
 	MOVL         4(DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
@@ -10410,11 +14227,13 @@ drain4:
 	VADDPS       Z1, Z4, Z4
 	VMULPS       Z4, Z3, Z4
 	VMAXPS       Z30, Z4, Z30
-	CMPQ         BX, $0x02
-	JEQ          done
 	ADDQ         $0x08, DI
 	ADDQ         $0x00000100, R8
 	ADDQ         $0x02, R9
+	CMPQ         BX, $0x02
+	JEQ          done
+	CMPQ         BX, $0x03
+	JEQ          only4
 	MOVL         (DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
@@ -10442,8 +14261,6 @@ drain4:
 	VADDPS       Z1, Z4, Z4
 	VMULPS       Z4, Z3, Z4
 	VMAXPS       Z30, Z4, Z30
-	CMPQ         BX, $0x03
-	JEQ          done
 	MOVL         4(DI), DX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(DX*4), Z2
@@ -10467,6 +14284,39 @@ drain4:
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
 	VCVTDQ2PS    192(R8), Z4
+	VMULPS       Z4, Z0, Z4
+	VADDPS       Z1, Z4, Z4
+	VMULPS       Z4, Z3, Z4
+	VMAXPS       Z30, Z4, Z30
+	ADDQ         $0x08, DI
+	ADDQ         $0x00000100, R8
+	ADDQ         $0x02, R9
+	JMP          done
+
+only4:
+	MOVL         (DI), DX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z2
+	MOVBLZX      (R9), DX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(DX*4), Z3
+	MOVL         32(DI), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    (R8), Z4
+	VMULPS       Z4, Z0, Z4
+	VADDPS       Z1, Z4, Z4
+	VMULPS       Z4, Z3, Z4
+	VMAXPS       Z29, Z4, Z29
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    64(R8), Z4
 	VMULPS       Z4, Z0, Z4
 	VADDPS       Z1, Z4, Z4
 	VMULPS       Z4, Z3, Z4
@@ -11535,13 +15385,13 @@ firstTurn:
 	VPADDD       Z9, Z10, Z10
 	MOVQ         16(AX), CX
 	VPADDD       (CX), Z10, Z10
-	MOVQ         192(AX), CX
-	VMOVDQU32    Z10, 64(CX)
 	VSHUFPS      $0x88, Z13, Z12, Z9
 	VSHUFPS      $0xdd, Z13, Z12, Z12
 	VPADDD       Z9, Z12, Z12
 	MOVQ         16(AX), CX
 	VPADDD       (CX), Z12, Z12
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z10, 64(CX)
 	MOVQ         192(AX), CX
 	VMOVDQU32    Z12, 128(CX)
 	VSHUFPS      $0x88, Z15, Z14, Z9
@@ -11549,13 +15399,13 @@ firstTurn:
 	VPADDD       Z9, Z14, Z14
 	MOVQ         16(AX), CX
 	VPADDD       (CX), Z14, Z14
-	MOVQ         192(AX), CX
-	VMOVDQU32    Z14, 192(CX)
 	VSHUFPS      $0x88, Z17, Z16, Z9
 	VSHUFPS      $0xdd, Z17, Z16, Z16
 	VPADDD       Z9, Z16, Z16
 	MOVQ         16(AX), CX
 	VPADDD       (CX), Z16, Z16
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z14, 192(CX)
 	MOVQ         192(AX), CX
 	VMOVDQU32    Z16, 256(CX)
 	VSHUFPS      $0x88, Z19, Z18, Z9
@@ -11563,13 +15413,13 @@ firstTurn:
 	VPADDD       Z9, Z18, Z18
 	MOVQ         16(AX), CX
 	VPADDD       (CX), Z18, Z18
-	MOVQ         192(AX), CX
-	VMOVDQU32    Z18, 320(CX)
 	VSHUFPS      $0x88, Z21, Z20, Z9
 	VSHUFPS      $0xdd, Z21, Z20, Z20
 	VPADDD       Z9, Z20, Z20
 	MOVQ         16(AX), CX
 	VPADDD       (CX), Z20, Z20
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z18, 320(CX)
 	MOVQ         192(AX), CX
 	VMOVDQU32    Z20, 384(CX)
 	VSHUFPS      $0x88, Z23, Z22, Z9
@@ -11577,13 +15427,13 @@ firstTurn:
 	VPADDD       Z9, Z22, Z22
 	MOVQ         16(AX), CX
 	VPADDD       (CX), Z22, Z22
-	MOVQ         192(AX), CX
-	VMOVDQU32    Z22, 448(CX)
 	VSHUFPS      $0x88, Z25, Z24, Z9
 	VSHUFPS      $0xdd, Z25, Z24, Z24
 	VPADDD       Z9, Z24, Z24
 	MOVQ         16(AX), CX
 	VPADDD       (CX), Z24, Z24
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z22, 448(CX)
 	MOVQ         192(AX), CX
 	VMOVDQU32    Z24, 512(CX)
 	MOVQ         192(AX), CX
@@ -11912,13 +15762,13 @@ laterTurn:
 	VPADDD          Z9, Z10, Z10
 	MOVQ            16(AX), CX
 	VPADDD          (CX), Z10, Z10
-	MOVQ            192(AX), CX
-	VMOVDQU32       Z10, 64(CX)
 	VSHUFPS         $0x88, Z13, Z12, Z9
 	VSHUFPS         $0xdd, Z13, Z12, Z12
 	VPADDD          Z9, Z12, Z12
 	MOVQ            16(AX), CX
 	VPADDD          (CX), Z12, Z12
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z10, 64(CX)
 	MOVQ            192(AX), CX
 	VMOVDQU32       Z12, 128(CX)
 	VSHUFPS         $0x88, Z15, Z14, Z9
@@ -11926,13 +15776,13 @@ laterTurn:
 	VPADDD          Z9, Z14, Z14
 	MOVQ            16(AX), CX
 	VPADDD          (CX), Z14, Z14
-	MOVQ            192(AX), CX
-	VMOVDQU32       Z14, 192(CX)
 	VSHUFPS         $0x88, Z17, Z16, Z9
 	VSHUFPS         $0xdd, Z17, Z16, Z16
 	VPADDD          Z9, Z16, Z16
 	MOVQ            16(AX), CX
 	VPADDD          (CX), Z16, Z16
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z14, 192(CX)
 	MOVQ            192(AX), CX
 	VMOVDQU32       Z16, 256(CX)
 	VSHUFPS         $0x88, Z19, Z18, Z9
@@ -11940,13 +15790,13 @@ laterTurn:
 	VPADDD          Z9, Z18, Z18
 	MOVQ            16(AX), CX
 	VPADDD          (CX), Z18, Z18
-	MOVQ            192(AX), CX
-	VMOVDQU32       Z18, 320(CX)
 	VSHUFPS         $0x88, Z21, Z20, Z9
 	VSHUFPS         $0xdd, Z21, Z20, Z20
 	VPADDD          Z9, Z20, Z20
 	MOVQ            16(AX), CX
 	VPADDD          (CX), Z20, Z20
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z18, 320(CX)
 	MOVQ            192(AX), CX
 	VMOVDQU32       Z20, 384(CX)
 	VSHUFPS         $0x88, Z23, Z22, Z9
@@ -11954,13 +15804,13 @@ laterTurn:
 	VPADDD          Z9, Z22, Z22
 	MOVQ            16(AX), CX
 	VPADDD          (CX), Z22, Z22
-	MOVQ            192(AX), CX
-	VMOVDQU32       Z22, 448(CX)
 	VSHUFPS         $0x88, Z25, Z24, Z9
 	VSHUFPS         $0xdd, Z25, Z24, Z24
 	VPADDD          Z9, Z24, Z24
 	MOVQ            16(AX), CX
 	VPADDD          (CX), Z24, Z24
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z22, 448(CX)
 	MOVQ            192(AX), CX
 	VMOVDQU32       Z24, 512(CX)
 	MOVQ            192(AX), CX
@@ -11985,6 +15835,8 @@ drain:
 	SUBQ            (AX), CX
 	NEGQ            CX
 	LEAQ            8(CX), SI
+	CMPQ            SI, $0x01
+	JEQ             only8
 	MOVL            (R8), BX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(BX*4), Z2
@@ -12004,8 +15856,6 @@ drain:
 	VADDPS          Z1, Z2, Z2
 	VMULPS          Z2, Z3, Z2
 	VMAXPS          Z26, Z2, Z26
-	CMPQ            SI, $0x01
-	JEQ             done
 	MOVL            4(R8), BX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(BX*4), Z2
@@ -12025,11 +15875,13 @@ drain:
 	VADDPS          Z1, Z2, Z2
 	VMULPS          Z2, Z3, Z2
 	VMAXPS          Z26, Z2, Z26
+	ADDQ            $0x08, R8
+	ADDQ            $0x00000080, R9
+	ADDQ            $0x02, R10
 	CMPQ            SI, $0x02
 	JEQ             done
-	ADDQ            $0x08, R8
-	ADDQ            $0x00000080, R9
-	ADDQ            $0x02, R10
+	CMPQ            SI, $0x03
+	JEQ             only8
 	MOVL            (R8), BX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(BX*4), Z2
@@ -12049,8 +15901,6 @@ drain:
 	VADDPS          Z1, Z2, Z2
 	VMULPS          Z2, Z3, Z2
 	VMAXPS          Z26, Z2, Z26
-	CMPQ            SI, $0x03
-	JEQ             done
 	MOVL            4(R8), BX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(BX*4), Z2
@@ -12070,11 +15920,13 @@ drain:
 	VADDPS          Z1, Z2, Z2
 	VMULPS          Z2, Z3, Z2
 	VMAXPS          Z26, Z2, Z26
+	ADDQ            $0x08, R8
+	ADDQ            $0x00000080, R9
+	ADDQ            $0x02, R10
 	CMPQ            SI, $0x04
 	JEQ             done
-	ADDQ            $0x08, R8
-	ADDQ            $0x00000080, R9
-	ADDQ            $0x02, R10
+	CMPQ            SI, $0x05
+	JEQ             only8
 	MOVL            (R8), BX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(BX*4), Z2
@@ -12094,8 +15946,6 @@ drain:
 	VADDPS          Z1, Z2, Z2
 	VMULPS          Z2, Z3, Z2
 	VMAXPS          Z26, Z2, Z26
-	CMPQ            SI, $0x05
-	JEQ             done
 	MOVL            4(R8), BX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(BX*4), Z2
@@ -12115,11 +15965,13 @@ drain:
 	VADDPS          Z1, Z2, Z2
 	VMULPS          Z2, Z3, Z2
 	VMAXPS          Z26, Z2, Z26
+	ADDQ            $0x08, R8
+	ADDQ            $0x00000080, R9
+	ADDQ            $0x02, R10
 	CMPQ            SI, $0x06
 	JEQ             done
-	ADDQ            $0x08, R8
-	ADDQ            $0x00000080, R9
-	ADDQ            $0x02, R10
+	CMPQ            SI, $0x07
+	JEQ             only8
 	MOVL            (R8), BX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(BX*4), Z2
@@ -12139,8 +15991,6 @@ drain:
 	VADDPS          Z1, Z2, Z2
 	VMULPS          Z2, Z3, Z2
 	VMAXPS          Z26, Z2, Z26
-	CMPQ            SI, $0x07
-	JEQ             done
 	MOVL            4(R8), BX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(BX*4), Z2
@@ -12156,6 +16006,31 @@ drain:
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
 	VCVTDQ2PS       64(R9), Z2
+	VMULPS          Z2, Z0, Z2
+	VADDPS          Z1, Z2, Z2
+	VMULPS          Z2, Z3, Z2
+	VMAXPS          Z26, Z2, Z26
+	ADDQ            $0x08, R8
+	ADDQ            $0x00000080, R9
+	ADDQ            $0x02, R10
+	JMP             done
+
+only8:
+	MOVL            (R8), BX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z2
+	MOVBLZX         (R10), BX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z3
+	MOVL            32(R8), DX
+	ADDQ            96(AX), DX
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (R9), Z2
 	VMULPS          Z2, Z0, Z2
 	VADDPS          Z1, Z2, Z2
 	VMULPS          Z2, Z3, Z2
@@ -12252,13 +16127,13 @@ firstProductsTurn:
 	VPADDD       Z9, Z10, Z10
 	MOVQ         16(AX), CX
 	VPADDD       (CX), Z10, Z10
-	MOVQ         192(AX), CX
-	VMOVDQU32    Z10, 64(CX)
 	VSHUFPS      $0x88, Z13, Z12, Z9
 	VSHUFPS      $0xdd, Z13, Z12, Z12
 	VPADDD       Z9, Z12, Z12
 	MOVQ         16(AX), CX
 	VPADDD       (CX), Z12, Z12
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z10, 64(CX)
 	MOVQ         192(AX), CX
 	VMOVDQU32    Z12, 128(CX)
 	VSHUFPS      $0x88, Z15, Z14, Z9
@@ -12266,13 +16141,13 @@ firstProductsTurn:
 	VPADDD       Z9, Z14, Z14
 	MOVQ         16(AX), CX
 	VPADDD       (CX), Z14, Z14
-	MOVQ         192(AX), CX
-	VMOVDQU32    Z14, 192(CX)
 	VSHUFPS      $0x88, Z17, Z16, Z9
 	VSHUFPS      $0xdd, Z17, Z16, Z16
 	VPADDD       Z9, Z16, Z16
 	MOVQ         16(AX), CX
 	VPADDD       (CX), Z16, Z16
+	MOVQ         192(AX), CX
+	VMOVDQU32    Z14, 192(CX)
 	MOVQ         192(AX), CX
 	VMOVDQU32    Z16, 256(CX)
 	MOVQ         192(AX), CX
@@ -12417,13 +16292,13 @@ laterProductsTurn:
 	VPADDD          Z9, Z10, Z10
 	MOVQ            16(AX), CX
 	VPADDD          (CX), Z10, Z10
-	MOVQ            192(AX), CX
-	VMOVDQU32       Z10, 64(CX)
 	VSHUFPS         $0x88, Z13, Z12, Z9
 	VSHUFPS         $0xdd, Z13, Z12, Z12
 	VPADDD          Z9, Z12, Z12
 	MOVQ            16(AX), CX
 	VPADDD          (CX), Z12, Z12
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z10, 64(CX)
 	MOVQ            192(AX), CX
 	VMOVDQU32       Z12, 128(CX)
 	VSHUFPS         $0x88, Z15, Z14, Z9
@@ -12431,13 +16306,13 @@ laterProductsTurn:
 	VPADDD          Z9, Z14, Z14
 	MOVQ            16(AX), CX
 	VPADDD          (CX), Z14, Z14
-	MOVQ            192(AX), CX
-	VMOVDQU32       Z14, 192(CX)
 	VSHUFPS         $0x88, Z17, Z16, Z9
 	VSHUFPS         $0xdd, Z17, Z16, Z16
 	VPADDD          Z9, Z16, Z16
 	MOVQ            16(AX), CX
 	VPADDD          (CX), Z16, Z16
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z14, 192(CX)
 	MOVQ            192(AX), CX
 	VMOVDQU32       Z16, 256(CX)
 	MOVQ            192(AX), CX
@@ -12458,6 +16333,8 @@ drain4:
 	SUBQ            (AX), CX
 	NEGQ            CX
 	LEAQ            4(CX), SI
+	CMPQ            SI, $0x01
+	JEQ             only4
 	MOVL            (R8), BX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(BX*4), Z2
@@ -12477,8 +16354,6 @@ drain4:
 	VADDPS          Z1, Z2, Z2
 	VMULPS          Z2, Z3, Z2
 	VMAXPS          Z26, Z2, Z26
-	CMPQ            SI, $0x01
-	JEQ             done
 	MOVL            4(R8), BX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(BX*4), Z2
@@ -12498,11 +16373,13 @@ drain4:
 	VADDPS          Z1, Z2, Z2
 	VMULPS          Z2, Z3, Z2
 	VMAXPS          Z26, Z2, Z26
-	CMPQ            SI, $0x02
-	JEQ             done
 	ADDQ            $0x08, R8
 	ADDQ            $0x00000080, R9
 	ADDQ            $0x02, R10
+	CMPQ            SI, $0x02
+	JEQ             done
+	CMPQ            SI, $0x03
+	JEQ             only4
 	MOVL            (R8), BX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(BX*4), Z2
@@ -12522,8 +16399,6 @@ drain4:
 	VADDPS          Z1, Z2, Z2
 	VMULPS          Z2, Z3, Z2
 	VMAXPS          Z26, Z2, Z26
-	CMPQ            SI, $0x03
-	JEQ             done
 	MOVL            4(R8), BX
 	MOVQ            112(AX), CX
 	VBROADCASTSS    (CX)(BX*4), Z2
@@ -12539,6 +16414,31 @@ drain4:
 	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS       Z1, Z1
 	VCVTDQ2PS       64(R9), Z2
+	VMULPS          Z2, Z0, Z2
+	VADDPS          Z1, Z2, Z2
+	VMULPS          Z2, Z3, Z2
+	VMAXPS          Z26, Z2, Z26
+	ADDQ            $0x08, R8
+	ADDQ            $0x00000080, R9
+	ADDQ            $0x02, R10
+	JMP             done
+
+only4:
+	MOVL            (R8), BX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z2
+	MOVBLZX         (R10), BX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z3
+	MOVL            32(R8), DX
+	ADDQ            96(AX), DX
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (R9), Z2
 	VMULPS          Z2, Z0, Z2
 	VADDPS          Z1, Z2, Z2
 	VMULPS          Z2, Z3, Z2
@@ -12556,6 +16456,1970 @@ done:
 	VMAXPS       Z0, Z1, Z1
 	VMOVUPS      Z1, K1, (AX)
 	SHRQ         $0x10, CX
+	VZEROUPPER
+	RET
+
+// func code4Maxima24AVX512(args *int)
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VBMI, AVX512VL, AVX512VNNI, CMOV, MMX+
+TEXT ·code4Maxima24AVX512(SB), $520-8
+	MOVQ      args+0(FP), AX
+	MOVQ      40(AX), CX
+	VMOVDQU32 (CX), Z4
+	MOVL      $0x000000ff, CX
+	KMOVW     CX, K1
+	MOVQ      (AX), CX
+	MOVQ      $0x00000008, DX
+	CMPQ      CX, DX
+	CMOVQGT   DX, CX
+	LEAQ      tokenMasks<>+0(SB), DX
+	LEAQ      (DX)(CX*8), DX
+	MOVQ      DX, (SP)
+	MOVQ      192(AX), DI
+	ADDQ      $0x00000440, DI
+	MOVQ      72(AX), R13
+
+decode:
+	MOVQ            48(AX), DX
+	ADDQ            224(AX), DX
+	MOVQ            56(AX), CX
+	LEAQ            (CX)(CX*2), BX
+	MOVQ            (SP), SI
+	KMOVQ           96(SI), K2
+	VMOVDQU8.Z      (DX), K2, Z0
+	VMOVDQU8.Z      (DX)(CX*1), K2, Z5
+	VPSRLW          $0x01, Z5, Z6
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z5
+	VMOVDQU8.Z      (DX)(CX*2), K2, Z0
+	VMOVDQU8.Z      (DX)(BX*1), K2, Z1
+	VPSRLW          $0x01, Z1, Z2
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z2
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z1
+	VPSLLW          $0x02, Z5, Z0
+	VPSRLW          $0x02, Z1, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z1
+	VMOVDQU32       Z1, 8(SP)
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z5, Z3
+	VMOVDQU32       Z3, 264(SP)
+	VPSLLW          $0x02, Z6, Z0
+	VPSRLW          $0x02, Z2, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z2
+	VMOVDQU32       Z2, 136(SP)
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z6, Z3
+	VMOVDQU32       Z3, 392(SP)
+	KMOVQ           64(SI), K2
+	VMOVDQU8.Z      64(DX), K2, Z0
+	VMOVDQU8.Z      64(DX)(CX*1), K2, Z5
+	VPSRLW          $0x01, Z5, Z6
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z5
+	VMOVDQU8.Z      64(DX)(CX*2), K2, Z0
+	VMOVDQU8.Z      64(DX)(BX*1), K2, Z1
+	VPSRLW          $0x01, Z1, Z2
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z2
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z1
+	VPSLLW          $0x02, Z5, Z0
+	VPSRLW          $0x02, Z1, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z1
+	VMOVDQU32       Z1, 72(SP)
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z5, Z3
+	VMOVDQU32       Z3, 328(SP)
+	VPSLLW          $0x02, Z6, Z0
+	VPSRLW          $0x02, Z2, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z2
+	VMOVDQU32       Z2, 200(SP)
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z6, Z3
+	VMOVDQU32       Z3, 456(SP)
+	LEAQ            8(SP), BX
+	MOVQ            BX, 232(AX)
+	MOVQ            64(AX), CX
+	ADDQ            CX, 224(AX)
+	MOVQ            232(AX), CX
+	VMOVDQU32       (CX), Z5
+	VPERMB          Z4, Z5, Z0
+	VPSRLW          $0x04, Z5, Z5
+	VMOVDQU32       Z0, (DI)
+	VPERMB          Z4, Z5, Z0
+	VMOVDQU32       Z0, 128(DI)
+	MOVQ            232(AX), CX
+	VMOVDQU32       64(CX), Z5
+	VPERMB          Z4, Z5, Z0
+	VPSRLW          $0x04, Z5, Z5
+	VMOVDQU32       Z0, 64(DI)
+	VPERMB          Z4, Z5, Z0
+	VMOVDQU32       Z0, 192(DI)
+	ADDQ            $0x00000080, 232(AX)
+	ADDQ            $0x00000100, DI
+	MOVQ            232(AX), CX
+	VMOVDQU32       (CX), Z5
+	VPERMB          Z4, Z5, Z0
+	VPSRLW          $0x04, Z5, Z5
+	VMOVDQU32       Z0, (DI)
+	VPERMB          Z4, Z5, Z0
+	VMOVDQU32       Z0, 128(DI)
+	MOVQ            232(AX), CX
+	VMOVDQU32       64(CX), Z5
+	VPERMB          Z4, Z5, Z0
+	VPSRLW          $0x04, Z5, Z5
+	VMOVDQU32       Z0, 64(DI)
+	VPERMB          Z4, Z5, Z0
+	VMOVDQU32       Z0, 192(DI)
+	ADDQ            $0x00000080, 232(AX)
+	ADDQ            $0x00000100, DI
+	MOVQ            232(AX), CX
+	VMOVDQU32       (CX), Z5
+	VPERMB          Z4, Z5, Z0
+	VPSRLW          $0x04, Z5, Z5
+	VMOVDQU32       Z0, (DI)
+	VPERMB          Z4, Z5, Z0
+	VMOVDQU32       Z0, 128(DI)
+	MOVQ            232(AX), CX
+	VMOVDQU32       64(CX), Z5
+	VPERMB          Z4, Z5, Z0
+	VPSRLW          $0x04, Z5, Z5
+	VMOVDQU32       Z0, 64(DI)
+	VPERMB          Z4, Z5, Z0
+	VMOVDQU32       Z0, 192(DI)
+	ADDQ            $0x00000080, 232(AX)
+	ADDQ            $0x00000100, DI
+	MOVQ            232(AX), CX
+	VMOVDQU32       (CX), Z5
+	VPERMB          Z4, Z5, Z0
+	VPSRLW          $0x04, Z5, Z5
+	VMOVDQU32       Z0, (DI)
+	VPERMB          Z4, Z5, Z0
+	VMOVDQU32       Z0, 128(DI)
+	MOVQ            232(AX), CX
+	VMOVDQU32       64(CX), Z5
+	VPERMB          Z4, Z5, Z0
+	VPSRLW          $0x04, Z5, Z5
+	VMOVDQU32       Z0, 64(DI)
+	VPERMB          Z4, Z5, Z0
+	VMOVDQU32       Z0, 192(DI)
+	ADDQ            $0x00000080, 232(AX)
+	ADDQ            $0x00000100, DI
+	DECQ            R13
+	JNE             decode
+	MOVQ            152(AX), R12
+	VBROADCASTSS    infinity<>+0(SB), Z19
+	VBROADCASTSS    infinity<>+0(SB), Z20
+	MOVQ            (AX), CX
+	SUBQ            216(AX), CX
+	MOVQ            $0x00000008, DX
+	CMPQ            CX, DX
+	CMOVQGT         DX, CX
+	LEAQ            cellMasks<>+0(SB), DX
+	KMOVW           (DX)(CX*2), K2
+	MOVQ            80(AX), CX
+	MOVQ            216(AX), DX
+	VMOVDQU32.Z     (CX)(DX*4), K2, Y0
+	VPBROADCASTD    88(AX), Y1
+	VPMINUD         Y1, Y0, Y0
+	MOVQ            192(AX), CX
+	VMOVDQU32       Y0, (CX)
+	VPBROADCASTD    104(AX), Y1
+	VPMULLD         Y1, Y0, Y0
+	MOVQ            192(AX), CX
+	VMOVDQU32       Y0, 32(CX)
+	MOVQ            (AX), CX
+	SUBQ            216(AX), CX
+	CMPQ            CX, $0x04
+	JLE             firstTail
+	SUBQ            $0x08, CX
+	JLE             firstLast
+	ADDQ            $0x00000080, 48(AX)
+	MOVQ            $0x00000008, DX
+	CMPQ            CX, DX
+	CMOVQGT         DX, CX
+	LEAQ            tokenMasks<>+0(SB), DX
+	LEAQ            (DX)(CX*8), DX
+	MOVQ            DX, (SP)
+
+firstLast:
+	MOVQ   200(AX), DI
+	ADDQ   $0x00000440, DI
+	MOVQ   $0x00000000, CX
+	MOVQ   CX, 224(AX)
+	MOVQ   16(AX), CX
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	MOVQ   192(AX), R15
+	ADDQ   $0x00000440, R15
+	MOVQ   8(AX), R14
+	MOVQ   72(AX), R13
+
+first:
+	MOVQ            200(AX), R8
+	LEAQ            64(R8), R9
+	MOVQ            208(AX), R10
+	MOVQ            192(AX), R11
+	MOVQ            48(AX), DX
+	ADDQ            224(AX), DX
+	MOVQ            56(AX), CX
+	LEAQ            (CX)(CX*2), BX
+	MOVQ            (SP), SI
+	KMOVQ           96(SI), K2
+	VMOVDQU8.Z      (DX), K2, Z0
+	VMOVDQU8.Z      (DX)(CX*1), K2, Z5
+	VPSRLW          $0x01, Z5, Z6
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z5
+	VMOVDQU8.Z      (DX)(CX*2), K2, Z0
+	VMOVDQU8.Z      (DX)(BX*1), K2, Z1
+	VPSRLW          $0x01, Z1, Z2
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z2
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z1
+	VPSLLW          $0x02, Z5, Z0
+	VPSRLW          $0x02, Z1, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z1
+	VMOVDQU32       Z1, 8(SP)
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z5, Z3
+	VMOVDQU32       Z3, 264(SP)
+	VPSLLW          $0x02, Z6, Z0
+	VPSRLW          $0x02, Z2, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z2
+	VMOVDQU32       Z2, 136(SP)
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z6, Z3
+	VMOVDQU32       Z3, 392(SP)
+	KMOVQ           64(SI), K2
+	VMOVDQU8.Z      64(DX), K2, Z0
+	VMOVDQU8.Z      64(DX)(CX*1), K2, Z5
+	VPSRLW          $0x01, Z5, Z6
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z5
+	VMOVDQU8.Z      64(DX)(CX*2), K2, Z0
+	VMOVDQU8.Z      64(DX)(BX*1), K2, Z1
+	VPSRLW          $0x01, Z1, Z2
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z2
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z1
+	VPSLLW          $0x02, Z5, Z0
+	VPSRLW          $0x02, Z1, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z1
+	VMOVDQU32       Z1, 72(SP)
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z5, Z3
+	VMOVDQU32       Z3, 328(SP)
+	VPSLLW          $0x02, Z6, Z0
+	VPSRLW          $0x02, Z2, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z2
+	VMOVDQU32       Z2, 200(SP)
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z6, Z3
+	VMOVDQU32       Z3, 456(SP)
+	LEAQ            8(SP), BX
+	MOVQ            BX, 232(AX)
+	MOVQ            64(AX), CX
+	ADDQ            CX, 224(AX)
+	MOVQ            $0x00000004, SI
+
+firstTurn:
+	VMOVDQU32       (R14), Z6
+	VMOVDQU32       64(R14), Z26
+	VMOVDQU32       128(R14), Z27
+	VPBROADCASTQ    (R15), Z28
+	VPDPBUSD        Z6, Z28, Z7
+	VPDPBUSD        Z26, Z28, Z8
+	VPDPBUSD        Z27, Z28, Z9
+	VPBROADCASTQ    16(R15), Z28
+	VPDPBUSD        Z6, Z28, Z10
+	VPDPBUSD        Z26, Z28, Z11
+	VPDPBUSD        Z27, Z28, Z12
+	VPBROADCASTQ    32(R15), Z28
+	VPDPBUSD        Z6, Z28, Z13
+	VPDPBUSD        Z26, Z28, Z14
+	VPDPBUSD        Z27, Z28, Z15
+	VPBROADCASTQ    48(R15), Z28
+	VPDPBUSD        Z6, Z28, Z16
+	VPDPBUSD        Z26, Z28, Z17
+	VPDPBUSD        Z27, Z28, Z18
+	MOVQ            232(AX), CX
+	VMOVDQU32       (CX), Z5
+	VPERMB          Z4, Z5, Z0
+	VPSRLW          $0x04, Z5, Z5
+	MOVL            32(R11), CX
+	ADDQ            96(AX), CX
+	PREFETCHT0      (CX)
+	VMOVDQU32       Z0, (DI)
+	MOVL            36(R11), CX
+	ADDQ            96(AX), CX
+	PREFETCHT0      (CX)
+	VMOVDQU32       192(R14), Z6
+	VMOVDQU32       256(R14), Z26
+	VMOVDQU32       320(R14), Z27
+	VPBROADCASTQ    8(R15), Z28
+	VPDPBUSD        Z6, Z28, Z7
+	VPDPBUSD        Z26, Z28, Z8
+	VPDPBUSD        Z27, Z28, Z9
+	VPBROADCASTQ    24(R15), Z28
+	VPDPBUSD        Z6, Z28, Z10
+	VPDPBUSD        Z26, Z28, Z11
+	VPDPBUSD        Z27, Z28, Z12
+	VPBROADCASTQ    40(R15), Z28
+	VPDPBUSD        Z6, Z28, Z13
+	VPDPBUSD        Z26, Z28, Z14
+	VPDPBUSD        Z27, Z28, Z15
+	VPBROADCASTQ    56(R15), Z28
+	VPDPBUSD        Z6, Z28, Z16
+	VPDPBUSD        Z26, Z28, Z17
+	VPDPBUSD        Z27, Z28, Z18
+	VPERMB          Z4, Z5, Z0
+	VMOVDQU32       Z0, 128(DI)
+	PREFETCHT0      (R12)
+	MOVQ            232(AX), CX
+	VMOVDQU32       64(CX), Z5
+	VPERMB          Z4, Z5, Z0
+	VPSRLW          $0x04, Z5, Z5
+	VMOVDQU32       384(R14), Z6
+	VMOVDQU32       448(R14), Z26
+	VMOVDQU32       512(R14), Z27
+	VPBROADCASTQ    128(R15), Z28
+	VPDPBUSD        Z6, Z28, Z7
+	VPDPBUSD        Z26, Z28, Z8
+	VPDPBUSD        Z27, Z28, Z9
+	VPBROADCASTQ    144(R15), Z28
+	VPDPBUSD        Z6, Z28, Z10
+	VPDPBUSD        Z26, Z28, Z11
+	VPDPBUSD        Z27, Z28, Z12
+	VPBROADCASTQ    160(R15), Z28
+	VPDPBUSD        Z6, Z28, Z13
+	VPDPBUSD        Z26, Z28, Z14
+	VPDPBUSD        Z27, Z28, Z15
+	VPBROADCASTQ    176(R15), Z28
+	VPDPBUSD        Z6, Z28, Z16
+	VPDPBUSD        Z26, Z28, Z17
+	VPDPBUSD        Z27, Z28, Z18
+	PREFETCHT0      64(R12)
+	VMOVDQU32       Z0, 64(DI)
+	VPERMB          Z4, Z5, Z0
+	PREFETCHT0      128(R12)
+	VMOVDQU32       576(R14), Z6
+	VMOVDQU32       640(R14), Z26
+	VMOVDQU32       704(R14), Z27
+	VPBROADCASTQ    136(R15), Z28
+	VPDPBUSD        Z6, Z28, Z7
+	VPDPBUSD        Z26, Z28, Z8
+	VPDPBUSD        Z27, Z28, Z9
+	VPBROADCASTQ    152(R15), Z28
+	VPDPBUSD        Z6, Z28, Z10
+	VPDPBUSD        Z26, Z28, Z11
+	VPDPBUSD        Z27, Z28, Z12
+	VPBROADCASTQ    168(R15), Z28
+	VPDPBUSD        Z6, Z28, Z13
+	VPDPBUSD        Z26, Z28, Z14
+	VPDPBUSD        Z27, Z28, Z15
+	VPBROADCASTQ    184(R15), Z28
+	VPDPBUSD        Z6, Z28, Z16
+	VPDPBUSD        Z26, Z28, Z17
+	VPDPBUSD        Z27, Z28, Z18
+	VMOVDQU32       Z0, 192(DI)
+	PREFETCHT0      192(R12)
+	ADDQ            $0x00000080, 232(AX)
+	ADDQ            $0x00000100, DI
+	ADDQ            $0x08, R11
+	ADDQ            168(AX), R12
+	CMPQ            R12, 160(AX)
+	CMOVQHI         160(AX), R12
+	ADDQ            $0x00000300, R14
+	ADDQ            $0x00000100, R15
+	DECQ            SI
+	JNE             firstTurn
+	DECQ            R13
+	JNE             first
+	VSHUFPS         $0x88, Z8, Z7, Z28
+	VSHUFPS         $0xdd, Z8, Z7, Z7
+	VPADDD          Z28, Z7, Z7
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z7, Z7
+	VSHUFPS         $0x88, Z11, Z10, Z28
+	VSHUFPS         $0xdd, Z11, Z10, Z10
+	VPADDD          Z28, Z10, Z10
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z10, Z10
+	VSHUFPS         $0x88, Z12, Z9, Z28
+	VSHUFPS         $0xdd, Z12, Z9, Z9
+	VPADDD          Z28, Z9, Z9
+	VMOVDQU32       eighths<>+0(SB), Z28
+	VPERMQ          Z9, Z28, Z9
+	MOVQ            16(AX), CX
+	VBROADCASTI64X4 64(CX), Z28
+	VPADDD          Z28, Z9, Z9
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z7, 64(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z10, 128(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z9, 192(CX)
+	VSHUFPS         $0x88, Z14, Z13, Z28
+	VSHUFPS         $0xdd, Z14, Z13, Z13
+	VPADDD          Z28, Z13, Z13
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z13, Z13
+	VSHUFPS         $0x88, Z17, Z16, Z28
+	VSHUFPS         $0xdd, Z17, Z16, Z16
+	VPADDD          Z28, Z16, Z16
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z16, Z16
+	VSHUFPS         $0x88, Z18, Z15, Z28
+	VSHUFPS         $0xdd, Z18, Z15, Z15
+	VPADDD          Z28, Z15, Z15
+	VMOVDQU32       eighths<>+0(SB), Z28
+	VPERMQ          Z15, Z28, Z15
+	MOVQ            16(AX), CX
+	VBROADCASTI64X4 64(CX), Z28
+	VPADDD          Z28, Z15, Z15
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z13, 256(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z16, 320(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z15, 384(CX)
+	MOVQ            16(AX), CX
+	VPXORD          Z7, Z7, Z7
+	VPXORD          Z8, Z8, Z8
+	VPXORD          Z9, Z9, Z9
+	VPXORD          Z10, Z10, Z10
+	VPXORD          Z11, Z11, Z11
+	VPXORD          Z12, Z12, Z12
+	VPXORD          Z13, Z13, Z13
+	VPXORD          Z14, Z14, Z14
+	VPXORD          Z15, Z15, Z15
+	VPXORD          Z16, Z16, Z16
+	VPXORD          Z17, Z17, Z17
+	VPXORD          Z18, Z18, Z18
+	MOVQ            192(AX), R15
+	ADDQ            $0x00000480, R15
+	MOVQ            8(AX), R14
+	MOVQ            72(AX), R13
+
+firstSecond:
+	MOVQ 200(AX), R8
+	LEAQ 64(R8), R9
+	MOVQ 208(AX), R10
+	MOVQ 192(AX), R11
+	MOVQ $0x00000004, SI
+
+firstSecondTurn:
+	VMOVDQU32       (R14), Z6
+	VMOVDQU32       64(R14), Z26
+	VMOVDQU32       128(R14), Z27
+	VPBROADCASTQ    (R15), Z28
+	VPDPBUSD        Z6, Z28, Z7
+	VPDPBUSD        Z26, Z28, Z8
+	VPDPBUSD        Z27, Z28, Z9
+	VPBROADCASTQ    16(R15), Z28
+	VPDPBUSD        Z6, Z28, Z10
+	VPDPBUSD        Z26, Z28, Z11
+	VPDPBUSD        Z27, Z28, Z12
+	VPBROADCASTQ    32(R15), Z28
+	VPDPBUSD        Z6, Z28, Z13
+	VPDPBUSD        Z26, Z28, Z14
+	VPDPBUSD        Z27, Z28, Z15
+	VPBROADCASTQ    48(R15), Z28
+	VPDPBUSD        Z6, Z28, Z16
+	VPDPBUSD        Z26, Z28, Z17
+	VPDPBUSD        Z27, Z28, Z18
+	VMOVDQU32       192(R14), Z6
+	VMOVDQU32       256(R14), Z26
+	VMOVDQU32       320(R14), Z27
+	VPBROADCASTQ    8(R15), Z28
+	VPDPBUSD        Z6, Z28, Z7
+	VPDPBUSD        Z26, Z28, Z8
+	VPDPBUSD        Z27, Z28, Z9
+	VPBROADCASTQ    24(R15), Z28
+	VPDPBUSD        Z6, Z28, Z10
+	VPDPBUSD        Z26, Z28, Z11
+	VPDPBUSD        Z27, Z28, Z12
+	VPBROADCASTQ    40(R15), Z28
+	VPDPBUSD        Z6, Z28, Z13
+	VPDPBUSD        Z26, Z28, Z14
+	VPDPBUSD        Z27, Z28, Z15
+	VPBROADCASTQ    56(R15), Z28
+	VPDPBUSD        Z6, Z28, Z16
+	VPDPBUSD        Z26, Z28, Z17
+	VPDPBUSD        Z27, Z28, Z18
+	VMOVDQU32       384(R14), Z6
+	VMOVDQU32       448(R14), Z26
+	VMOVDQU32       512(R14), Z27
+	VPBROADCASTQ    128(R15), Z28
+	VPDPBUSD        Z6, Z28, Z7
+	VPDPBUSD        Z26, Z28, Z8
+	VPDPBUSD        Z27, Z28, Z9
+	VPBROADCASTQ    144(R15), Z28
+	VPDPBUSD        Z6, Z28, Z10
+	VPDPBUSD        Z26, Z28, Z11
+	VPDPBUSD        Z27, Z28, Z12
+	VPBROADCASTQ    160(R15), Z28
+	VPDPBUSD        Z6, Z28, Z13
+	VPDPBUSD        Z26, Z28, Z14
+	VPDPBUSD        Z27, Z28, Z15
+	VPBROADCASTQ    176(R15), Z28
+	VPDPBUSD        Z6, Z28, Z16
+	VPDPBUSD        Z26, Z28, Z17
+	VPDPBUSD        Z27, Z28, Z18
+	VMOVDQU32       576(R14), Z6
+	VMOVDQU32       640(R14), Z26
+	VMOVDQU32       704(R14), Z27
+	VPBROADCASTQ    136(R15), Z28
+	VPDPBUSD        Z6, Z28, Z7
+	VPDPBUSD        Z26, Z28, Z8
+	VPDPBUSD        Z27, Z28, Z9
+	VPBROADCASTQ    152(R15), Z28
+	VPDPBUSD        Z6, Z28, Z10
+	VPDPBUSD        Z26, Z28, Z11
+	VPDPBUSD        Z27, Z28, Z12
+	VPBROADCASTQ    168(R15), Z28
+	VPDPBUSD        Z6, Z28, Z13
+	VPDPBUSD        Z26, Z28, Z14
+	VPDPBUSD        Z27, Z28, Z15
+	VPBROADCASTQ    184(R15), Z28
+	VPDPBUSD        Z6, Z28, Z16
+	VPDPBUSD        Z26, Z28, Z17
+	VPDPBUSD        Z27, Z28, Z18
+	ADDQ            $0x00000300, R14
+	ADDQ            $0x00000100, R15
+	DECQ            SI
+	JNE             firstSecondTurn
+	DECQ            R13
+	JNE             firstSecond
+	VSHUFPS         $0x88, Z8, Z7, Z28
+	VSHUFPS         $0xdd, Z8, Z7, Z7
+	VPADDD          Z28, Z7, Z7
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z7, Z7
+	VSHUFPS         $0x88, Z11, Z10, Z28
+	VSHUFPS         $0xdd, Z11, Z10, Z10
+	VPADDD          Z28, Z10, Z10
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z10, Z10
+	VSHUFPS         $0x88, Z12, Z9, Z28
+	VSHUFPS         $0xdd, Z12, Z9, Z9
+	VPADDD          Z28, Z9, Z9
+	VMOVDQU32       eighths<>+0(SB), Z28
+	VPERMQ          Z9, Z28, Z9
+	MOVQ            16(AX), CX
+	VBROADCASTI64X4 64(CX), Z28
+	VPADDD          Z28, Z9, Z9
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z7, 448(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z10, 512(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z9, 576(CX)
+	VSHUFPS         $0x88, Z14, Z13, Z28
+	VSHUFPS         $0xdd, Z14, Z13, Z13
+	VPADDD          Z28, Z13, Z13
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z13, Z13
+	VSHUFPS         $0x88, Z17, Z16, Z28
+	VSHUFPS         $0xdd, Z17, Z16, Z16
+	VPADDD          Z28, Z16, Z16
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z16, Z16
+	VSHUFPS         $0x88, Z18, Z15, Z28
+	VSHUFPS         $0xdd, Z18, Z15, Z15
+	VPADDD          Z28, Z15, Z15
+	VMOVDQU32       eighths<>+0(SB), Z28
+	VPERMQ          Z15, Z28, Z15
+	MOVQ            16(AX), CX
+	VBROADCASTI64X4 64(CX), Z28
+	VPADDD          Z28, Z15, Z15
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z13, 640(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z16, 704(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z15, 768(CX)
+	MOVQ            192(AX), CX
+	MOVQ            200(AX), DX
+	MOVQ            DX, 192(AX)
+	MOVQ            CX, 200(AX)
+	MOVQ            216(AX), CX
+	MOVQ            120(AX), DX
+	ADDQ            CX, DX
+	MOVQ            DX, 208(AX)
+	ADDQ            $0x08, CX
+	MOVQ            CX, 216(AX)
+	CMPQ            CX, (AX)
+	JGE             drain
+
+block:
+	MOVQ         (AX), CX
+	SUBQ         216(AX), CX
+	MOVQ         $0x00000008, DX
+	CMPQ         CX, DX
+	CMOVQGT      DX, CX
+	LEAQ         cellMasks<>+0(SB), DX
+	KMOVW        (DX)(CX*2), K2
+	MOVQ         80(AX), CX
+	MOVQ         216(AX), DX
+	VMOVDQU32.Z  (CX)(DX*4), K2, Y0
+	VPBROADCASTD 88(AX), Y1
+	VPMINUD      Y1, Y0, Y0
+	MOVQ         192(AX), CX
+	VMOVDQU32    Y0, (CX)
+	VPBROADCASTD 104(AX), Y1
+	VPMULLD      Y1, Y0, Y0
+	MOVQ         192(AX), CX
+	VMOVDQU32    Y0, 32(CX)
+	MOVQ         (AX), CX
+	SUBQ         216(AX), CX
+	CMPQ         CX, $0x04
+	JLE          laterTail
+	SUBQ         $0x08, CX
+	JLE          laterLast
+	ADDQ         $0x00000080, 48(AX)
+	MOVQ         $0x00000008, DX
+	CMPQ         CX, DX
+	CMOVQGT      DX, CX
+	LEAQ         tokenMasks<>+0(SB), DX
+	LEAQ         (DX)(CX*8), DX
+	MOVQ         DX, (SP)
+
+laterLast:
+	MOVQ   200(AX), DI
+	ADDQ   $0x00000440, DI
+	MOVQ   $0x00000000, CX
+	MOVQ   CX, 224(AX)
+	MOVQ   16(AX), CX
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	MOVQ   192(AX), R15
+	ADDQ   $0x00000440, R15
+	MOVQ   8(AX), R14
+	MOVQ   72(AX), R13
+
+later:
+	MOVQ            200(AX), R8
+	LEAQ            64(R8), R9
+	MOVQ            208(AX), R10
+	MOVQ            192(AX), R11
+	MOVQ            48(AX), DX
+	ADDQ            224(AX), DX
+	MOVQ            56(AX), CX
+	LEAQ            (CX)(CX*2), BX
+	MOVQ            (SP), SI
+	KMOVQ           96(SI), K2
+	VMOVDQU8.Z      (DX), K2, Z0
+	VMOVDQU8.Z      (DX)(CX*1), K2, Z5
+	VPSRLW          $0x01, Z5, Z6
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z5
+	VMOVDQU8.Z      (DX)(CX*2), K2, Z0
+	VMOVDQU8.Z      (DX)(BX*1), K2, Z1
+	VPSRLW          $0x01, Z1, Z2
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z2
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z1
+	VPSLLW          $0x02, Z5, Z0
+	VPSRLW          $0x02, Z1, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z1
+	VMOVDQU32       Z1, 8(SP)
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z5, Z3
+	VMOVDQU32       Z3, 264(SP)
+	VPSLLW          $0x02, Z6, Z0
+	VPSRLW          $0x02, Z2, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z2
+	VMOVDQU32       Z2, 136(SP)
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z6, Z3
+	VMOVDQU32       Z3, 392(SP)
+	KMOVQ           64(SI), K2
+	VMOVDQU8.Z      64(DX), K2, Z0
+	VMOVDQU8.Z      64(DX)(CX*1), K2, Z5
+	VPSRLW          $0x01, Z5, Z6
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z6
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z5
+	VMOVDQU8.Z      64(DX)(CX*2), K2, Z0
+	VMOVDQU8.Z      64(DX)(BX*1), K2, Z1
+	VPSRLW          $0x01, Z1, Z2
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z2
+	VPADDB          Z0, Z0, Z0
+	VPTERNLOGD.BCST $0xd8, selectors<>+0(SB), Z0, Z1
+	VPSLLW          $0x02, Z5, Z0
+	VPSRLW          $0x02, Z1, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z1
+	VMOVDQU32       Z1, 72(SP)
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z5, Z3
+	VMOVDQU32       Z3, 328(SP)
+	VPSLLW          $0x02, Z6, Z0
+	VPSRLW          $0x02, Z2, Z3
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z0, Z2
+	VMOVDQU32       Z2, 200(SP)
+	VPTERNLOGD.BCST $0xd8, selectors<>+4(SB), Z6, Z3
+	VMOVDQU32       Z3, 456(SP)
+	LEAQ            8(SP), BX
+	MOVQ            BX, 232(AX)
+	MOVQ            64(AX), CX
+	ADDQ            CX, 224(AX)
+	MOVQ            $0x00000004, SI
+
+laterTurn:
+	VMOVDQU32       (R14), Z6
+	VMOVDQU32       64(R14), Z26
+	VMOVDQU32       128(R14), Z27
+	VPBROADCASTQ    (R15), Z28
+	VPDPBUSD        Z6, Z28, Z7
+	VPDPBUSD        Z26, Z28, Z8
+	VPDPBUSD        Z27, Z28, Z9
+	VPBROADCASTQ    16(R15), Z28
+	VPDPBUSD        Z6, Z28, Z10
+	VPDPBUSD        Z26, Z28, Z11
+	VPDPBUSD        Z27, Z28, Z12
+	VPBROADCASTQ    32(R15), Z28
+	VPDPBUSD        Z6, Z28, Z13
+	VPDPBUSD        Z26, Z28, Z14
+	VPDPBUSD        Z27, Z28, Z15
+	VPBROADCASTQ    48(R15), Z28
+	VPDPBUSD        Z6, Z28, Z16
+	VPDPBUSD        Z26, Z28, Z17
+	VPDPBUSD        Z27, Z28, Z18
+	MOVQ            232(AX), CX
+	VMOVDQU32       (CX), Z5
+	VPERMB          Z4, Z5, Z0
+	VPSRLW          $0x04, Z5, Z5
+	MOVL            32(R11), CX
+	ADDQ            96(AX), CX
+	PREFETCHT0      (CX)
+	VMOVDQU32       Z0, (DI)
+	MOVL            36(R11), CX
+	ADDQ            96(AX), CX
+	PREFETCHT0      (CX)
+	VMOVDQU32       192(R14), Z6
+	VMOVDQU32       256(R14), Z26
+	VMOVDQU32       320(R14), Z27
+	VPBROADCASTQ    8(R15), Z28
+	VPDPBUSD        Z6, Z28, Z7
+	VPDPBUSD        Z26, Z28, Z8
+	VPDPBUSD        Z27, Z28, Z9
+	VPBROADCASTQ    24(R15), Z28
+	VPDPBUSD        Z6, Z28, Z10
+	VPDPBUSD        Z26, Z28, Z11
+	VPDPBUSD        Z27, Z28, Z12
+	VPBROADCASTQ    40(R15), Z28
+	VPDPBUSD        Z6, Z28, Z13
+	VPDPBUSD        Z26, Z28, Z14
+	VPDPBUSD        Z27, Z28, Z15
+	VPBROADCASTQ    56(R15), Z28
+	VPDPBUSD        Z6, Z28, Z16
+	VPDPBUSD        Z26, Z28, Z17
+	VPDPBUSD        Z27, Z28, Z18
+	VPERMB          Z4, Z5, Z0
+	VMOVDQU32       Z0, 128(DI)
+	PREFETCHT0      (R12)
+	MOVQ            232(AX), CX
+	VMOVDQU32       64(CX), Z5
+	VPERMB          Z4, Z5, Z0
+	VPSRLW          $0x04, Z5, Z5
+	VMOVDQU32       384(R14), Z6
+	VMOVDQU32       448(R14), Z26
+	VMOVDQU32       512(R14), Z27
+	VPBROADCASTQ    128(R15), Z28
+	VPDPBUSD        Z6, Z28, Z7
+	VPDPBUSD        Z26, Z28, Z8
+	VPDPBUSD        Z27, Z28, Z9
+	VPBROADCASTQ    144(R15), Z28
+	VPDPBUSD        Z6, Z28, Z10
+	VPDPBUSD        Z26, Z28, Z11
+	VPDPBUSD        Z27, Z28, Z12
+	VPBROADCASTQ    160(R15), Z28
+	VPDPBUSD        Z6, Z28, Z13
+	VPDPBUSD        Z26, Z28, Z14
+	VPDPBUSD        Z27, Z28, Z15
+	VPBROADCASTQ    176(R15), Z28
+	VPDPBUSD        Z6, Z28, Z16
+	VPDPBUSD        Z26, Z28, Z17
+	VPDPBUSD        Z27, Z28, Z18
+	PREFETCHT0      64(R12)
+	VMOVDQU32       Z0, 64(DI)
+	VPERMB          Z4, Z5, Z0
+	PREFETCHT0      128(R12)
+	VMOVDQU32       576(R14), Z6
+	VMOVDQU32       640(R14), Z26
+	VMOVDQU32       704(R14), Z27
+	VPBROADCASTQ    136(R15), Z28
+	VPDPBUSD        Z6, Z28, Z7
+	VPDPBUSD        Z26, Z28, Z8
+	VPDPBUSD        Z27, Z28, Z9
+	VPBROADCASTQ    152(R15), Z28
+	VPDPBUSD        Z6, Z28, Z10
+	VPDPBUSD        Z26, Z28, Z11
+	VPDPBUSD        Z27, Z28, Z12
+	VPBROADCASTQ    168(R15), Z28
+	VPDPBUSD        Z6, Z28, Z13
+	VPDPBUSD        Z26, Z28, Z14
+	VPDPBUSD        Z27, Z28, Z15
+	VPBROADCASTQ    184(R15), Z28
+	VPDPBUSD        Z6, Z28, Z16
+	VPDPBUSD        Z26, Z28, Z17
+	VPDPBUSD        Z27, Z28, Z18
+	VMOVDQU32       Z0, 192(DI)
+	PREFETCHT0      192(R12)
+	ADDQ            $0x00000080, 232(AX)
+	ADDQ            $0x00000100, DI
+	ADDQ            $0x08, R11
+	ADDQ            168(AX), R12
+	CMPQ            R12, 160(AX)
+	CMOVQHI         160(AX), R12
+	ADDQ            $0x00000300, R14
+	ADDQ            $0x00000100, R15
+	DECQ            SI
+	JNE             laterTurn
+	DECQ            R13
+	JNE             later
+	VSHUFPS         $0x88, Z8, Z7, Z28
+	VSHUFPS         $0xdd, Z8, Z7, Z7
+	VPADDD          Z28, Z7, Z7
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z7, Z7
+	VSHUFPS         $0x88, Z11, Z10, Z28
+	VSHUFPS         $0xdd, Z11, Z10, Z10
+	VPADDD          Z28, Z10, Z10
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z10, Z10
+	VSHUFPS         $0x88, Z12, Z9, Z28
+	VSHUFPS         $0xdd, Z12, Z9, Z9
+	VPADDD          Z28, Z9, Z9
+	VMOVDQU32       eighths<>+0(SB), Z28
+	VPERMQ          Z9, Z28, Z9
+	MOVQ            16(AX), CX
+	VBROADCASTI64X4 64(CX), Z28
+	VPADDD          Z28, Z9, Z9
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z7, 64(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z10, 128(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z9, 192(CX)
+	VSHUFPS         $0x88, Z14, Z13, Z28
+	VSHUFPS         $0xdd, Z14, Z13, Z13
+	VPADDD          Z28, Z13, Z13
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z13, Z13
+	VSHUFPS         $0x88, Z17, Z16, Z28
+	VSHUFPS         $0xdd, Z17, Z16, Z16
+	VPADDD          Z28, Z16, Z16
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z16, Z16
+	VSHUFPS         $0x88, Z18, Z15, Z28
+	VSHUFPS         $0xdd, Z18, Z15, Z15
+	VPADDD          Z28, Z15, Z15
+	VMOVDQU32       eighths<>+0(SB), Z28
+	VPERMQ          Z15, Z28, Z15
+	MOVQ            16(AX), CX
+	VBROADCASTI64X4 64(CX), Z28
+	VPADDD          Z28, Z15, Z15
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z13, 256(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z16, 320(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z15, 384(CX)
+	MOVQ            16(AX), CX
+	VPXORD          Z7, Z7, Z7
+	VPXORD          Z8, Z8, Z8
+	VPXORD          Z9, Z9, Z9
+	VPXORD          Z10, Z10, Z10
+	VPXORD          Z11, Z11, Z11
+	VPXORD          Z12, Z12, Z12
+	VPXORD          Z13, Z13, Z13
+	VPXORD          Z14, Z14, Z14
+	VPXORD          Z15, Z15, Z15
+	VPXORD          Z16, Z16, Z16
+	VPXORD          Z17, Z17, Z17
+	VPXORD          Z18, Z18, Z18
+	MOVQ            192(AX), R15
+	ADDQ            $0x00000480, R15
+	MOVQ            8(AX), R14
+	MOVQ            72(AX), R13
+
+laterSecond:
+	MOVQ 200(AX), R8
+	LEAQ 64(R8), R9
+	MOVQ 208(AX), R10
+	MOVQ 192(AX), R11
+	MOVQ $0x00000004, SI
+
+laterSecondTurn:
+	VMOVDQU32       (R14), Z6
+	VMOVDQU32       64(R14), Z26
+	VMOVDQU32       128(R14), Z27
+	VPBROADCASTQ    (R15), Z28
+	VPDPBUSD        Z6, Z28, Z7
+	VPDPBUSD        Z26, Z28, Z8
+	VPDPBUSD        Z27, Z28, Z9
+	VPBROADCASTQ    16(R15), Z28
+	VPDPBUSD        Z6, Z28, Z10
+	VPDPBUSD        Z26, Z28, Z11
+	VPDPBUSD        Z27, Z28, Z12
+	VPBROADCASTQ    32(R15), Z28
+	VPDPBUSD        Z6, Z28, Z13
+	VPDPBUSD        Z26, Z28, Z14
+	VPDPBUSD        Z27, Z28, Z15
+	VPBROADCASTQ    48(R15), Z28
+	VPDPBUSD        Z6, Z28, Z16
+	VPDPBUSD        Z26, Z28, Z17
+	VPDPBUSD        Z27, Z28, Z18
+	MOVL            (R8), BX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z2
+	MOVBLZX         (R10), BX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z3
+	MOVL            32(R8), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y21
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VMOVDQU32       192(R14), Z6
+	VMOVDQU32       256(R14), Z26
+	VMOVDQU32       320(R14), Z27
+	VPBROADCASTQ    8(R15), Z28
+	VPDPBUSD        Z6, Z28, Z7
+	VPDPBUSD        Z26, Z28, Z8
+	VPDPBUSD        Z27, Z28, Z9
+	VPBROADCASTQ    24(R15), Z28
+	VPDPBUSD        Z6, Z28, Z10
+	VPDPBUSD        Z26, Z28, Z11
+	VPDPBUSD        Z27, Z28, Z12
+	VPBROADCASTQ    40(R15), Z28
+	VPDPBUSD        Z6, Z28, Z13
+	VPDPBUSD        Z26, Z28, Z14
+	VPDPBUSD        Z27, Z28, Z15
+	VPBROADCASTQ    56(R15), Z28
+	VPDPBUSD        Z6, Z28, Z16
+	VPDPBUSD        Z26, Z28, Z17
+	VPDPBUSD        Z27, Z28, Z18
+	VCVTDQ2PS       (R9), Z6
+	VMULPS          Z6, Z0, Z6
+	VADDPS          Z1, Z6, Z6
+	VMULPS          Z6, Z3, Z6
+	VMAXPS          Z19, Z6, Z19
+	MOVL            4(R8), BX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z5
+	MOVBLZX         1(R10), BX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z29
+	MOVL            36(R8), DX
+	ADDQ            96(AX), DX
+	VMOVDQU32       384(R14), Z6
+	VMOVDQU32       448(R14), Z26
+	VMOVDQU32       512(R14), Z27
+	VPBROADCASTQ    128(R15), Z28
+	VPDPBUSD        Z6, Z28, Z7
+	VPDPBUSD        Z26, Z28, Z8
+	VPDPBUSD        Z27, Z28, Z9
+	VPBROADCASTQ    144(R15), Z28
+	VPDPBUSD        Z6, Z28, Z10
+	VPDPBUSD        Z26, Z28, Z11
+	VPDPBUSD        Z27, Z28, Z12
+	VPBROADCASTQ    160(R15), Z28
+	VPDPBUSD        Z6, Z28, Z13
+	VPDPBUSD        Z26, Z28, Z14
+	VPDPBUSD        Z27, Z28, Z15
+	VPBROADCASTQ    176(R15), Z28
+	VPDPBUSD        Z6, Z28, Z16
+	VPDPBUSD        Z26, Z28, Z17
+	VPDPBUSD        Z27, Z28, Z18
+	VPMOVZXWD       32(DX), Y22
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z5, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       64(R9), Z6
+	VMULPS          Z6, Z0, Z6
+	VADDPS          Z1, Z6, Z6
+	VMULPS          Z6, Z29, Z6
+	VMAXPS          Z19, Z6, Z19
+	VINSERTI64X4    $0x01, Y22, Z21, Z21
+	VMOVAPS         Z2, K1, Z5
+	VMOVAPS         Z3, K1, Z29
+	VMOVDQU32       576(R14), Z6
+	VMOVDQU32       640(R14), Z26
+	VMOVDQU32       704(R14), Z27
+	VPBROADCASTQ    136(R15), Z28
+	VPDPBUSD        Z6, Z28, Z7
+	VPDPBUSD        Z26, Z28, Z8
+	VPDPBUSD        Z27, Z28, Z9
+	VPBROADCASTQ    152(R15), Z28
+	VPDPBUSD        Z6, Z28, Z10
+	VPDPBUSD        Z26, Z28, Z11
+	VPDPBUSD        Z27, Z28, Z12
+	VPBROADCASTQ    168(R15), Z28
+	VPDPBUSD        Z6, Z28, Z13
+	VPDPBUSD        Z26, Z28, Z14
+	VPDPBUSD        Z27, Z28, Z15
+	VPBROADCASTQ    184(R15), Z28
+	VPDPBUSD        Z6, Z28, Z16
+	VPDPBUSD        Z26, Z28, Z17
+	VPDPBUSD        Z27, Z28, Z18
+	MOVQ            24(AX), CX
+	VBROADCASTF64X4 64(CX), Z0
+	VMULPS          Z0, Z5, Z0
+	VPSLLD          $0x10, Z21, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       128(R9), Z6
+	VMULPS          Z6, Z0, Z6
+	VADDPS          Z1, Z6, Z6
+	VMULPS          Z6, Z29, Z6
+	VMAXPS          Z20, Z6, Z20
+	ADDQ            $0x08, R8
+	ADDQ            $0x000000c0, R9
+	ADDQ            $0x02, R10
+	ADDQ            $0x00000300, R14
+	ADDQ            $0x00000100, R15
+	DECQ            SI
+	JNE             laterSecondTurn
+	DECQ            R13
+	JNE             laterSecond
+	VSHUFPS         $0x88, Z8, Z7, Z28
+	VSHUFPS         $0xdd, Z8, Z7, Z7
+	VPADDD          Z28, Z7, Z7
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z7, Z7
+	VSHUFPS         $0x88, Z11, Z10, Z28
+	VSHUFPS         $0xdd, Z11, Z10, Z10
+	VPADDD          Z28, Z10, Z10
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z10, Z10
+	VSHUFPS         $0x88, Z12, Z9, Z28
+	VSHUFPS         $0xdd, Z12, Z9, Z9
+	VPADDD          Z28, Z9, Z9
+	VMOVDQU32       eighths<>+0(SB), Z28
+	VPERMQ          Z9, Z28, Z9
+	MOVQ            16(AX), CX
+	VBROADCASTI64X4 64(CX), Z28
+	VPADDD          Z28, Z9, Z9
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z7, 448(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z10, 512(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z9, 576(CX)
+	VSHUFPS         $0x88, Z14, Z13, Z28
+	VSHUFPS         $0xdd, Z14, Z13, Z13
+	VPADDD          Z28, Z13, Z13
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z13, Z13
+	VSHUFPS         $0x88, Z17, Z16, Z28
+	VSHUFPS         $0xdd, Z17, Z16, Z16
+	VPADDD          Z28, Z16, Z16
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z16, Z16
+	VSHUFPS         $0x88, Z18, Z15, Z28
+	VSHUFPS         $0xdd, Z18, Z15, Z15
+	VPADDD          Z28, Z15, Z15
+	VMOVDQU32       eighths<>+0(SB), Z28
+	VPERMQ          Z15, Z28, Z15
+	MOVQ            16(AX), CX
+	VBROADCASTI64X4 64(CX), Z28
+	VPADDD          Z28, Z15, Z15
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z13, 640(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z16, 704(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z15, 768(CX)
+	MOVQ            192(AX), CX
+	MOVQ            200(AX), DX
+	MOVQ            DX, 192(AX)
+	MOVQ            CX, 200(AX)
+	MOVQ            216(AX), CX
+	MOVQ            120(AX), DX
+	ADDQ            CX, DX
+	MOVQ            DX, 208(AX)
+	ADDQ            $0x08, CX
+	MOVQ            CX, 216(AX)
+	CMPQ            CX, (AX)
+	JGE             drain
+	JMP             block
+
+drain:
+	MOVQ            200(AX), R8
+	LEAQ            64(R8), R9
+	MOVQ            208(AX), R10
+	MOVQ            192(AX), R11
+	SUBQ            (AX), CX
+	NEGQ            CX
+	LEAQ            8(CX), SI
+	CMPQ            SI, $0x01
+	JEQ             only8
+	MOVL            (R8), BX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z2
+	MOVBLZX         (R10), BX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z3
+	MOVL            32(R8), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y22
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (R9), Z6
+	VMULPS          Z6, Z0, Z6
+	VADDPS          Z1, Z6, Z6
+	VMULPS          Z6, Z3, Z6
+	VMAXPS          Z19, Z6, Z19
+	MOVL            4(R8), BX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z4
+	MOVBLZX         1(R10), BX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z5
+	MOVL            36(R8), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y7
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z4, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       64(R9), Z6
+	VMULPS          Z6, Z0, Z6
+	VADDPS          Z1, Z6, Z6
+	VMULPS          Z6, Z5, Z6
+	VMAXPS          Z19, Z6, Z19
+	VINSERTI64X4    $0x01, Y7, Z22, Z22
+	VMOVAPS         Z2, K1, Z4
+	VMOVAPS         Z3, K1, Z5
+	MOVQ            24(AX), CX
+	VBROADCASTF64X4 64(CX), Z0
+	VMULPS          Z0, Z4, Z0
+	VPSLLD          $0x10, Z22, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       128(R9), Z6
+	VMULPS          Z6, Z0, Z6
+	VADDPS          Z1, Z6, Z6
+	VMULPS          Z6, Z5, Z6
+	VMAXPS          Z20, Z6, Z20
+	ADDQ            $0x08, R8
+	ADDQ            $0x000000c0, R9
+	ADDQ            $0x02, R10
+	CMPQ            SI, $0x02
+	JEQ             done
+	CMPQ            SI, $0x03
+	JEQ             only8
+	MOVL            (R8), BX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z2
+	MOVBLZX         (R10), BX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z3
+	MOVL            32(R8), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y23
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (R9), Z6
+	VMULPS          Z6, Z0, Z6
+	VADDPS          Z1, Z6, Z6
+	VMULPS          Z6, Z3, Z6
+	VMAXPS          Z19, Z6, Z19
+	MOVL            4(R8), BX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z4
+	MOVBLZX         1(R10), BX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z5
+	MOVL            36(R8), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y7
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z4, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       64(R9), Z6
+	VMULPS          Z6, Z0, Z6
+	VADDPS          Z1, Z6, Z6
+	VMULPS          Z6, Z5, Z6
+	VMAXPS          Z19, Z6, Z19
+	VINSERTI64X4    $0x01, Y7, Z23, Z23
+	VMOVAPS         Z2, K1, Z4
+	VMOVAPS         Z3, K1, Z5
+	MOVQ            24(AX), CX
+	VBROADCASTF64X4 64(CX), Z0
+	VMULPS          Z0, Z4, Z0
+	VPSLLD          $0x10, Z23, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       128(R9), Z6
+	VMULPS          Z6, Z0, Z6
+	VADDPS          Z1, Z6, Z6
+	VMULPS          Z6, Z5, Z6
+	VMAXPS          Z20, Z6, Z20
+	ADDQ            $0x08, R8
+	ADDQ            $0x000000c0, R9
+	ADDQ            $0x02, R10
+	CMPQ            SI, $0x04
+	JEQ             done
+	CMPQ            SI, $0x05
+	JEQ             only8
+	MOVL            (R8), BX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z2
+	MOVBLZX         (R10), BX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z3
+	MOVL            32(R8), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y24
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (R9), Z6
+	VMULPS          Z6, Z0, Z6
+	VADDPS          Z1, Z6, Z6
+	VMULPS          Z6, Z3, Z6
+	VMAXPS          Z19, Z6, Z19
+	MOVL            4(R8), BX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z4
+	MOVBLZX         1(R10), BX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z5
+	MOVL            36(R8), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y7
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z4, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       64(R9), Z6
+	VMULPS          Z6, Z0, Z6
+	VADDPS          Z1, Z6, Z6
+	VMULPS          Z6, Z5, Z6
+	VMAXPS          Z19, Z6, Z19
+	VINSERTI64X4    $0x01, Y7, Z24, Z24
+	VMOVAPS         Z2, K1, Z4
+	VMOVAPS         Z3, K1, Z5
+	MOVQ            24(AX), CX
+	VBROADCASTF64X4 64(CX), Z0
+	VMULPS          Z0, Z4, Z0
+	VPSLLD          $0x10, Z24, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       128(R9), Z6
+	VMULPS          Z6, Z0, Z6
+	VADDPS          Z1, Z6, Z6
+	VMULPS          Z6, Z5, Z6
+	VMAXPS          Z20, Z6, Z20
+	ADDQ            $0x08, R8
+	ADDQ            $0x000000c0, R9
+	ADDQ            $0x02, R10
+	CMPQ            SI, $0x06
+	JEQ             done
+	CMPQ            SI, $0x07
+	JEQ             only8
+	MOVL            (R8), BX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z2
+	MOVBLZX         (R10), BX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z3
+	MOVL            32(R8), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y25
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (R9), Z6
+	VMULPS          Z6, Z0, Z6
+	VADDPS          Z1, Z6, Z6
+	VMULPS          Z6, Z3, Z6
+	VMAXPS          Z19, Z6, Z19
+	MOVL            4(R8), BX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z5
+	MOVBLZX         1(R10), BX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z7
+	MOVL            36(R8), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y4
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z5, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       64(R9), Z6
+	VMULPS          Z6, Z0, Z6
+	VADDPS          Z1, Z6, Z6
+	VMULPS          Z6, Z7, Z6
+	VMAXPS          Z19, Z6, Z19
+	VINSERTI64X4    $0x01, Y4, Z25, Z25
+	VMOVAPS         Z2, K1, Z5
+	VMOVAPS         Z3, K1, Z7
+	MOVQ            24(AX), CX
+	VBROADCASTF64X4 64(CX), Z0
+	VMULPS          Z0, Z5, Z0
+	VPSLLD          $0x10, Z25, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       128(R9), Z6
+	VMULPS          Z6, Z0, Z6
+	VADDPS          Z1, Z6, Z6
+	VMULPS          Z6, Z7, Z6
+	VMAXPS          Z20, Z6, Z20
+	ADDQ            $0x08, R8
+	ADDQ            $0x000000c0, R9
+	ADDQ            $0x02, R10
+	JMP             done
+
+only8:
+	MOVL            (R8), BX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z2
+	MOVBLZX         (R10), BX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z3
+	MOVL            32(R8), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y25
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (R9), Z6
+	VMULPS          Z6, Z0, Z6
+	VADDPS          Z1, Z6, Z6
+	VMULPS          Z6, Z3, Z6
+	VMAXPS          Z19, Z6, Z19
+	MOVQ            24(AX), CX
+	VBROADCASTF64X4 64(CX), Z0
+	VMULPS          Z0, Z2, Z0
+	VPSLLD          $0x10, Z25, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       128(R9), Z6
+	VMULPS          Z6, Z0, Z6
+	VADDPS          Z1, Z6, Z6
+	VMULPS          Z6, Z3, Z6
+	VMAXPS          Z20, Z6, K1, Z20
+	JMP             done
+
+firstTail:
+	MOVQ   16(AX), CX
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	MOVQ   192(AX), R15
+	ADDQ   $0x00000440, R15
+	MOVQ   8(AX), R14
+	MOVQ   72(AX), R13
+
+firstProducts:
+	MOVQ 200(AX), R8
+	LEAQ 64(R8), R9
+	MOVQ 208(AX), R10
+	MOVQ 192(AX), R11
+	MOVQ $0x00000004, SI
+
+firstProductsTurn:
+	VMOVDQU32       (R14), Z6
+	VMOVDQU32       64(R14), Z26
+	VMOVDQU32       128(R14), Z27
+	VPBROADCASTQ    (R15), Z28
+	VPDPBUSD        Z6, Z28, Z7
+	VPDPBUSD        Z26, Z28, Z8
+	VPDPBUSD        Z27, Z28, Z9
+	VPBROADCASTQ    16(R15), Z28
+	VPDPBUSD        Z6, Z28, Z10
+	VPDPBUSD        Z26, Z28, Z11
+	VPDPBUSD        Z27, Z28, Z12
+	VPBROADCASTQ    32(R15), Z28
+	VPDPBUSD        Z6, Z28, Z13
+	VPDPBUSD        Z26, Z28, Z14
+	VPDPBUSD        Z27, Z28, Z15
+	VPBROADCASTQ    48(R15), Z28
+	VPDPBUSD        Z6, Z28, Z16
+	VPDPBUSD        Z26, Z28, Z17
+	VPDPBUSD        Z27, Z28, Z18
+	VMOVDQU32       192(R14), Z6
+	VMOVDQU32       256(R14), Z26
+	VMOVDQU32       320(R14), Z27
+	VPBROADCASTQ    8(R15), Z28
+	VPDPBUSD        Z6, Z28, Z7
+	VPDPBUSD        Z26, Z28, Z8
+	VPDPBUSD        Z27, Z28, Z9
+	VPBROADCASTQ    24(R15), Z28
+	VPDPBUSD        Z6, Z28, Z10
+	VPDPBUSD        Z26, Z28, Z11
+	VPDPBUSD        Z27, Z28, Z12
+	VPBROADCASTQ    40(R15), Z28
+	VPDPBUSD        Z6, Z28, Z13
+	VPDPBUSD        Z26, Z28, Z14
+	VPDPBUSD        Z27, Z28, Z15
+	VPBROADCASTQ    56(R15), Z28
+	VPDPBUSD        Z6, Z28, Z16
+	VPDPBUSD        Z26, Z28, Z17
+	VPDPBUSD        Z27, Z28, Z18
+	VMOVDQU32       384(R14), Z6
+	VMOVDQU32       448(R14), Z26
+	VMOVDQU32       512(R14), Z27
+	VPBROADCASTQ    128(R15), Z28
+	VPDPBUSD        Z6, Z28, Z7
+	VPDPBUSD        Z26, Z28, Z8
+	VPDPBUSD        Z27, Z28, Z9
+	VPBROADCASTQ    144(R15), Z28
+	VPDPBUSD        Z6, Z28, Z10
+	VPDPBUSD        Z26, Z28, Z11
+	VPDPBUSD        Z27, Z28, Z12
+	VPBROADCASTQ    160(R15), Z28
+	VPDPBUSD        Z6, Z28, Z13
+	VPDPBUSD        Z26, Z28, Z14
+	VPDPBUSD        Z27, Z28, Z15
+	VPBROADCASTQ    176(R15), Z28
+	VPDPBUSD        Z6, Z28, Z16
+	VPDPBUSD        Z26, Z28, Z17
+	VPDPBUSD        Z27, Z28, Z18
+	VMOVDQU32       576(R14), Z6
+	VMOVDQU32       640(R14), Z26
+	VMOVDQU32       704(R14), Z27
+	VPBROADCASTQ    136(R15), Z28
+	VPDPBUSD        Z6, Z28, Z7
+	VPDPBUSD        Z26, Z28, Z8
+	VPDPBUSD        Z27, Z28, Z9
+	VPBROADCASTQ    152(R15), Z28
+	VPDPBUSD        Z6, Z28, Z10
+	VPDPBUSD        Z26, Z28, Z11
+	VPDPBUSD        Z27, Z28, Z12
+	VPBROADCASTQ    168(R15), Z28
+	VPDPBUSD        Z6, Z28, Z13
+	VPDPBUSD        Z26, Z28, Z14
+	VPDPBUSD        Z27, Z28, Z15
+	VPBROADCASTQ    184(R15), Z28
+	VPDPBUSD        Z6, Z28, Z16
+	VPDPBUSD        Z26, Z28, Z17
+	VPDPBUSD        Z27, Z28, Z18
+	ADDQ            $0x00000300, R14
+	ADDQ            $0x00000100, R15
+	DECQ            SI
+	JNE             firstProductsTurn
+	DECQ            R13
+	JNE             firstProducts
+	VSHUFPS         $0x88, Z8, Z7, Z28
+	VSHUFPS         $0xdd, Z8, Z7, Z7
+	VPADDD          Z28, Z7, Z7
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z7, Z7
+	VSHUFPS         $0x88, Z11, Z10, Z28
+	VSHUFPS         $0xdd, Z11, Z10, Z10
+	VPADDD          Z28, Z10, Z10
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z10, Z10
+	VSHUFPS         $0x88, Z12, Z9, Z28
+	VSHUFPS         $0xdd, Z12, Z9, Z9
+	VPADDD          Z28, Z9, Z9
+	VMOVDQU32       eighths<>+0(SB), Z28
+	VPERMQ          Z9, Z28, Z9
+	MOVQ            16(AX), CX
+	VBROADCASTI64X4 64(CX), Z28
+	VPADDD          Z28, Z9, Z9
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z7, 64(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z10, 128(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z9, 192(CX)
+	VSHUFPS         $0x88, Z14, Z13, Z28
+	VSHUFPS         $0xdd, Z14, Z13, Z13
+	VPADDD          Z28, Z13, Z13
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z13, Z13
+	VSHUFPS         $0x88, Z17, Z16, Z28
+	VSHUFPS         $0xdd, Z17, Z16, Z16
+	VPADDD          Z28, Z16, Z16
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z16, Z16
+	VSHUFPS         $0x88, Z18, Z15, Z28
+	VSHUFPS         $0xdd, Z18, Z15, Z15
+	VPADDD          Z28, Z15, Z15
+	VMOVDQU32       eighths<>+0(SB), Z28
+	VPERMQ          Z15, Z28, Z15
+	MOVQ            16(AX), CX
+	VBROADCASTI64X4 64(CX), Z28
+	VPADDD          Z28, Z15, Z15
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z13, 256(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z16, 320(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z15, 384(CX)
+	MOVQ            192(AX), CX
+	MOVQ            200(AX), DX
+	MOVQ            DX, 192(AX)
+	MOVQ            CX, 200(AX)
+	MOVQ            216(AX), CX
+	MOVQ            120(AX), DX
+	ADDQ            CX, DX
+	MOVQ            DX, 208(AX)
+	ADDQ            $0x04, CX
+	JMP             drain4
+
+laterTail:
+	MOVQ   16(AX), CX
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	MOVQ   192(AX), R15
+	ADDQ   $0x00000440, R15
+	MOVQ   8(AX), R14
+	MOVQ   72(AX), R13
+
+laterProducts:
+	MOVQ 200(AX), R8
+	LEAQ 64(R8), R9
+	MOVQ 208(AX), R10
+	MOVQ 192(AX), R11
+	MOVQ $0x00000004, SI
+
+laterProductsTurn:
+	VMOVDQU32       (R14), Z6
+	VMOVDQU32       64(R14), Z26
+	VMOVDQU32       128(R14), Z27
+	VPBROADCASTQ    (R15), Z28
+	VPDPBUSD        Z6, Z28, Z7
+	VPDPBUSD        Z26, Z28, Z8
+	VPDPBUSD        Z27, Z28, Z9
+	VPBROADCASTQ    16(R15), Z28
+	VPDPBUSD        Z6, Z28, Z10
+	VPDPBUSD        Z26, Z28, Z11
+	VPDPBUSD        Z27, Z28, Z12
+	VPBROADCASTQ    32(R15), Z28
+	VPDPBUSD        Z6, Z28, Z13
+	VPDPBUSD        Z26, Z28, Z14
+	VPDPBUSD        Z27, Z28, Z15
+	VPBROADCASTQ    48(R15), Z28
+	VPDPBUSD        Z6, Z28, Z16
+	VPDPBUSD        Z26, Z28, Z17
+	VPDPBUSD        Z27, Z28, Z18
+	MOVL            (R8), BX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z2
+	MOVBLZX         (R10), BX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z3
+	MOVL            32(R8), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y22
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VMOVDQU32       192(R14), Z6
+	VMOVDQU32       256(R14), Z26
+	VMOVDQU32       320(R14), Z27
+	VPBROADCASTQ    8(R15), Z28
+	VPDPBUSD        Z6, Z28, Z7
+	VPDPBUSD        Z26, Z28, Z8
+	VPDPBUSD        Z27, Z28, Z9
+	VPBROADCASTQ    24(R15), Z28
+	VPDPBUSD        Z6, Z28, Z10
+	VPDPBUSD        Z26, Z28, Z11
+	VPDPBUSD        Z27, Z28, Z12
+	VPBROADCASTQ    40(R15), Z28
+	VPDPBUSD        Z6, Z28, Z13
+	VPDPBUSD        Z26, Z28, Z14
+	VPDPBUSD        Z27, Z28, Z15
+	VPBROADCASTQ    56(R15), Z28
+	VPDPBUSD        Z6, Z28, Z16
+	VPDPBUSD        Z26, Z28, Z17
+	VPDPBUSD        Z27, Z28, Z18
+	VCVTDQ2PS       (R9), Z6
+	VMULPS          Z6, Z0, Z6
+	VADDPS          Z1, Z6, Z6
+	VMULPS          Z6, Z3, Z6
+	VMAXPS          Z19, Z6, Z19
+	MOVL            4(R8), BX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z4
+	MOVBLZX         1(R10), BX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z5
+	MOVL            36(R8), DX
+	ADDQ            96(AX), DX
+	VMOVDQU32       384(R14), Z6
+	VMOVDQU32       448(R14), Z26
+	VMOVDQU32       512(R14), Z27
+	VPBROADCASTQ    128(R15), Z28
+	VPDPBUSD        Z6, Z28, Z7
+	VPDPBUSD        Z26, Z28, Z8
+	VPDPBUSD        Z27, Z28, Z9
+	VPBROADCASTQ    144(R15), Z28
+	VPDPBUSD        Z6, Z28, Z10
+	VPDPBUSD        Z26, Z28, Z11
+	VPDPBUSD        Z27, Z28, Z12
+	VPBROADCASTQ    160(R15), Z28
+	VPDPBUSD        Z6, Z28, Z13
+	VPDPBUSD        Z26, Z28, Z14
+	VPDPBUSD        Z27, Z28, Z15
+	VPBROADCASTQ    176(R15), Z28
+	VPDPBUSD        Z6, Z28, Z16
+	VPDPBUSD        Z26, Z28, Z17
+	VPDPBUSD        Z27, Z28, Z18
+	VPMOVZXWD       32(DX), Y21
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z4, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       64(R9), Z6
+	VMULPS          Z6, Z0, Z6
+	VADDPS          Z1, Z6, Z6
+	VMULPS          Z6, Z5, Z6
+	VMAXPS          Z19, Z6, Z19
+	VINSERTI64X4    $0x01, Y21, Z22, Z22
+	VMOVAPS         Z2, K1, Z4
+	VMOVAPS         Z3, K1, Z5
+	VMOVDQU32       576(R14), Z6
+	VMOVDQU32       640(R14), Z26
+	VMOVDQU32       704(R14), Z27
+	VPBROADCASTQ    136(R15), Z28
+	VPDPBUSD        Z6, Z28, Z7
+	VPDPBUSD        Z26, Z28, Z8
+	VPDPBUSD        Z27, Z28, Z9
+	VPBROADCASTQ    152(R15), Z28
+	VPDPBUSD        Z6, Z28, Z10
+	VPDPBUSD        Z26, Z28, Z11
+	VPDPBUSD        Z27, Z28, Z12
+	VPBROADCASTQ    168(R15), Z28
+	VPDPBUSD        Z6, Z28, Z13
+	VPDPBUSD        Z26, Z28, Z14
+	VPDPBUSD        Z27, Z28, Z15
+	VPBROADCASTQ    184(R15), Z28
+	VPDPBUSD        Z6, Z28, Z16
+	VPDPBUSD        Z26, Z28, Z17
+	VPDPBUSD        Z27, Z28, Z18
+	MOVQ            24(AX), CX
+	VBROADCASTF64X4 64(CX), Z0
+	VMULPS          Z0, Z4, Z0
+	VPSLLD          $0x10, Z22, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       128(R9), Z6
+	VMULPS          Z6, Z0, Z6
+	VADDPS          Z1, Z6, Z6
+	VMULPS          Z6, Z5, Z6
+	VMAXPS          Z20, Z6, Z20
+	ADDQ            $0x08, R8
+	ADDQ            $0x000000c0, R9
+	ADDQ            $0x02, R10
+	ADDQ            $0x00000300, R14
+	ADDQ            $0x00000100, R15
+	DECQ            SI
+	JNE             laterProductsTurn
+	DECQ            R13
+	JNE             laterProducts
+	VSHUFPS         $0x88, Z8, Z7, Z28
+	VSHUFPS         $0xdd, Z8, Z7, Z7
+	VPADDD          Z28, Z7, Z7
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z7, Z7
+	VSHUFPS         $0x88, Z11, Z10, Z28
+	VSHUFPS         $0xdd, Z11, Z10, Z10
+	VPADDD          Z28, Z10, Z10
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z10, Z10
+	VSHUFPS         $0x88, Z12, Z9, Z28
+	VSHUFPS         $0xdd, Z12, Z9, Z9
+	VPADDD          Z28, Z9, Z9
+	VMOVDQU32       eighths<>+0(SB), Z28
+	VPERMQ          Z9, Z28, Z9
+	MOVQ            16(AX), CX
+	VBROADCASTI64X4 64(CX), Z28
+	VPADDD          Z28, Z9, Z9
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z7, 64(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z10, 128(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z9, 192(CX)
+	VSHUFPS         $0x88, Z14, Z13, Z28
+	VSHUFPS         $0xdd, Z14, Z13, Z13
+	VPADDD          Z28, Z13, Z13
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z13, Z13
+	VSHUFPS         $0x88, Z17, Z16, Z28
+	VSHUFPS         $0xdd, Z17, Z16, Z16
+	VPADDD          Z28, Z16, Z16
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z16, Z16
+	VSHUFPS         $0x88, Z18, Z15, Z28
+	VSHUFPS         $0xdd, Z18, Z15, Z15
+	VPADDD          Z28, Z15, Z15
+	VMOVDQU32       eighths<>+0(SB), Z28
+	VPERMQ          Z15, Z28, Z15
+	MOVQ            16(AX), CX
+	VBROADCASTI64X4 64(CX), Z28
+	VPADDD          Z28, Z15, Z15
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z13, 256(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z16, 320(CX)
+	MOVQ            192(AX), CX
+	VMOVDQU32       Z15, 384(CX)
+	MOVQ            192(AX), CX
+	MOVQ            200(AX), DX
+	MOVQ            DX, 192(AX)
+	MOVQ            CX, 200(AX)
+	MOVQ            216(AX), CX
+	MOVQ            120(AX), DX
+	ADDQ            CX, DX
+	MOVQ            DX, 208(AX)
+	ADDQ            $0x04, CX
+
+drain4:
+	MOVQ            200(AX), R8
+	LEAQ            64(R8), R9
+	MOVQ            208(AX), R10
+	MOVQ            192(AX), R11
+	SUBQ            (AX), CX
+	NEGQ            CX
+	LEAQ            4(CX), SI
+	CMPQ            SI, $0x01
+	JEQ             only4
+	MOVL            (R8), BX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z2
+	MOVBLZX         (R10), BX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z3
+	MOVL            32(R8), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y23
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (R9), Z6
+	VMULPS          Z6, Z0, Z6
+	VADDPS          Z1, Z6, Z6
+	VMULPS          Z6, Z3, Z6
+	VMAXPS          Z19, Z6, Z19
+	MOVL            4(R8), BX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z4
+	MOVBLZX         1(R10), BX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z5
+	MOVL            36(R8), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y7
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z4, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       64(R9), Z6
+	VMULPS          Z6, Z0, Z6
+	VADDPS          Z1, Z6, Z6
+	VMULPS          Z6, Z5, Z6
+	VMAXPS          Z19, Z6, Z19
+	VINSERTI64X4    $0x01, Y7, Z23, Z23
+	VMOVAPS         Z2, K1, Z4
+	VMOVAPS         Z3, K1, Z5
+	MOVQ            24(AX), CX
+	VBROADCASTF64X4 64(CX), Z0
+	VMULPS          Z0, Z4, Z0
+	VPSLLD          $0x10, Z23, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       128(R9), Z6
+	VMULPS          Z6, Z0, Z6
+	VADDPS          Z1, Z6, Z6
+	VMULPS          Z6, Z5, Z6
+	VMAXPS          Z20, Z6, Z20
+	ADDQ            $0x08, R8
+	ADDQ            $0x000000c0, R9
+	ADDQ            $0x02, R10
+	CMPQ            SI, $0x02
+	JEQ             done
+	CMPQ            SI, $0x03
+	JEQ             only4
+	MOVL            (R8), BX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z2
+	MOVBLZX         (R10), BX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z3
+	MOVL            32(R8), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y24
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (R9), Z6
+	VMULPS          Z6, Z0, Z6
+	VADDPS          Z1, Z6, Z6
+	VMULPS          Z6, Z3, Z6
+	VMAXPS          Z19, Z6, Z19
+	MOVL            4(R8), BX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z5
+	MOVBLZX         1(R10), BX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z7
+	MOVL            36(R8), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y4
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z5, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       64(R9), Z6
+	VMULPS          Z6, Z0, Z6
+	VADDPS          Z1, Z6, Z6
+	VMULPS          Z6, Z7, Z6
+	VMAXPS          Z19, Z6, Z19
+	VINSERTI64X4    $0x01, Y4, Z24, Z24
+	VMOVAPS         Z2, K1, Z5
+	VMOVAPS         Z3, K1, Z7
+	MOVQ            24(AX), CX
+	VBROADCASTF64X4 64(CX), Z0
+	VMULPS          Z0, Z5, Z0
+	VPSLLD          $0x10, Z24, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       128(R9), Z6
+	VMULPS          Z6, Z0, Z6
+	VADDPS          Z1, Z6, Z6
+	VMULPS          Z6, Z7, Z6
+	VMAXPS          Z20, Z6, Z20
+	ADDQ            $0x08, R8
+	ADDQ            $0x000000c0, R9
+	ADDQ            $0x02, R10
+	JMP             done
+
+only4:
+	MOVL            (R8), BX
+	MOVQ            112(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z2
+	MOVBLZX         (R10), BX
+	MOVQ            128(AX), CX
+	VBROADCASTSS    (CX)(BX*4), Z3
+	MOVL            32(R8), DX
+	ADDQ            96(AX), DX
+	VPMOVZXWD       32(DX), Y24
+	MOVQ            24(AX), CX
+	VMULPS          (CX), Z2, Z0
+	VBROADCASTI64X4 (DX), Z1
+	VPSLLVD         halves<>+0(SB), Z1, Z1
+	VPANDD.BCST     selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       (R9), Z6
+	VMULPS          Z6, Z0, Z6
+	VADDPS          Z1, Z6, Z6
+	VMULPS          Z6, Z3, Z6
+	VMAXPS          Z19, Z6, Z19
+	MOVQ            24(AX), CX
+	VBROADCASTF64X4 64(CX), Z0
+	VMULPS          Z0, Z2, Z0
+	VPSLLD          $0x10, Z24, Z1
+	VCVTDQ2PS       Z1, Z1
+	VCVTDQ2PS       128(R9), Z6
+	VMULPS          Z6, Z0, Z6
+	VADDPS          Z1, Z6, Z6
+	VMULPS          Z6, Z3, Z6
+	VMAXPS          Z20, Z6, K1, Z20
+
+done:
+	VEXTRACTF64X4 $0x01, Z20, Y0
+	VMAXPS        Y0, Y20, Y20
+	VBROADCASTSS  176(AX), Z0
+	MOVQ          184(AX), CX
+	MOVQ          32(AX), AX
+	VMOVDQU32     interleave16<>+0(SB), Z1
+	VPERMPS       Z19, Z1, Z1
+	VMULPS        Z0, Z1, Z1
+	KMOVW         CX, K1
+	VMOVUPS.Z     (AX), K1, Z2
+	VMAXPS        Z2, Z1, Z1
+	VMOVUPS       Z1, K1, (AX)
+	SHRQ          $0x10, CX
+	VMOVAPS       Z20, Z1
+	VMULPS        Z0, Z1, Z1
+	KMOVW         CX, K1
+	VMOVUPS.Z     64(AX), K1, Z0
+	VMAXPS        Z0, Z1, Z1
+	VMOVUPS       Z1, K1, 64(AX)
+	SHRQ          $0x10, CX
 	VZEROUPPER
 	RET
 
@@ -13602,6 +19466,8 @@ drain:
 	SUBQ         (AX), CX
 	NEGQ         CX
 	LEAQ         8(CX), SI
+	CMPQ         SI, $0x01
+	JEQ          only8
 	MOVL         (R8), BX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(BX*4), Z2
@@ -13629,8 +19495,6 @@ drain:
 	VADDPS       Z1, Z6, Z6
 	VMULPS       Z6, Z3, Z6
 	VMAXPS       Z27, Z6, Z27
-	CMPQ         SI, $0x01
-	JEQ          done
 	MOVL         4(R8), BX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(BX*4), Z2
@@ -13658,11 +19522,13 @@ drain:
 	VADDPS       Z1, Z6, Z6
 	VMULPS       Z6, Z3, Z6
 	VMAXPS       Z27, Z6, Z27
+	ADDQ         $0x08, R8
+	ADDQ         $0x00000100, R9
+	ADDQ         $0x02, R10
 	CMPQ         SI, $0x02
 	JEQ          done
-	ADDQ         $0x08, R8
-	ADDQ         $0x00000100, R9
-	ADDQ         $0x02, R10
+	CMPQ         SI, $0x03
+	JEQ          only8
 	MOVL         (R8), BX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(BX*4), Z2
@@ -13690,8 +19556,6 @@ drain:
 	VADDPS       Z1, Z6, Z6
 	VMULPS       Z6, Z3, Z6
 	VMAXPS       Z27, Z6, Z27
-	CMPQ         SI, $0x03
-	JEQ          done
 	MOVL         4(R8), BX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(BX*4), Z2
@@ -13719,11 +19583,13 @@ drain:
 	VADDPS       Z1, Z6, Z6
 	VMULPS       Z6, Z3, Z6
 	VMAXPS       Z27, Z6, Z27
+	ADDQ         $0x08, R8
+	ADDQ         $0x00000100, R9
+	ADDQ         $0x02, R10
 	CMPQ         SI, $0x04
 	JEQ          done
-	ADDQ         $0x08, R8
-	ADDQ         $0x00000100, R9
-	ADDQ         $0x02, R10
+	CMPQ         SI, $0x05
+	JEQ          only8
 	MOVL         (R8), BX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(BX*4), Z2
@@ -13751,8 +19617,6 @@ drain:
 	VADDPS       Z1, Z6, Z6
 	VMULPS       Z6, Z3, Z6
 	VMAXPS       Z27, Z6, Z27
-	CMPQ         SI, $0x05
-	JEQ          done
 	MOVL         4(R8), BX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(BX*4), Z2
@@ -13780,11 +19644,13 @@ drain:
 	VADDPS       Z1, Z6, Z6
 	VMULPS       Z6, Z3, Z6
 	VMAXPS       Z27, Z6, Z27
+	ADDQ         $0x08, R8
+	ADDQ         $0x00000100, R9
+	ADDQ         $0x02, R10
 	CMPQ         SI, $0x06
 	JEQ          done
-	ADDQ         $0x08, R8
-	ADDQ         $0x00000100, R9
-	ADDQ         $0x02, R10
+	CMPQ         SI, $0x07
+	JEQ          only8
 	MOVL         (R8), BX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(BX*4), Z2
@@ -13812,8 +19678,6 @@ drain:
 	VADDPS       Z1, Z6, Z6
 	VMULPS       Z6, Z3, Z6
 	VMAXPS       Z27, Z6, Z27
-	CMPQ         SI, $0x07
-	JEQ          done
 	MOVL         4(R8), BX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(BX*4), Z2
@@ -13837,6 +19701,39 @@ drain:
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
 	VCVTDQ2PS    192(R9), Z6
+	VMULPS       Z6, Z0, Z6
+	VADDPS       Z1, Z6, Z6
+	VMULPS       Z6, Z3, Z6
+	VMAXPS       Z27, Z6, Z27
+	ADDQ         $0x08, R8
+	ADDQ         $0x00000100, R9
+	ADDQ         $0x02, R10
+	JMP          done
+
+only8:
+	MOVL         (R8), BX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(BX*4), Z2
+	MOVBLZX      (R10), BX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(BX*4), Z3
+	MOVL         32(R8), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    (R9), Z6
+	VMULPS       Z6, Z0, Z6
+	VADDPS       Z1, Z6, Z6
+	VMULPS       Z6, Z3, Z6
+	VMAXPS       Z26, Z6, Z26
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    64(R9), Z6
 	VMULPS       Z6, Z0, Z6
 	VADDPS       Z1, Z6, Z6
 	VMULPS       Z6, Z3, Z6
@@ -14243,6 +20140,8 @@ drain4:
 	SUBQ         (AX), CX
 	NEGQ         CX
 	LEAQ         4(CX), SI
+	CMPQ         SI, $0x01
+	JEQ          only4
 	MOVL         (R8), BX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(BX*4), Z2
@@ -14270,8 +20169,6 @@ drain4:
 	VADDPS       Z1, Z6, Z6
 	VMULPS       Z6, Z3, Z6
 	VMAXPS       Z27, Z6, Z27
-	CMPQ         SI, $0x01
-	JEQ          done
 	MOVL         4(R8), BX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(BX*4), Z2
@@ -14299,11 +20196,13 @@ drain4:
 	VADDPS       Z1, Z6, Z6
 	VMULPS       Z6, Z3, Z6
 	VMAXPS       Z27, Z6, Z27
-	CMPQ         SI, $0x02
-	JEQ          done
 	ADDQ         $0x08, R8
 	ADDQ         $0x00000100, R9
 	ADDQ         $0x02, R10
+	CMPQ         SI, $0x02
+	JEQ          done
+	CMPQ         SI, $0x03
+	JEQ          only4
 	MOVL         (R8), BX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(BX*4), Z2
@@ -14331,8 +20230,6 @@ drain4:
 	VADDPS       Z1, Z6, Z6
 	VMULPS       Z6, Z3, Z6
 	VMAXPS       Z27, Z6, Z27
-	CMPQ         SI, $0x03
-	JEQ          done
 	MOVL         4(R8), BX
 	MOVQ         112(AX), CX
 	VBROADCASTSS (CX)(BX*4), Z2
@@ -14356,6 +20253,39 @@ drain4:
 	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
 	VCVTDQ2PS    Z1, Z1
 	VCVTDQ2PS    192(R9), Z6
+	VMULPS       Z6, Z0, Z6
+	VADDPS       Z1, Z6, Z6
+	VMULPS       Z6, Z3, Z6
+	VMAXPS       Z27, Z6, Z27
+	ADDQ         $0x08, R8
+	ADDQ         $0x00000100, R9
+	ADDQ         $0x02, R10
+	JMP          done
+
+only4:
+	MOVL         (R8), BX
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(BX*4), Z2
+	MOVBLZX      (R10), BX
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(BX*4), Z3
+	MOVL         32(R8), DX
+	ADDQ         96(AX), DX
+	MOVQ         24(AX), CX
+	VMULPS       (CX), Z2, Z0
+	VPSLLD       $0x10, (DX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    (R9), Z6
+	VMULPS       Z6, Z0, Z6
+	VADDPS       Z1, Z6, Z6
+	VMULPS       Z6, Z3, Z6
+	VMAXPS       Z26, Z6, Z26
+	MOVQ         24(AX), CX
+	VMULPS       64(CX), Z2, Z0
+	VMOVDQU32    (DX), Z1
+	VPANDD.BCST  selectors<>+8(SB), Z1, Z1
+	VCVTDQ2PS    Z1, Z1
+	VCVTDQ2PS    64(R9), Z6
 	VMULPS       Z6, Z0, Z6
 	VADDPS       Z1, Z6, Z6
 	VMULPS       Z6, Z3, Z6
@@ -17375,12 +23305,13 @@ turn:
 	VCVTPS2DQ    Y0, Y10
 	VMULPS       Y11, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VPACKSSDW    Y10, Y10, Y10
+	VPXOR        Y11, Y11, Y11
+	VPACKSSDW    Y11, Y10, Y10
+	VPACKSSDW    Y11, Y0, Y0
 	VPERMQ       $0xd8, Y10, Y10
 	VMOVDQU      X10, (SI)
 	VPMAXSW      (R11), X10, X10
 	VMOVDQU      X10, (R11)
-	VPACKSSDW    Y0, Y0, Y0
 	VPERMQ       $0xd8, Y0, Y0
 	VPACKUSWB    Y0, Y0, Y0
 	VMOVSD       X0, (DI)
@@ -17397,12 +23328,13 @@ turn:
 	VCVTPS2DQ    Y1, Y0
 	VMULPS       Y10, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
-	VPACKSSDW    Y0, Y0, Y0
+	VPXOR        Y10, Y10, Y10
+	VPACKSSDW    Y10, Y0, Y0
+	VPACKSSDW    Y10, Y1, Y1
 	VPERMQ       $0xd8, Y0, Y0
 	VMOVDQU      X0, (SI)
 	VPMAXSW      (R11), X0, X0
 	VMOVDQU      X0, (R11)
-	VPACKSSDW    Y1, Y1, Y1
 	VPERMQ       $0xd8, Y1, Y1
 	VPACKUSWB    Y1, Y1, Y1
 	VMOVSD       X1, (DI)
@@ -17419,12 +23351,13 @@ turn:
 	VCVTPS2DQ    Y2, Y0
 	VMULPS       Y1, Y2, Y2
 	VCVTPS2DQ    Y2, Y2
-	VPACKSSDW    Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y1, Y2, Y2
 	VPERMQ       $0xd8, Y0, Y0
 	VMOVDQU      X0, (SI)
 	VPMAXSW      (R11), X0, X0
 	VMOVDQU      X0, (R11)
-	VPACKSSDW    Y2, Y2, Y2
 	VPERMQ       $0xd8, Y2, Y2
 	VPACKUSWB    Y2, Y2, Y2
 	VMOVSD       X2, (DI)
@@ -17441,12 +23374,13 @@ turn:
 	VCVTPS2DQ    Y3, Y0
 	VMULPS       Y1, Y3, Y3
 	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y1, Y3, Y3
 	VPERMQ       $0xd8, Y0, Y0
 	VMOVDQU      X0, (SI)
 	VPMAXSW      (R11), X0, X0
 	VMOVDQU      X0, (R11)
-	VPACKSSDW    Y3, Y3, Y3
 	VPERMQ       $0xd8, Y3, Y3
 	VPACKUSWB    Y3, Y3, Y3
 	VMOVSD       X3, (DI)
@@ -17463,12 +23397,13 @@ turn:
 	VCVTPS2DQ    Y4, Y0
 	VMULPS       Y1, Y4, Y4
 	VCVTPS2DQ    Y4, Y4
-	VPACKSSDW    Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y1, Y4, Y4
 	VPERMQ       $0xd8, Y0, Y0
 	VMOVDQU      X0, (SI)
 	VPMAXSW      (R11), X0, X0
 	VMOVDQU      X0, (R11)
-	VPACKSSDW    Y4, Y4, Y4
 	VPERMQ       $0xd8, Y4, Y4
 	VPACKUSWB    Y4, Y4, Y4
 	VMOVSD       X4, (DI)
@@ -17485,12 +23420,13 @@ turn:
 	VCVTPS2DQ    Y5, Y0
 	VMULPS       Y1, Y5, Y5
 	VCVTPS2DQ    Y5, Y5
-	VPACKSSDW    Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y1, Y5, Y5
 	VPERMQ       $0xd8, Y0, Y0
 	VMOVDQU      X0, (SI)
 	VPMAXSW      (R11), X0, X0
 	VMOVDQU      X0, (R11)
-	VPACKSSDW    Y5, Y5, Y5
 	VPERMQ       $0xd8, Y5, Y5
 	VPACKUSWB    Y5, Y5, Y5
 	VMOVSD       X5, (DI)
@@ -17507,12 +23443,13 @@ turn:
 	VCVTPS2DQ    Y6, Y0
 	VMULPS       Y1, Y6, Y6
 	VCVTPS2DQ    Y6, Y6
-	VPACKSSDW    Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y1, Y6, Y6
 	VPERMQ       $0xd8, Y0, Y0
 	VMOVDQU      X0, (SI)
 	VPMAXSW      (R11), X0, X0
 	VMOVDQU      X0, (R11)
-	VPACKSSDW    Y6, Y6, Y6
 	VPERMQ       $0xd8, Y6, Y6
 	VPACKUSWB    Y6, Y6, Y6
 	VMOVSD       X6, (DI)
@@ -17529,12 +23466,13 @@ turn:
 	VCVTPS2DQ    Y7, Y0
 	VMULPS       Y1, Y7, Y7
 	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y1, Y7, Y7
 	VPERMQ       $0xd8, Y0, Y0
 	VMOVDQU      X0, (SI)
 	VPMAXSW      (R11), X0, X0
 	VMOVDQU      X0, (R11)
-	VPACKSSDW    Y7, Y7, Y7
 	VPERMQ       $0xd8, Y7, Y7
 	VPACKUSWB    Y7, Y7, Y7
 	VMOVSD       X7, (DI)
@@ -17750,12 +23688,13 @@ turn:
 	VCVTPS2DQ    Y0, Y11
 	VMULPS       Y12, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VPACKSSDW    Y11, Y11, Y11
+	VPXOR        Y12, Y12, Y12
+	VPACKSSDW    Y12, Y11, Y11
+	VPACKSSDW    Y12, Y0, Y0
 	VPERMQ       $0xd8, Y11, Y11
 	VMOVDQU      X11, (SI)
 	VPMAXSW      (R11), X11, X11
 	VMOVDQU      X11, (R11)
-	VPACKSSDW    Y0, Y0, Y0
 	VPERMQ       $0xd8, Y0, Y0
 	VPACKUSWB    Y0, Y0, Y0
 	VMOVSD       X0, (DI)
@@ -17772,12 +23711,13 @@ turn:
 	VCVTPS2DQ    Y1, Y0
 	VMULPS       Y11, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
-	VPACKSSDW    Y0, Y0, Y0
+	VPXOR        Y11, Y11, Y11
+	VPACKSSDW    Y11, Y0, Y0
+	VPACKSSDW    Y11, Y1, Y1
 	VPERMQ       $0xd8, Y0, Y0
 	VMOVDQU      X0, (SI)
 	VPMAXSW      (R11), X0, X0
 	VMOVDQU      X0, (R11)
-	VPACKSSDW    Y1, Y1, Y1
 	VPERMQ       $0xd8, Y1, Y1
 	VPACKUSWB    Y1, Y1, Y1
 	VMOVSD       X1, (DI)
@@ -17794,12 +23734,13 @@ turn:
 	VCVTPS2DQ    Y2, Y0
 	VMULPS       Y1, Y2, Y2
 	VCVTPS2DQ    Y2, Y2
-	VPACKSSDW    Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y1, Y2, Y2
 	VPERMQ       $0xd8, Y0, Y0
 	VMOVDQU      X0, (SI)
 	VPMAXSW      (R11), X0, X0
 	VMOVDQU      X0, (R11)
-	VPACKSSDW    Y2, Y2, Y2
 	VPERMQ       $0xd8, Y2, Y2
 	VPACKUSWB    Y2, Y2, Y2
 	VMOVSD       X2, (DI)
@@ -17816,12 +23757,13 @@ turn:
 	VCVTPS2DQ    Y3, Y0
 	VMULPS       Y1, Y3, Y3
 	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y1, Y3, Y3
 	VPERMQ       $0xd8, Y0, Y0
 	VMOVDQU      X0, (SI)
 	VPMAXSW      (R11), X0, X0
 	VMOVDQU      X0, (R11)
-	VPACKSSDW    Y3, Y3, Y3
 	VPERMQ       $0xd8, Y3, Y3
 	VPACKUSWB    Y3, Y3, Y3
 	VMOVSD       X3, (DI)
@@ -17838,12 +23780,13 @@ turn:
 	VCVTPS2DQ    Y4, Y0
 	VMULPS       Y1, Y4, Y4
 	VCVTPS2DQ    Y4, Y4
-	VPACKSSDW    Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y1, Y4, Y4
 	VPERMQ       $0xd8, Y0, Y0
 	VMOVDQU      X0, (SI)
 	VPMAXSW      (R11), X0, X0
 	VMOVDQU      X0, (R11)
-	VPACKSSDW    Y4, Y4, Y4
 	VPERMQ       $0xd8, Y4, Y4
 	VPACKUSWB    Y4, Y4, Y4
 	VMOVSD       X4, (DI)
@@ -17860,12 +23803,13 @@ turn:
 	VCVTPS2DQ    Y5, Y0
 	VMULPS       Y1, Y5, Y5
 	VCVTPS2DQ    Y5, Y5
-	VPACKSSDW    Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y1, Y5, Y5
 	VPERMQ       $0xd8, Y0, Y0
 	VMOVDQU      X0, (SI)
 	VPMAXSW      (R11), X0, X0
 	VMOVDQU      X0, (R11)
-	VPACKSSDW    Y5, Y5, Y5
 	VPERMQ       $0xd8, Y5, Y5
 	VPACKUSWB    Y5, Y5, Y5
 	VMOVSD       X5, (DI)
@@ -17882,12 +23826,13 @@ turn:
 	VCVTPS2DQ    Y6, Y0
 	VMULPS       Y1, Y6, Y6
 	VCVTPS2DQ    Y6, Y6
-	VPACKSSDW    Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y1, Y6, Y6
 	VPERMQ       $0xd8, Y0, Y0
 	VMOVDQU      X0, (SI)
 	VPMAXSW      (R11), X0, X0
 	VMOVDQU      X0, (R11)
-	VPACKSSDW    Y6, Y6, Y6
 	VPERMQ       $0xd8, Y6, Y6
 	VPACKUSWB    Y6, Y6, Y6
 	VMOVSD       X6, (DI)
@@ -17904,12 +23849,13 @@ turn:
 	VCVTPS2DQ    Y7, Y0
 	VMULPS       Y1, Y7, Y7
 	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y1, Y7, Y7
 	VPERMQ       $0xd8, Y0, Y0
 	VMOVDQU      X0, (SI)
 	VPMAXSW      (R11), X0, X0
 	VMOVDQU      X0, (R11)
-	VPACKSSDW    Y7, Y7, Y7
 	VPERMQ       $0xd8, Y7, Y7
 	VPACKUSWB    Y7, Y7, Y7
 	VMOVSD       X7, (DI)
@@ -18109,12 +24055,13 @@ turn:
 	VCVTPS2DQ    Y0, Y11
 	VMULPS       Y12, Y0, Y0
 	VCVTPS2DQ    Y0, Y0
-	VPACKSSDW    Y11, Y11, Y11
+	VPXOR        Y12, Y12, Y12
+	VPACKSSDW    Y12, Y11, Y11
+	VPACKSSDW    Y12, Y0, Y0
 	VPERMQ       $0xd8, Y11, Y11
 	VMOVDQU      X11, (SI)
 	VPMAXSW      (R11), X11, X11
 	VMOVDQU      X11, (R11)
-	VPACKSSDW    Y0, Y0, Y0
 	VPERMQ       $0xd8, Y0, Y0
 	VPACKUSWB    Y0, Y0, Y0
 	VMOVSD       X0, (DI)
@@ -18131,12 +24078,13 @@ turn:
 	VCVTPS2DQ    Y1, Y0
 	VMULPS       Y11, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
-	VPACKSSDW    Y0, Y0, Y0
+	VPXOR        Y11, Y11, Y11
+	VPACKSSDW    Y11, Y0, Y0
+	VPACKSSDW    Y11, Y1, Y1
 	VPERMQ       $0xd8, Y0, Y0
 	VMOVDQU      X0, (SI)
 	VPMAXSW      (R11), X0, X0
 	VMOVDQU      X0, (R11)
-	VPACKSSDW    Y1, Y1, Y1
 	VPERMQ       $0xd8, Y1, Y1
 	VPACKUSWB    Y1, Y1, Y1
 	VMOVSD       X1, (DI)
@@ -18153,12 +24101,13 @@ turn:
 	VCVTPS2DQ    Y2, Y0
 	VMULPS       Y1, Y2, Y2
 	VCVTPS2DQ    Y2, Y2
-	VPACKSSDW    Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y1, Y2, Y2
 	VPERMQ       $0xd8, Y0, Y0
 	VMOVDQU      X0, (SI)
 	VPMAXSW      (R11), X0, X0
 	VMOVDQU      X0, (R11)
-	VPACKSSDW    Y2, Y2, Y2
 	VPERMQ       $0xd8, Y2, Y2
 	VPACKUSWB    Y2, Y2, Y2
 	VMOVSD       X2, (DI)
@@ -18175,12 +24124,13 @@ turn:
 	VCVTPS2DQ    Y3, Y0
 	VMULPS       Y1, Y3, Y3
 	VCVTPS2DQ    Y3, Y3
-	VPACKSSDW    Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y1, Y3, Y3
 	VPERMQ       $0xd8, Y0, Y0
 	VMOVDQU      X0, (SI)
 	VPMAXSW      (R11), X0, X0
 	VMOVDQU      X0, (R11)
-	VPACKSSDW    Y3, Y3, Y3
 	VPERMQ       $0xd8, Y3, Y3
 	VPACKUSWB    Y3, Y3, Y3
 	VMOVSD       X3, (DI)
@@ -18197,12 +24147,13 @@ turn:
 	VCVTPS2DQ    Y4, Y0
 	VMULPS       Y1, Y4, Y4
 	VCVTPS2DQ    Y4, Y4
-	VPACKSSDW    Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y1, Y4, Y4
 	VPERMQ       $0xd8, Y0, Y0
 	VMOVDQU      X0, (SI)
 	VPMAXSW      (R11), X0, X0
 	VMOVDQU      X0, (R11)
-	VPACKSSDW    Y4, Y4, Y4
 	VPERMQ       $0xd8, Y4, Y4
 	VPACKUSWB    Y4, Y4, Y4
 	VMOVSD       X4, (DI)
@@ -18219,12 +24170,13 @@ turn:
 	VCVTPS2DQ    Y5, Y0
 	VMULPS       Y1, Y5, Y5
 	VCVTPS2DQ    Y5, Y5
-	VPACKSSDW    Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y1, Y5, Y5
 	VPERMQ       $0xd8, Y0, Y0
 	VMOVDQU      X0, (SI)
 	VPMAXSW      (R11), X0, X0
 	VMOVDQU      X0, (R11)
-	VPACKSSDW    Y5, Y5, Y5
 	VPERMQ       $0xd8, Y5, Y5
 	VPACKUSWB    Y5, Y5, Y5
 	VMOVSD       X5, (DI)
@@ -18241,12 +24193,13 @@ turn:
 	VCVTPS2DQ    Y6, Y0
 	VMULPS       Y1, Y6, Y6
 	VCVTPS2DQ    Y6, Y6
-	VPACKSSDW    Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y1, Y6, Y6
 	VPERMQ       $0xd8, Y0, Y0
 	VMOVDQU      X0, (SI)
 	VPMAXSW      (R11), X0, X0
 	VMOVDQU      X0, (R11)
-	VPACKSSDW    Y6, Y6, Y6
 	VPERMQ       $0xd8, Y6, Y6
 	VPACKUSWB    Y6, Y6, Y6
 	VMOVSD       X6, (DI)
@@ -18263,12 +24216,13 @@ turn:
 	VCVTPS2DQ    Y7, Y0
 	VMULPS       Y1, Y7, Y7
 	VCVTPS2DQ    Y7, Y7
-	VPACKSSDW    Y0, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y1, Y7, Y7
 	VPERMQ       $0xd8, Y0, Y0
 	VMOVDQU      X0, (SI)
 	VPMAXSW      (R11), X0, X0
 	VMOVDQU      X0, (R11)
-	VPACKSSDW    Y7, Y7, Y7
 	VPERMQ       $0xd8, Y7, Y7
 	VPACKUSWB    Y7, Y7, Y7
 	VMOVSD       X7, (DI)
@@ -18288,264 +24242,6 @@ turn:
 	ADDQ         CX, 88(AX)
 	DECQ         (AX)
 	JNE          block
-	VZEROUPPER
-	RET
-
-// func blockMaxima8AVX2(dst *int16, values *int16, stride int, cells int, blocks int)
-// Requires: AVX
-TEXT ·blockMaxima8AVX2(SB), NOSPLIT, $0-40
-	MOVQ dst+0(FP), AX
-	MOVQ values+8(FP), CX
-	MOVQ stride+16(FP), DX
-	SHLQ $0x01, DX
-	MOVQ blocks+32(FP), BX
-
-block:
-	VMOVDQU (CX), X0
-	MOVQ    cells+24(FP), SI
-
-cell:
-	VPMAXSW (CX), X0, X0
-	ADDQ    DX, CX
-	DECQ    SI
-	JNE     cell
-	VMOVDQU X0, (AX)
-	ADDQ    DX, AX
-	DECQ    BX
-	JNE     block
-	VZEROUPPER
-	RET
-
-// func above8AVX2(dst *uint64, values *int16, limits *int16, stride int, first int, cells int) int
-// Requires: AVX
-TEXT ·above8AVX2(SB), NOSPLIT, $0-56
-	MOVQ    dst+0(FP), AX
-	MOVQ    AX, CX
-	MOVQ    values+8(FP), DX
-	MOVQ    limits+16(FP), R8
-	MOVQ    stride+24(FP), BX
-	SHLQ    $0x01, BX
-	MOVQ    first+32(FP), SI
-	MOVQ    cells+40(FP), DI
-	VMOVDQU (R8), X0
-
-cell:
-	VMOVDQU   (DX), X1
-	VPCMPGTW  X0, X1, X1
-	VPXOR     X2, X2, X2
-	VPACKSSWB X2, X1, X1
-	VPMOVMSKB X1, R8
-	XORQ      R9, R9
-	TESTL     R8, R8
-	SETNE     R9
-	SHLQ      $0x20, R8
-	ORQ       SI, R8
-	MOVQ      R8, (AX)
-	LEAQ      (AX)(R9*8), AX
-	ADDQ      BX, DX
-	INCQ      SI
-	DECQ      DI
-	JNE       cell
-	SUBQ      CX, AX
-	SHRQ      $0x03, AX
-	MOVQ      AX, ret+48(FP)
-	VZEROUPPER
-	RET
-
-// func cellMaxima8AVX2(best *float32, values *int16, stride int, cells *uint32, n int, lastCell int, weights *float32)
-// Requires: AVX, AVX2
-TEXT ·cellMaxima8AVX2(SB), NOSPLIT, $0-56
-	MOVQ    best+0(FP), AX
-	MOVQ    values+8(FP), CX
-	MOVQ    stride+16(FP), DX
-	SHLQ    $0x01, DX
-	MOVQ    cells+24(FP), BX
-	MOVQ    n+32(FP), SI
-	MOVQ    lastCell+40(FP), DI
-	MOVQ    weights+48(FP), R8
-	VMOVUPS (AX), Y0
-
-cell:
-	MOVL         (BX), R9
-	CMPL         R9, DI
-	JAE          past
-	VBROADCASTSS (R8)(R9*4), Y1
-
-weighted:
-	IMULQ     DX, R9
-	ADDQ      CX, R9
-	VPMOVSXWD (R9), Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y2, Y1, Y2
-	VMAXPS    Y0, Y2, Y0
-	ADDQ      $0x04, BX
-	DECQ      SI
-	JNE       cell
-	VMOVUPS   Y0, (AX)
-	VZEROUPPER
-	RET
-
-past:
-	MOVQ   DI, R9
-	VXORPS Y1, Y1, Y1
-	JMP    weighted
-
-// func rank8Width2AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
-// Requires: AVX, AVX2, CMOV, MMX+
-TEXT ·rank8Width2AVX2(SB), NOSPLIT, $0-56
-	MOVQ       ids+0(FP), AX
-	MOVQ       n+8(FP), CX
-	MOVQ       bytes+16(FP), DX
-	MOVQ       stride+24(FP), BX
-	MOVQ       lastCell+32(FP), SI
-	MOVQ       next+40(FP), DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	PREFETCHT0 128(DI)
-	PREFETCHT0 192(DI)
-	VPXOR      Y0, Y0, Y0
-	VPXOR      Y1, Y1, Y1
-	VPXOR      Y2, Y2, Y2
-	VPXOR      Y3, Y3, Y3
-	SUBQ       $0x04, CX
-	JLE        rest
-
-four:
-	MOVWLZX (AX), DI
-	CMPL    DI, SI
-	CMOVLHI SI, DI
-	IMULQ   BX, DI
-	VMOVQ   (DX)(DI*1), X4
-	VPMAXUB X4, X0, X0
-	MOVWLZX 2(AX), DI
-	CMPL    DI, SI
-	CMOVLHI SI, DI
-	IMULQ   BX, DI
-	VMOVQ   (DX)(DI*1), X4
-	VPMAXUB X4, X1, X1
-	MOVWLZX 4(AX), DI
-	CMPL    DI, SI
-	CMOVLHI SI, DI
-	IMULQ   BX, DI
-	VMOVQ   (DX)(DI*1), X4
-	VPMAXUB X4, X2, X2
-	MOVWLZX 6(AX), DI
-	CMPL    DI, SI
-	CMOVLHI SI, DI
-	IMULQ   BX, DI
-	VMOVQ   (DX)(DI*1), X4
-	VPMAXUB X4, X3, X3
-	ADDQ    $0x08, AX
-	SUBQ    $0x04, CX
-	JG      four
-
-rest:
-	ADDQ $0x04, CX
-
-one:
-	MOVWLZX      (AX), DI
-	CMPL         DI, SI
-	CMOVLHI      SI, DI
-	IMULQ        BX, DI
-	VMOVQ        (DX)(DI*1), X4
-	VPMAXUB      X4, X0, X0
-	ADDQ         $0x02, AX
-	DECQ         CX
-	JNE          one
-	VPMAXUB      Y1, Y0, Y0
-	VPMAXUB      Y3, Y2, Y2
-	VPMAXUB      Y2, Y0, Y0
-	VPXOR        Y1, Y1, Y1
-	VPSADBW      Y1, Y0, Y0
-	VEXTRACTI128 $0x01, Y0, X1
-	VPADDQ       X1, X0, X0
-	VPSHUFD      $0xee, X0, X1
-	VPADDQ       X1, X0, X0
-	VMOVQ        X0, AX
-	MOVQ         AX, ret+48(FP)
-	VZEROUPPER
-	RET
-
-// func rank8Width3AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
-// Requires: AVX, AVX2, CMOV, MMX+
-TEXT ·rank8Width3AVX2(SB), NOSPLIT, $0-56
-	MOVQ       ids+0(FP), AX
-	MOVQ       n+8(FP), CX
-	MOVQ       bytes+16(FP), DX
-	MOVQ       stride+24(FP), BX
-	MOVQ       lastCell+32(FP), SI
-	MOVQ       next+40(FP), DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	PREFETCHT0 128(DI)
-	PREFETCHT0 192(DI)
-	VPXOR      Y0, Y0, Y0
-	VPXOR      Y1, Y1, Y1
-	VPXOR      Y2, Y2, Y2
-	VPXOR      Y3, Y3, Y3
-	SUBQ       $0x04, CX
-	JLE        rest
-
-four:
-	MOVL    (AX), DI
-	ANDL    $0x00ffffff, DI
-	CMPL    DI, SI
-	CMOVLHI SI, DI
-	IMULQ   BX, DI
-	VMOVQ   (DX)(DI*1), X4
-	VPMAXUB X4, X0, X0
-	MOVL    3(AX), DI
-	ANDL    $0x00ffffff, DI
-	CMPL    DI, SI
-	CMOVLHI SI, DI
-	IMULQ   BX, DI
-	VMOVQ   (DX)(DI*1), X4
-	VPMAXUB X4, X1, X1
-	MOVL    6(AX), DI
-	ANDL    $0x00ffffff, DI
-	CMPL    DI, SI
-	CMOVLHI SI, DI
-	IMULQ   BX, DI
-	VMOVQ   (DX)(DI*1), X4
-	VPMAXUB X4, X2, X2
-	MOVL    9(AX), DI
-	ANDL    $0x00ffffff, DI
-	CMPL    DI, SI
-	CMOVLHI SI, DI
-	IMULQ   BX, DI
-	VMOVQ   (DX)(DI*1), X4
-	VPMAXUB X4, X3, X3
-	ADDQ    $0x0c, AX
-	SUBQ    $0x04, CX
-	JG      four
-
-rest:
-	ADDQ $0x04, CX
-
-one:
-	MOVWLZX      (AX), DI
-	MOVBLZX      2(AX), R8
-	SHLL         $0x10, R8
-	ORL          R8, DI
-	CMPL         DI, SI
-	CMOVLHI      SI, DI
-	IMULQ        BX, DI
-	VMOVQ        (DX)(DI*1), X4
-	VPMAXUB      X4, X0, X0
-	ADDQ         $0x03, AX
-	DECQ         CX
-	JNE          one
-	VPMAXUB      Y1, Y0, Y0
-	VPMAXUB      Y3, Y2, Y2
-	VPMAXUB      Y2, Y0, Y0
-	VPXOR        Y1, Y1, Y1
-	VPSADBW      Y1, Y0, Y0
-	VEXTRACTI128 $0x01, Y0, X1
-	VPADDQ       X1, X0, X0
-	VPSHUFD      $0xee, X0, X1
-	VPADDQ       X1, X0, X0
-	VMOVQ        X0, AX
-	MOVQ         AX, ret+48(FP)
 	VZEROUPPER
 	RET
 
@@ -20211,11 +25907,11 @@ turn:
 	VPACKSSDW    Y10, Y12, Y12
 	VMULPS       Y11, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
 	VPERMQ       $0xd8, Y12, Y12
 	VMOVDQU      Y12, (SI)
 	VPMAXSW      (R11), Y12, Y12
 	VMOVDQU      Y12, (R11)
-	VPACKSSDW    Y1, Y0, Y0
 	VPACKUSWB    Y0, Y0, Y0
 	VPERMQ       $0x08, Y0, Y0
 	VPSHUFD      $0xd8, X0, X0
@@ -20242,11 +25938,11 @@ turn:
 	VPACKSSDW    Y0, Y10, Y10
 	VMULPS       Y1, Y3, Y3
 	VCVTPS2DQ    Y3, Y3
+	VPACKSSDW    Y3, Y2, Y2
 	VPERMQ       $0xd8, Y10, Y10
 	VMOVDQU      Y10, (SI)
 	VPMAXSW      (R11), Y10, Y10
 	VMOVDQU      Y10, (R11)
-	VPACKSSDW    Y3, Y2, Y2
 	VPACKUSWB    Y2, Y2, Y2
 	VPERMQ       $0x08, Y2, Y2
 	VPSHUFD      $0xd8, X2, X2
@@ -20273,11 +25969,11 @@ turn:
 	VPACKSSDW    Y0, Y2, Y2
 	VMULPS       Y1, Y5, Y5
 	VCVTPS2DQ    Y5, Y5
+	VPACKSSDW    Y5, Y4, Y4
 	VPERMQ       $0xd8, Y2, Y2
 	VMOVDQU      Y2, (SI)
 	VPMAXSW      (R11), Y2, Y2
 	VMOVDQU      Y2, (R11)
-	VPACKSSDW    Y5, Y4, Y4
 	VPACKUSWB    Y4, Y4, Y4
 	VPERMQ       $0x08, Y4, Y4
 	VPSHUFD      $0xd8, X4, X4
@@ -20304,11 +26000,11 @@ turn:
 	VPACKSSDW    Y0, Y2, Y2
 	VMULPS       Y1, Y7, Y7
 	VCVTPS2DQ    Y7, Y7
+	VPACKSSDW    Y7, Y6, Y6
 	VPERMQ       $0xd8, Y2, Y2
 	VMOVDQU      Y2, (SI)
 	VPMAXSW      (R11), Y2, Y2
 	VMOVDQU      Y2, (R11)
-	VPACKSSDW    Y7, Y6, Y6
 	VPACKUSWB    Y6, Y6, Y6
 	VPERMQ       $0x08, Y6, Y6
 	VPSHUFD      $0xd8, X6, X6
@@ -20522,11 +26218,11 @@ turn:
 	VPACKSSDW    Y11, Y13, Y13
 	VMULPS       Y12, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
 	VPERMQ       $0xd8, Y13, Y13
 	VMOVDQU      Y13, (SI)
 	VPMAXSW      (R11), Y13, Y13
 	VMOVDQU      Y13, (R11)
-	VPACKSSDW    Y1, Y0, Y0
 	VPACKUSWB    Y0, Y0, Y0
 	VPERMQ       $0x08, Y0, Y0
 	VPSHUFD      $0xd8, X0, X0
@@ -20553,11 +26249,11 @@ turn:
 	VPACKSSDW    Y0, Y11, Y11
 	VMULPS       Y1, Y3, Y3
 	VCVTPS2DQ    Y3, Y3
+	VPACKSSDW    Y3, Y2, Y2
 	VPERMQ       $0xd8, Y11, Y11
 	VMOVDQU      Y11, (SI)
 	VPMAXSW      (R11), Y11, Y11
 	VMOVDQU      Y11, (R11)
-	VPACKSSDW    Y3, Y2, Y2
 	VPACKUSWB    Y2, Y2, Y2
 	VPERMQ       $0x08, Y2, Y2
 	VPSHUFD      $0xd8, X2, X2
@@ -20584,11 +26280,11 @@ turn:
 	VPACKSSDW    Y0, Y2, Y2
 	VMULPS       Y1, Y5, Y5
 	VCVTPS2DQ    Y5, Y5
+	VPACKSSDW    Y5, Y4, Y4
 	VPERMQ       $0xd8, Y2, Y2
 	VMOVDQU      Y2, (SI)
 	VPMAXSW      (R11), Y2, Y2
 	VMOVDQU      Y2, (R11)
-	VPACKSSDW    Y5, Y4, Y4
 	VPACKUSWB    Y4, Y4, Y4
 	VPERMQ       $0x08, Y4, Y4
 	VPSHUFD      $0xd8, X4, X4
@@ -20615,11 +26311,11 @@ turn:
 	VPACKSSDW    Y0, Y2, Y2
 	VMULPS       Y1, Y7, Y7
 	VCVTPS2DQ    Y7, Y7
+	VPACKSSDW    Y7, Y6, Y6
 	VPERMQ       $0xd8, Y2, Y2
 	VMOVDQU      Y2, (SI)
 	VPMAXSW      (R11), Y2, Y2
 	VMOVDQU      Y2, (R11)
-	VPACKSSDW    Y7, Y6, Y6
 	VPACKUSWB    Y6, Y6, Y6
 	VPERMQ       $0x08, Y6, Y6
 	VPSHUFD      $0xd8, X6, X6
@@ -20833,11 +26529,11 @@ turn:
 	VPACKSSDW    Y11, Y13, Y13
 	VMULPS       Y12, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
 	VPERMQ       $0xd8, Y13, Y13
 	VMOVDQU      Y13, (SI)
 	VPMAXSW      (R11), Y13, Y13
 	VMOVDQU      Y13, (R11)
-	VPACKSSDW    Y1, Y0, Y0
 	VPACKUSWB    Y0, Y0, Y0
 	VPERMQ       $0x08, Y0, Y0
 	VPSHUFD      $0xd8, X0, X0
@@ -20864,11 +26560,11 @@ turn:
 	VPACKSSDW    Y0, Y11, Y11
 	VMULPS       Y1, Y3, Y3
 	VCVTPS2DQ    Y3, Y3
+	VPACKSSDW    Y3, Y2, Y2
 	VPERMQ       $0xd8, Y11, Y11
 	VMOVDQU      Y11, (SI)
 	VPMAXSW      (R11), Y11, Y11
 	VMOVDQU      Y11, (R11)
-	VPACKSSDW    Y3, Y2, Y2
 	VPACKUSWB    Y2, Y2, Y2
 	VPERMQ       $0x08, Y2, Y2
 	VPSHUFD      $0xd8, X2, X2
@@ -20895,11 +26591,11 @@ turn:
 	VPACKSSDW    Y0, Y2, Y2
 	VMULPS       Y1, Y5, Y5
 	VCVTPS2DQ    Y5, Y5
+	VPACKSSDW    Y5, Y4, Y4
 	VPERMQ       $0xd8, Y2, Y2
 	VMOVDQU      Y2, (SI)
 	VPMAXSW      (R11), Y2, Y2
 	VMOVDQU      Y2, (R11)
-	VPACKSSDW    Y5, Y4, Y4
 	VPACKUSWB    Y4, Y4, Y4
 	VPERMQ       $0x08, Y4, Y4
 	VPSHUFD      $0xd8, X4, X4
@@ -20926,11 +26622,11 @@ turn:
 	VPACKSSDW    Y0, Y2, Y2
 	VMULPS       Y1, Y7, Y7
 	VCVTPS2DQ    Y7, Y7
+	VPACKSSDW    Y7, Y6, Y6
 	VPERMQ       $0xd8, Y2, Y2
 	VMOVDQU      Y2, (SI)
 	VPMAXSW      (R11), Y2, Y2
 	VMOVDQU      Y2, (R11)
-	VPACKSSDW    Y7, Y6, Y6
 	VPACKUSWB    Y6, Y6, Y6
 	VPERMQ       $0x08, Y6, Y6
 	VPSHUFD      $0xd8, X6, X6
@@ -20954,257 +26650,1710 @@ turn:
 	VZEROUPPER
 	RET
 
-// func blockMaxima16AVX2(dst *int16, values *int16, stride int, cells int, blocks int)
+// func tile24Sums0AVX2(args *int)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·tile24Sums0AVX2(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ 136(AX), BX
+	MOVQ 152(AX), SI
+	XORQ DX, DX
+
+tile:
+	MOVQ    16(AX), CX
+	VMOVDQU (CX), Y0
+	VMOVDQU 32(CX), Y1
+	VMOVDQU 64(CX), Y2
+	VMOVDQU (CX), Y3
+	VMOVDQU 32(CX), Y4
+	VMOVDQU 64(CX), Y5
+	MOVQ    BX, DI
+	MOVQ    8(AX), CX
+	MOVQ    72(AX), R9
+
+chunk:
+	MOVQ $0x00000008, R8
+
+turn:
+	VMOVDQU      (CX), Y6
+	VMOVDQU      32(CX), Y7
+	VMOVDQU      64(CX), Y8
+	VPBROADCASTD (DI), Y10
+	VPMADDWD     Y6, Y10, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     Y7, Y10, Y9
+	VPADDD       Y9, Y1, Y1
+	VPMADDWD     Y8, Y10, Y9
+	VPADDD       Y9, Y2, Y2
+	VPBROADCASTD 16(DI), Y9
+	VPMADDWD     Y6, Y9, Y6
+	VPADDD       Y6, Y3, Y3
+	VPMADDWD     Y7, Y9, Y6
+	VPADDD       Y6, Y4, Y4
+	VPMADDWD     Y8, Y9, Y6
+	VPADDD       Y6, Y5, Y5
+	VMOVDQU      96(CX), Y6
+	VMOVDQU      128(CX), Y7
+	VMOVDQU      160(CX), Y8
+	VPBROADCASTD 4(DI), Y10
+	VPMADDWD     Y6, Y10, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     Y7, Y10, Y9
+	VPADDD       Y9, Y1, Y1
+	VPMADDWD     Y8, Y10, Y9
+	VPADDD       Y9, Y2, Y2
+	VPBROADCASTD 20(DI), Y9
+	VPMADDWD     Y6, Y9, Y6
+	VPADDD       Y6, Y3, Y3
+	VPMADDWD     Y7, Y9, Y6
+	VPADDD       Y6, Y4, Y4
+	VPMADDWD     Y8, Y9, Y6
+	VPADDD       Y6, Y5, Y5
+	VMOVDQU      192(CX), Y6
+	VMOVDQU      224(CX), Y7
+	VMOVDQU      256(CX), Y8
+	VPBROADCASTD 8(DI), Y10
+	VPMADDWD     Y6, Y10, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     Y7, Y10, Y9
+	VPADDD       Y9, Y1, Y1
+	VPMADDWD     Y8, Y10, Y9
+	VPADDD       Y9, Y2, Y2
+	VPBROADCASTD 24(DI), Y9
+	VPMADDWD     Y6, Y9, Y6
+	VPADDD       Y6, Y3, Y3
+	VPMADDWD     Y7, Y9, Y6
+	VPADDD       Y6, Y4, Y4
+	VPMADDWD     Y8, Y9, Y6
+	VPADDD       Y6, Y5, Y5
+	VMOVDQU      288(CX), Y6
+	VMOVDQU      320(CX), Y7
+	VMOVDQU      352(CX), Y8
+	VPBROADCASTD 12(DI), Y10
+	VPMADDWD     Y6, Y10, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     Y7, Y10, Y9
+	VPADDD       Y9, Y1, Y1
+	VPMADDWD     Y8, Y10, Y9
+	VPADDD       Y9, Y2, Y2
+	VPBROADCASTD 28(DI), Y9
+	VPMADDWD     Y6, Y9, Y6
+	VPADDD       Y6, Y3, Y3
+	VPMADDWD     Y7, Y9, Y6
+	VPADDD       Y6, Y4, Y4
+	VPMADDWD     Y8, Y9, Y6
+	VPADDD       Y6, Y5, Y5
+	PREFETCHT0   (SI)
+	ADDQ         168(AX), SI
+	ADDQ         $0x00000180, CX
+	ADDQ         $0x00000080, DI
+	DECQ         R8
+	JNE          turn
+	DECQ         R9
+	JNE          chunk
+	CMPQ         SI, 160(AX)
+	CMOVQHI      160(AX), SI
+	MOVQ         80(AX), CX
+	MOVL         (CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y6
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      (CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y7
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y6, Y8
+	VPMOVSXWD    (DI), Y9
+	VCVTDQ2PS    Y9, Y9
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y0, Y8, Y0
+	VADDPS       Y9, Y0, Y0
+	VMULPS       Y0, Y7, Y0
+	VMAXPS       (CX), Y0, Y0
+	VMOVUPS      Y0, (CX)
+	VMULPS       32(R8), Y6, Y0
+	VPMOVSXWD    16(DI), Y8
+	VCVTDQ2PS    Y8, Y8
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y1, Y0, Y1
+	VADDPS       Y8, Y1, Y1
+	VMULPS       Y1, Y7, Y1
+	VMAXPS       32(CX), Y1, Y1
+	VMOVUPS      Y1, 32(CX)
+	VMULPS       64(R8), Y6, Y0
+	VPMOVSXWD    32(DI), Y1
+	VCVTDQ2PS    Y1, Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y2, Y0, Y2
+	VADDPS       Y1, Y2, Y2
+	VMULPS       Y2, Y7, Y2
+	VMAXPS       64(CX), Y2, Y2
+	VMOVUPS      Y2, 64(CX)
+	LEAQ         1(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         4(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      1(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y2
+	VPMOVSXWD    (DI), Y6
+	VCVTDQ2PS    Y6, Y6
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y3, Y2, Y3
+	VADDPS       Y6, Y3, Y3
+	VMULPS       Y3, Y1, Y3
+	VMAXPS       (CX), Y3, Y3
+	VMOVUPS      Y3, (CX)
+	VMULPS       32(R8), Y0, Y2
+	VPMOVSXWD    16(DI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y4, Y2, Y4
+	VADDPS       Y3, Y4, Y4
+	VMULPS       Y4, Y1, Y4
+	VMAXPS       32(CX), Y4, Y4
+	VMOVUPS      Y4, 32(CX)
+	VMULPS       64(R8), Y0, Y0
+	VPMOVSXWD    32(DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y5, Y0, Y5
+	VADDPS       Y2, Y5, Y5
+	VMULPS       Y5, Y1, Y5
+	VMAXPS       64(CX), Y5, Y5
+	VMOVUPS      Y5, 64(CX)
+	ADDQ         $0x02, DX
+	CMPQ         DX, (AX)
+	JGE          done
+	ADDQ         $0x20, BX
+	TESTQ        $0x00000007, DX
+	JNE          tile
+	MOVQ         72(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	JMP          tile
+
+done:
+	VZEROUPPER
+	RET
+
+// func tile24Sums1AVX2(args *int)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·tile24Sums1AVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	VPBROADCASTW 144(AX), Y6
+	MOVQ         136(AX), BX
+	MOVQ         152(AX), SI
+	XORQ         DX, DX
+
+tile:
+	MOVQ    16(AX), CX
+	VMOVDQU (CX), Y0
+	VMOVDQU 32(CX), Y1
+	VMOVDQU 64(CX), Y2
+	VMOVDQU (CX), Y3
+	VMOVDQU 32(CX), Y4
+	VMOVDQU 64(CX), Y5
+	MOVQ    BX, DI
+	MOVQ    8(AX), CX
+	MOVQ    72(AX), R9
+
+chunk:
+	MOVQ $0x00000008, R8
+
+turn:
+	VPBROADCASTD (DI), Y7
+	VPMADDUBSW   (CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPMADDUBSW   32(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPMADDUBSW   64(CX), Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y2, Y2
+	VPBROADCASTD 16(DI), Y7
+	VPMADDUBSW   (CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPMADDUBSW   32(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPMADDUBSW   64(CX), Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y5, Y5
+	VPBROADCASTD 4(DI), Y7
+	VPMADDUBSW   96(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPMADDUBSW   128(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPMADDUBSW   160(CX), Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y2, Y2
+	VPBROADCASTD 20(DI), Y7
+	VPMADDUBSW   96(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPMADDUBSW   128(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPMADDUBSW   160(CX), Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y5, Y5
+	VPBROADCASTD 8(DI), Y7
+	VPMADDUBSW   192(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPMADDUBSW   224(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPMADDUBSW   256(CX), Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y2, Y2
+	VPBROADCASTD 24(DI), Y7
+	VPMADDUBSW   192(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPMADDUBSW   224(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPMADDUBSW   256(CX), Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y5, Y5
+	VPBROADCASTD 12(DI), Y7
+	VPMADDUBSW   288(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPMADDUBSW   320(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPMADDUBSW   352(CX), Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y2, Y2
+	VPBROADCASTD 28(DI), Y7
+	VPMADDUBSW   288(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPMADDUBSW   320(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPMADDUBSW   352(CX), Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y5, Y5
+	PREFETCHT0   (SI)
+	ADDQ         168(AX), SI
+	ADDQ         $0x00000180, CX
+	ADDQ         $0x00000080, DI
+	DECQ         R8
+	JNE          turn
+	DECQ         R9
+	JNE          chunk
+	CMPQ         SI, 160(AX)
+	CMOVQHI      160(AX), SI
+	MOVQ         80(AX), CX
+	MOVL         (CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y7
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      (CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y8
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y7, Y9
+	VPMOVSXWD    (DI), Y10
+	VCVTDQ2PS    Y10, Y10
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y0, Y9, Y0
+	VADDPS       Y10, Y0, Y0
+	VMULPS       Y0, Y8, Y0
+	VMAXPS       (CX), Y0, Y0
+	VMOVUPS      Y0, (CX)
+	VMULPS       32(R8), Y7, Y0
+	VPMOVSXWD    16(DI), Y9
+	VCVTDQ2PS    Y9, Y9
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y1, Y0, Y1
+	VADDPS       Y9, Y1, Y1
+	VMULPS       Y1, Y8, Y1
+	VMAXPS       32(CX), Y1, Y1
+	VMOVUPS      Y1, 32(CX)
+	VMULPS       64(R8), Y7, Y0
+	VPMOVSXWD    32(DI), Y1
+	VCVTDQ2PS    Y1, Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y2, Y0, Y2
+	VADDPS       Y1, Y2, Y2
+	VMULPS       Y2, Y8, Y2
+	VMAXPS       64(CX), Y2, Y2
+	VMOVUPS      Y2, 64(CX)
+	LEAQ         1(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         4(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      1(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y2
+	VPMOVSXWD    (DI), Y7
+	VCVTDQ2PS    Y7, Y7
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y3, Y2, Y3
+	VADDPS       Y7, Y3, Y3
+	VMULPS       Y3, Y1, Y3
+	VMAXPS       (CX), Y3, Y3
+	VMOVUPS      Y3, (CX)
+	VMULPS       32(R8), Y0, Y2
+	VPMOVSXWD    16(DI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y4, Y2, Y4
+	VADDPS       Y3, Y4, Y4
+	VMULPS       Y4, Y1, Y4
+	VMAXPS       32(CX), Y4, Y4
+	VMOVUPS      Y4, 32(CX)
+	VMULPS       64(R8), Y0, Y0
+	VPMOVSXWD    32(DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y5, Y0, Y5
+	VADDPS       Y2, Y5, Y5
+	VMULPS       Y5, Y1, Y5
+	VMAXPS       64(CX), Y5, Y5
+	VMOVUPS      Y5, 64(CX)
+	ADDQ         $0x02, DX
+	CMPQ         DX, (AX)
+	JGE          done
+	ADDQ         $0x20, BX
+	TESTQ        $0x00000007, DX
+	JNE          tile
+	MOVQ         72(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	JMP          tile
+
+done:
+	VZEROUPPER
+	RET
+
+// func tile24Sums2AVX2(args *int)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·tile24Sums2AVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	VPBROADCASTW 144(AX), Y6
+	MOVQ         136(AX), BX
+	MOVQ         152(AX), SI
+	XORQ         DX, DX
+
+tile:
+	MOVQ    16(AX), CX
+	VMOVDQU (CX), Y0
+	VMOVDQU 32(CX), Y1
+	VMOVDQU 64(CX), Y2
+	VMOVDQU (CX), Y3
+	VMOVDQU 32(CX), Y4
+	VMOVDQU 64(CX), Y5
+	MOVQ    BX, DI
+	MOVQ    8(AX), CX
+	MOVQ    72(AX), R9
+
+chunk:
+	MOVQ $0x00000008, R8
+
+turn:
+	VPBROADCASTD (DI), Y7
+	VPBROADCASTD 4(DI), Y8
+	VPMADDUBSW   (CX), Y7, Y9
+	VPMADDUBSW   96(CX), Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y6, Y9, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDUBSW   32(CX), Y7, Y9
+	VPMADDUBSW   128(CX), Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y6, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPMADDUBSW   64(CX), Y7, Y7
+	VPMADDUBSW   160(CX), Y8, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y2, Y2
+	VPBROADCASTD 16(DI), Y7
+	VPBROADCASTD 20(DI), Y8
+	VPMADDUBSW   (CX), Y7, Y9
+	VPMADDUBSW   96(CX), Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y6, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPMADDUBSW   32(CX), Y7, Y9
+	VPMADDUBSW   128(CX), Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y6, Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDUBSW   64(CX), Y7, Y7
+	VPMADDUBSW   160(CX), Y8, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y5, Y5
+	VPBROADCASTD 8(DI), Y7
+	VPBROADCASTD 12(DI), Y8
+	VPMADDUBSW   192(CX), Y7, Y9
+	VPMADDUBSW   288(CX), Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y6, Y9, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDUBSW   224(CX), Y7, Y9
+	VPMADDUBSW   320(CX), Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y6, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPMADDUBSW   256(CX), Y7, Y7
+	VPMADDUBSW   352(CX), Y8, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y2, Y2
+	VPBROADCASTD 24(DI), Y7
+	VPBROADCASTD 28(DI), Y8
+	VPMADDUBSW   192(CX), Y7, Y9
+	VPMADDUBSW   288(CX), Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y6, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPMADDUBSW   224(CX), Y7, Y9
+	VPMADDUBSW   320(CX), Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y6, Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDUBSW   256(CX), Y7, Y7
+	VPMADDUBSW   352(CX), Y8, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y5, Y5
+	PREFETCHT0   (SI)
+	ADDQ         168(AX), SI
+	ADDQ         $0x00000180, CX
+	ADDQ         $0x00000080, DI
+	DECQ         R8
+	JNE          turn
+	DECQ         R9
+	JNE          chunk
+	CMPQ         SI, 160(AX)
+	CMOVQHI      160(AX), SI
+	MOVQ         80(AX), CX
+	MOVL         (CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y7
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      (CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y8
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y7, Y9
+	VPMOVSXWD    (DI), Y10
+	VCVTDQ2PS    Y10, Y10
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y0, Y9, Y0
+	VADDPS       Y10, Y0, Y0
+	VMULPS       Y0, Y8, Y0
+	VMAXPS       (CX), Y0, Y0
+	VMOVUPS      Y0, (CX)
+	VMULPS       32(R8), Y7, Y0
+	VPMOVSXWD    16(DI), Y9
+	VCVTDQ2PS    Y9, Y9
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y1, Y0, Y1
+	VADDPS       Y9, Y1, Y1
+	VMULPS       Y1, Y8, Y1
+	VMAXPS       32(CX), Y1, Y1
+	VMOVUPS      Y1, 32(CX)
+	VMULPS       64(R8), Y7, Y0
+	VPMOVSXWD    32(DI), Y1
+	VCVTDQ2PS    Y1, Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y2, Y0, Y2
+	VADDPS       Y1, Y2, Y2
+	VMULPS       Y2, Y8, Y2
+	VMAXPS       64(CX), Y2, Y2
+	VMOVUPS      Y2, 64(CX)
+	LEAQ         1(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         4(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      1(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y2
+	VPMOVSXWD    (DI), Y7
+	VCVTDQ2PS    Y7, Y7
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y3, Y2, Y3
+	VADDPS       Y7, Y3, Y3
+	VMULPS       Y3, Y1, Y3
+	VMAXPS       (CX), Y3, Y3
+	VMOVUPS      Y3, (CX)
+	VMULPS       32(R8), Y0, Y2
+	VPMOVSXWD    16(DI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y4, Y2, Y4
+	VADDPS       Y3, Y4, Y4
+	VMULPS       Y4, Y1, Y4
+	VMAXPS       32(CX), Y4, Y4
+	VMOVUPS      Y4, 32(CX)
+	VMULPS       64(R8), Y0, Y0
+	VPMOVSXWD    32(DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y5, Y0, Y5
+	VADDPS       Y2, Y5, Y5
+	VMULPS       Y5, Y1, Y5
+	VMAXPS       64(CX), Y5, Y5
+	VMOVUPS      Y5, 64(CX)
+	ADDQ         $0x02, DX
+	CMPQ         DX, (AX)
+	JGE          done
+	ADDQ         $0x20, BX
+	TESTQ        $0x00000007, DX
+	JNE          tile
+	MOVQ         72(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	JMP          tile
+
+done:
+	VZEROUPPER
+	RET
+
+// func tile24Sums4AVX2(args *int)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·tile24Sums4AVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	VPBROADCASTW 144(AX), Y6
+	MOVQ         136(AX), BX
+	MOVQ         152(AX), SI
+	XORQ         DX, DX
+
+tile:
+	MOVQ    16(AX), CX
+	VMOVDQU (CX), Y0
+	VMOVDQU 32(CX), Y1
+	VMOVDQU 64(CX), Y2
+	VMOVDQU (CX), Y3
+	VMOVDQU 32(CX), Y4
+	VMOVDQU 64(CX), Y5
+	MOVQ    BX, DI
+	MOVQ    8(AX), CX
+	MOVQ    72(AX), R9
+
+chunk:
+	MOVQ $0x00000008, R8
+
+turn:
+	VPBROADCASTD (DI), Y7
+	VPBROADCASTD 4(DI), Y8
+	VPBROADCASTD 8(DI), Y9
+	VPBROADCASTD 12(DI), Y10
+	VPMADDUBSW   (CX), Y7, Y11
+	VPMADDUBSW   96(CX), Y8, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDUBSW   192(CX), Y9, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDUBSW   288(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y6, Y11, Y11
+	VPADDD       Y11, Y0, Y0
+	VPMADDUBSW   32(CX), Y7, Y11
+	VPMADDUBSW   128(CX), Y8, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDUBSW   224(CX), Y9, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDUBSW   320(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y6, Y11, Y11
+	VPADDD       Y11, Y1, Y1
+	VPMADDUBSW   64(CX), Y7, Y7
+	VPMADDUBSW   160(CX), Y8, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDUBSW   256(CX), Y9, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDUBSW   352(CX), Y10, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y2, Y2
+	VPBROADCASTD 16(DI), Y7
+	VPBROADCASTD 20(DI), Y8
+	VPBROADCASTD 24(DI), Y9
+	VPBROADCASTD 28(DI), Y10
+	VPMADDUBSW   (CX), Y7, Y11
+	VPMADDUBSW   96(CX), Y8, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDUBSW   192(CX), Y9, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDUBSW   288(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y6, Y11, Y11
+	VPADDD       Y11, Y3, Y3
+	VPMADDUBSW   32(CX), Y7, Y11
+	VPMADDUBSW   128(CX), Y8, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDUBSW   224(CX), Y9, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDUBSW   320(CX), Y10, Y12
+	VPADDW       Y12, Y11, Y11
+	VPMADDWD     Y6, Y11, Y11
+	VPADDD       Y11, Y4, Y4
+	VPMADDUBSW   64(CX), Y7, Y7
+	VPMADDUBSW   160(CX), Y8, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDUBSW   256(CX), Y9, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDUBSW   352(CX), Y10, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y5, Y5
+	PREFETCHT0   (SI)
+	ADDQ         168(AX), SI
+	ADDQ         $0x00000180, CX
+	ADDQ         $0x00000080, DI
+	DECQ         R8
+	JNE          turn
+	DECQ         R9
+	JNE          chunk
+	CMPQ         SI, 160(AX)
+	CMOVQHI      160(AX), SI
+	MOVQ         80(AX), CX
+	MOVL         (CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y7
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      (CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y8
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y7, Y9
+	VPMOVSXWD    (DI), Y10
+	VCVTDQ2PS    Y10, Y10
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y0, Y9, Y0
+	VADDPS       Y10, Y0, Y0
+	VMULPS       Y0, Y8, Y0
+	VMAXPS       (CX), Y0, Y0
+	VMOVUPS      Y0, (CX)
+	VMULPS       32(R8), Y7, Y0
+	VPMOVSXWD    16(DI), Y9
+	VCVTDQ2PS    Y9, Y9
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y1, Y0, Y1
+	VADDPS       Y9, Y1, Y1
+	VMULPS       Y1, Y8, Y1
+	VMAXPS       32(CX), Y1, Y1
+	VMOVUPS      Y1, 32(CX)
+	VMULPS       64(R8), Y7, Y0
+	VPMOVSXWD    32(DI), Y1
+	VCVTDQ2PS    Y1, Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y2, Y0, Y2
+	VADDPS       Y1, Y2, Y2
+	VMULPS       Y2, Y8, Y2
+	VMAXPS       64(CX), Y2, Y2
+	VMOVUPS      Y2, 64(CX)
+	LEAQ         1(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         4(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      1(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y2
+	VPMOVSXWD    (DI), Y7
+	VCVTDQ2PS    Y7, Y7
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y3, Y2, Y3
+	VADDPS       Y7, Y3, Y3
+	VMULPS       Y3, Y1, Y3
+	VMAXPS       (CX), Y3, Y3
+	VMOVUPS      Y3, (CX)
+	VMULPS       32(R8), Y0, Y2
+	VPMOVSXWD    16(DI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y4, Y2, Y4
+	VADDPS       Y3, Y4, Y4
+	VMULPS       Y4, Y1, Y4
+	VMAXPS       32(CX), Y4, Y4
+	VMOVUPS      Y4, 32(CX)
+	VMULPS       64(R8), Y0, Y0
+	VPMOVSXWD    32(DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y5, Y0, Y5
+	VADDPS       Y2, Y5, Y5
+	VMULPS       Y5, Y1, Y5
+	VMAXPS       64(CX), Y5, Y5
+	VMOVUPS      Y5, 64(CX)
+	ADDQ         $0x02, DX
+	CMPQ         DX, (AX)
+	JGE          done
+	ADDQ         $0x20, BX
+	TESTQ        $0x00000007, DX
+	JNE          tile
+	MOVQ         72(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	JMP          tile
+
+done:
+	VZEROUPPER
+	RET
+
+// func tile24Sums32AVX2(args *int)
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·tile24Sums32AVX2(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ 136(AX), BX
+	MOVQ 152(AX), SI
+	XORQ DX, DX
+
+tile:
+	MOVQ  16(AX), CX
+	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	MOVQ  BX, DI
+	MOVQ  8(AX), CX
+	MOVQ  72(AX), R9
+
+chunk:
+	MOVQ $0x00000008, R8
+
+turn:
+	VPBROADCASTD (DI), Y6
+	VPBROADCASTD 4(DI), Y7
+	VPBROADCASTD 8(DI), Y8
+	VPBROADCASTD 12(DI), Y9
+	VPMADDUBSW   (CX), Y6, Y10
+	VPADDW       Y10, Y0, Y0
+	VPMADDUBSW   96(CX), Y7, Y10
+	VPADDW       Y10, Y0, Y0
+	VPMADDUBSW   192(CX), Y8, Y10
+	VPADDW       Y10, Y0, Y0
+	VPMADDUBSW   288(CX), Y9, Y10
+	VPADDW       Y10, Y0, Y0
+	VPMADDUBSW   32(CX), Y6, Y10
+	VPADDW       Y10, Y1, Y1
+	VPMADDUBSW   128(CX), Y7, Y10
+	VPADDW       Y10, Y1, Y1
+	VPMADDUBSW   224(CX), Y8, Y10
+	VPADDW       Y10, Y1, Y1
+	VPMADDUBSW   320(CX), Y9, Y10
+	VPADDW       Y10, Y1, Y1
+	VPMADDUBSW   64(CX), Y6, Y6
+	VPADDW       Y6, Y2, Y2
+	VPMADDUBSW   160(CX), Y7, Y6
+	VPADDW       Y6, Y2, Y2
+	VPMADDUBSW   256(CX), Y8, Y6
+	VPADDW       Y6, Y2, Y2
+	VPMADDUBSW   352(CX), Y9, Y6
+	VPADDW       Y6, Y2, Y2
+	VPBROADCASTD 16(DI), Y6
+	VPBROADCASTD 20(DI), Y7
+	VPBROADCASTD 24(DI), Y8
+	VPBROADCASTD 28(DI), Y9
+	VPMADDUBSW   (CX), Y6, Y10
+	VPADDW       Y10, Y3, Y3
+	VPMADDUBSW   96(CX), Y7, Y10
+	VPADDW       Y10, Y3, Y3
+	VPMADDUBSW   192(CX), Y8, Y10
+	VPADDW       Y10, Y3, Y3
+	VPMADDUBSW   288(CX), Y9, Y10
+	VPADDW       Y10, Y3, Y3
+	VPMADDUBSW   32(CX), Y6, Y10
+	VPADDW       Y10, Y4, Y4
+	VPMADDUBSW   128(CX), Y7, Y10
+	VPADDW       Y10, Y4, Y4
+	VPMADDUBSW   224(CX), Y8, Y10
+	VPADDW       Y10, Y4, Y4
+	VPMADDUBSW   320(CX), Y9, Y10
+	VPADDW       Y10, Y4, Y4
+	VPMADDUBSW   64(CX), Y6, Y6
+	VPADDW       Y6, Y5, Y5
+	VPMADDUBSW   160(CX), Y7, Y6
+	VPADDW       Y6, Y5, Y5
+	VPMADDUBSW   256(CX), Y8, Y6
+	VPADDW       Y6, Y5, Y5
+	VPMADDUBSW   352(CX), Y9, Y6
+	VPADDW       Y6, Y5, Y5
+	PREFETCHT0   (SI)
+	ADDQ         168(AX), SI
+	ADDQ         $0x00000180, CX
+	ADDQ         $0x00000080, DI
+	DECQ         R8
+	JNE          turn
+	DECQ         R9
+	JNE          chunk
+	VPBROADCASTW 144(AX), Y6
+	MOVQ         16(AX), CX
+	VPMADDWD     Y6, Y0, Y0
+	VPADDD       (CX), Y0, Y0
+	VPMADDWD     Y6, Y1, Y1
+	VPADDD       32(CX), Y1, Y1
+	VPMADDWD     Y6, Y2, Y2
+	VPADDD       64(CX), Y2, Y2
+	VPMADDWD     Y6, Y3, Y3
+	VPADDD       (CX), Y3, Y3
+	VPMADDWD     Y6, Y4, Y4
+	VPADDD       32(CX), Y4, Y4
+	VPMADDWD     Y6, Y5, Y5
+	VPADDD       64(CX), Y5, Y5
+	CMPQ         SI, 160(AX)
+	CMOVQHI      160(AX), SI
+	MOVQ         80(AX), CX
+	MOVL         (CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y6
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      (CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y7
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y6, Y8
+	VPMOVSXWD    (DI), Y9
+	VCVTDQ2PS    Y9, Y9
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y0, Y8, Y0
+	VADDPS       Y9, Y0, Y0
+	VMULPS       Y0, Y7, Y0
+	VMAXPS       (CX), Y0, Y0
+	VMOVUPS      Y0, (CX)
+	VMULPS       32(R8), Y6, Y0
+	VPMOVSXWD    16(DI), Y8
+	VCVTDQ2PS    Y8, Y8
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y1, Y0, Y1
+	VADDPS       Y8, Y1, Y1
+	VMULPS       Y1, Y7, Y1
+	VMAXPS       32(CX), Y1, Y1
+	VMOVUPS      Y1, 32(CX)
+	VMULPS       64(R8), Y6, Y0
+	VPMOVSXWD    32(DI), Y1
+	VCVTDQ2PS    Y1, Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y2, Y0, Y2
+	VADDPS       Y1, Y2, Y2
+	VMULPS       Y2, Y7, Y2
+	VMAXPS       64(CX), Y2, Y2
+	VMOVUPS      Y2, 64(CX)
+	LEAQ         1(DX), R8
+	CMPQ         R8, (AX)
+	JGE          done
+	MOVQ         80(AX), CX
+	MOVL         4(CX)(DX*4), DI
+	CMPL         DI, 88(AX)
+	CMOVLHI      88(AX), DI
+	MOVQ         112(AX), CX
+	VBROADCASTSS (CX)(DI*4), Y0
+	IMULQ        104(AX), DI
+	ADDQ         96(AX), DI
+	MOVQ         120(AX), CX
+	MOVBLZX      1(CX)(DX*1), R8
+	MOVQ         128(AX), CX
+	VBROADCASTSS (CX)(R8*4), Y1
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), CX
+	VMULPS       (R8), Y0, Y2
+	VPMOVSXWD    (DI), Y6
+	VCVTDQ2PS    Y6, Y6
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y3, Y2, Y3
+	VADDPS       Y6, Y3, Y3
+	VMULPS       Y3, Y1, Y3
+	VMAXPS       (CX), Y3, Y3
+	VMOVUPS      Y3, (CX)
+	VMULPS       32(R8), Y0, Y2
+	VPMOVSXWD    16(DI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y4, Y2, Y4
+	VADDPS       Y3, Y4, Y4
+	VMULPS       Y4, Y1, Y4
+	VMAXPS       32(CX), Y4, Y4
+	VMOVUPS      Y4, 32(CX)
+	VMULPS       64(R8), Y0, Y0
+	VPMOVSXWD    32(DI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y5, Y0, Y5
+	VADDPS       Y2, Y5, Y5
+	VMULPS       Y5, Y1, Y5
+	VMAXPS       64(CX), Y5, Y5
+	VMOVUPS      Y5, 64(CX)
+	ADDQ         $0x02, DX
+	CMPQ         DX, (AX)
+	JGE          done
+	ADDQ         $0x20, BX
+	TESTQ        $0x00000007, DX
+	JNE          tile
+	MOVQ         72(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	JMP          tile
+
+done:
+	VZEROUPPER
+	RET
+
+// func scan24Sums0AVX2(args *int)
 // Requires: AVX, AVX2
-TEXT ·blockMaxima16AVX2(SB), NOSPLIT, $0-40
-	MOVQ dst+0(FP), AX
-	MOVQ values+8(FP), CX
-	MOVQ stride+16(FP), DX
-	SHLQ $0x01, DX
-	MOVQ blocks+32(FP), BX
+TEXT ·scan24Sums0AVX2(SB), NOSPLIT, $32-8
+	MOVQ args+0(FP), AX
+	MOVQ 40(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 80(AX), DI
+	MOVQ 48(AX), R8
+	MOVQ 56(AX), R9
 
 block:
+	MOVQ         $0x00000004, DX
+	VBROADCASTSS 64(AX), Y0
+	VMULPS       (R9), Y0, Y0
+	VMOVUPS      Y0, (SP)
+	ADDQ         $0x20, R9
+	LEAQ         (SP), R10
+	MOVQ         88(AX), R11
+	VPCMPEQW     Y0, Y0, Y0
+	VPSLLW       $0x0f, Y0, Y0
+	VMOVDQU      Y0, (R11)
+	VMOVDQU      Y0, 32(R11)
+
+tile:
+	MOVQ    16(AX), CX
 	VMOVDQU (CX), Y0
-	MOVQ    cells+24(FP), SI
+	VMOVDQU 32(CX), Y1
+	VMOVDQU 64(CX), Y2
+	VMOVDQU (CX), Y3
+	VMOVDQU 32(CX), Y4
+	VMOVDQU 64(CX), Y5
+	MOVQ    BX, R11
+	MOVQ    8(AX), CX
+	MOVQ    32(AX), R13
 
-cell:
-	VPMAXSW (CX), Y0, Y0
-	ADDQ    DX, CX
-	DECQ    SI
-	JNE     cell
-	VMOVDQU Y0, (AX)
-	ADDQ    DX, AX
-	DECQ    BX
-	JNE     block
-	VZEROUPPER
-	RET
+chunk:
+	MOVQ $0x00000008, R12
 
-// func above16AVX2(dst *uint64, values *int16, limits *int16, stride int, first int, cells int) int
-// Requires: AVX, AVX2
-TEXT ·above16AVX2(SB), NOSPLIT, $0-56
-	MOVQ    dst+0(FP), AX
-	MOVQ    AX, CX
-	MOVQ    values+8(FP), DX
-	MOVQ    limits+16(FP), R8
-	MOVQ    stride+24(FP), BX
-	SHLQ    $0x01, BX
-	MOVQ    first+32(FP), SI
-	MOVQ    cells+40(FP), DI
-	VMOVDQU (R8), Y0
-
-cell:
-	VMOVDQU      (DX), Y1
-	VPCMPGTW     Y0, Y1, Y1
-	VEXTRACTI128 $0x01, Y1, X2
-	VPACKSSWB    X2, X1, X1
-	VPMOVMSKB    X1, R8
-	XORQ         R9, R9
-	TESTL        R8, R8
-	SETNE        R9
-	SHLQ         $0x20, R8
-	ORQ          SI, R8
-	MOVQ         R8, (AX)
-	LEAQ         (AX)(R9*8), AX
-	ADDQ         BX, DX
-	INCQ         SI
-	DECQ         DI
-	JNE          cell
-	SUBQ         CX, AX
-	SHRQ         $0x03, AX
-	MOVQ         AX, ret+48(FP)
-	VZEROUPPER
-	RET
-
-// func cellMaxima16AVX2(best *float32, values *int16, stride int, cells *uint32, n int, lastCell int, weights *float32)
-// Requires: AVX, AVX2
-TEXT ·cellMaxima16AVX2(SB), NOSPLIT, $0-56
-	MOVQ    best+0(FP), AX
-	MOVQ    values+8(FP), CX
-	MOVQ    stride+16(FP), DX
-	SHLQ    $0x01, DX
-	MOVQ    cells+24(FP), BX
-	MOVQ    n+32(FP), SI
-	MOVQ    lastCell+40(FP), DI
-	MOVQ    weights+48(FP), R8
-	VMOVUPS (AX), Y0
-	VMOVUPS 32(AX), Y1
-
-cell:
-	MOVL         (BX), R9
-	CMPL         R9, DI
-	JAE          past
-	VBROADCASTSS (R8)(R9*4), Y2
-
-weighted:
-	IMULQ     DX, R9
-	ADDQ      CX, R9
-	VPMOVSXWD (R9), Y3
-	VCVTDQ2PS Y3, Y3
-	VMULPS    Y3, Y2, Y3
-	VMAXPS    Y0, Y3, Y0
-	VPMOVSXWD 16(R9), Y3
-	VCVTDQ2PS Y3, Y3
-	VMULPS    Y3, Y2, Y3
-	VMAXPS    Y1, Y3, Y1
-	ADDQ      $0x04, BX
-	DECQ      SI
-	JNE       cell
-	VMOVUPS   Y0, (AX)
-	VMOVUPS   Y1, 32(AX)
-	VZEROUPPER
-	RET
-
-past:
-	MOVQ   DI, R9
-	VXORPS Y2, Y2, Y2
-	JMP    weighted
-
-// func rank16Width2AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
-// Requires: AVX, AVX2, CMOV, MMX+
-TEXT ·rank16Width2AVX2(SB), NOSPLIT, $0-56
-	MOVQ       ids+0(FP), AX
-	MOVQ       n+8(FP), CX
-	MOVQ       bytes+16(FP), DX
-	MOVQ       stride+24(FP), BX
-	MOVQ       lastCell+32(FP), SI
-	MOVQ       next+40(FP), DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	PREFETCHT0 128(DI)
-	PREFETCHT0 192(DI)
-	VPXOR      Y0, Y0, Y0
-	VPXOR      Y1, Y1, Y1
-	VPXOR      Y2, Y2, Y2
-	VPXOR      Y3, Y3, Y3
-	SUBQ       $0x04, CX
-	JLE        rest
-
-four:
-	MOVWLZX (AX), DI
-	CMPL    DI, SI
-	CMOVLHI SI, DI
-	IMULQ   BX, DI
-	VPMAXUB (DX)(DI*1), X0, X0
-	MOVWLZX 2(AX), DI
-	CMPL    DI, SI
-	CMOVLHI SI, DI
-	IMULQ   BX, DI
-	VPMAXUB (DX)(DI*1), X1, X1
-	MOVWLZX 4(AX), DI
-	CMPL    DI, SI
-	CMOVLHI SI, DI
-	IMULQ   BX, DI
-	VPMAXUB (DX)(DI*1), X2, X2
-	MOVWLZX 6(AX), DI
-	CMPL    DI, SI
-	CMOVLHI SI, DI
-	IMULQ   BX, DI
-	VPMAXUB (DX)(DI*1), X3, X3
-	ADDQ    $0x08, AX
-	SUBQ    $0x04, CX
-	JG      four
-
-rest:
-	ADDQ $0x04, CX
-
-one:
-	MOVWLZX      (AX), DI
-	CMPL         DI, SI
-	CMOVLHI      SI, DI
-	IMULQ        BX, DI
-	VPMAXUB      (DX)(DI*1), X0, X0
-	ADDQ         $0x02, AX
-	DECQ         CX
-	JNE          one
-	VPMAXUB      Y1, Y0, Y0
-	VPMAXUB      Y3, Y2, Y2
-	VPMAXUB      Y2, Y0, Y0
+turn:
+	VMOVDQU      (CX), Y6
+	VMOVDQU      32(CX), Y7
+	VMOVDQU      64(CX), Y8
+	VPBROADCASTD (R11), Y10
+	VPMADDWD     Y6, Y10, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     Y7, Y10, Y9
+	VPADDD       Y9, Y1, Y1
+	VPMADDWD     Y8, Y10, Y9
+	VPADDD       Y9, Y2, Y2
+	VPBROADCASTD 16(R11), Y9
+	VPMADDWD     Y6, Y9, Y6
+	VPADDD       Y6, Y3, Y3
+	VPMADDWD     Y7, Y9, Y6
+	VPADDD       Y6, Y4, Y4
+	VPMADDWD     Y8, Y9, Y6
+	VPADDD       Y6, Y5, Y5
+	VMOVDQU      96(CX), Y6
+	VMOVDQU      128(CX), Y7
+	VMOVDQU      160(CX), Y8
+	VPBROADCASTD 4(R11), Y10
+	VPMADDWD     Y6, Y10, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     Y7, Y10, Y9
+	VPADDD       Y9, Y1, Y1
+	VPMADDWD     Y8, Y10, Y9
+	VPADDD       Y9, Y2, Y2
+	VPBROADCASTD 20(R11), Y9
+	VPMADDWD     Y6, Y9, Y6
+	VPADDD       Y6, Y3, Y3
+	VPMADDWD     Y7, Y9, Y6
+	VPADDD       Y6, Y4, Y4
+	VPMADDWD     Y8, Y9, Y6
+	VPADDD       Y6, Y5, Y5
+	VMOVDQU      192(CX), Y6
+	VMOVDQU      224(CX), Y7
+	VMOVDQU      256(CX), Y8
+	VPBROADCASTD 8(R11), Y10
+	VPMADDWD     Y6, Y10, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     Y7, Y10, Y9
+	VPADDD       Y9, Y1, Y1
+	VPMADDWD     Y8, Y10, Y9
+	VPADDD       Y9, Y2, Y2
+	VPBROADCASTD 24(R11), Y9
+	VPMADDWD     Y6, Y9, Y6
+	VPADDD       Y6, Y3, Y3
+	VPMADDWD     Y7, Y9, Y6
+	VPADDD       Y6, Y4, Y4
+	VPMADDWD     Y8, Y9, Y6
+	VPADDD       Y6, Y5, Y5
+	VMOVDQU      288(CX), Y6
+	VMOVDQU      320(CX), Y7
+	VMOVDQU      352(CX), Y8
+	VPBROADCASTD 12(R11), Y10
+	VPMADDWD     Y6, Y10, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     Y7, Y10, Y9
+	VPADDD       Y9, Y1, Y1
+	VPMADDWD     Y8, Y10, Y9
+	VPADDD       Y9, Y2, Y2
+	VPBROADCASTD 28(R11), Y9
+	VPMADDWD     Y6, Y9, Y6
+	VPADDD       Y6, Y3, Y3
+	VPMADDWD     Y7, Y9, Y6
+	VPADDD       Y6, Y4, Y4
+	VPMADDWD     Y8, Y9, Y6
+	VPADDD       Y6, Y5, Y5
+	ADDQ         $0x00000180, CX
+	ADDQ         $0x00000080, R11
+	DECQ         R12
+	JNE          turn
+	DECQ         R13
+	JNE          chunk
+	MOVQ         88(AX), R11
+	VBROADCASTSS valueBounds<>+0(SB), Y6
+	VBROADCASTSS valueBounds<>+4(SB), Y7
+	MOVQ         24(AX), R12
+	VMOVDQU      packOrder<>+0(SB), Y8
+	VBROADCASTSS (R8), Y9
+	VBROADCASTSS (R10), Y10
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y9, Y0, Y0
+	VMULPS       (R12), Y0, Y0
+	VMINPS       Y7, Y0, Y0
+	VMAXPS       Y6, Y0, Y0
+	VCVTPS2DQ    Y0, Y11
+	VMULPS       Y10, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y9, Y1, Y1
+	VMULPS       32(R12), Y1, Y1
+	VMINPS       Y7, Y1, Y1
+	VMAXPS       Y6, Y1, Y1
+	VCVTPS2DQ    Y1, Y12
+	VPACKSSDW    Y12, Y11, Y11
+	VMULPS       Y10, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y9, Y2, Y2
+	VMULPS       64(R12), Y2, Y2
+	VMINPS       Y7, Y2, Y2
+	VMAXPS       Y6, Y2, Y2
+	VCVTPS2DQ    Y2, Y1
+	VMULPS       Y10, Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VPXOR        Y9, Y9, Y9
+	VPACKSSDW    Y9, Y1, Y1
+	VPACKSSDW    Y9, Y2, Y2
+	VPERMQ       $0xd8, Y11, Y11
+	VMOVDQU      Y11, (SI)
+	VPMAXSW      (R11), Y11, Y11
+	VMOVDQU      Y11, (R11)
+	VPERMQ       $0xd8, Y1, Y1
+	VMOVDQU      Y1, 32(SI)
+	VPMAXSW      32(R11), Y1, Y1
+	VMOVDQU      Y1, 32(R11)
+	VPACKUSWB    Y2, Y0, Y0
+	VPERMD       Y0, Y8, Y0
+	VMOVDQU      Y0, (DI)
+	MOVQ         96(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 4(R8), Y0
+	VBROADCASTSS 4(R10), Y1
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMULPS       (R12), Y3, Y3
+	VMINPS       Y7, Y3, Y3
+	VMAXPS       Y6, Y3, Y3
+	VCVTPS2DQ    Y3, Y2
+	VMULPS       Y1, Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y0, Y4, Y4
+	VMULPS       32(R12), Y4, Y4
+	VMINPS       Y7, Y4, Y4
+	VMAXPS       Y6, Y4, Y4
+	VCVTPS2DQ    Y4, Y9
+	VPACKSSDW    Y9, Y2, Y2
+	VMULPS       Y1, Y4, Y4
+	VCVTPS2DQ    Y4, Y4
+	VPACKSSDW    Y4, Y3, Y3
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VMULPS       64(R12), Y5, Y5
+	VMINPS       Y7, Y5, Y5
+	VMAXPS       Y6, Y5, Y5
+	VCVTPS2DQ    Y5, Y0
+	VMULPS       Y1, Y5, Y5
+	VCVTPS2DQ    Y5, Y5
 	VPXOR        Y1, Y1, Y1
-	VPSADBW      Y1, Y0, Y0
-	VEXTRACTI128 $0x01, Y0, X1
-	VPADDQ       X1, X0, X0
-	VPSHUFD      $0xee, X0, X1
-	VPADDQ       X1, X0, X0
-	VMOVQ        X0, AX
-	MOVQ         AX, ret+48(FP)
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y1, Y5, Y5
+	VPERMQ       $0xd8, Y2, Y2
+	VMOVDQU      Y2, (SI)
+	VPMAXSW      (R11), Y2, Y2
+	VMOVDQU      Y2, (R11)
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      Y0, 32(SI)
+	VPMAXSW      32(R11), Y0, Y0
+	VMOVDQU      Y0, 32(R11)
+	VPACKUSWB    Y5, Y3, Y3
+	VPERMD       Y3, Y8, Y3
+	VMOVDQU      Y3, (DI)
+	MOVQ         96(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	ADDQ         $0x08, R8
+	ADDQ         $0x08, R10
+	ADDQ         $0x20, BX
+	DECQ         DX
+	JNE          tile
+	MOVQ         32(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	MOVQ         96(AX), CX
+	SHLQ         $0x01, CX
+	ADDQ         CX, 88(AX)
+	DECQ         (AX)
+	JNE          block
 	VZEROUPPER
 	RET
 
-// func rank16Width3AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
-// Requires: AVX, AVX2, CMOV, MMX+
-TEXT ·rank16Width3AVX2(SB), NOSPLIT, $0-56
-	MOVQ       ids+0(FP), AX
-	MOVQ       n+8(FP), CX
-	MOVQ       bytes+16(FP), DX
-	MOVQ       stride+24(FP), BX
-	MOVQ       lastCell+32(FP), SI
-	MOVQ       next+40(FP), DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	PREFETCHT0 128(DI)
-	PREFETCHT0 192(DI)
-	VPXOR      Y0, Y0, Y0
-	VPXOR      Y1, Y1, Y1
-	VPXOR      Y2, Y2, Y2
-	VPXOR      Y3, Y3, Y3
-	SUBQ       $0x04, CX
-	JLE        rest
+// func scan24Sums1AVX2(args *int)
+// Requires: AVX, AVX2
+TEXT ·scan24Sums1AVX2(SB), NOSPLIT, $32-8
+	MOVQ         args+0(FP), AX
+	VPBROADCASTW 104(AX), Y6
+	MOVQ         40(AX), BX
+	MOVQ         72(AX), SI
+	MOVQ         80(AX), DI
+	MOVQ         48(AX), R8
+	MOVQ         56(AX), R9
 
-four:
-	MOVL    (AX), DI
-	ANDL    $0x00ffffff, DI
-	CMPL    DI, SI
-	CMOVLHI SI, DI
-	IMULQ   BX, DI
-	VPMAXUB (DX)(DI*1), X0, X0
-	MOVL    3(AX), DI
-	ANDL    $0x00ffffff, DI
-	CMPL    DI, SI
-	CMOVLHI SI, DI
-	IMULQ   BX, DI
-	VPMAXUB (DX)(DI*1), X1, X1
-	MOVL    6(AX), DI
-	ANDL    $0x00ffffff, DI
-	CMPL    DI, SI
-	CMOVLHI SI, DI
-	IMULQ   BX, DI
-	VPMAXUB (DX)(DI*1), X2, X2
-	MOVL    9(AX), DI
-	ANDL    $0x00ffffff, DI
-	CMPL    DI, SI
-	CMOVLHI SI, DI
-	IMULQ   BX, DI
-	VPMAXUB (DX)(DI*1), X3, X3
-	ADDQ    $0x0c, AX
-	SUBQ    $0x04, CX
-	JG      four
+block:
+	MOVQ         $0x00000004, DX
+	VBROADCASTSS 64(AX), Y0
+	VMULPS       (R9), Y0, Y0
+	VMOVUPS      Y0, (SP)
+	ADDQ         $0x20, R9
+	LEAQ         (SP), R10
+	MOVQ         88(AX), R11
+	VPCMPEQW     Y0, Y0, Y0
+	VPSLLW       $0x0f, Y0, Y0
+	VMOVDQU      Y0, (R11)
+	VMOVDQU      Y0, 32(R11)
 
-rest:
-	ADDQ $0x04, CX
+tile:
+	MOVQ    16(AX), CX
+	VMOVDQU (CX), Y0
+	VMOVDQU 32(CX), Y1
+	VMOVDQU 64(CX), Y2
+	VMOVDQU (CX), Y3
+	VMOVDQU 32(CX), Y4
+	VMOVDQU 64(CX), Y5
+	MOVQ    BX, R11
+	MOVQ    8(AX), CX
+	MOVQ    32(AX), R13
 
-one:
-	MOVWLZX      (AX), DI
-	MOVBLZX      2(AX), R8
-	SHLL         $0x10, R8
-	ORL          R8, DI
-	CMPL         DI, SI
-	CMOVLHI      SI, DI
-	IMULQ        BX, DI
-	VPMAXUB      (DX)(DI*1), X0, X0
-	ADDQ         $0x03, AX
-	DECQ         CX
-	JNE          one
-	VPMAXUB      Y1, Y0, Y0
-	VPMAXUB      Y3, Y2, Y2
-	VPMAXUB      Y2, Y0, Y0
+chunk:
+	MOVQ $0x00000008, R12
+
+turn:
+	VPBROADCASTD (R11), Y7
+	VPMADDUBSW   (CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPMADDUBSW   32(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPMADDUBSW   64(CX), Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y2, Y2
+	VPBROADCASTD 16(R11), Y7
+	VPMADDUBSW   (CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPMADDUBSW   32(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPMADDUBSW   64(CX), Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y5, Y5
+	VPBROADCASTD 4(R11), Y7
+	VPMADDUBSW   96(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPMADDUBSW   128(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPMADDUBSW   160(CX), Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y2, Y2
+	VPBROADCASTD 20(R11), Y7
+	VPMADDUBSW   96(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPMADDUBSW   128(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPMADDUBSW   160(CX), Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y5, Y5
+	VPBROADCASTD 8(R11), Y7
+	VPMADDUBSW   192(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPMADDUBSW   224(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPMADDUBSW   256(CX), Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y2, Y2
+	VPBROADCASTD 24(R11), Y7
+	VPMADDUBSW   192(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPMADDUBSW   224(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPMADDUBSW   256(CX), Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y5, Y5
+	VPBROADCASTD 12(R11), Y7
+	VPMADDUBSW   288(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y0, Y0
+	VPMADDUBSW   320(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y1, Y1
+	VPMADDUBSW   352(CX), Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y2, Y2
+	VPBROADCASTD 28(R11), Y7
+	VPMADDUBSW   288(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y3, Y3
+	VPMADDUBSW   320(CX), Y7, Y8
+	VPMADDWD     Y6, Y8, Y8
+	VPADDD       Y8, Y4, Y4
+	VPMADDUBSW   352(CX), Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y5, Y5
+	ADDQ         $0x00000180, CX
+	ADDQ         $0x00000080, R11
+	DECQ         R12
+	JNE          turn
+	DECQ         R13
+	JNE          chunk
+	MOVQ         88(AX), R11
+	VBROADCASTSS valueBounds<>+0(SB), Y7
+	VBROADCASTSS valueBounds<>+4(SB), Y8
+	MOVQ         24(AX), R12
+	VMOVDQU      packOrder<>+0(SB), Y9
+	VBROADCASTSS (R8), Y10
+	VBROADCASTSS (R10), Y11
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y10, Y0, Y0
+	VMULPS       (R12), Y0, Y0
+	VMINPS       Y8, Y0, Y0
+	VMAXPS       Y7, Y0, Y0
+	VCVTPS2DQ    Y0, Y12
+	VMULPS       Y11, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y10, Y1, Y1
+	VMULPS       32(R12), Y1, Y1
+	VMINPS       Y8, Y1, Y1
+	VMAXPS       Y7, Y1, Y1
+	VCVTPS2DQ    Y1, Y13
+	VPACKSSDW    Y13, Y12, Y12
+	VMULPS       Y11, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y10, Y2, Y2
+	VMULPS       64(R12), Y2, Y2
+	VMINPS       Y8, Y2, Y2
+	VMAXPS       Y7, Y2, Y2
+	VCVTPS2DQ    Y2, Y1
+	VMULPS       Y11, Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VPXOR        Y10, Y10, Y10
+	VPACKSSDW    Y10, Y1, Y1
+	VPACKSSDW    Y10, Y2, Y2
+	VPERMQ       $0xd8, Y12, Y12
+	VMOVDQU      Y12, (SI)
+	VPMAXSW      (R11), Y12, Y12
+	VMOVDQU      Y12, (R11)
+	VPERMQ       $0xd8, Y1, Y1
+	VMOVDQU      Y1, 32(SI)
+	VPMAXSW      32(R11), Y1, Y1
+	VMOVDQU      Y1, 32(R11)
+	VPACKUSWB    Y2, Y0, Y0
+	VPERMD       Y0, Y9, Y0
+	VMOVDQU      Y0, (DI)
+	MOVQ         96(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 4(R8), Y0
+	VBROADCASTSS 4(R10), Y1
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMULPS       (R12), Y3, Y3
+	VMINPS       Y8, Y3, Y3
+	VMAXPS       Y7, Y3, Y3
+	VCVTPS2DQ    Y3, Y2
+	VMULPS       Y1, Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y0, Y4, Y4
+	VMULPS       32(R12), Y4, Y4
+	VMINPS       Y8, Y4, Y4
+	VMAXPS       Y7, Y4, Y4
+	VCVTPS2DQ    Y4, Y10
+	VPACKSSDW    Y10, Y2, Y2
+	VMULPS       Y1, Y4, Y4
+	VCVTPS2DQ    Y4, Y4
+	VPACKSSDW    Y4, Y3, Y3
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VMULPS       64(R12), Y5, Y5
+	VMINPS       Y8, Y5, Y5
+	VMAXPS       Y7, Y5, Y5
+	VCVTPS2DQ    Y5, Y0
+	VMULPS       Y1, Y5, Y5
+	VCVTPS2DQ    Y5, Y5
 	VPXOR        Y1, Y1, Y1
-	VPSADBW      Y1, Y0, Y0
-	VEXTRACTI128 $0x01, Y0, X1
-	VPADDQ       X1, X0, X0
-	VPSHUFD      $0xee, X0, X1
-	VPADDQ       X1, X0, X0
-	VMOVQ        X0, AX
-	MOVQ         AX, ret+48(FP)
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y1, Y5, Y5
+	VPERMQ       $0xd8, Y2, Y2
+	VMOVDQU      Y2, (SI)
+	VPMAXSW      (R11), Y2, Y2
+	VMOVDQU      Y2, (R11)
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      Y0, 32(SI)
+	VPMAXSW      32(R11), Y0, Y0
+	VMOVDQU      Y0, 32(R11)
+	VPACKUSWB    Y5, Y3, Y3
+	VPERMD       Y3, Y9, Y3
+	VMOVDQU      Y3, (DI)
+	MOVQ         96(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	ADDQ         $0x08, R8
+	ADDQ         $0x08, R10
+	ADDQ         $0x20, BX
+	DECQ         DX
+	JNE          tile
+	MOVQ         32(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	MOVQ         96(AX), CX
+	SHLQ         $0x01, CX
+	ADDQ         CX, 88(AX)
+	DECQ         (AX)
+	JNE          block
+	VZEROUPPER
+	RET
+
+// func scan24Sums2AVX2(args *int)
+// Requires: AVX, AVX2
+TEXT ·scan24Sums2AVX2(SB), NOSPLIT, $32-8
+	MOVQ         args+0(FP), AX
+	VPBROADCASTW 104(AX), Y6
+	MOVQ         40(AX), BX
+	MOVQ         72(AX), SI
+	MOVQ         80(AX), DI
+	MOVQ         48(AX), R8
+	MOVQ         56(AX), R9
+
+block:
+	MOVQ         $0x00000004, DX
+	VBROADCASTSS 64(AX), Y0
+	VMULPS       (R9), Y0, Y0
+	VMOVUPS      Y0, (SP)
+	ADDQ         $0x20, R9
+	LEAQ         (SP), R10
+	MOVQ         88(AX), R11
+	VPCMPEQW     Y0, Y0, Y0
+	VPSLLW       $0x0f, Y0, Y0
+	VMOVDQU      Y0, (R11)
+	VMOVDQU      Y0, 32(R11)
+
+tile:
+	MOVQ    16(AX), CX
+	VMOVDQU (CX), Y0
+	VMOVDQU 32(CX), Y1
+	VMOVDQU 64(CX), Y2
+	VMOVDQU (CX), Y3
+	VMOVDQU 32(CX), Y4
+	VMOVDQU 64(CX), Y5
+	MOVQ    BX, R11
+	MOVQ    8(AX), CX
+	MOVQ    32(AX), R13
+
+chunk:
+	MOVQ $0x00000008, R12
+
+turn:
+	VPBROADCASTD (R11), Y7
+	VPBROADCASTD 4(R11), Y8
+	VPMADDUBSW   (CX), Y7, Y9
+	VPMADDUBSW   96(CX), Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y6, Y9, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDUBSW   32(CX), Y7, Y9
+	VPMADDUBSW   128(CX), Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y6, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPMADDUBSW   64(CX), Y7, Y7
+	VPMADDUBSW   160(CX), Y8, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y2, Y2
+	VPBROADCASTD 16(R11), Y7
+	VPBROADCASTD 20(R11), Y8
+	VPMADDUBSW   (CX), Y7, Y9
+	VPMADDUBSW   96(CX), Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y6, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPMADDUBSW   32(CX), Y7, Y9
+	VPMADDUBSW   128(CX), Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y6, Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDUBSW   64(CX), Y7, Y7
+	VPMADDUBSW   160(CX), Y8, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y5, Y5
+	VPBROADCASTD 8(R11), Y7
+	VPBROADCASTD 12(R11), Y8
+	VPMADDUBSW   192(CX), Y7, Y9
+	VPMADDUBSW   288(CX), Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y6, Y9, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDUBSW   224(CX), Y7, Y9
+	VPMADDUBSW   320(CX), Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y6, Y9, Y9
+	VPADDD       Y9, Y1, Y1
+	VPMADDUBSW   256(CX), Y7, Y7
+	VPMADDUBSW   352(CX), Y8, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y2, Y2
+	VPBROADCASTD 24(R11), Y7
+	VPBROADCASTD 28(R11), Y8
+	VPMADDUBSW   192(CX), Y7, Y9
+	VPMADDUBSW   288(CX), Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y6, Y9, Y9
+	VPADDD       Y9, Y3, Y3
+	VPMADDUBSW   224(CX), Y7, Y9
+	VPMADDUBSW   320(CX), Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPMADDWD     Y6, Y9, Y9
+	VPADDD       Y9, Y4, Y4
+	VPMADDUBSW   256(CX), Y7, Y7
+	VPMADDUBSW   352(CX), Y8, Y8
+	VPADDW       Y8, Y7, Y7
+	VPMADDWD     Y6, Y7, Y7
+	VPADDD       Y7, Y5, Y5
+	ADDQ         $0x00000180, CX
+	ADDQ         $0x00000080, R11
+	DECQ         R12
+	JNE          turn
+	DECQ         R13
+	JNE          chunk
+	MOVQ         88(AX), R11
+	VBROADCASTSS valueBounds<>+0(SB), Y7
+	VBROADCASTSS valueBounds<>+4(SB), Y8
+	MOVQ         24(AX), R12
+	VMOVDQU      packOrder<>+0(SB), Y9
+	VBROADCASTSS (R8), Y10
+	VBROADCASTSS (R10), Y11
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y10, Y0, Y0
+	VMULPS       (R12), Y0, Y0
+	VMINPS       Y8, Y0, Y0
+	VMAXPS       Y7, Y0, Y0
+	VCVTPS2DQ    Y0, Y12
+	VMULPS       Y11, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y10, Y1, Y1
+	VMULPS       32(R12), Y1, Y1
+	VMINPS       Y8, Y1, Y1
+	VMAXPS       Y7, Y1, Y1
+	VCVTPS2DQ    Y1, Y13
+	VPACKSSDW    Y13, Y12, Y12
+	VMULPS       Y11, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y10, Y2, Y2
+	VMULPS       64(R12), Y2, Y2
+	VMINPS       Y8, Y2, Y2
+	VMAXPS       Y7, Y2, Y2
+	VCVTPS2DQ    Y2, Y1
+	VMULPS       Y11, Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VPXOR        Y10, Y10, Y10
+	VPACKSSDW    Y10, Y1, Y1
+	VPACKSSDW    Y10, Y2, Y2
+	VPERMQ       $0xd8, Y12, Y12
+	VMOVDQU      Y12, (SI)
+	VPMAXSW      (R11), Y12, Y12
+	VMOVDQU      Y12, (R11)
+	VPERMQ       $0xd8, Y1, Y1
+	VMOVDQU      Y1, 32(SI)
+	VPMAXSW      32(R11), Y1, Y1
+	VMOVDQU      Y1, 32(R11)
+	VPACKUSWB    Y2, Y0, Y0
+	VPERMD       Y0, Y9, Y0
+	VMOVDQU      Y0, (DI)
+	MOVQ         96(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	VBROADCASTSS 4(R8), Y0
+	VBROADCASTSS 4(R10), Y1
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMULPS       (R12), Y3, Y3
+	VMINPS       Y8, Y3, Y3
+	VMAXPS       Y7, Y3, Y3
+	VCVTPS2DQ    Y3, Y2
+	VMULPS       Y1, Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y0, Y4, Y4
+	VMULPS       32(R12), Y4, Y4
+	VMINPS       Y8, Y4, Y4
+	VMAXPS       Y7, Y4, Y4
+	VCVTPS2DQ    Y4, Y10
+	VPACKSSDW    Y10, Y2, Y2
+	VMULPS       Y1, Y4, Y4
+	VCVTPS2DQ    Y4, Y4
+	VPACKSSDW    Y4, Y3, Y3
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VMULPS       64(R12), Y5, Y5
+	VMINPS       Y8, Y5, Y5
+	VMAXPS       Y7, Y5, Y5
+	VCVTPS2DQ    Y5, Y0
+	VMULPS       Y1, Y5, Y5
+	VCVTPS2DQ    Y5, Y5
+	VPXOR        Y1, Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y1, Y5, Y5
+	VPERMQ       $0xd8, Y2, Y2
+	VMOVDQU      Y2, (SI)
+	VPMAXSW      (R11), Y2, Y2
+	VMOVDQU      Y2, (R11)
+	VPERMQ       $0xd8, Y0, Y0
+	VMOVDQU      Y0, 32(SI)
+	VPMAXSW      32(R11), Y0, Y0
+	VMOVDQU      Y0, 32(R11)
+	VPACKUSWB    Y5, Y3, Y3
+	VPERMD       Y3, Y9, Y3
+	VMOVDQU      Y3, (DI)
+	MOVQ         96(AX), CX
+	ADDQ         CX, DI
+	LEAQ         (SI)(CX*2), SI
+	ADDQ         $0x08, R8
+	ADDQ         $0x08, R10
+	ADDQ         $0x20, BX
+	DECQ         DX
+	JNE          tile
+	MOVQ         32(AX), CX
+	SHLQ         $0x0a, CX
+	LEAQ         -128(BX)(CX*1), BX
+	MOVQ         96(AX), CX
+	SHLQ         $0x01, CX
+	ADDQ         CX, 88(AX)
+	DECQ         (AX)
+	JNE          block
 	VZEROUPPER
 	RET
 
@@ -22590,12 +29739,13 @@ turn:
 	VPACKSSDW    Y14, Y13, Y13
 	VMULPS       Y12, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y11, Y2, Y2
 	VMULPS       64(R12), Y2, Y2
 	VMINPS       Y9, Y2, Y2
 	VMAXPS       Y8, Y2, Y2
-	VCVTPS2DQ    Y2, Y14
+	VCVTPS2DQ    Y2, Y1
 	VMULPS       Y12, Y2, Y2
 	VCVTPS2DQ    Y2, Y2
 	VCVTDQ2PS    Y3, Y3
@@ -22604,19 +29754,18 @@ turn:
 	VMINPS       Y9, Y3, Y3
 	VMAXPS       Y8, Y3, Y3
 	VCVTPS2DQ    Y3, Y11
-	VPACKSSDW    Y11, Y14, Y14
+	VPACKSSDW    Y11, Y1, Y1
 	VMULPS       Y12, Y3, Y3
 	VCVTPS2DQ    Y3, Y3
+	VPACKSSDW    Y3, Y2, Y2
 	VPERMQ       $0xd8, Y13, Y13
 	VMOVDQU      Y13, (SI)
 	VPMAXSW      (R11), Y13, Y13
 	VMOVDQU      Y13, (R11)
-	VPERMQ       $0xd8, Y14, Y14
-	VMOVDQU      Y14, 32(SI)
-	VPMAXSW      32(R11), Y14, Y14
-	VMOVDQU      Y14, 32(R11)
-	VPACKSSDW    Y1, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
+	VPERMQ       $0xd8, Y1, Y1
+	VMOVDQU      Y1, 32(SI)
+	VPMAXSW      32(R11), Y1, Y1
+	VMOVDQU      Y1, 32(R11)
 	VPACKUSWB    Y2, Y0, Y0
 	VPERMD       Y0, Y10, Y0
 	VMOVDQU      Y0, (DI)
@@ -22642,6 +29791,7 @@ turn:
 	VPACKSSDW    Y3, Y2, Y2
 	VMULPS       Y1, Y5, Y5
 	VCVTPS2DQ    Y5, Y5
+	VPACKSSDW    Y5, Y4, Y4
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y0, Y6, Y6
 	VMULPS       64(R12), Y6, Y6
@@ -22659,6 +29809,7 @@ turn:
 	VPACKSSDW    Y0, Y3, Y3
 	VMULPS       Y1, Y7, Y7
 	VCVTPS2DQ    Y7, Y7
+	VPACKSSDW    Y7, Y6, Y6
 	VPERMQ       $0xd8, Y2, Y2
 	VMOVDQU      Y2, (SI)
 	VPMAXSW      (R11), Y2, Y2
@@ -22667,8 +29818,6 @@ turn:
 	VMOVDQU      Y3, 32(SI)
 	VPMAXSW      32(R11), Y3, Y3
 	VMOVDQU      Y3, 32(R11)
-	VPACKSSDW    Y5, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
 	VPACKUSWB    Y6, Y4, Y4
 	VPERMD       Y4, Y10, Y4
 	VMOVDQU      Y4, (DI)
@@ -22867,12 +30016,13 @@ turn:
 	VPACKSSDW    Y15, Y14, Y14
 	VMULPS       Y13, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y12, Y2, Y2
 	VMULPS       64(R12), Y2, Y2
 	VMINPS       Y10, Y2, Y2
 	VMAXPS       Y9, Y2, Y2
-	VCVTPS2DQ    Y2, Y15
+	VCVTPS2DQ    Y2, Y1
 	VMULPS       Y13, Y2, Y2
 	VCVTPS2DQ    Y2, Y2
 	VCVTDQ2PS    Y3, Y3
@@ -22881,19 +30031,18 @@ turn:
 	VMINPS       Y10, Y3, Y3
 	VMAXPS       Y9, Y3, Y3
 	VCVTPS2DQ    Y3, Y12
-	VPACKSSDW    Y12, Y15, Y15
+	VPACKSSDW    Y12, Y1, Y1
 	VMULPS       Y13, Y3, Y3
 	VCVTPS2DQ    Y3, Y3
+	VPACKSSDW    Y3, Y2, Y2
 	VPERMQ       $0xd8, Y14, Y14
 	VMOVDQU      Y14, (SI)
 	VPMAXSW      (R11), Y14, Y14
 	VMOVDQU      Y14, (R11)
-	VPERMQ       $0xd8, Y15, Y15
-	VMOVDQU      Y15, 32(SI)
-	VPMAXSW      32(R11), Y15, Y15
-	VMOVDQU      Y15, 32(R11)
-	VPACKSSDW    Y1, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
+	VPERMQ       $0xd8, Y1, Y1
+	VMOVDQU      Y1, 32(SI)
+	VPMAXSW      32(R11), Y1, Y1
+	VMOVDQU      Y1, 32(R11)
 	VPACKUSWB    Y2, Y0, Y0
 	VPERMD       Y0, Y11, Y0
 	VMOVDQU      Y0, (DI)
@@ -22919,6 +30068,7 @@ turn:
 	VPACKSSDW    Y3, Y2, Y2
 	VMULPS       Y1, Y5, Y5
 	VCVTPS2DQ    Y5, Y5
+	VPACKSSDW    Y5, Y4, Y4
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y0, Y6, Y6
 	VMULPS       64(R12), Y6, Y6
@@ -22936,6 +30086,7 @@ turn:
 	VPACKSSDW    Y0, Y3, Y3
 	VMULPS       Y1, Y7, Y7
 	VCVTPS2DQ    Y7, Y7
+	VPACKSSDW    Y7, Y6, Y6
 	VPERMQ       $0xd8, Y2, Y2
 	VMOVDQU      Y2, (SI)
 	VPMAXSW      (R11), Y2, Y2
@@ -22944,8 +30095,6 @@ turn:
 	VMOVDQU      Y3, 32(SI)
 	VPMAXSW      32(R11), Y3, Y3
 	VMOVDQU      Y3, 32(R11)
-	VPACKSSDW    Y5, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
 	VPACKUSWB    Y6, Y4, Y4
 	VPERMD       Y4, Y11, Y4
 	VMOVDQU      Y4, (DI)
@@ -23128,12 +30277,13 @@ turn:
 	VPACKSSDW    Y15, Y14, Y14
 	VMULPS       Y13, Y1, Y1
 	VCVTPS2DQ    Y1, Y1
+	VPACKSSDW    Y1, Y0, Y0
 	VCVTDQ2PS    Y2, Y2
 	VMULPS       Y12, Y2, Y2
 	VMULPS       64(R12), Y2, Y2
 	VMINPS       Y10, Y2, Y2
 	VMAXPS       Y9, Y2, Y2
-	VCVTPS2DQ    Y2, Y15
+	VCVTPS2DQ    Y2, Y1
 	VMULPS       Y13, Y2, Y2
 	VCVTPS2DQ    Y2, Y2
 	VCVTDQ2PS    Y3, Y3
@@ -23142,19 +30292,18 @@ turn:
 	VMINPS       Y10, Y3, Y3
 	VMAXPS       Y9, Y3, Y3
 	VCVTPS2DQ    Y3, Y12
-	VPACKSSDW    Y12, Y15, Y15
+	VPACKSSDW    Y12, Y1, Y1
 	VMULPS       Y13, Y3, Y3
 	VCVTPS2DQ    Y3, Y3
+	VPACKSSDW    Y3, Y2, Y2
 	VPERMQ       $0xd8, Y14, Y14
 	VMOVDQU      Y14, (SI)
 	VPMAXSW      (R11), Y14, Y14
 	VMOVDQU      Y14, (R11)
-	VPERMQ       $0xd8, Y15, Y15
-	VMOVDQU      Y15, 32(SI)
-	VPMAXSW      32(R11), Y15, Y15
-	VMOVDQU      Y15, 32(R11)
-	VPACKSSDW    Y1, Y0, Y0
-	VPACKSSDW    Y3, Y2, Y2
+	VPERMQ       $0xd8, Y1, Y1
+	VMOVDQU      Y1, 32(SI)
+	VPMAXSW      32(R11), Y1, Y1
+	VMOVDQU      Y1, 32(R11)
 	VPACKUSWB    Y2, Y0, Y0
 	VPERMD       Y0, Y11, Y0
 	VMOVDQU      Y0, (DI)
@@ -23180,6 +30329,7 @@ turn:
 	VPACKSSDW    Y3, Y2, Y2
 	VMULPS       Y1, Y5, Y5
 	VCVTPS2DQ    Y5, Y5
+	VPACKSSDW    Y5, Y4, Y4
 	VCVTDQ2PS    Y6, Y6
 	VMULPS       Y0, Y6, Y6
 	VMULPS       64(R12), Y6, Y6
@@ -23197,6 +30347,7 @@ turn:
 	VPACKSSDW    Y0, Y3, Y3
 	VMULPS       Y1, Y7, Y7
 	VCVTPS2DQ    Y7, Y7
+	VPACKSSDW    Y7, Y6, Y6
 	VPERMQ       $0xd8, Y2, Y2
 	VMOVDQU      Y2, (SI)
 	VPMAXSW      (R11), Y2, Y2
@@ -23205,8 +30356,6 @@ turn:
 	VMOVDQU      Y3, 32(SI)
 	VPMAXSW      32(R11), Y3, Y3
 	VMOVDQU      Y3, 32(R11)
-	VPACKSSDW    Y5, Y4, Y4
-	VPACKSSDW    Y7, Y6, Y6
 	VPACKUSWB    Y6, Y4, Y4
 	VPERMD       Y4, Y11, Y4
 	VMOVDQU      Y4, (DI)
@@ -23226,6 +30375,518 @@ turn:
 	ADDQ         CX, 88(AX)
 	DECQ         (AX)
 	JNE          block
+	VZEROUPPER
+	RET
+
+// func blockMaxima8AVX2(dst *int16, values *int16, stride int, cells int, blocks int)
+// Requires: AVX
+TEXT ·blockMaxima8AVX2(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ values+8(FP), CX
+	MOVQ stride+16(FP), DX
+	SHLQ $0x01, DX
+	MOVQ blocks+32(FP), BX
+
+block:
+	VMOVDQU (CX), X0
+	MOVQ    cells+24(FP), SI
+
+cell:
+	VPMAXSW (CX), X0, X0
+	ADDQ    DX, CX
+	DECQ    SI
+	JNE     cell
+	VMOVDQU X0, (AX)
+	ADDQ    DX, AX
+	DECQ    BX
+	JNE     block
+	VZEROUPPER
+	RET
+
+// func above8AVX2(dst *uint64, values *int16, limits *int16, stride int, first int, cells int) int
+// Requires: AVX
+TEXT ·above8AVX2(SB), NOSPLIT, $0-56
+	MOVQ    dst+0(FP), AX
+	MOVQ    AX, CX
+	MOVQ    values+8(FP), DX
+	MOVQ    limits+16(FP), R8
+	MOVQ    stride+24(FP), BX
+	SHLQ    $0x01, BX
+	MOVQ    first+32(FP), SI
+	MOVQ    cells+40(FP), DI
+	VMOVDQU (R8), X0
+
+cell:
+	VMOVDQU   (DX), X1
+	VPCMPGTW  X0, X1, X1
+	VPXOR     X2, X2, X2
+	VPACKSSWB X2, X1, X1
+	VPMOVMSKB X1, R8
+	XORQ      R9, R9
+	TESTL     R8, R8
+	SETNE     R9
+	SHLQ      $0x20, R8
+	ORQ       SI, R8
+	MOVQ      R8, (AX)
+	LEAQ      (AX)(R9*8), AX
+	ADDQ      BX, DX
+	INCQ      SI
+	DECQ      DI
+	JNE       cell
+	SUBQ      CX, AX
+	SHRQ      $0x03, AX
+	MOVQ      AX, ret+48(FP)
+	VZEROUPPER
+	RET
+
+// func cellMaxima8AVX2(best *float32, values *int16, stride int, cells *uint32, n int, lastCell int, weights *float32)
+// Requires: AVX, AVX2
+TEXT ·cellMaxima8AVX2(SB), NOSPLIT, $0-56
+	MOVQ    best+0(FP), AX
+	MOVQ    values+8(FP), CX
+	MOVQ    stride+16(FP), DX
+	SHLQ    $0x01, DX
+	MOVQ    cells+24(FP), BX
+	MOVQ    n+32(FP), SI
+	MOVQ    lastCell+40(FP), DI
+	MOVQ    weights+48(FP), R8
+	VMOVUPS (AX), Y0
+
+cell:
+	MOVL         (BX), R9
+	CMPL         R9, DI
+	JAE          past
+	VBROADCASTSS (R8)(R9*4), Y1
+
+weighted:
+	IMULQ     DX, R9
+	ADDQ      CX, R9
+	VPMOVSXWD (R9), Y2
+	VCVTDQ2PS Y2, Y2
+	VMULPS    Y2, Y1, Y2
+	VMAXPS    Y0, Y2, Y0
+	ADDQ      $0x04, BX
+	DECQ      SI
+	JNE       cell
+	VMOVUPS   Y0, (AX)
+	VZEROUPPER
+	RET
+
+past:
+	MOVQ   DI, R9
+	VXORPS Y1, Y1, Y1
+	JMP    weighted
+
+// func rank8Width2AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·rank8Width2AVX2(SB), NOSPLIT, $0-56
+	MOVQ       ids+0(FP), AX
+	MOVQ       n+8(FP), CX
+	MOVQ       bytes+16(FP), DX
+	MOVQ       stride+24(FP), BX
+	MOVQ       lastCell+32(FP), SI
+	MOVQ       next+40(FP), DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
+	PREFETCHT0 192(DI)
+	VPXOR      Y0, Y0, Y0
+	VPXOR      Y1, Y1, Y1
+	VPXOR      Y2, Y2, Y2
+	VPXOR      Y3, Y3, Y3
+	SUBQ       $0x04, CX
+	JLE        rest
+
+four:
+	MOVWLZX (AX), DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VMOVQ   (DX)(DI*1), X4
+	VPMAXUB X4, X0, X0
+	MOVWLZX 2(AX), DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VMOVQ   (DX)(DI*1), X4
+	VPMAXUB X4, X1, X1
+	MOVWLZX 4(AX), DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VMOVQ   (DX)(DI*1), X4
+	VPMAXUB X4, X2, X2
+	MOVWLZX 6(AX), DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VMOVQ   (DX)(DI*1), X4
+	VPMAXUB X4, X3, X3
+	ADDQ    $0x08, AX
+	SUBQ    $0x04, CX
+	JG      four
+
+rest:
+	ADDQ $0x04, CX
+
+one:
+	MOVWLZX      (AX), DI
+	CMPL         DI, SI
+	CMOVLHI      SI, DI
+	IMULQ        BX, DI
+	VMOVQ        (DX)(DI*1), X4
+	VPMAXUB      X4, X0, X0
+	ADDQ         $0x02, AX
+	DECQ         CX
+	JNE          one
+	VPMAXUB      Y1, Y0, Y0
+	VPMAXUB      Y3, Y2, Y2
+	VPMAXUB      Y2, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPSADBW      Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPADDQ       X1, X0, X0
+	VPSHUFD      $0xee, X0, X1
+	VPADDQ       X1, X0, X0
+	VMOVQ        X0, AX
+	MOVQ         AX, ret+48(FP)
+	VZEROUPPER
+	RET
+
+// func rank8Width3AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·rank8Width3AVX2(SB), NOSPLIT, $0-56
+	MOVQ       ids+0(FP), AX
+	MOVQ       n+8(FP), CX
+	MOVQ       bytes+16(FP), DX
+	MOVQ       stride+24(FP), BX
+	MOVQ       lastCell+32(FP), SI
+	MOVQ       next+40(FP), DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
+	PREFETCHT0 192(DI)
+	VPXOR      Y0, Y0, Y0
+	VPXOR      Y1, Y1, Y1
+	VPXOR      Y2, Y2, Y2
+	VPXOR      Y3, Y3, Y3
+	SUBQ       $0x04, CX
+	JLE        rest
+
+four:
+	MOVL    (AX), DI
+	ANDL    $0x00ffffff, DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VMOVQ   (DX)(DI*1), X4
+	VPMAXUB X4, X0, X0
+	MOVL    3(AX), DI
+	ANDL    $0x00ffffff, DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VMOVQ   (DX)(DI*1), X4
+	VPMAXUB X4, X1, X1
+	MOVL    6(AX), DI
+	ANDL    $0x00ffffff, DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VMOVQ   (DX)(DI*1), X4
+	VPMAXUB X4, X2, X2
+	MOVL    9(AX), DI
+	ANDL    $0x00ffffff, DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VMOVQ   (DX)(DI*1), X4
+	VPMAXUB X4, X3, X3
+	ADDQ    $0x0c, AX
+	SUBQ    $0x04, CX
+	JG      four
+
+rest:
+	ADDQ $0x04, CX
+
+one:
+	MOVWLZX      (AX), DI
+	MOVBLZX      2(AX), R8
+	SHLL         $0x10, R8
+	ORL          R8, DI
+	CMPL         DI, SI
+	CMOVLHI      SI, DI
+	IMULQ        BX, DI
+	VMOVQ        (DX)(DI*1), X4
+	VPMAXUB      X4, X0, X0
+	ADDQ         $0x03, AX
+	DECQ         CX
+	JNE          one
+	VPMAXUB      Y1, Y0, Y0
+	VPMAXUB      Y3, Y2, Y2
+	VPMAXUB      Y2, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPSADBW      Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPADDQ       X1, X0, X0
+	VPSHUFD      $0xee, X0, X1
+	VPADDQ       X1, X0, X0
+	VMOVQ        X0, AX
+	MOVQ         AX, ret+48(FP)
+	VZEROUPPER
+	RET
+
+// func blockMaxima16AVX2(dst *int16, values *int16, stride int, cells int, blocks int)
+// Requires: AVX, AVX2
+TEXT ·blockMaxima16AVX2(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ values+8(FP), CX
+	MOVQ stride+16(FP), DX
+	SHLQ $0x01, DX
+	MOVQ blocks+32(FP), BX
+
+block:
+	VMOVDQU (CX), Y0
+	MOVQ    cells+24(FP), SI
+
+cell:
+	VPMAXSW (CX), Y0, Y0
+	ADDQ    DX, CX
+	DECQ    SI
+	JNE     cell
+	VMOVDQU Y0, (AX)
+	ADDQ    DX, AX
+	DECQ    BX
+	JNE     block
+	VZEROUPPER
+	RET
+
+// func above16AVX2(dst *uint64, values *int16, limits *int16, stride int, first int, cells int) int
+// Requires: AVX, AVX2
+TEXT ·above16AVX2(SB), NOSPLIT, $0-56
+	MOVQ    dst+0(FP), AX
+	MOVQ    AX, CX
+	MOVQ    values+8(FP), DX
+	MOVQ    limits+16(FP), R8
+	MOVQ    stride+24(FP), BX
+	SHLQ    $0x01, BX
+	MOVQ    first+32(FP), SI
+	MOVQ    cells+40(FP), DI
+	VMOVDQU (R8), Y0
+
+cell:
+	VMOVDQU      (DX), Y1
+	VPCMPGTW     Y0, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X2
+	VPACKSSWB    X2, X1, X1
+	VPMOVMSKB    X1, R8
+	XORQ         R9, R9
+	TESTL        R8, R8
+	SETNE        R9
+	SHLQ         $0x20, R8
+	ORQ          SI, R8
+	MOVQ         R8, (AX)
+	LEAQ         (AX)(R9*8), AX
+	ADDQ         BX, DX
+	INCQ         SI
+	DECQ         DI
+	JNE          cell
+	SUBQ         CX, AX
+	SHRQ         $0x03, AX
+	MOVQ         AX, ret+48(FP)
+	VZEROUPPER
+	RET
+
+// func cellMaxima16AVX2(best *float32, values *int16, stride int, cells *uint32, n int, lastCell int, weights *float32)
+// Requires: AVX, AVX2
+TEXT ·cellMaxima16AVX2(SB), NOSPLIT, $0-56
+	MOVQ    best+0(FP), AX
+	MOVQ    values+8(FP), CX
+	MOVQ    stride+16(FP), DX
+	SHLQ    $0x01, DX
+	MOVQ    cells+24(FP), BX
+	MOVQ    n+32(FP), SI
+	MOVQ    lastCell+40(FP), DI
+	MOVQ    weights+48(FP), R8
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+
+cell:
+	MOVL         (BX), R9
+	CMPL         R9, DI
+	JAE          past
+	VBROADCASTSS (R8)(R9*4), Y2
+
+weighted:
+	IMULQ     DX, R9
+	ADDQ      CX, R9
+	VPMOVSXWD (R9), Y3
+	VCVTDQ2PS Y3, Y3
+	VMULPS    Y3, Y2, Y3
+	VMAXPS    Y0, Y3, Y0
+	VPMOVSXWD 16(R9), Y3
+	VCVTDQ2PS Y3, Y3
+	VMULPS    Y3, Y2, Y3
+	VMAXPS    Y1, Y3, Y1
+	ADDQ      $0x04, BX
+	DECQ      SI
+	JNE       cell
+	VMOVUPS   Y0, (AX)
+	VMOVUPS   Y1, 32(AX)
+	VZEROUPPER
+	RET
+
+past:
+	MOVQ   DI, R9
+	VXORPS Y2, Y2, Y2
+	JMP    weighted
+
+// func rank16Width2AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·rank16Width2AVX2(SB), NOSPLIT, $0-56
+	MOVQ       ids+0(FP), AX
+	MOVQ       n+8(FP), CX
+	MOVQ       bytes+16(FP), DX
+	MOVQ       stride+24(FP), BX
+	MOVQ       lastCell+32(FP), SI
+	MOVQ       next+40(FP), DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
+	PREFETCHT0 192(DI)
+	VPXOR      Y0, Y0, Y0
+	VPXOR      Y1, Y1, Y1
+	VPXOR      Y2, Y2, Y2
+	VPXOR      Y3, Y3, Y3
+	SUBQ       $0x04, CX
+	JLE        rest
+
+four:
+	MOVWLZX (AX), DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), X0, X0
+	MOVWLZX 2(AX), DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), X1, X1
+	MOVWLZX 4(AX), DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), X2, X2
+	MOVWLZX 6(AX), DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), X3, X3
+	ADDQ    $0x08, AX
+	SUBQ    $0x04, CX
+	JG      four
+
+rest:
+	ADDQ $0x04, CX
+
+one:
+	MOVWLZX      (AX), DI
+	CMPL         DI, SI
+	CMOVLHI      SI, DI
+	IMULQ        BX, DI
+	VPMAXUB      (DX)(DI*1), X0, X0
+	ADDQ         $0x02, AX
+	DECQ         CX
+	JNE          one
+	VPMAXUB      Y1, Y0, Y0
+	VPMAXUB      Y3, Y2, Y2
+	VPMAXUB      Y2, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPSADBW      Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPADDQ       X1, X0, X0
+	VPSHUFD      $0xee, X0, X1
+	VPADDQ       X1, X0, X0
+	VMOVQ        X0, AX
+	MOVQ         AX, ret+48(FP)
+	VZEROUPPER
+	RET
+
+// func rank16Width3AVX2(ids *byte, n int, bytes *byte, stride int, lastCell int, next *byte) uint64
+// Requires: AVX, AVX2, CMOV, MMX+
+TEXT ·rank16Width3AVX2(SB), NOSPLIT, $0-56
+	MOVQ       ids+0(FP), AX
+	MOVQ       n+8(FP), CX
+	MOVQ       bytes+16(FP), DX
+	MOVQ       stride+24(FP), BX
+	MOVQ       lastCell+32(FP), SI
+	MOVQ       next+40(FP), DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 128(DI)
+	PREFETCHT0 192(DI)
+	VPXOR      Y0, Y0, Y0
+	VPXOR      Y1, Y1, Y1
+	VPXOR      Y2, Y2, Y2
+	VPXOR      Y3, Y3, Y3
+	SUBQ       $0x04, CX
+	JLE        rest
+
+four:
+	MOVL    (AX), DI
+	ANDL    $0x00ffffff, DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), X0, X0
+	MOVL    3(AX), DI
+	ANDL    $0x00ffffff, DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), X1, X1
+	MOVL    6(AX), DI
+	ANDL    $0x00ffffff, DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), X2, X2
+	MOVL    9(AX), DI
+	ANDL    $0x00ffffff, DI
+	CMPL    DI, SI
+	CMOVLHI SI, DI
+	IMULQ   BX, DI
+	VPMAXUB (DX)(DI*1), X3, X3
+	ADDQ    $0x0c, AX
+	SUBQ    $0x04, CX
+	JG      four
+
+rest:
+	ADDQ $0x04, CX
+
+one:
+	MOVWLZX      (AX), DI
+	MOVBLZX      2(AX), R8
+	SHLL         $0x10, R8
+	ORL          R8, DI
+	CMPL         DI, SI
+	CMOVLHI      SI, DI
+	IMULQ        BX, DI
+	VPMAXUB      (DX)(DI*1), X0, X0
+	ADDQ         $0x03, AX
+	DECQ         CX
+	JNE          one
+	VPMAXUB      Y1, Y0, Y0
+	VPMAXUB      Y3, Y2, Y2
+	VPMAXUB      Y2, Y0, Y0
+	VPXOR        Y1, Y1, Y1
+	VPSADBW      Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPADDQ       X1, X0, X0
+	VPSHUFD      $0xee, X0, X1
+	VPADDQ       X1, X0, X0
+	VMOVQ        X0, AX
+	MOVQ         AX, ret+48(FP)
 	VZEROUPPER
 	RET
 
@@ -23948,37 +31609,44 @@ TEXT ·scan16AVX512(SB), NOSPLIT, $32-8
 	VBROADCASTSS valueBounds<>+0(SB), Z19
 	VBROADCASTSS valueBounds<>+4(SB), Z20
 	VPXORD       Z21, Z21, Z21
+	MOVL         $0x000000ff, CX
+	KMOVW        CX, K1
 	MOVQ         40(AX), DX
 	MOVQ         72(AX), BX
 	MOVQ         80(AX), SI
 	MOVQ         48(AX), DI
 	MOVQ         56(AX), R8
+	MOVQ         24(AX), R9
 
 block:
-	MOVQ   16(AX), CX
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	MOVQ   8(AX), CX
-	MOVQ   32(AX), R9
+	VBROADCASTSS 64(AX), Y0
+	VMULPS       (R8), Y0, Y0
+	VMOVUPS      Y0, (SP)
+	MOVQ         16(AX), CX
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	LEAQ         (DX), DX
+	MOVQ         8(AX), CX
+	MOVQ         32(AX), R10
 
-chunk:
-	MOVQ $0x00000004, R10
+chunk0:
+	MOVQ $0x00000004, R11
 
-turn:
+turn0:
 	VMOVDQU32    (CX), Z0
 	VMOVDQU32    64(CX), Z1
 	VPBROADCASTQ (DX), Z2
@@ -24085,47 +31753,45 @@ turn:
 	VPDPBUSD     Z1, Z2, Z18
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x00000100, DX
+	DECQ         R11
+	JNE          turn0
 	DECQ         R10
-	JNE          turn
-	DECQ         R9
-	JNE          chunk
-	VBROADCASTSS 64(AX), Y0
-	VMULPS       (R8), Y0, Y0
-	VMOVUPS      Y0, (SP)
-	MOVQ         24(AX), R9
+	JNE          chunk0
 	VSHUFPS      $0x88, Z4, Z3, Z2
 	VSHUFPS      $0xdd, Z4, Z3, Z3
 	VPADDD       Z2, Z3, Z3
 	MOVQ         16(AX), CX
 	VPADDD       (CX), Z3, Z3
-	VBROADCASTSS (DI), Z1
-	VBROADCASTSS (SP), Z2
-	VCVTDQ2PS    Z3, Z3
-	VMULPS       Z1, Z3, Z3
-	VMULPS       (R9), Z3, Z3
-	VMINPS       Z20, Z3, Z3
-	VMAXPS       Z19, Z3, Z3
-	VCVTPS2DQ    Z3, Z0
-	VMULPS       Z2, Z3, Z3
-	VCVTPS2DQ    Z3, Z3
-	VPMOVSDW     Z0, Y0
-	VMOVDQU32    Y0, (BX)
-	VPMAXSD      Z21, Z3, Z3
-	VPMOVUSDB    Z3, (SI)
-	VMOVDQA32    Y0, Y0
-	MOVQ         96(AX), CX
-	ADDQ         CX, SI
-	LEAQ         (BX)(CX*2), BX
 	VSHUFPS      $0x88, Z6, Z5, Z2
 	VSHUFPS      $0xdd, Z6, Z5, Z5
 	VPADDD       Z2, Z5, Z5
 	MOVQ         16(AX), CX
 	VPADDD       (CX), Z5, Z5
+	VBROADCASTSS (DI), Z0
+	VBROADCASTSS (SP), Z1
+	VMOVUPS      (R9), Z2
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z0, Z3, Z3
+	VMULPS       Z2, Z3, Z3
+	VMINPS       Z20, Z3, Z3
+	VMAXPS       Z19, Z3, Z3
+	VCVTPS2DQ    Z3, Z0
+	VMULPS       Z1, Z3, Z3
+	VCVTPS2DQ    Z3, Z3
+	VPMOVSDW     Z0, Y0
+	VMOVDQU32    Y0, (BX)
+	VMOVDQA32    Y0, Y0
+	VPMAXSD      Z21, Z3, Z3
+	VPMOVUSDB    Z3, (SI)
+	MOVQ         96(AX), CX
+	ADDQ         CX, SI
+	LEAQ         (BX)(CX*2), BX
 	VBROADCASTSS 4(DI), Z1
 	VBROADCASTSS 4(SP), Z2
+	VMOVUPS      (R9), Z22
 	VCVTDQ2PS    Z5, Z5
 	VMULPS       Z1, Z5, Z5
-	VMULPS       (R9), Z5, Z5
+	VMULPS       Z22, Z5, Z5
 	VMINPS       Z20, Z5, Z5
 	VMAXPS       Z19, Z5, Z5
 	VCVTPS2DQ    Z5, Z1
@@ -24133,9 +31799,9 @@ turn:
 	VCVTPS2DQ    Z5, Z5
 	VPMOVSDW     Z1, Y1
 	VMOVDQU32    Y1, (BX)
+	VPMAXSW      Y1, Y0, Y0
 	VPMAXSD      Z21, Z5, Z5
 	VPMOVUSDB    Z5, (SI)
-	VPMAXSW      Y1, Y0, Y0
 	MOVQ         96(AX), CX
 	ADDQ         CX, SI
 	LEAQ         (BX)(CX*2), BX
@@ -24144,11 +31810,17 @@ turn:
 	VPADDD       Z2, Z7, Z7
 	MOVQ         16(AX), CX
 	VPADDD       (CX), Z7, Z7
+	VSHUFPS      $0x88, Z10, Z9, Z2
+	VSHUFPS      $0xdd, Z10, Z9, Z9
+	VPADDD       Z2, Z9, Z9
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z9, Z9
 	VBROADCASTSS 8(DI), Z1
 	VBROADCASTSS 8(SP), Z2
+	VMOVUPS      (R9), Z22
 	VCVTDQ2PS    Z7, Z7
 	VMULPS       Z1, Z7, Z7
-	VMULPS       (R9), Z7, Z7
+	VMULPS       Z22, Z7, Z7
 	VMINPS       Z20, Z7, Z7
 	VMAXPS       Z19, Z7, Z7
 	VCVTPS2DQ    Z7, Z1
@@ -24156,22 +31828,18 @@ turn:
 	VCVTPS2DQ    Z7, Z7
 	VPMOVSDW     Z1, Y1
 	VMOVDQU32    Y1, (BX)
+	VPMAXSW      Y1, Y0, Y0
 	VPMAXSD      Z21, Z7, Z7
 	VPMOVUSDB    Z7, (SI)
-	VPMAXSW      Y1, Y0, Y0
 	MOVQ         96(AX), CX
 	ADDQ         CX, SI
 	LEAQ         (BX)(CX*2), BX
-	VSHUFPS      $0x88, Z10, Z9, Z2
-	VSHUFPS      $0xdd, Z10, Z9, Z9
-	VPADDD       Z2, Z9, Z9
-	MOVQ         16(AX), CX
-	VPADDD       (CX), Z9, Z9
 	VBROADCASTSS 12(DI), Z1
 	VBROADCASTSS 12(SP), Z2
+	VMOVUPS      (R9), Z22
 	VCVTDQ2PS    Z9, Z9
 	VMULPS       Z1, Z9, Z9
-	VMULPS       (R9), Z9, Z9
+	VMULPS       Z22, Z9, Z9
 	VMINPS       Z20, Z9, Z9
 	VMAXPS       Z19, Z9, Z9
 	VCVTPS2DQ    Z9, Z1
@@ -24179,9 +31847,9 @@ turn:
 	VCVTPS2DQ    Z9, Z9
 	VPMOVSDW     Z1, Y1
 	VMOVDQU32    Y1, (BX)
+	VPMAXSW      Y1, Y0, Y0
 	VPMAXSD      Z21, Z9, Z9
 	VPMOVUSDB    Z9, (SI)
-	VPMAXSW      Y1, Y0, Y0
 	MOVQ         96(AX), CX
 	ADDQ         CX, SI
 	LEAQ         (BX)(CX*2), BX
@@ -24190,11 +31858,17 @@ turn:
 	VPADDD       Z2, Z11, Z11
 	MOVQ         16(AX), CX
 	VPADDD       (CX), Z11, Z11
+	VSHUFPS      $0x88, Z14, Z13, Z2
+	VSHUFPS      $0xdd, Z14, Z13, Z13
+	VPADDD       Z2, Z13, Z13
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z13, Z13
 	VBROADCASTSS 16(DI), Z1
 	VBROADCASTSS 16(SP), Z2
+	VMOVUPS      (R9), Z22
 	VCVTDQ2PS    Z11, Z11
 	VMULPS       Z1, Z11, Z11
-	VMULPS       (R9), Z11, Z11
+	VMULPS       Z22, Z11, Z11
 	VMINPS       Z20, Z11, Z11
 	VMAXPS       Z19, Z11, Z11
 	VCVTPS2DQ    Z11, Z1
@@ -24202,22 +31876,18 @@ turn:
 	VCVTPS2DQ    Z11, Z11
 	VPMOVSDW     Z1, Y1
 	VMOVDQU32    Y1, (BX)
+	VPMAXSW      Y1, Y0, Y0
 	VPMAXSD      Z21, Z11, Z11
 	VPMOVUSDB    Z11, (SI)
-	VPMAXSW      Y1, Y0, Y0
 	MOVQ         96(AX), CX
 	ADDQ         CX, SI
 	LEAQ         (BX)(CX*2), BX
-	VSHUFPS      $0x88, Z14, Z13, Z2
-	VSHUFPS      $0xdd, Z14, Z13, Z13
-	VPADDD       Z2, Z13, Z13
-	MOVQ         16(AX), CX
-	VPADDD       (CX), Z13, Z13
 	VBROADCASTSS 20(DI), Z1
 	VBROADCASTSS 20(SP), Z2
+	VMOVUPS      (R9), Z22
 	VCVTDQ2PS    Z13, Z13
 	VMULPS       Z1, Z13, Z13
-	VMULPS       (R9), Z13, Z13
+	VMULPS       Z22, Z13, Z13
 	VMINPS       Z20, Z13, Z13
 	VMAXPS       Z19, Z13, Z13
 	VCVTPS2DQ    Z13, Z1
@@ -24225,9 +31895,9 @@ turn:
 	VCVTPS2DQ    Z13, Z13
 	VPMOVSDW     Z1, Y1
 	VMOVDQU32    Y1, (BX)
+	VPMAXSW      Y1, Y0, Y0
 	VPMAXSD      Z21, Z13, Z13
 	VPMOVUSDB    Z13, (SI)
-	VPMAXSW      Y1, Y0, Y0
 	MOVQ         96(AX), CX
 	ADDQ         CX, SI
 	LEAQ         (BX)(CX*2), BX
@@ -24236,11 +31906,17 @@ turn:
 	VPADDD       Z2, Z15, Z15
 	MOVQ         16(AX), CX
 	VPADDD       (CX), Z15, Z15
+	VSHUFPS      $0x88, Z18, Z17, Z2
+	VSHUFPS      $0xdd, Z18, Z17, Z17
+	VPADDD       Z2, Z17, Z17
+	MOVQ         16(AX), CX
+	VPADDD       (CX), Z17, Z17
 	VBROADCASTSS 24(DI), Z1
 	VBROADCASTSS 24(SP), Z2
+	VMOVUPS      (R9), Z22
 	VCVTDQ2PS    Z15, Z15
 	VMULPS       Z1, Z15, Z15
-	VMULPS       (R9), Z15, Z15
+	VMULPS       Z22, Z15, Z15
 	VMINPS       Z20, Z15, Z15
 	VMAXPS       Z19, Z15, Z15
 	VCVTPS2DQ    Z15, Z1
@@ -24248,22 +31924,18 @@ turn:
 	VCVTPS2DQ    Z15, Z15
 	VPMOVSDW     Z1, Y1
 	VMOVDQU32    Y1, (BX)
+	VPMAXSW      Y1, Y0, Y0
 	VPMAXSD      Z21, Z15, Z15
 	VPMOVUSDB    Z15, (SI)
-	VPMAXSW      Y1, Y0, Y0
 	MOVQ         96(AX), CX
 	ADDQ         CX, SI
 	LEAQ         (BX)(CX*2), BX
-	VSHUFPS      $0x88, Z18, Z17, Z2
-	VSHUFPS      $0xdd, Z18, Z17, Z17
-	VPADDD       Z2, Z17, Z17
-	MOVQ         16(AX), CX
-	VPADDD       (CX), Z17, Z17
 	VBROADCASTSS 28(DI), Z1
 	VBROADCASTSS 28(SP), Z2
+	VMOVUPS      (R9), Z22
 	VCVTDQ2PS    Z17, Z17
 	VMULPS       Z1, Z17, Z17
-	VMULPS       (R9), Z17, Z17
+	VMULPS       Z22, Z17, Z17
 	VMINPS       Z20, Z17, Z17
 	VMAXPS       Z19, Z17, Z17
 	VCVTPS2DQ    Z17, Z1
@@ -24271,12 +31943,13 @@ turn:
 	VCVTPS2DQ    Z17, Z17
 	VPMOVSDW     Z1, Y1
 	VMOVDQU32    Y1, (BX)
+	VPMAXSW      Y1, Y0, Y0
 	VPMAXSD      Z21, Z17, Z17
 	VPMOVUSDB    Z17, (SI)
-	VPMAXSW      Y1, Y0, Y0
 	MOVQ         96(AX), CX
 	ADDQ         CX, SI
 	LEAQ         (BX)(CX*2), BX
+	LEAQ         (DX), DX
 	MOVQ         88(AX), CX
 	VMOVDQU32    Y0, (CX)
 	MOVQ         96(AX), CX
@@ -24289,6 +31962,611 @@ turn:
 	VZEROUPPER
 	RET
 
+// func scan24AVX512(args *int)
+// Requires: AVX, AVX2, AVX512F, AVX512VL, AVX512VNNI
+TEXT ·scan24AVX512(SB), NOSPLIT, $32-8
+	MOVQ         args+0(FP), AX
+	VBROADCASTSS valueBounds<>+0(SB), Z16
+	VBROADCASTSS valueBounds<>+4(SB), Z17
+	VPXORD       Z18, Z18, Z18
+	MOVL         $0x000000ff, CX
+	KMOVW        CX, K1
+	MOVQ         40(AX), DX
+	MOVQ         72(AX), BX
+	MOVQ         80(AX), SI
+	MOVQ         48(AX), DI
+	MOVQ         56(AX), R8
+	MOVQ         24(AX), R10
+
+block:
+	VBROADCASTSS 64(AX), Y0
+	VMULPS       (R8), Y0, Y0
+	VMOVUPS      Y0, (SP)
+	MOVQ         16(AX), CX
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	LEAQ         (DX), R9
+	MOVQ         8(AX), CX
+	MOVQ         32(AX), R11
+
+chunk0:
+	MOVQ $0x00000004, R12
+
+turn0:
+	VMOVDQU32       (CX), Z0
+	VMOVDQU32       64(CX), Z1
+	VMOVDQU32       128(CX), Z2
+	VPBROADCASTQ    (R9), Z3
+	VPDPBUSD        Z0, Z3, Z4
+	VPDPBUSD        Z1, Z3, Z5
+	VPDPBUSD        Z2, Z3, Z6
+	VPBROADCASTQ    16(R9), Z3
+	VPDPBUSD        Z0, Z3, Z7
+	VPDPBUSD        Z1, Z3, Z8
+	VPDPBUSD        Z2, Z3, Z9
+	VPBROADCASTQ    32(R9), Z3
+	VPDPBUSD        Z0, Z3, Z10
+	VPDPBUSD        Z1, Z3, Z11
+	VPDPBUSD        Z2, Z3, Z12
+	VPBROADCASTQ    48(R9), Z3
+	VPDPBUSD        Z0, Z3, Z13
+	VPDPBUSD        Z1, Z3, Z14
+	VPDPBUSD        Z2, Z3, Z15
+	VMOVDQU32       192(CX), Z0
+	VMOVDQU32       256(CX), Z1
+	VMOVDQU32       320(CX), Z2
+	VPBROADCASTQ    8(R9), Z3
+	VPDPBUSD        Z0, Z3, Z4
+	VPDPBUSD        Z1, Z3, Z5
+	VPDPBUSD        Z2, Z3, Z6
+	VPBROADCASTQ    24(R9), Z3
+	VPDPBUSD        Z0, Z3, Z7
+	VPDPBUSD        Z1, Z3, Z8
+	VPDPBUSD        Z2, Z3, Z9
+	VPBROADCASTQ    40(R9), Z3
+	VPDPBUSD        Z0, Z3, Z10
+	VPDPBUSD        Z1, Z3, Z11
+	VPDPBUSD        Z2, Z3, Z12
+	VPBROADCASTQ    56(R9), Z3
+	VPDPBUSD        Z0, Z3, Z13
+	VPDPBUSD        Z1, Z3, Z14
+	VPDPBUSD        Z2, Z3, Z15
+	VMOVDQU32       384(CX), Z0
+	VMOVDQU32       448(CX), Z1
+	VMOVDQU32       512(CX), Z2
+	VPBROADCASTQ    128(R9), Z3
+	VPDPBUSD        Z0, Z3, Z4
+	VPDPBUSD        Z1, Z3, Z5
+	VPDPBUSD        Z2, Z3, Z6
+	VPBROADCASTQ    144(R9), Z3
+	VPDPBUSD        Z0, Z3, Z7
+	VPDPBUSD        Z1, Z3, Z8
+	VPDPBUSD        Z2, Z3, Z9
+	VPBROADCASTQ    160(R9), Z3
+	VPDPBUSD        Z0, Z3, Z10
+	VPDPBUSD        Z1, Z3, Z11
+	VPDPBUSD        Z2, Z3, Z12
+	VPBROADCASTQ    176(R9), Z3
+	VPDPBUSD        Z0, Z3, Z13
+	VPDPBUSD        Z1, Z3, Z14
+	VPDPBUSD        Z2, Z3, Z15
+	VMOVDQU32       576(CX), Z0
+	VMOVDQU32       640(CX), Z1
+	VMOVDQU32       704(CX), Z2
+	VPBROADCASTQ    136(R9), Z3
+	VPDPBUSD        Z0, Z3, Z4
+	VPDPBUSD        Z1, Z3, Z5
+	VPDPBUSD        Z2, Z3, Z6
+	VPBROADCASTQ    152(R9), Z3
+	VPDPBUSD        Z0, Z3, Z7
+	VPDPBUSD        Z1, Z3, Z8
+	VPDPBUSD        Z2, Z3, Z9
+	VPBROADCASTQ    168(R9), Z3
+	VPDPBUSD        Z0, Z3, Z10
+	VPDPBUSD        Z1, Z3, Z11
+	VPDPBUSD        Z2, Z3, Z12
+	VPBROADCASTQ    184(R9), Z3
+	VPDPBUSD        Z0, Z3, Z13
+	VPDPBUSD        Z1, Z3, Z14
+	VPDPBUSD        Z2, Z3, Z15
+	ADDQ            $0x00000300, CX
+	ADDQ            $0x00000100, R9
+	DECQ            R12
+	JNE             turn0
+	DECQ            R11
+	JNE             chunk0
+	VSHUFPS         $0x88, Z5, Z4, Z3
+	VSHUFPS         $0xdd, Z5, Z4, Z4
+	VPADDD          Z3, Z4, Z4
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z4, Z4
+	VSHUFPS         $0x88, Z8, Z7, Z3
+	VSHUFPS         $0xdd, Z8, Z7, Z7
+	VPADDD          Z3, Z7, Z7
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z7, Z7
+	VSHUFPS         $0x88, Z9, Z6, Z3
+	VSHUFPS         $0xdd, Z9, Z6, Z6
+	VPADDD          Z3, Z6, Z6
+	VMOVDQU32       eighths<>+0(SB), Z3
+	VPERMQ          Z6, Z3, Z6
+	MOVQ            16(AX), CX
+	VBROADCASTI64X4 64(CX), Z3
+	VPADDD          Z3, Z6, Z6
+	VBROADCASTSS    (DI), Z0
+	VBROADCASTSS    (SP), Z1
+	VMOVUPS         (R10), Z2
+	VCVTDQ2PS       Z4, Z4
+	VMULPS          Z0, Z4, Z4
+	VMULPS          Z2, Z4, Z4
+	VMINPS          Z17, Z4, Z4
+	VMAXPS          Z16, Z4, Z4
+	VCVTPS2DQ       Z4, Z2
+	VMULPS          Z1, Z4, Z4
+	VCVTPS2DQ       Z4, Z4
+	VPMOVSDW        Z2, Y2
+	VMOVDQU32       Y2, (BX)
+	VMOVDQA32       Y2, Y19
+	VPMAXSD         Z18, Z4, Z4
+	VPMOVUSDB       Z4, (SI)
+	MOVQ            96(AX), CX
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	VBROADCASTSS    4(DI), Z2
+	VBROADCASTSS    4(SP), Z3
+	VMOVUPS         (R10), Z22
+	VCVTDQ2PS       Z7, Z7
+	VMULPS          Z2, Z7, Z7
+	VMULPS          Z22, Z7, Z7
+	VMINPS          Z17, Z7, Z7
+	VMAXPS          Z16, Z7, Z7
+	VCVTPS2DQ       Z7, Z22
+	VMULPS          Z3, Z7, Z7
+	VCVTPS2DQ       Z7, Z7
+	VPMOVSDW        Z22, Y22
+	VMOVDQU32       Y22, (BX)
+	VPMAXSW         Y22, Y19, Y19
+	VPMAXSD         Z18, Z7, Z7
+	VPMOVUSDB       Z7, (SI)
+	MOVQ            96(AX), CX
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	MOVQ            96(AX), CX
+	SUBQ            CX, SI
+	SUBQ            CX, SI
+	SHLQ            $0x02, CX
+	SUBQ            CX, BX
+	VMOVAPS         Z0, K1, Z2
+	VMOVAPS         Z1, K1, Z3
+	VBROADCASTF64X4 64(R10), Z0
+	VCVTDQ2PS       Z6, Z6
+	VMULPS          Z2, Z6, Z6
+	VMULPS          Z0, Z6, Z6
+	VMINPS          Z17, Z6, Z6
+	VMAXPS          Z16, Z6, Z6
+	VCVTPS2DQ       Z6, Z0
+	VMULPS          Z3, Z6, Z6
+	VCVTPS2DQ       Z6, Z6
+	VPMOVSDW        Z0, Y0
+	VPMAXSD         Z18, Z6, Z6
+	VPMOVUSDB       Z6, X6
+	VEXTRACTI32X4   $0x00, Y0, X21
+	VMOVDQU32       Y21, 32(BX)
+	VMOVDQA32       X21, X20
+	VMOVQ           X6, X21
+	VMOVDQU32       X21, 16(SI)
+	MOVQ            96(AX), CX
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	VEXTRACTI32X4   $0x01, Y0, X21
+	VMOVDQU32       Y21, 32(BX)
+	VPMAXSW         X21, X20, X20
+	VPSRLDQ         $0x08, X6, X21
+	VMOVDQU32       X21, 16(SI)
+	MOVQ            96(AX), CX
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	VSHUFPS         $0x88, Z11, Z10, Z3
+	VSHUFPS         $0xdd, Z11, Z10, Z10
+	VPADDD          Z3, Z10, Z10
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z10, Z10
+	VSHUFPS         $0x88, Z14, Z13, Z3
+	VSHUFPS         $0xdd, Z14, Z13, Z13
+	VPADDD          Z3, Z13, Z13
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z13, Z13
+	VSHUFPS         $0x88, Z15, Z12, Z3
+	VSHUFPS         $0xdd, Z15, Z12, Z12
+	VPADDD          Z3, Z12, Z12
+	VMOVDQU32       eighths<>+0(SB), Z3
+	VPERMQ          Z12, Z3, Z12
+	MOVQ            16(AX), CX
+	VBROADCASTI64X4 64(CX), Z3
+	VPADDD          Z3, Z12, Z12
+	VBROADCASTSS    8(DI), Z0
+	VBROADCASTSS    8(SP), Z1
+	VMOVUPS         (R10), Z2
+	VCVTDQ2PS       Z10, Z10
+	VMULPS          Z0, Z10, Z10
+	VMULPS          Z2, Z10, Z10
+	VMINPS          Z17, Z10, Z10
+	VMAXPS          Z16, Z10, Z10
+	VCVTPS2DQ       Z10, Z2
+	VMULPS          Z1, Z10, Z10
+	VCVTPS2DQ       Z10, Z10
+	VPMOVSDW        Z2, Y2
+	VMOVDQU32       Y2, (BX)
+	VPMAXSW         Y2, Y19, Y19
+	VPMAXSD         Z18, Z10, Z10
+	VPMOVUSDB       Z10, (SI)
+	MOVQ            96(AX), CX
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	VBROADCASTSS    12(DI), Z2
+	VBROADCASTSS    12(SP), Z3
+	VMOVUPS         (R10), Z22
+	VCVTDQ2PS       Z13, Z13
+	VMULPS          Z2, Z13, Z13
+	VMULPS          Z22, Z13, Z13
+	VMINPS          Z17, Z13, Z13
+	VMAXPS          Z16, Z13, Z13
+	VCVTPS2DQ       Z13, Z22
+	VMULPS          Z3, Z13, Z13
+	VCVTPS2DQ       Z13, Z13
+	VPMOVSDW        Z22, Y22
+	VMOVDQU32       Y22, (BX)
+	VPMAXSW         Y22, Y19, Y19
+	VPMAXSD         Z18, Z13, Z13
+	VPMOVUSDB       Z13, (SI)
+	MOVQ            96(AX), CX
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	MOVQ            96(AX), CX
+	SUBQ            CX, SI
+	SUBQ            CX, SI
+	SHLQ            $0x02, CX
+	SUBQ            CX, BX
+	VMOVAPS         Z0, K1, Z2
+	VMOVAPS         Z1, K1, Z3
+	VBROADCASTF64X4 64(R10), Z0
+	VCVTDQ2PS       Z12, Z12
+	VMULPS          Z2, Z12, Z12
+	VMULPS          Z0, Z12, Z12
+	VMINPS          Z17, Z12, Z12
+	VMAXPS          Z16, Z12, Z12
+	VCVTPS2DQ       Z12, Z0
+	VMULPS          Z3, Z12, Z12
+	VCVTPS2DQ       Z12, Z12
+	VPMOVSDW        Z0, Y0
+	VPMAXSD         Z18, Z12, Z12
+	VPMOVUSDB       Z12, X12
+	VEXTRACTI32X4   $0x00, Y0, X21
+	VMOVDQU32       Y21, 32(BX)
+	VPMAXSW         X21, X20, X20
+	VMOVQ           X12, X21
+	VMOVDQU32       X21, 16(SI)
+	MOVQ            96(AX), CX
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	VEXTRACTI32X4   $0x01, Y0, X21
+	VMOVDQU32       Y21, 32(BX)
+	VPMAXSW         X21, X20, X20
+	VPSRLDQ         $0x08, X12, X21
+	VMOVDQU32       X21, 16(SI)
+	MOVQ            96(AX), CX
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	MOVQ            16(AX), CX
+	VPXORD          Z4, Z4, Z4
+	VPXORD          Z5, Z5, Z5
+	VPXORD          Z6, Z6, Z6
+	VPXORD          Z7, Z7, Z7
+	VPXORD          Z8, Z8, Z8
+	VPXORD          Z9, Z9, Z9
+	VPXORD          Z10, Z10, Z10
+	VPXORD          Z11, Z11, Z11
+	VPXORD          Z12, Z12, Z12
+	VPXORD          Z13, Z13, Z13
+	VPXORD          Z14, Z14, Z14
+	VPXORD          Z15, Z15, Z15
+	LEAQ            64(DX), R9
+	MOVQ            8(AX), CX
+	MOVQ            32(AX), R11
+
+chunk4:
+	MOVQ $0x00000004, R12
+
+turn4:
+	VMOVDQU32       (CX), Z0
+	VMOVDQU32       64(CX), Z1
+	VMOVDQU32       128(CX), Z2
+	VPBROADCASTQ    (R9), Z3
+	VPDPBUSD        Z0, Z3, Z4
+	VPDPBUSD        Z1, Z3, Z5
+	VPDPBUSD        Z2, Z3, Z6
+	VPBROADCASTQ    16(R9), Z3
+	VPDPBUSD        Z0, Z3, Z7
+	VPDPBUSD        Z1, Z3, Z8
+	VPDPBUSD        Z2, Z3, Z9
+	VPBROADCASTQ    32(R9), Z3
+	VPDPBUSD        Z0, Z3, Z10
+	VPDPBUSD        Z1, Z3, Z11
+	VPDPBUSD        Z2, Z3, Z12
+	VPBROADCASTQ    48(R9), Z3
+	VPDPBUSD        Z0, Z3, Z13
+	VPDPBUSD        Z1, Z3, Z14
+	VPDPBUSD        Z2, Z3, Z15
+	VMOVDQU32       192(CX), Z0
+	VMOVDQU32       256(CX), Z1
+	VMOVDQU32       320(CX), Z2
+	VPBROADCASTQ    8(R9), Z3
+	VPDPBUSD        Z0, Z3, Z4
+	VPDPBUSD        Z1, Z3, Z5
+	VPDPBUSD        Z2, Z3, Z6
+	VPBROADCASTQ    24(R9), Z3
+	VPDPBUSD        Z0, Z3, Z7
+	VPDPBUSD        Z1, Z3, Z8
+	VPDPBUSD        Z2, Z3, Z9
+	VPBROADCASTQ    40(R9), Z3
+	VPDPBUSD        Z0, Z3, Z10
+	VPDPBUSD        Z1, Z3, Z11
+	VPDPBUSD        Z2, Z3, Z12
+	VPBROADCASTQ    56(R9), Z3
+	VPDPBUSD        Z0, Z3, Z13
+	VPDPBUSD        Z1, Z3, Z14
+	VPDPBUSD        Z2, Z3, Z15
+	VMOVDQU32       384(CX), Z0
+	VMOVDQU32       448(CX), Z1
+	VMOVDQU32       512(CX), Z2
+	VPBROADCASTQ    128(R9), Z3
+	VPDPBUSD        Z0, Z3, Z4
+	VPDPBUSD        Z1, Z3, Z5
+	VPDPBUSD        Z2, Z3, Z6
+	VPBROADCASTQ    144(R9), Z3
+	VPDPBUSD        Z0, Z3, Z7
+	VPDPBUSD        Z1, Z3, Z8
+	VPDPBUSD        Z2, Z3, Z9
+	VPBROADCASTQ    160(R9), Z3
+	VPDPBUSD        Z0, Z3, Z10
+	VPDPBUSD        Z1, Z3, Z11
+	VPDPBUSD        Z2, Z3, Z12
+	VPBROADCASTQ    176(R9), Z3
+	VPDPBUSD        Z0, Z3, Z13
+	VPDPBUSD        Z1, Z3, Z14
+	VPDPBUSD        Z2, Z3, Z15
+	VMOVDQU32       576(CX), Z0
+	VMOVDQU32       640(CX), Z1
+	VMOVDQU32       704(CX), Z2
+	VPBROADCASTQ    136(R9), Z3
+	VPDPBUSD        Z0, Z3, Z4
+	VPDPBUSD        Z1, Z3, Z5
+	VPDPBUSD        Z2, Z3, Z6
+	VPBROADCASTQ    152(R9), Z3
+	VPDPBUSD        Z0, Z3, Z7
+	VPDPBUSD        Z1, Z3, Z8
+	VPDPBUSD        Z2, Z3, Z9
+	VPBROADCASTQ    168(R9), Z3
+	VPDPBUSD        Z0, Z3, Z10
+	VPDPBUSD        Z1, Z3, Z11
+	VPDPBUSD        Z2, Z3, Z12
+	VPBROADCASTQ    184(R9), Z3
+	VPDPBUSD        Z0, Z3, Z13
+	VPDPBUSD        Z1, Z3, Z14
+	VPDPBUSD        Z2, Z3, Z15
+	ADDQ            $0x00000300, CX
+	ADDQ            $0x00000100, R9
+	DECQ            R12
+	JNE             turn4
+	DECQ            R11
+	JNE             chunk4
+	VSHUFPS         $0x88, Z5, Z4, Z3
+	VSHUFPS         $0xdd, Z5, Z4, Z4
+	VPADDD          Z3, Z4, Z4
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z4, Z4
+	VSHUFPS         $0x88, Z8, Z7, Z3
+	VSHUFPS         $0xdd, Z8, Z7, Z7
+	VPADDD          Z3, Z7, Z7
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z7, Z7
+	VSHUFPS         $0x88, Z9, Z6, Z3
+	VSHUFPS         $0xdd, Z9, Z6, Z6
+	VPADDD          Z3, Z6, Z6
+	VMOVDQU32       eighths<>+0(SB), Z3
+	VPERMQ          Z6, Z3, Z6
+	MOVQ            16(AX), CX
+	VBROADCASTI64X4 64(CX), Z3
+	VPADDD          Z3, Z6, Z6
+	VBROADCASTSS    16(DI), Z0
+	VBROADCASTSS    16(SP), Z1
+	VMOVUPS         (R10), Z2
+	VCVTDQ2PS       Z4, Z4
+	VMULPS          Z0, Z4, Z4
+	VMULPS          Z2, Z4, Z4
+	VMINPS          Z17, Z4, Z4
+	VMAXPS          Z16, Z4, Z4
+	VCVTPS2DQ       Z4, Z2
+	VMULPS          Z1, Z4, Z4
+	VCVTPS2DQ       Z4, Z4
+	VPMOVSDW        Z2, Y2
+	VMOVDQU32       Y2, (BX)
+	VPMAXSW         Y2, Y19, Y19
+	VPMAXSD         Z18, Z4, Z4
+	VPMOVUSDB       Z4, (SI)
+	MOVQ            96(AX), CX
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	VBROADCASTSS    20(DI), Z2
+	VBROADCASTSS    20(SP), Z3
+	VMOVUPS         (R10), Z22
+	VCVTDQ2PS       Z7, Z7
+	VMULPS          Z2, Z7, Z7
+	VMULPS          Z22, Z7, Z7
+	VMINPS          Z17, Z7, Z7
+	VMAXPS          Z16, Z7, Z7
+	VCVTPS2DQ       Z7, Z22
+	VMULPS          Z3, Z7, Z7
+	VCVTPS2DQ       Z7, Z7
+	VPMOVSDW        Z22, Y22
+	VMOVDQU32       Y22, (BX)
+	VPMAXSW         Y22, Y19, Y19
+	VPMAXSD         Z18, Z7, Z7
+	VPMOVUSDB       Z7, (SI)
+	MOVQ            96(AX), CX
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	MOVQ            96(AX), CX
+	SUBQ            CX, SI
+	SUBQ            CX, SI
+	SHLQ            $0x02, CX
+	SUBQ            CX, BX
+	VMOVAPS         Z0, K1, Z2
+	VMOVAPS         Z1, K1, Z3
+	VBROADCASTF64X4 64(R10), Z0
+	VCVTDQ2PS       Z6, Z6
+	VMULPS          Z2, Z6, Z6
+	VMULPS          Z0, Z6, Z6
+	VMINPS          Z17, Z6, Z6
+	VMAXPS          Z16, Z6, Z6
+	VCVTPS2DQ       Z6, Z0
+	VMULPS          Z3, Z6, Z6
+	VCVTPS2DQ       Z6, Z6
+	VPMOVSDW        Z0, Y0
+	VPMAXSD         Z18, Z6, Z6
+	VPMOVUSDB       Z6, X6
+	VEXTRACTI32X4   $0x00, Y0, X21
+	VMOVDQU32       Y21, 32(BX)
+	VPMAXSW         X21, X20, X20
+	VMOVQ           X6, X21
+	VMOVDQU32       X21, 16(SI)
+	MOVQ            96(AX), CX
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	VEXTRACTI32X4   $0x01, Y0, X21
+	VMOVDQU32       Y21, 32(BX)
+	VPMAXSW         X21, X20, X20
+	VPSRLDQ         $0x08, X6, X21
+	VMOVDQU32       X21, 16(SI)
+	MOVQ            96(AX), CX
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	VSHUFPS         $0x88, Z11, Z10, Z3
+	VSHUFPS         $0xdd, Z11, Z10, Z10
+	VPADDD          Z3, Z10, Z10
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z10, Z10
+	VSHUFPS         $0x88, Z14, Z13, Z3
+	VSHUFPS         $0xdd, Z14, Z13, Z13
+	VPADDD          Z3, Z13, Z13
+	MOVQ            16(AX), CX
+	VPADDD          (CX), Z13, Z13
+	VSHUFPS         $0x88, Z15, Z12, Z3
+	VSHUFPS         $0xdd, Z15, Z12, Z12
+	VPADDD          Z3, Z12, Z12
+	VMOVDQU32       eighths<>+0(SB), Z3
+	VPERMQ          Z12, Z3, Z12
+	MOVQ            16(AX), CX
+	VBROADCASTI64X4 64(CX), Z3
+	VPADDD          Z3, Z12, Z12
+	VBROADCASTSS    24(DI), Z0
+	VBROADCASTSS    24(SP), Z1
+	VMOVUPS         (R10), Z2
+	VCVTDQ2PS       Z10, Z10
+	VMULPS          Z0, Z10, Z10
+	VMULPS          Z2, Z10, Z10
+	VMINPS          Z17, Z10, Z10
+	VMAXPS          Z16, Z10, Z10
+	VCVTPS2DQ       Z10, Z2
+	VMULPS          Z1, Z10, Z10
+	VCVTPS2DQ       Z10, Z10
+	VPMOVSDW        Z2, Y2
+	VMOVDQU32       Y2, (BX)
+	VPMAXSW         Y2, Y19, Y19
+	VPMAXSD         Z18, Z10, Z10
+	VPMOVUSDB       Z10, (SI)
+	MOVQ            96(AX), CX
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	VBROADCASTSS    28(DI), Z2
+	VBROADCASTSS    28(SP), Z3
+	VMOVUPS         (R10), Z22
+	VCVTDQ2PS       Z13, Z13
+	VMULPS          Z2, Z13, Z13
+	VMULPS          Z22, Z13, Z13
+	VMINPS          Z17, Z13, Z13
+	VMAXPS          Z16, Z13, Z13
+	VCVTPS2DQ       Z13, Z22
+	VMULPS          Z3, Z13, Z13
+	VCVTPS2DQ       Z13, Z13
+	VPMOVSDW        Z22, Y22
+	VMOVDQU32       Y22, (BX)
+	VPMAXSW         Y22, Y19, Y19
+	VPMAXSD         Z18, Z13, Z13
+	VPMOVUSDB       Z13, (SI)
+	MOVQ            96(AX), CX
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	MOVQ            96(AX), CX
+	SUBQ            CX, SI
+	SUBQ            CX, SI
+	SHLQ            $0x02, CX
+	SUBQ            CX, BX
+	VMOVAPS         Z0, K1, Z2
+	VMOVAPS         Z1, K1, Z3
+	VBROADCASTF64X4 64(R10), Z0
+	VCVTDQ2PS       Z12, Z12
+	VMULPS          Z2, Z12, Z12
+	VMULPS          Z0, Z12, Z12
+	VMINPS          Z17, Z12, Z12
+	VMAXPS          Z16, Z12, Z12
+	VCVTPS2DQ       Z12, Z0
+	VMULPS          Z3, Z12, Z12
+	VCVTPS2DQ       Z12, Z12
+	VPMOVSDW        Z0, Y0
+	VPMAXSD         Z18, Z12, Z12
+	VPMOVUSDB       Z12, X12
+	VEXTRACTI32X4   $0x00, Y0, X21
+	VMOVDQU32       Y21, 32(BX)
+	VPMAXSW         X21, X20, X20
+	VMOVQ           X12, X21
+	VMOVDQU32       X21, 16(SI)
+	MOVQ            96(AX), CX
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	VEXTRACTI32X4   $0x01, Y0, X21
+	VMOVDQU32       Y21, 32(BX)
+	VPMAXSW         X21, X20, X20
+	VPSRLDQ         $0x08, X12, X21
+	VMOVDQU32       X21, 16(SI)
+	MOVQ            96(AX), CX
+	ADDQ            CX, SI
+	LEAQ            (BX)(CX*2), BX
+	LEAQ            -64(R9), DX
+	MOVQ            88(AX), CX
+	VMOVDQU32       Y19, (CX)
+	MOVQ            88(AX), CX
+	VMOVDQU32       Y20, 32(CX)
+	MOVQ            96(AX), CX
+	SHLQ            $0x01, CX
+	ADDQ            CX, 88(AX)
+	ADDQ            $0x20, DI
+	ADDQ            $0x20, R8
+	DECQ            (AX)
+	JNE             block
+	VZEROUPPER
+	RET
+
 // func scan32AVX512(args *int)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI
 TEXT ·scan32AVX512(SB), NOSPLIT, $32-8
@@ -24296,37 +32574,44 @@ TEXT ·scan32AVX512(SB), NOSPLIT, $32-8
 	VBROADCASTSS valueBounds<>+0(SB), Z19
 	VBROADCASTSS valueBounds<>+4(SB), Z20
 	VPXORD       Z21, Z21, Z21
+	MOVL         $0x000000ff, CX
+	KMOVW        CX, K1
 	MOVQ         40(AX), DX
 	MOVQ         72(AX), BX
 	MOVQ         80(AX), SI
 	MOVQ         48(AX), DI
 	MOVQ         56(AX), R8
+	MOVQ         24(AX), R9
 
 block:
-	MOVQ      16(AX), CX
-	VMOVDQU32 (CX), Z3
-	VMOVDQU32 64(CX), Z4
-	VMOVDQU32 (CX), Z5
-	VMOVDQU32 64(CX), Z6
-	VMOVDQU32 (CX), Z7
-	VMOVDQU32 64(CX), Z8
-	VMOVDQU32 (CX), Z9
-	VMOVDQU32 64(CX), Z10
-	VMOVDQU32 (CX), Z11
-	VMOVDQU32 64(CX), Z12
-	VMOVDQU32 (CX), Z13
-	VMOVDQU32 64(CX), Z14
-	VMOVDQU32 (CX), Z15
-	VMOVDQU32 64(CX), Z16
-	VMOVDQU32 (CX), Z17
-	VMOVDQU32 64(CX), Z18
-	MOVQ      8(AX), CX
-	MOVQ      32(AX), R9
+	VBROADCASTSS 64(AX), Y0
+	VMULPS       (R8), Y0, Y0
+	VMOVUPS      Y0, (SP)
+	MOVQ         16(AX), CX
+	VMOVDQU32    (CX), Z3
+	VMOVDQU32    64(CX), Z4
+	VMOVDQU32    (CX), Z5
+	VMOVDQU32    64(CX), Z6
+	VMOVDQU32    (CX), Z7
+	VMOVDQU32    64(CX), Z8
+	VMOVDQU32    (CX), Z9
+	VMOVDQU32    64(CX), Z10
+	VMOVDQU32    (CX), Z11
+	VMOVDQU32    64(CX), Z12
+	VMOVDQU32    (CX), Z13
+	VMOVDQU32    64(CX), Z14
+	VMOVDQU32    (CX), Z15
+	VMOVDQU32    64(CX), Z16
+	VMOVDQU32    (CX), Z17
+	VMOVDQU32    64(CX), Z18
+	LEAQ         (DX), DX
+	MOVQ         8(AX), CX
+	MOVQ         32(AX), R10
 
-chunk:
-	MOVQ $0x00000004, R10
+chunk0:
+	MOVQ $0x00000004, R11
 
-turn:
+turn0:
 	VMOVDQU32    (CX), Z0
 	VMOVDQU32    64(CX), Z1
 	VPBROADCASTD (DX), Z2
@@ -24537,27 +32822,25 @@ turn:
 	VPDPBUSD     Z1, Z2, Z18
 	ADDQ         $0x00000400, CX
 	ADDQ         $0x00000100, DX
+	DECQ         R11
+	JNE          turn0
 	DECQ         R10
-	JNE          turn
-	DECQ         R9
-	JNE          chunk
-	VBROADCASTSS 64(AX), Y0
-	VMULPS       (R8), Y0, Y0
-	VMOVUPS      Y0, (SP)
-	MOVQ         24(AX), R9
+	JNE          chunk0
 	VBROADCASTSS (DI), Z0
 	VBROADCASTSS (SP), Z1
+	VMOVUPS      (R9), Z2
 	VCVTDQ2PS    Z3, Z3
 	VMULPS       Z0, Z3, Z3
-	VMULPS       (R9), Z3, Z3
+	VMULPS       Z2, Z3, Z3
 	VMINPS       Z20, Z3, Z3
 	VMAXPS       Z19, Z3, Z3
 	VCVTPS2DQ    Z3, Z2
 	VMULPS       Z1, Z3, Z3
 	VCVTPS2DQ    Z3, Z3
+	VMOVUPS      64(R9), Z22
 	VCVTDQ2PS    Z4, Z4
 	VMULPS       Z0, Z4, Z4
-	VMULPS       64(R9), Z4, Z4
+	VMULPS       Z22, Z4, Z4
 	VMINPS       Z20, Z4, Z4
 	VMAXPS       Z19, Z4, Z4
 	VCVTPS2DQ    Z4, Z0
@@ -24565,204 +32848,219 @@ turn:
 	VCVTPS2DQ    Z4, Z4
 	VPACKSSDW    Z0, Z2, Z2
 	VMOVDQU32    Z2, (BX)
+	VMOVDQA32    Z2, Z0
 	VPACKSSDW    Z4, Z3, Z3
 	VPMAXSW      Z21, Z3, Z3
 	VPMOVUSWB    Z3, (SI)
-	VMOVDQA32    Z2, Z2
 	MOVQ         96(AX), CX
 	ADDQ         CX, SI
 	LEAQ         (BX)(CX*2), BX
-	VBROADCASTSS 4(DI), Z0
-	VBROADCASTSS 4(SP), Z1
+	VBROADCASTSS 4(DI), Z1
+	VBROADCASTSS 4(SP), Z2
+	VMOVUPS      (R9), Z3
 	VCVTDQ2PS    Z5, Z5
-	VMULPS       Z0, Z5, Z5
-	VMULPS       (R9), Z5, Z5
+	VMULPS       Z1, Z5, Z5
+	VMULPS       Z3, Z5, Z5
 	VMINPS       Z20, Z5, Z5
 	VMAXPS       Z19, Z5, Z5
 	VCVTPS2DQ    Z5, Z3
-	VMULPS       Z1, Z5, Z5
+	VMULPS       Z2, Z5, Z5
 	VCVTPS2DQ    Z5, Z5
+	VMOVUPS      64(R9), Z4
 	VCVTDQ2PS    Z6, Z6
-	VMULPS       Z0, Z6, Z6
-	VMULPS       64(R9), Z6, Z6
+	VMULPS       Z1, Z6, Z6
+	VMULPS       Z4, Z6, Z6
 	VMINPS       Z20, Z6, Z6
 	VMAXPS       Z19, Z6, Z6
-	VCVTPS2DQ    Z6, Z0
-	VMULPS       Z1, Z6, Z6
+	VCVTPS2DQ    Z6, Z1
+	VMULPS       Z2, Z6, Z6
 	VCVTPS2DQ    Z6, Z6
-	VPACKSSDW    Z0, Z3, Z3
+	VPACKSSDW    Z1, Z3, Z3
 	VMOVDQU32    Z3, (BX)
+	VPMAXSW      Z3, Z0, Z0
 	VPACKSSDW    Z6, Z5, Z5
 	VPMAXSW      Z21, Z5, Z5
 	VPMOVUSWB    Z5, (SI)
-	VPMAXSW      Z3, Z2, Z2
 	MOVQ         96(AX), CX
 	ADDQ         CX, SI
 	LEAQ         (BX)(CX*2), BX
-	VBROADCASTSS 8(DI), Z0
-	VBROADCASTSS 8(SP), Z1
+	VBROADCASTSS 8(DI), Z1
+	VBROADCASTSS 8(SP), Z2
+	VMOVUPS      (R9), Z3
 	VCVTDQ2PS    Z7, Z7
-	VMULPS       Z0, Z7, Z7
-	VMULPS       (R9), Z7, Z7
+	VMULPS       Z1, Z7, Z7
+	VMULPS       Z3, Z7, Z7
 	VMINPS       Z20, Z7, Z7
 	VMAXPS       Z19, Z7, Z7
 	VCVTPS2DQ    Z7, Z3
-	VMULPS       Z1, Z7, Z7
+	VMULPS       Z2, Z7, Z7
 	VCVTPS2DQ    Z7, Z7
+	VMOVUPS      64(R9), Z4
 	VCVTDQ2PS    Z8, Z8
-	VMULPS       Z0, Z8, Z8
-	VMULPS       64(R9), Z8, Z8
+	VMULPS       Z1, Z8, Z8
+	VMULPS       Z4, Z8, Z8
 	VMINPS       Z20, Z8, Z8
 	VMAXPS       Z19, Z8, Z8
-	VCVTPS2DQ    Z8, Z0
-	VMULPS       Z1, Z8, Z8
+	VCVTPS2DQ    Z8, Z1
+	VMULPS       Z2, Z8, Z8
 	VCVTPS2DQ    Z8, Z8
-	VPACKSSDW    Z0, Z3, Z3
+	VPACKSSDW    Z1, Z3, Z3
 	VMOVDQU32    Z3, (BX)
+	VPMAXSW      Z3, Z0, Z0
 	VPACKSSDW    Z8, Z7, Z7
 	VPMAXSW      Z21, Z7, Z7
 	VPMOVUSWB    Z7, (SI)
-	VPMAXSW      Z3, Z2, Z2
 	MOVQ         96(AX), CX
 	ADDQ         CX, SI
 	LEAQ         (BX)(CX*2), BX
-	VBROADCASTSS 12(DI), Z0
-	VBROADCASTSS 12(SP), Z1
+	VBROADCASTSS 12(DI), Z1
+	VBROADCASTSS 12(SP), Z2
+	VMOVUPS      (R9), Z3
 	VCVTDQ2PS    Z9, Z9
-	VMULPS       Z0, Z9, Z9
-	VMULPS       (R9), Z9, Z9
+	VMULPS       Z1, Z9, Z9
+	VMULPS       Z3, Z9, Z9
 	VMINPS       Z20, Z9, Z9
 	VMAXPS       Z19, Z9, Z9
 	VCVTPS2DQ    Z9, Z3
-	VMULPS       Z1, Z9, Z9
+	VMULPS       Z2, Z9, Z9
 	VCVTPS2DQ    Z9, Z9
+	VMOVUPS      64(R9), Z4
 	VCVTDQ2PS    Z10, Z10
-	VMULPS       Z0, Z10, Z10
-	VMULPS       64(R9), Z10, Z10
+	VMULPS       Z1, Z10, Z10
+	VMULPS       Z4, Z10, Z10
 	VMINPS       Z20, Z10, Z10
 	VMAXPS       Z19, Z10, Z10
-	VCVTPS2DQ    Z10, Z0
-	VMULPS       Z1, Z10, Z10
+	VCVTPS2DQ    Z10, Z1
+	VMULPS       Z2, Z10, Z10
 	VCVTPS2DQ    Z10, Z10
-	VPACKSSDW    Z0, Z3, Z3
+	VPACKSSDW    Z1, Z3, Z3
 	VMOVDQU32    Z3, (BX)
+	VPMAXSW      Z3, Z0, Z0
 	VPACKSSDW    Z10, Z9, Z9
 	VPMAXSW      Z21, Z9, Z9
 	VPMOVUSWB    Z9, (SI)
-	VPMAXSW      Z3, Z2, Z2
 	MOVQ         96(AX), CX
 	ADDQ         CX, SI
 	LEAQ         (BX)(CX*2), BX
-	VBROADCASTSS 16(DI), Z0
-	VBROADCASTSS 16(SP), Z1
+	VBROADCASTSS 16(DI), Z1
+	VBROADCASTSS 16(SP), Z2
+	VMOVUPS      (R9), Z3
 	VCVTDQ2PS    Z11, Z11
-	VMULPS       Z0, Z11, Z11
-	VMULPS       (R9), Z11, Z11
+	VMULPS       Z1, Z11, Z11
+	VMULPS       Z3, Z11, Z11
 	VMINPS       Z20, Z11, Z11
 	VMAXPS       Z19, Z11, Z11
 	VCVTPS2DQ    Z11, Z3
-	VMULPS       Z1, Z11, Z11
+	VMULPS       Z2, Z11, Z11
 	VCVTPS2DQ    Z11, Z11
+	VMOVUPS      64(R9), Z4
 	VCVTDQ2PS    Z12, Z12
-	VMULPS       Z0, Z12, Z12
-	VMULPS       64(R9), Z12, Z12
+	VMULPS       Z1, Z12, Z12
+	VMULPS       Z4, Z12, Z12
 	VMINPS       Z20, Z12, Z12
 	VMAXPS       Z19, Z12, Z12
-	VCVTPS2DQ    Z12, Z0
-	VMULPS       Z1, Z12, Z12
+	VCVTPS2DQ    Z12, Z1
+	VMULPS       Z2, Z12, Z12
 	VCVTPS2DQ    Z12, Z12
-	VPACKSSDW    Z0, Z3, Z3
+	VPACKSSDW    Z1, Z3, Z3
 	VMOVDQU32    Z3, (BX)
+	VPMAXSW      Z3, Z0, Z0
 	VPACKSSDW    Z12, Z11, Z11
 	VPMAXSW      Z21, Z11, Z11
 	VPMOVUSWB    Z11, (SI)
-	VPMAXSW      Z3, Z2, Z2
 	MOVQ         96(AX), CX
 	ADDQ         CX, SI
 	LEAQ         (BX)(CX*2), BX
-	VBROADCASTSS 20(DI), Z0
-	VBROADCASTSS 20(SP), Z1
+	VBROADCASTSS 20(DI), Z1
+	VBROADCASTSS 20(SP), Z2
+	VMOVUPS      (R9), Z3
 	VCVTDQ2PS    Z13, Z13
-	VMULPS       Z0, Z13, Z13
-	VMULPS       (R9), Z13, Z13
+	VMULPS       Z1, Z13, Z13
+	VMULPS       Z3, Z13, Z13
 	VMINPS       Z20, Z13, Z13
 	VMAXPS       Z19, Z13, Z13
 	VCVTPS2DQ    Z13, Z3
-	VMULPS       Z1, Z13, Z13
+	VMULPS       Z2, Z13, Z13
 	VCVTPS2DQ    Z13, Z13
+	VMOVUPS      64(R9), Z4
 	VCVTDQ2PS    Z14, Z14
-	VMULPS       Z0, Z14, Z14
-	VMULPS       64(R9), Z14, Z14
+	VMULPS       Z1, Z14, Z14
+	VMULPS       Z4, Z14, Z14
 	VMINPS       Z20, Z14, Z14
 	VMAXPS       Z19, Z14, Z14
-	VCVTPS2DQ    Z14, Z0
-	VMULPS       Z1, Z14, Z14
+	VCVTPS2DQ    Z14, Z1
+	VMULPS       Z2, Z14, Z14
 	VCVTPS2DQ    Z14, Z14
-	VPACKSSDW    Z0, Z3, Z3
+	VPACKSSDW    Z1, Z3, Z3
 	VMOVDQU32    Z3, (BX)
+	VPMAXSW      Z3, Z0, Z0
 	VPACKSSDW    Z14, Z13, Z13
 	VPMAXSW      Z21, Z13, Z13
 	VPMOVUSWB    Z13, (SI)
-	VPMAXSW      Z3, Z2, Z2
 	MOVQ         96(AX), CX
 	ADDQ         CX, SI
 	LEAQ         (BX)(CX*2), BX
-	VBROADCASTSS 24(DI), Z0
-	VBROADCASTSS 24(SP), Z1
+	VBROADCASTSS 24(DI), Z1
+	VBROADCASTSS 24(SP), Z2
+	VMOVUPS      (R9), Z3
 	VCVTDQ2PS    Z15, Z15
-	VMULPS       Z0, Z15, Z15
-	VMULPS       (R9), Z15, Z15
+	VMULPS       Z1, Z15, Z15
+	VMULPS       Z3, Z15, Z15
 	VMINPS       Z20, Z15, Z15
 	VMAXPS       Z19, Z15, Z15
 	VCVTPS2DQ    Z15, Z3
-	VMULPS       Z1, Z15, Z15
+	VMULPS       Z2, Z15, Z15
 	VCVTPS2DQ    Z15, Z15
+	VMOVUPS      64(R9), Z4
 	VCVTDQ2PS    Z16, Z16
-	VMULPS       Z0, Z16, Z16
-	VMULPS       64(R9), Z16, Z16
+	VMULPS       Z1, Z16, Z16
+	VMULPS       Z4, Z16, Z16
 	VMINPS       Z20, Z16, Z16
 	VMAXPS       Z19, Z16, Z16
-	VCVTPS2DQ    Z16, Z0
-	VMULPS       Z1, Z16, Z16
+	VCVTPS2DQ    Z16, Z1
+	VMULPS       Z2, Z16, Z16
 	VCVTPS2DQ    Z16, Z16
-	VPACKSSDW    Z0, Z3, Z3
+	VPACKSSDW    Z1, Z3, Z3
 	VMOVDQU32    Z3, (BX)
+	VPMAXSW      Z3, Z0, Z0
 	VPACKSSDW    Z16, Z15, Z15
 	VPMAXSW      Z21, Z15, Z15
 	VPMOVUSWB    Z15, (SI)
-	VPMAXSW      Z3, Z2, Z2
 	MOVQ         96(AX), CX
 	ADDQ         CX, SI
 	LEAQ         (BX)(CX*2), BX
-	VBROADCASTSS 28(DI), Z0
-	VBROADCASTSS 28(SP), Z1
+	VBROADCASTSS 28(DI), Z1
+	VBROADCASTSS 28(SP), Z2
+	VMOVUPS      (R9), Z3
 	VCVTDQ2PS    Z17, Z17
-	VMULPS       Z0, Z17, Z17
-	VMULPS       (R9), Z17, Z17
+	VMULPS       Z1, Z17, Z17
+	VMULPS       Z3, Z17, Z17
 	VMINPS       Z20, Z17, Z17
 	VMAXPS       Z19, Z17, Z17
 	VCVTPS2DQ    Z17, Z3
-	VMULPS       Z1, Z17, Z17
+	VMULPS       Z2, Z17, Z17
 	VCVTPS2DQ    Z17, Z17
+	VMOVUPS      64(R9), Z4
 	VCVTDQ2PS    Z18, Z18
-	VMULPS       Z0, Z18, Z18
-	VMULPS       64(R9), Z18, Z18
+	VMULPS       Z1, Z18, Z18
+	VMULPS       Z4, Z18, Z18
 	VMINPS       Z20, Z18, Z18
 	VMAXPS       Z19, Z18, Z18
-	VCVTPS2DQ    Z18, Z0
-	VMULPS       Z1, Z18, Z18
+	VCVTPS2DQ    Z18, Z1
+	VMULPS       Z2, Z18, Z18
 	VCVTPS2DQ    Z18, Z18
-	VPACKSSDW    Z0, Z3, Z3
+	VPACKSSDW    Z1, Z3, Z3
 	VMOVDQU32    Z3, (BX)
+	VPMAXSW      Z3, Z0, Z0
 	VPACKSSDW    Z18, Z17, Z17
 	VPMAXSW      Z21, Z17, Z17
 	VPMOVUSWB    Z17, (SI)
-	VPMAXSW      Z3, Z2, Z2
 	MOVQ         96(AX), CX
 	ADDQ         CX, SI
 	LEAQ         (BX)(CX*2), BX
+	LEAQ         (DX), DX
 	MOVQ         88(AX), CX
-	VMOVDQU32    Z2, (CX)
+	VMOVDQU32    Z0, (CX)
 	MOVQ         96(AX), CX
 	SHLQ         $0x01, CX
 	ADDQ         CX, 88(AX)

@@ -124,7 +124,7 @@ func (c *maximaCase) check(t *testing.T, name string) {
 func TestCodeQueryMaxima(t *testing.T) {
 	levels(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(15, 16))
-		for _, rows := range []int{0, 1, 4, 5, 8, 9, 16, 17, 32, 33, 41, 64, 65} {
+		for _, rows := range []int{0, 1, 4, 5, 8, 9, 16, 17, 24, 25, 32, 33, 41, 50, 65} {
 			for _, tokens := range []int{0, 1, 3, 4, 5, 7, 8, 9, 24, 61, 120} {
 				for i, dim := range []int{40, 128, 264} {
 					if i == 2 && tokens > 10 {
@@ -159,7 +159,7 @@ func TestMaximaIgnoresNaN(t *testing.T) {
 func TestInt8QueryMaxima(t *testing.T) {
 	levels(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(15, 16))
-		for _, rows := range []int{0, 1, 4, 8, 9, 17, 32, 33, 41, 64, 65} {
+		for _, rows := range []int{0, 1, 4, 8, 9, 17, 24, 32, 33, 41, 50, 65} {
 			for _, tokens := range []int{0, 1, 2, 5, 6, 7, 11, 12, 13, 24, 120} {
 				for _, dim := range []int{8, 40, 128, 136} {
 					codes := make([]byte, tokens*dim)

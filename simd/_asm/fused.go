@@ -231,23 +231,29 @@ func (d *decoder512) weights(group, i int, out VecVirtual, memory func(i int) Me
 	}
 }
 
-// tileRows512 multiplies with 32 or 16 rows, which lie in a register's lanes.
+// tileRows512 multiplies with 32, 24 or 16 rows, which lie in a register's lanes:
+// 4 bytes of each of 32 rows in two registers, or 8 bytes of 8 rows in each.
 type tileRows512 struct {
-	rows  int
-	query []VecVirtual
-	value VecVirtual
-	sums  []VecVirtual
+	rows   int
+	tokens int // in a tile
+	query  []VecVirtual
+	value  VecVirtual
+	sums   []VecVirtual
 }
 
 func newTileRows512(rows int) *tileRows512 {
-	return &tileRows512{rows, registers(2, true), ZMM(), registers(2*blockTokens, true)}
+	parts, tokens := 2, blockTokens
+	if rows == 24 {
+		parts, tokens = 3, blockTokens/2
+	}
+	return &tileRows512{rows, tokens, registers(parts, true), ZMM(), registers(parts*tokens, true)}
 }
 
 // group returns how many bytes of a row lie together.
-func (t *tileRows512) group() int { return 128 / t.rows }
+func (t *tileRows512) group() int { return 64 * len(t.query) / t.rows }
 
 func (t *tileRows512) start(tokens int, start Mem) {
-	for i, s := range t.sums[:2*tokens] {
+	for i, s := range t.sums[:tokens*len(t.query)] {
 		if t.rows == 32 {
 			VMOVDQU32(start.Offset(64*(i%2)), s)
 		} else {
@@ -259,11 +265,11 @@ func (t *tileRows512) start(tokens int, start Mem) {
 // multiply adds the products of two segments, and does the steps of other work
 // in between.
 func (t *tileRows512) multiply(tokens int, panel, vectors Register, other []func()) {
-	perSegment := 16 / t.group()
+	parts, perSegment := len(t.query), 16/t.group()
 	groups := 2 * perSegment
 	for g := range groups {
 		for j, q := range t.query {
-			VMOVDQU32(Mem{Base: panel, Disp: 128*g + 64*j}, q)
+			VMOVDQU32(Mem{Base: panel, Disp: 64 * (parts*g + j)}, q)
 		}
 		for i := range tokens {
 			at := Mem{Base: vectors, Disp: g/perSegment*segment + 16*i + g%perSegment*t.group()}
@@ -273,32 +279,50 @@ func (t *tileRows512) multiply(tokens int, panel, vectors Register, other []func
 				VPBROADCASTQ(at, t.value)
 			}
 			for j, q := range t.query {
-				VPDPBUSD(q, t.value, t.sums[2*i+j])
+				VPDPBUSD(q, t.value, t.sums[parts*i+j])
 			}
 		}
 		for _, f := range other[g*len(other)/groups : (g+1)*len(other)/groups] {
 			f()
 		}
 	}
-	ADDQ(U32(128*groups), panel)
+	ADDQ(U32(64*parts*groups), panel)
 	ADDQ(U32(2*segment), vectors)
 }
 
-// finish returns the registers of a token's sums.
-func (t *tileRows512) finish(i int, start func() Mem) []VecVirtual {
-	a, b := t.sums[2*i], t.sums[2*i+1]
+// finish completes the sums of a pair of tokens and returns their registers:
+// those of each token, but with 24 rows the last 8 of both tokens together.
+func (t *tileRows512) finish(pair int, start func() Mem) []VecVirtual {
+	parts := len(t.query)
+	sums := t.sums[2*parts*pair : 2*parts*(pair+1)]
 	if t.rows == 32 {
-		return []VecVirtual{a, b}
+		return sums
 	}
 	// Each row has two sums, side by side.
-	VSHUFPS(U8(0x88), b, a, t.value)
-	VSHUFPS(U8(0xdd), b, a, a)
-	VPADDD(t.value, a, a)
-	VPADDD(start(), a, a)
-	return []VecVirtual{a}
+	add := func(a, b VecVirtual) VecVirtual {
+		VSHUFPS(U8(0x88), b, a, t.value)
+		VSHUFPS(U8(0xdd), b, a, a)
+		VPADDD(t.value, a, a)
+		return a
+	}
+	var done []VecVirtual
+	for i := range 2 {
+		a := add(sums[parts*i], sums[parts*i+1])
+		VPADDD(start(), a, a)
+		done = append(done, a)
+	}
+	if t.rows == 24 {
+		a := add(sums[2], sums[5])
+		VMOVDQU32(eighths, t.value)
+		VPERMQ(a, t.value, a)
+		VBROADCASTI64X4(start().Offset(64), t.value)
+		VPADDD(t.value, a, a)
+		done = append(done, a)
+	}
+	return done
 }
 
-// codeKernelRows512 scores the codes of a document with 32 or 16 rows. While a
+// codeKernelRows512 scores the codes of a document with 32, 24 or 16 rows. While a
 // block of tokens is multiplied, the next one is decoded and the previous one
 // scored.
 func codeKernelRows512(bits, rows int) {
@@ -318,7 +342,7 @@ func codeKernelRows512(bits, rows int) {
 	VMOVDQU32(through("tables", 0), table)
 	decoder := newDecoder512(bits, 2, table, temps)
 	tile := newTileRows512(rows)
-	best := registers(rows/16, true)
+	best := registers((rows+15)/16, true)
 
 	target := GP64()
 	reader := newPlaneReader(args, decoder, temp, line, number, turn)
@@ -337,8 +361,8 @@ func codeKernelRows512(bits, rows int) {
 	// previous and sums.
 	previous, sums, factors := GP64(), GP64(), GP64()
 	step, v, scale, factor, sum := temps[0], temps[1], temps[2], temps[3], ZMM()
-	score := func(i int) (steps []func()) {
-		steps = append(steps, func() {
+	load := func(i int, scale, factor VecVirtual) []func() {
+		return []func(){func() {
 			MOVL(Mem{Base: previous, Disp: cellsAt + 4*i}, number.As32())
 			MOVQ(args.field("residual"), temp)
 			VBROADCASTSS(Mem{Base: temp, Index: number, Scale: 4}, scale)
@@ -348,15 +372,35 @@ func codeKernelRows512(bits, rows int) {
 			VBROADCASTSS(Mem{Base: temp, Index: number, Scale: 4}, factor)
 			MOVL(Mem{Base: previous, Disp: linesAt + 4*i}, line.As32())
 			ADDQ(args.field("values"), line)
-		})
+		}}
+	}
+	// raise uses the sums at the given distance, with values in v.
+	raise := func(at int, scale, factor VecVirtual, maximum func()) func() {
+		return func() {
+			VCVTDQ2PS(Mem{Base: sums, Disp: at}, sum)
+			VMULPS(sum, step, sum)
+			VADDPS(v, sum, sum)
+			VMULPS(sum, factor, sum)
+			maximum()
+		}
+	}
+	raiseAll := func(b VecVirtual) func() { return func() { VMAXPS(b, sum, b) } }
+	// sixteen sets v to the values of 16 rows.
+	sixteen := func() {
+		VBROADCASTI64X4(Mem{Base: line}, v)
+		VPSLLVD(halves, v, v)
+		VPANDD_BCST(selectors.Offset(8), v, v)
+		VCVTDQ2PS(v, v)
+	}
+	score := func(i int) []func() {
+		steps := load(i, scale, factor)
 		for j, b := range best {
 			steps = append(steps, func() {
 				VMULPS(through("steps", 64*j), scale, step)
 				switch {
 				case rows == 16:
-					VBROADCASTI64X4(Mem{Base: line}, v)
-					VPSLLVD(halves, v, v)
-					VPANDD_BCST(selectors.Offset(8), v, v)
+					sixteen()
+					return
 				case j == 0:
 					VPSLLD(U8(16), Mem{Base: line}, v)
 				default:
@@ -364,18 +408,71 @@ func codeKernelRows512(bits, rows int) {
 					VPANDD_BCST(selectors.Offset(8), v, v)
 				}
 				VCVTDQ2PS(v, v)
-			}, func() {
-				VCVTDQ2PS(Mem{Base: sums, Disp: 4*rows*i + 64*j}, sum)
-				VMULPS(sum, step, sum)
-				VADDPS(v, sum, sum)
-				VMULPS(sum, factor, sum)
-				VMAXPS(b, sum, b)
+			}, raise(4*rows*i+64*j, scale, factor, raiseAll(b)))
+		}
+		return steps
+	}
+	// score24 does it for both tokens of the pair, or the first one only.
+	lower := K()
+	if rows == 24 {
+		MOVL(U32(255), temp.As32())
+		KMOVW(temp.As32(), lower)
+	}
+	score24 := func(only bool) (steps []func()) {
+		do := func(f func()) { steps = append(steps, f) }
+		lastRows := ZMM() // of both
+		steps = append(steps, load(0, scale, factor)...)
+		do(func() {
+			VPMOVZXWD(Mem{Base: line, Disp: 32}, lastRows.AsY())
+			VMULPS(through("steps", 0), scale, step)
+			sixteen()
+		})
+		do(raise(0, scale, factor, raiseAll(best[0])))
+		lastScale, lastFactor := scale, factor
+		if !only {
+			second := YMM()
+			lastScale, lastFactor = ZMM(), ZMM()
+			steps = append(steps, load(1, lastScale, lastFactor)...)
+			do(func() {
+				VPMOVZXWD(Mem{Base: line, Disp: 32}, second)
+				VMULPS(through("steps", 0), lastScale, step)
+				sixteen()
 			})
+			do(raise(64, lastScale, lastFactor, raiseAll(best[0])))
+			do(func() {
+				VINSERTI64X4(U8(1), second, lastRows, lastRows)
+				VMOVAPS(scale, lower, lastScale)
+				VMOVAPS(factor, lower, lastFactor)
+			})
+		}
+		do(func() {
+			VBROADCASTF64X4(through("steps", 64), step)
+			VMULPS(step, lastScale, step)
+			VPSLLD(U8(16), lastRows, v)
+			VCVTDQ2PS(v, v)
+		})
+		do(raise(128, lastScale, lastFactor, func() {
+			if only {
+				VMAXPS(best[1], sum, lower, best[1])
+			} else {
+				VMAXPS(best[1], sum, best[1])
+			}
+		}))
+		return steps
+	}
+	// scorePair does it for both tokens of the pair, or the first one only.
+	scorePair := func(only bool) (steps []func()) {
+		if rows == 24 {
+			return score24(only)
+		}
+		steps = score(0)
+		if !only {
+			steps = append(steps, score(1)...)
 		}
 		return steps
 	}
 	nextScores := func() []func() {
-		return append(append(score(0), score(1)...), func() {
+		return append(scorePair(false), func() {
 			ADDQ(U8(8), previous)
 			ADDQ(U32(8*rows), sums)
 			ADDQ(U8(2), factors)
@@ -442,10 +539,11 @@ func codeKernelRows512(bits, rows int) {
 	MOVQ(args.field("next"), next)
 
 	panel, multiplied := GP64(), GP64()
-	products := func(tokens int, label string, before func(), work func() []func()) {
+	// products multiplies so many tokens from the given one of the block on.
+	products := func(first, tokens int, label string, before func(), work func() []func()) {
 		tile.start(tokens, through("start", 0))
 		MOVQ(args.field("half"), multiplied)
-		ADDQ(U32(weightsAt), multiplied)
+		ADDQ(U32(weightsAt+16*first), multiplied)
 		MOVQ(args.field("query"), panel)
 		MOVQ(args.field("chunks"), chunk)
 		Label(label)
@@ -457,9 +555,9 @@ func codeKernelRows512(bits, rows int) {
 		JNE(LabelRef(label + "Turn"))
 		DECQ(chunk)
 		JNE(LabelRef(label))
-		for i := range tokens {
-			for j, sum := range tile.finish(i, func() Mem { return through("start", 0) }) {
-				VMOVDQU32(sum, through("half", sumsAt+4*rows*i+64*j))
+		for pair := range tokens / 2 {
+			for j, sum := range tile.finish(pair, func() Mem { return through("start", 0) }) {
+				VMOVDQU32(sum, through("half", sumsAt+8*rows*(first/2+pair)+64*j))
 			}
 		}
 	}
@@ -480,7 +578,7 @@ func codeKernelRows512(bits, rows int) {
 	}
 	// block multiplies the tokens that are there, while it decodes the next
 	// ones if there are any.
-	block := func(name string, work func() []func()) {
+	block := func(name string, scores func() []func()) {
 		stage()
 		MOVQ(args.field("tokens"), temp)
 		SUBQ(args.field("token"), temp)
@@ -495,10 +593,16 @@ func codeKernelRows512(bits, rows int) {
 		ADDQ(U32(weightsAt), target)
 		MOVQ(U32(0), temp)
 		MOVQ(temp, args.field("chunkAt"))
-		products(blockTokens, name, func() {
+		begin := func() {
 			rewind()
 			reader.begin()
-		}, work)
+		}
+		if tile.tokens == blockTokens {
+			products(0, blockTokens, name, begin, func() []func() { return merge(scores(), nextCodes(), fetch()) })
+		} else {
+			products(0, tile.tokens, name, begin, func() []func() { return merge(nextCodes(), fetch()) })
+			products(tile.tokens, tile.tokens, name+"Second", rewind, scores)
+		}
 		swap()
 		MOVQ(args.field("token"), temp)
 		MOVQ(args.field("factors"), line)
@@ -509,9 +613,9 @@ func codeKernelRows512(bits, rows int) {
 		CMPQ(temp, args.field("tokens"))
 		JGE(LabelRef("drain"))
 	}
-	tail := func(name string, work func() []func()) {
+	tail := func(name string, scores func() []func()) {
 		Label(name + "Tail")
-		products(4, name+"Products", rewind, work)
+		products(0, 4, name+"Products", rewind, scores)
 		swap()
 		MOVQ(args.field("token"), temp)
 		MOVQ(args.field("factors"), line)
@@ -519,9 +623,10 @@ func codeKernelRows512(bits, rows int) {
 		MOVQ(line, args.field("factorAt"))
 		ADDQ(U8(4), temp)
 	}
-	block("first", func() []func() { return merge(nextCodes(), fetch()) })
+	none := func() []func() { return nil }
+	block("first", none)
 	Label("block")
-	block("later", func() []func() { return merge(nextScores(), nextCodes(), fetch()) })
+	block("later", nextScores)
 	JMP(LabelRef("block"))
 	drain := func(tokens int) {
 		rewind()
@@ -529,58 +634,67 @@ func codeKernelRows512(bits, rows int) {
 		NEGQ(temp)
 		left := turn
 		LEAQ(Mem{Base: temp, Disp: tokens}, left)
-		for i := range tokens {
-			for _, f := range score(i % 2) {
+		for i := 0; i < tokens; i += 2 {
+			CMPQ(left, U8(i+1))
+			JEQ(LabelRef(fmt.Sprintf("only%d", tokens)))
+			for _, f := range nextScores() {
 				f()
 			}
-			if i+1 == tokens {
-				break
+			if i+2 < tokens {
+				CMPQ(left, U8(i+2))
+				JEQ(LabelRef("done"))
 			}
-			CMPQ(left, U8(i+1))
-			JEQ(LabelRef("done"))
-			if i%2 == 1 {
-				ADDQ(U8(8), previous)
-				ADDQ(U32(8*rows), sums)
-				ADDQ(U8(2), factors)
-			}
+		}
+		JMP(LabelRef("done"))
+		Label(fmt.Sprintf("only%d", tokens))
+		for _, f := range scorePair(true) {
+			f()
 		}
 	}
 	Label("drain")
 	drain(blockTokens)
 	JMP(LabelRef("done"))
-	tail("first", func() []func() { return nil })
+	tail("first", none)
 	JMP(LabelRef("drain4"))
 	tail("later", nextScores)
 	Label("drain4")
 	drain(4)
 	Label("done")
-	storeBest(args, best)
+	if rows == 24 {
+		other := YMM()
+		VEXTRACTF64X4(U8(1), best[1], other)
+		VMAXPS(other, best[1].AsY(), best[1].AsY())
+	}
+	storeBest(args, best, rows)
 	VZEROUPPER()
 	RET()
 }
 
 // storeBest raises the maxima to those in the registers, whose lanes hold even
 // rows before odd ones.
-func storeBest(args record, best []VecVirtual) {
-	unit, rows := ZMM(), GP64()
+func storeBest(args record, best []VecVirtual, rows int) {
+	unit, mask := ZMM(), GP64()
 	VBROADCASTSS(args.field("unit"), unit)
-	MOVQ(args.field("rowMask"), rows)
+	MOVQ(args.field("rowMask"), mask)
 	to := Mem{Base: args.load("best")}
 	for j := range best {
-		order, mask, old := ZMM(), K(), ZMM()
-		if len(best) == 1 {
-			VMOVDQU32(interleave16, order)
-			VPERMPS(best[0], order, order)
-		} else {
+		order, present, old := ZMM(), K(), ZMM()
+		switch {
+		case rows == 32:
 			VMOVDQU32(interleave.Offset(64*j), order)
 			VPERMI2PS(best[1], best[0], order)
+		case j == 0:
+			VMOVDQU32(interleave16, order)
+			VPERMPS(best[0], order, order)
+		default: // the last 8 of 24 are in order
+			VMOVAPS(best[1], order)
 		}
 		VMULPS(unit, order, order)
-		KMOVW(rows.As32(), mask)
-		VMOVUPS_Z(to.Offset(64*j), mask, old)
+		KMOVW(mask.As32(), present)
+		VMOVUPS_Z(to.Offset(64*j), present, old)
 		VMAXPS(old, order, order)
-		VMOVUPS(order, mask, to.Offset(64*j))
-		SHRQ(U8(16), rows)
+		VMOVUPS(order, present, to.Offset(64*j))
+		SHRQ(U8(16), mask)
 	}
 }
 

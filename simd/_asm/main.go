@@ -24,7 +24,7 @@ func main() {
 	}
 
 	for _, bits := range []int{1, 2, 4} {
-		for _, rows := range []int{16, 32} {
+		for _, rows := range []int{16, 24, 32} {
 			codeKernelRows512(bits, rows)
 		}
 		codeKernelTokens512(bits, 4)
@@ -33,13 +33,15 @@ func main() {
 	for _, bits := range []int{1, 2, 4} {
 		decodeKernel2(bits)
 	}
-	for _, rows := range []int{8, 16, 32} {
+	for _, rows := range []int{8, 16, 24, 32} {
 		for _, sums := range []int{0, 1, 2, 4, 32} {
 			tileKernel2(rows, sums)
 		}
 		for _, sums := range []int{0, 1, 2} {
 			scanKernel2(rows, sums)
 		}
+	}
+	for _, rows := range []int{8, 16, 32} {
 		blockMaximaKernel(rows)
 		aboveKernel(rows)
 		cellMaximaKernel(rows)
@@ -49,8 +51,9 @@ func main() {
 	}
 	scanTokens512(4)
 	scanTokens512(8)
-	scanRows512(16)
-	scanRows512(32)
+	for _, rows := range []int{16, 24, 32} {
+		scanRows512(rows)
+	}
 	peakKernels()
 	Generate()
 }

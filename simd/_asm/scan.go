@@ -29,7 +29,7 @@ func clamp(x, low, high VecVirtual) {
 	VMAXPS(low, x, x)
 }
 
-// scanRows512 compares blocks of 8 cells with 32 or 16 rows.
+// scanRows512 compares blocks of 8 cells with 32, 24 or 16 rows.
 func scanRows512(rows int) {
 	name := fmt.Sprintf("scan%dAVX512", rows)
 	function(name, "func(args *int)", fmt.Sprintf("%s compares %d rows with cells.", name, rows))
@@ -41,74 +41,142 @@ func scanRows512(rows int) {
 	}
 	tile := newTileRows512(rows)
 	low, high := limits(true)
-	zero, scale, rank := ZMM(), ZMM(), ZMM()
+	zero := ZMM()
 	VPXORD(zero, zero, zero)
-	ranks := newRankStage()
+	ranks, lower := newRankStage(), K()
+	MOVL(U32(255), temp.As32())
+	KMOVW(temp.As32(), lower)
 	vectors, values, bytes := args.load("vectors"), args.load("values"), args.load("bytes")
 	cellScale, cellRank := args.load("cellScale"), args.load("cellRank")
-	panel, chunk, turn := GP64(), GP64(), GP64()
+	panel, chunk, turn, at, scales := GP64(), GP64(), GP64(), GP64(), args.load("scales")
 
-	Label("block")
-	tile.start(blockTokens, through("start", 0))
-	MOVQ(args.field("query"), panel)
-	MOVQ(args.field("chunks"), chunk)
-	Label("chunk")
-	MOVQ(U32(4), turn)
-	Label("turn")
-	tile.multiply(blockTokens, panel, vectors, nil)
-	DECQ(turn)
-	JNE(LabelRef("turn"))
-	DECQ(chunk)
-	JNE(LabelRef("chunk"))
-	ranks.stage(args, cellRank)
-	scales, best := args.load("scales"), ZMM()
-	for i := range blockTokens {
-		sums := tile.finish(i, func() Mem { return through("start", 0) })
-		VBROADCASTSS(Mem{Base: cellScale, Disp: 4 * i}, scale)
-		VBROADCASTSS(ranks.at(i), rank)
-		var words, small []VecVirtual
-		for j, x := range sums {
-			VCVTDQ2PS(x, x)
-			VMULPS(scale, x, x)
-			VMULPS(Mem{Base: scales, Disp: 64 * j}, x, x)
-			clamp(x, low, high)
-			v := ZMM()
-			VCVTPS2DQ(x, v)
-			VMULPS(rank, x, x)
-			VCVTPS2DQ(x, x)
-			words, small = append(words, v), append(small, x)
-		}
-		if rows == 32 {
-			VPACKSSDW(words[1], words[0], words[0])
-			VMOVDQU32(words[0], Mem{Base: values})
-			VPACKSSDW(small[1], small[0], small[0])
-			VPMAXSW(zero, small[0], small[0])
-			VPMOVUSWB(small[0], Mem{Base: bytes})
-			if i == 0 {
-				VMOVDQA32(words[0], best)
-			} else {
-				VPMAXSW(words[0], best, best)
-			}
-		} else {
-			v := words[0].AsY()
-			VPMOVSDW(words[0], v)
-			VMOVDQU32(v, Mem{Base: values})
-			VPMAXSD(zero, small[0], small[0])
-			VPMOVUSDB(small[0], Mem{Base: bytes})
-			if i == 0 {
-				VMOVDQA32(v, best.AsY())
-			} else {
-				VPMAXSW(v, best.AsY(), best.AsY())
-			}
-		}
+	// convert turns sums into words and bytes, both as 32 bits.
+	convert := func(x, scale, rank, scales VecVirtual) (word VecVirtual) {
+		VCVTDQ2PS(x, x)
+		VMULPS(scale, x, x)
+		VMULPS(scales, x, x)
+		clamp(x, low, high)
+		word = ZMM()
+		VCVTPS2DQ(x, word)
+		VMULPS(rank, x, x)
+		VCVTPS2DQ(x, x)
+		return word
+	}
+	rowScales := func(j int) VecVirtual {
+		s := ZMM()
+		VMOVUPS(Mem{Base: scales, Disp: 64 * j}, s)
+		return s
+	}
+	nextCell := func() {
 		MOVQ(args.field("stride"), temp)
 		ADDQ(temp, bytes)
 		LEAQ(Mem{Base: values, Index: temp, Scale: 2}, values)
 	}
-	if rows == 32 {
-		VMOVDQU32(best, through("maxima", 0))
-	} else {
-		VMOVDQU32(best.AsY(), through("maxima", 0))
+	best, begun := registers(2, true), make(map[Register]bool)
+	raise := func(best, words Register) {
+		if begun[best] {
+			VPMAXSW(words, best, best)
+		} else {
+			VMOVDQA32(words, best)
+		}
+		begun[best] = true
+	}
+	// write stores a cell's sums.
+	write := func(x []VecVirtual, scale, rank VecVirtual) {
+		words := make([]VecVirtual, len(x))
+		for j, x := range x {
+			words[j] = convert(x, scale, rank, rowScales(j))
+		}
+		if rows == 32 {
+			VPACKSSDW(words[1], words[0], words[0])
+			VMOVDQU32(words[0], Mem{Base: values})
+			raise(best[0], words[0])
+			VPACKSSDW(x[1], x[0], x[0])
+			VPMAXSW(zero, x[0], x[0])
+			VPMOVUSWB(x[0], Mem{Base: bytes})
+			return
+		}
+		VPMOVSDW(words[0], words[0].AsY())
+		VMOVDQU32(words[0].AsY(), Mem{Base: values})
+		raise(best[0].AsY(), words[0].AsY())
+		VPMAXSD(zero, x[0], x[0])
+		VPMOVUSDB(x[0], Mem{Base: bytes})
+	}
+	// writeLast stores the last 8 of 24 rows of two cells, and zeros.
+	writeLast := func(x, scale, rank VecVirtual) {
+		rowScales := ZMM()
+		VBROADCASTF64X4(Mem{Base: scales, Disp: 64}, rowScales)
+		word, part := convert(x, scale, rank, rowScales), ZMM()
+		VPMOVSDW(word, word.AsY())
+		VPMAXSD(zero, x, x)
+		VPMOVUSDB(x, x.AsX())
+		for i := range 2 {
+			VEXTRACTI32X4(U8(i), word.AsY(), part.AsX())
+			VMOVDQU32(part.AsY(), Mem{Base: values, Disp: 32})
+			raise(best[1].AsX(), part.AsX())
+			if i == 0 {
+				VMOVQ(x.AsX(), part.AsX())
+			} else {
+				VPSRLDQ(U8(8), x.AsX(), part.AsX())
+			}
+			VMOVDQU32(part.AsX(), Mem{Base: bytes, Disp: 16})
+			nextCell()
+		}
+	}
+
+	Label("block")
+	ranks.stage(args, cellRank)
+	for begin := 0; begin < blockTokens; begin += tile.tokens {
+		tile.start(tile.tokens, through("start", 0))
+		LEAQ(Mem{Base: vectors, Disp: 16 * begin}, at)
+		MOVQ(args.field("query"), panel)
+		MOVQ(args.field("chunks"), chunk)
+		chunkLabel, turnLabel := fmt.Sprintf("chunk%d", begin), fmt.Sprintf("turn%d", begin)
+		Label(chunkLabel)
+		MOVQ(U32(4), turn)
+		Label(turnLabel)
+		tile.multiply(tile.tokens, panel, at, nil)
+		DECQ(turn)
+		JNE(LabelRef(turnLabel))
+		DECQ(chunk)
+		JNE(LabelRef(chunkLabel))
+		for pair := range tile.tokens / 2 {
+			sums := tile.finish(pair, func() Mem { return through("start", 0) })
+			var scale, rank [2]VecVirtual
+			parts := 1
+			if rows == 32 {
+				parts = 2
+			}
+			for i := range 2 {
+				scale[i], rank[i] = ZMM(), ZMM()
+				VBROADCASTSS(Mem{Base: cellScale, Disp: 4 * (begin + 2*pair + i)}, scale[i])
+				VBROADCASTSS(ranks.at(begin+2*pair+i), rank[i])
+				write(sums[parts*i:parts*(i+1)], scale[i], rank[i])
+				if rows != 24 {
+				}
+				nextCell()
+			}
+			if rows == 24 {
+				MOVQ(args.field("stride"), temp)
+				SUBQ(temp, bytes)
+				SUBQ(temp, bytes)
+				SHLQ(U8(2), temp)
+				SUBQ(temp, values)
+				VMOVAPS(scale[0], lower, scale[1])
+				VMOVAPS(rank[0], lower, rank[1])
+				writeLast(sums[2], scale[1], rank[1])
+			}
+		}
+	}
+	LEAQ(Mem{Base: at, Disp: -16 * (blockTokens - tile.tokens)}, vectors)
+	switch rows {
+	case 32:
+		VMOVDQU32(best[0], through("maxima", 0))
+	case 24:
+		VMOVDQU32(best[0].AsY(), through("maxima", 0))
+		VMOVDQU32(best[1].AsY(), through("maxima", 32))
+	default:
+		VMOVDQU32(best[0].AsY(), through("maxima", 0))
 	}
 	nextMaxima(args)
 	ADDQ(U8(4*blockTokens), cellScale)
@@ -286,7 +354,7 @@ func scanKernel2(rows, sums int) {
 	low, high := limits(false)
 	scales := args.load("scales")
 	order := YMM()
-	if rows == 32 {
+	if rows > 16 {
 		VMOVDQU(packOrder, order)
 	}
 	for i := range tile.tokens {
@@ -295,26 +363,29 @@ func scanKernel2(rows, sums int) {
 		VBROADCASTSS(Mem{Base: rankAt, Disp: 4 * i}, rank)
 		x := tile.sums[i*tile.parts : (i+1)*tile.parts]
 		var words []VecVirtual
-		v := YMM()
 		for j, x := range x {
 			VCVTDQ2PS(x, x)
 			VMULPS(scale, x, x)
 			VMULPS(Mem{Base: scales, Disp: 32 * j}, x, x)
 			clamp(x, low, high)
+			v := YMM()
+			VCVTPS2DQ(x, v)
 			if j%2 == 0 {
-				v = YMM()
-				VCVTPS2DQ(x, v)
 				words = append(words, v)
 			} else {
-				t := YMM()
-				VCVTPS2DQ(x, t)
-				VPACKSSDW(t, v, v)
+				VPACKSSDW(v, words[j/2], words[j/2])
 			}
 			VMULPS(rank, x, x)
 			VCVTPS2DQ(x, x)
+			if j%2 == 1 {
+				VPACKSSDW(x, tile.sums[i*tile.parts+j-1], tile.sums[i*tile.parts+j-1])
+			}
 		}
-		if rows == 8 {
-			VPACKSSDW(words[0], words[0], words[0])
+		if tile.parts%2 == 1 { // one of a pair: zeros follow
+			zero, last := YMM(), len(words)-1
+			VPXOR(zero, zero, zero)
+			VPACKSSDW(zero, words[last], words[last])
+			VPACKSSDW(zero, x[2*last], x[2*last])
 		}
 		for j, w := range words {
 			VPERMQ(U8(0xd8), w, w)
@@ -328,19 +399,15 @@ func scanKernel2(rows, sums int) {
 		}
 		switch rows {
 		case 8:
-			VPACKSSDW(x[0], x[0], x[0])
 			VPERMQ(U8(0xd8), x[0], x[0])
 			VPACKUSWB(x[0], x[0], x[0])
 			VMOVSD(x[0].AsX(), Mem{Base: bytes})
 		case 16:
-			VPACKSSDW(x[1], x[0], x[0])
 			VPACKUSWB(x[0], x[0], x[0])
 			VPERMQ(U8(0x08), x[0], x[0])
 			VPSHUFD(U8(0xd8), x[0].AsX(), x[0].AsX())
 			VMOVDQU(x[0].AsX(), Mem{Base: bytes})
-		case 32:
-			VPACKSSDW(x[1], x[0], x[0])
-			VPACKSSDW(x[3], x[2], x[2])
+		default:
 			VPACKUSWB(x[2], x[0], x[0])
 			VPERMD(x[0], order, x[0])
 			VMOVDQU(x[0], Mem{Base: bytes})

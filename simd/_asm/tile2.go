@@ -145,7 +145,7 @@ type tileRows2 struct {
 
 func newTileRows2(args record, rows, kind int) *tileRows2 {
 	t := &tileRows2{args: args, rows: rows, kind: kind, parts: rows / 8, tokens: 64 / rows}
-	t.sums = registers(8, false)
+	t.sums = registers(t.tokens*t.parts, false)
 	if kind > 0 {
 		t.multiplier = YMM()
 	}
@@ -230,7 +230,7 @@ func (t *tileRows2) products(panel, at Register, g, step int) {
 		}
 		VPADDD(sum, s, s)
 	}
-	if t.parts == 4 && t.kind > 0 {
+	if t.parts > 2 && t.kind > 0 {
 		for i := range t.tokens {
 			values := registers(step, false)
 			for k, v := range values {
