@@ -277,9 +277,17 @@ func (n *NPYReader) Len() int { return n.left }
 func (n *NPYReader) ReadFloats(dst []float32) error {
 	switch n.Type {
 	case Float16:
-		return n.read(len(dst), func(i int, b []byte) { dst[i] = float16To32(binary.LittleEndian.Uint16(b)) })
+		return n.read(len(dst), func(at int, b []byte) {
+			for ; len(b) >= 2; at, b = at+1, b[2:] {
+				dst[at] = float16To32(binary.LittleEndian.Uint16(b))
+			}
+		})
 	case Float32:
-		return n.read(len(dst), func(i int, b []byte) { dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(b)) })
+		return n.read(len(dst), func(at int, b []byte) {
+			for ; len(b) >= 4; at, b = at+1, b[4:] {
+				dst[at] = math.Float32frombits(binary.LittleEndian.Uint32(b))
+			}
+		})
 	}
 	return n.errorf("expected floats, found type %s", n.Type)
 }
@@ -289,15 +297,24 @@ func (n *NPYReader) ReadFloats(dst []float32) error {
 func (n *NPYReader) ReadInts(dst []int64) error {
 	switch n.Type {
 	case Int32:
-		return n.read(len(dst), func(i int, b []byte) { dst[i] = int64(int32(binary.LittleEndian.Uint32(b))) })
+		return n.read(len(dst), func(at int, b []byte) {
+			for ; len(b) >= 4; at, b = at+1, b[4:] {
+				dst[at] = int64(int32(binary.LittleEndian.Uint32(b)))
+			}
+		})
 	case Int64:
-		return n.read(len(dst), func(i int, b []byte) { dst[i] = int64(binary.LittleEndian.Uint64(b)) })
+		return n.read(len(dst), func(at int, b []byte) {
+			for ; len(b) >= 8; at, b = at+1, b[8:] {
+				dst[at] = int64(binary.LittleEndian.Uint64(b))
+			}
+		})
 	}
 	return n.errorf("expected integers, found type %s", n.Type)
 }
 
-// read hands the bytes of the next count values to set, one by one.
-func (n *NPYReader) read(count int, set func(i int, value []byte)) error {
+// read hands the bytes of the next count values to convert, some at a time, with
+// the number of the first.
+func (n *NPYReader) read(count int, convert func(at int, values []byte)) error {
 	if count > n.left {
 		return n.errorf("expected %d more values, found %d", count, n.left)
 	}
@@ -311,9 +328,7 @@ func (n *NPYReader) read(count int, set func(i int, value []byte)) error {
 		if _, err := io.ReadFull(n.r, b); err != nil {
 			return fmt.Errorf("dataset: %s: %w", n.name, err)
 		}
-		for i := range batch {
-			set(done+i, b[i*item:])
-		}
+		convert(done, b)
 		done += batch
 		n.left -= batch
 	}

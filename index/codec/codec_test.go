@@ -188,6 +188,26 @@ func TestLevelsOfNormalDistribution(t *testing.T) {
 	}
 }
 
+func TestSortFloats(t *testing.T) {
+	rng := rand.New(rand.NewPCG(35, 35))
+	for _, n := range []int{0, 1, 2, 1000} {
+		values := make([]float32, n)
+		for i := range values {
+			for {
+				if values[i] = math.Float32frombits(rng.Uint32()); values[i] == values[i] {
+					break
+				}
+			}
+		}
+		copy(values, []float32{float32(math.Inf(1)), 0, float32(math.Inf(-1)), 1, 1, math.MaxFloat32, -math.MaxFloat32, -1e-45})
+		want := slices.Sorted(slices.Values(values))
+		sortFloats(values)
+		if !slices.Equal(values, want) {
+			t.Errorf("%d values are not sorted", n)
+		}
+	}
+}
+
 func TestTrainIsDeterministic(t *testing.T) {
 	m, ids := tokens(4, 40000, 8, 50)
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))

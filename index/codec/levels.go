@@ -3,7 +3,6 @@ package codec
 import (
 	"encoding/binary"
 	"math"
-	"slices"
 )
 
 // levels are the codes of one dimension: code i stands for residuals from
@@ -43,7 +42,7 @@ func weightLimit(bits int) int {
 // trainLevels learns the codes of so many bits from residual components, which
 // it sorts. Without any it assumes a normal distribution.
 func trainLevels(sample []float32, bits int) levels {
-	slices.Sort(sample)
+	sortFloats(sample)
 	if len(sample) == 0 || sample[0] == sample[len(sample)-1] {
 		sample = normalQuantiles(1 << 12)
 	}
@@ -102,6 +101,41 @@ func (l *levels) setDigits() {
 			}
 		}
 		l.digits = append(l.digits, digit)
+	}
+}
+
+// sortFloats sorts values, none of them NaN, digit by digit from the lowest,
+// which is several times as fast as comparing them.
+func sortFloats(values []float32) {
+	const digitBits, digits = 11, 3
+	from, to := make([]uint32, len(values)), make([]uint32, len(values))
+	var counts [digits][1 << digitBits]int
+	for i, x := range values {
+		// Ordered like the numbers: all bits of a negative one are flipped, and
+		// the sign of the others.
+		bits := math.Float32bits(x)
+		bits ^= uint32(int32(bits)>>31) | 1<<31
+		from[i] = bits
+		for d := range counts {
+			counts[d][bits>>(d*digitBits)%(1<<digitBits)]++
+		}
+	}
+	for d := range counts {
+		sum := 0
+		for i, n := range counts[d] {
+			counts[d][i] = sum
+			sum += n
+		}
+		for _, bits := range from {
+			at := &counts[d][bits>>(d*digitBits)%(1<<digitBits)]
+			to[*at] = bits
+			*at++
+		}
+		from, to = to, from
+	}
+	for i, bits := range from {
+		bits ^= uint32(^int32(bits)>>31) | 1<<31
+		values[i] = math.Float32frombits(bits)
 	}
 }
 
