@@ -284,20 +284,21 @@ func (s *source) PostingCount(cell uint32) int {
 
 // AppendPostings appends the documents of a cell.
 func (s *source) AppendPostings(dst []uint32, cell uint32) ([]uint32, error) {
-	r := s.shelf.borrow(s.hidden)
-	defer s.shelf.readers.Put(r)
-	r.term = cellTerm(r.term[:0], s.book.Checksum(), cell)
+	term := cellTerm(make([]byte, 0, 16), s.book.Checksum(), cell)
+	// The list points into a mapped file: it must not live longer than the
+	// snapshot, not even in a pool.
+	var list segment.PostingsList
 	for i := range s.parts {
 		p := &s.parts[i]
 		if p.facts.counts[cell] == 0 {
 			continue
 		}
 		var err error
-		if r.list, err = p.terms.PostingsList(r.term, nil, r.list); err != nil {
+		if list, err = p.terms.PostingsList(term, nil, list); err != nil {
 			return dst, err
 		}
 		start := len(dst)
-		eachBitmap(r.list, func(b *roaring.Bitmap) {
+		eachBitmap(list, func(b *roaring.Bitmap) {
 			n := int(b.GetCardinality())
 			dst = slices.Grow(dst, n)[:start+n]
 			b.ManyIterator().NextMany(dst[start:])
@@ -352,13 +353,9 @@ func (s *source) ID(document uint32) (string, error) {
 	return string(id), err
 }
 
-// reader reads postings and stored records, and keeps its memory. Records are
-// copied, since segments hand them out for a moment only; what it has returned
-// stays as it is.
+// reader reads stored records, and keeps its memory. Records are copied, since
+// segments hand them out for a moment only; what it has returned stays as it is.
 type reader struct {
-	list segment.PostingsList
-	term []byte
-
 	hidden  string
 	visit   segment.StoredFieldValueVisitor // take, made once
 	record  []byte
