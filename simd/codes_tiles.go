@@ -60,11 +60,12 @@ type tileArgs struct {
 	unit    int // bits of a float32
 	rowMask int // a bit for each row
 
-	// For use by the kernels.
+	// For use by the kernels, which keep addresses in integers: those do not
+	// outlive the call, and the garbage collector must not see them after it.
 	half, other    *byte
-	factorAt       *byte
+	factorAt       uintptr
 	token, chunkAt int
-	codes          *byte
+	codes          uintptr
 }
 
 // codeForm is how a kernel takes the weights of codes: less by the smallest of
@@ -297,6 +298,11 @@ func (p *codeTiles) maxima(best []float32, doc *CodedTokens, cells *CellRows) {
 		codeMaxima(p.bits, tileRows(p.level, p.rows-first), a)
 		a.prefetch(nil, 1, 1)
 	}
+	a.forget()
+}
+
+// forget lets go of the document's memory.
+func (a *tileArgs) forget() {
 	a.planes, a.cells, a.factors, a.factorTable, a.best, a.next, a.nextEnd = nil, nil, nil, nil, nil, nil, nil
 }
 
@@ -327,6 +333,7 @@ func (p *codeTiles) maximaByPart(best []float32, planes []byte, doc *CodedTokens
 			tileMaxima(rows, p.form.sums, a)
 		}
 	}
+	a.forget()
 	for j, b := range best {
 		best[j] = larger(float32(cells.unit*p.best[j]), b)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"testing"
 )
@@ -254,6 +255,31 @@ func FuzzMaxima(f *testing.F) {
 			undo := setLevel(l)
 			c.check(t, l.String())
 			undo()
+		}
+	})
+}
+
+// TestKernelsLeaveNoPointers lets the garbage collector see what kernels leave
+// in a packed query after the stacks they ran on are gone.
+func TestKernelsLeaveNoPointers(t *testing.T) {
+	levels(t, func(t *testing.T) {
+		rng := rand.New(rand.NewPCG(18, 19))
+		for _, rows := range []int{3, 8, 16, 24, 32} {
+			for _, codeBits := range []int{1, 2, 4} {
+				c := newMaximaCase(rng, rows, 30, 128, codeBits, 31)
+				var cells CellRows
+				cells.Scan(c.query, nil, c.table)
+				packed := new(CodeQuery)
+				packed.Reset(c.query, nil, c.weights, 1)
+				done := make(chan struct{})
+				go func() {
+					packed.Maxima(make([]float32, rows), c.doc, &cells)
+					close(done)
+				}()
+				<-done
+				runtime.GC()
+				runtime.KeepAlive(packed)
+			}
 		}
 	})
 }
