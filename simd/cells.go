@@ -97,7 +97,6 @@ type CellRows struct {
 	scales  []float32 // of each lane, over unit
 	perByte float32   // what x is multiplied with for a byte, times the RankWeight
 	rough   []int16   // like maxima, of blocks of 8 cells
-	best    []float32
 	hits    []uint64
 	limits  []int16
 	found   []bool

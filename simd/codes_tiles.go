@@ -292,7 +292,9 @@ func (p *codeTiles) maxima(best []float32, doc *CodedTokens, cells *CellRows) {
 	}
 	for first := 0; first < p.rows; first += largestBlock {
 		p.useBlock(first, cells)
-		a.half, a.other, a.token, a.chunkAt, a.planes = p.halves[0], p.halves[1], 0, 0, &planes[0]
+		a.planes = &planes[0]
+		a.half, a.other = p.halves[0], p.halves[1]
+		a.token, a.chunkAt, a.factorAt, a.codes = 0, 0, 0, 0
 		a.best = &best[first]
 		a.rowMask = 1<<min(largestBlock, p.rows-first) - 1
 		codeMaxima(p.bits, tileRows(p.level, p.rows-first), a)

@@ -59,7 +59,8 @@ func setLevel(l level) (undo func()) {
 
 // The rows of a query are cut into blocks for which there are kernels: as many
 // of largestBlock as there are, then one of 32, 16 or 8 for the rest. Lanes
-// without a row hold zeros.
+// without a row hold zeros. Kernels for bytes may leave out some of those lanes;
+// see tileRows.
 const largestBlock = 32
 
 // blockOf returns the size of the next block when so many rows are left.

@@ -41,3 +41,34 @@ func ExampleCodeQuery() {
 	fmt.Println(dots[0] == 127*30+127*10)
 	// Output: true
 }
+
+// A document whose vectors lie in cells is ranked by the cells alone: the
+// nearest one counts for each row of the query.
+func ExampleCellRows() {
+	query := simd.NewMatrix(2, 8)
+	query.Row(0)[0], query.Row(1)[1] = 1, 1
+
+	centroids := make([]int8, 3*8)
+	centroids[0*8+0], centroids[1*8+1] = 30, 30   // near a row each
+	centroids[2*8+0], centroids[2*8+1] = -21, -21 // opposite
+	scale := []float32{1. / 30, 1. / 30, 1. / 30}
+	table := simd.NewCellTable(8, centroids, scale, nil)
+
+	var cells simd.CellRows
+	cells.Scan(simd.PackQuery(query), nil, table)
+	for row := range cells.Rows() {
+		var similarities []float32
+		for cell := range uint32(3) {
+			similarities = append(similarities, cells.Unit()*float32(cells.Value(cell, row)))
+		}
+		fmt.Printf("row %d: %.1f\n", row, similarities)
+	}
+	both, one := []byte{0, 0, 1, 0}, []byte{1, 0, 2, 0} // ids of two bytes
+	fmt.Println(cells.RankScore(both, 2, nil) > cells.RankScore(one, 2, nil))
+	fmt.Println(cells.Above(nil, []int16{cells.Value(0, 0), simd.NoCell}))
+	// Output:
+	// row 0: [1.0 0.0 -0.7]
+	// row 1: [0.0 1.0 -0.7]
+	// true
+	// [{0 0 16384}]
+}

@@ -5,7 +5,15 @@
 // It holds the sums of a tile of some vectors by all rows of the block in
 // registers, and for each step of dimensions multiplies values of the rows,
 // which lie side by side in memory, with a value of each vector, broadcast.
-// No sum is ever made across a register's lanes before the end.
+// No sum is ever made across a register's lanes before the end. With few rows
+// it is the other way round: a register holds values of several vectors.
+//
+//	float.go       float32 vectors
+//	int8.go        int8 vectors with AVX-512
+//	codes.go       codes with AVX-512, decoded and scored on the way
+//	tiles_avx2.go  codes, decoded first, and int8 vectors with AVX2
+//	scan.go        cells: scanning, finding and ranking
+//	peak.go        what the processor could do
 package main
 
 import (

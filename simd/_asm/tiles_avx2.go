@@ -343,3 +343,38 @@ func tileKernel2(rows, sums int) {
 	VZEROUPPER()
 	RET()
 }
+
+// widenKernel writes int8 values as 16 bits in blocks of vectors.
+func widenKernel() {
+	function("widenAVX2", "func(dst, src *byte, tokens, dim, chunks int)",
+		"widenAVX2 extends vectors of int8 values to blocks of words.")
+	dst, src, tokens, dim := GP64(), GP64(), GP64(), GP64()
+	Load(Param("dst"), dst)
+	Load(Param("src"), src)
+	Load(Param("tokens"), tokens)
+	Load(Param("dim"), dim)
+	chunks, to, left, block := GP64(), GP64(), GP64(), GP64()
+	Load(Param("chunks"), chunks)
+	SHLQ(U8(log2(chunkSize)), chunks)
+	MOVQ(U32(blockTokens), block)
+	v := XMM()
+	Label("token")
+	MOVQ(dst, to)
+	MOVQ(dim, left)
+	Label("eight")
+	VPMOVSXBW(Mem{Base: src}, v)
+	VMOVDQU(v, Mem{Base: to})
+	ADDQ(U8(8), src)
+	ADDQ(U32(segment), to)
+	SUBQ(U8(8), left)
+	JNE(LabelRef("eight"))
+	ADDQ(U8(16), dst)
+	DECQ(block)
+	JNE(LabelRef("same"))
+	MOVQ(U32(blockTokens), block)
+	LEAQ(Mem{Base: dst, Index: chunks, Scale: 1, Disp: -segment}, dst)
+	Label("same")
+	DECQ(tokens)
+	JNE(LabelRef("token"))
+	RET()
+}
