@@ -603,7 +603,7 @@ func TestRedirects(t *testing.T) {
 		t.Errorf("error %v, want the redirect refused", err)
 	}
 	h.serve = nil
-	if m, err = hub.Get(t.Context(), name, options); err != nil {
+	if _, err = hub.Get(t.Context(), name, options); err != nil {
 		t.Fatal(err)
 	}
 	h.serve = func(w http.ResponseWriter, r *http.Request, file string) bool {

@@ -200,19 +200,22 @@ func TestFormats(t *testing.T) {
 			remote.Service{Format: remote.NextPlaid},
 			"/encode", nextPlaidPacked,
 			object{"texts": []any{"rotten apple"}, "input_type": "query"},
-			object{"texts": sent, "input_type": "document"}, false,
+			object{"texts": sent, "input_type": "document"},
+			false,
 		},
 		"next-plaid of old": {
 			remote.Service{Format: remote.NextPlaid},
 			"/encode", nextPlaidFloats,
 			object{"texts": []any{"rotten apple"}, "input_type": "query"},
-			object{"texts": sent, "input_type": "document"}, false,
+			object{"texts": sent, "input_type": "document"},
+			false,
 		},
 		"jina": {
 			remote.Service{Format: remote.Jina, Model: "jina-colbert-v2"},
 			"/v1/multi-vector", jina,
 			object{"model": "jina-colbert-v2", "dimensions": 16.0, "input_type": "query", "embedding_type": "float", "input": []any{"rotten apple"}},
-			object{"model": "jina-colbert-v2", "dimensions": 16.0, "input_type": "document", "embedding_type": "float", "input": sent}, true,
+			object{"model": "jina-colbert-v2", "dimensions": 16.0, "input_type": "document", "embedding_type": "float", "input": sent},
+			true,
 		},
 		"vllm": {
 			remote.Service{Format: remote.VLLM, Model: "colbert", QueryPrefix: "[Q] ", DocumentPrefix: "[D] "},
@@ -221,13 +224,15 @@ func TestFormats(t *testing.T) {
 			object{
 				"model": "colbert", "task": "token_embed", "encoding_format": "float",
 				"input": []any{"[D] apple trees", "[D] plum", "[D] one rotten apple spoils the barrel"},
-			}, false,
+			},
+			false,
 		},
 		"pylate": {
 			remote.Service{Format: remote.PyLate, Model: "lightonai/GTE-ModernColBERT-v1"},
 			"/v1/embeddings", pyLate,
 			object{"model": "lightonai/GTE-ModernColBERT-v1", "is_query": true, "input": []any{"rotten apple"}},
-			object{"model": "lightonai/GTE-ModernColBERT-v1", "is_query": false, "input": sent}, false,
+			object{"model": "lightonai/GTE-ModernColBERT-v1", "is_query": false, "input": sent},
+			false,
 		},
 	} {
 		for _, width := range []int{dim, 0} {

@@ -26,10 +26,10 @@ type Policy struct {
 func (p Policy) Validate() error {
 	var faults []error
 	if p.Retries < 0 {
-		faults = append(faults, fmt.Errorf("Retries is %d, want 0 or more", p.Retries))
+		faults = append(faults, fmt.Errorf("retries: %d, want 0 or more", p.Retries))
 	}
 	if p.Wait < 0 || p.MaxWait < p.Wait {
-		faults = append(faults, fmt.Errorf("Wait is %v and MaxWait %v, want 0 <= Wait <= MaxWait", p.Wait, p.MaxWait))
+		faults = append(faults, fmt.Errorf("waits from %v to %v, want 0 or more, the longest last", p.Wait, p.MaxWait))
 	}
 	return errors.Join(faults...)
 }
