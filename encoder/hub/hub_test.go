@@ -697,7 +697,7 @@ func TestValidate(t *testing.T) {
 		t.Error(err)
 	}
 	err := hub.Options{Retries: -1, Token: "a\nb"}.Validate()
-	for _, says := range []string{`BaseURL ""`, `Revision ""`, "Token has a line break", "Stall is 0s", "Retries is -1"} {
+	for _, says := range []string{`BaseURL ""`, `Revision ""`, "Token has a line break", "Stall is 0s", "retries: -1"} {
 		if err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("error %v, want %q", err, says)
 		}

@@ -604,7 +604,7 @@ func TestValidate(t *testing.T) {
 		}
 	}
 	err := remote.Options{Retries: -1, Wait: 2, MaxWait: 1, Key: "a\nb"}.Validate()
-	for _, says := range []string{"Batch is 0", "Concurrency is 0", "Timeout is 0s", "Retries is -1", "Wait is 2ns and MaxWait 1ns", "MaxResponse is 0", "line break"} {
+	for _, says := range []string{"Batch is 0", "Concurrency is 0", "Timeout is 0s", "retries: -1", "waits from 2ns to 1ns", "MaxResponse is 0", "line break"} {
 		if err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("error %v, want %q", err, says)
 		}

@@ -107,7 +107,7 @@ func TestStatus(t *testing.T) {
 
 func TestValidate(t *testing.T) {
 	err := Policy{Retries: -1, Wait: 2, MaxWait: 1}.Validate()
-	for _, says := range []string{"Retries is -1", "Wait is 2ns and MaxWait 1ns"} {
+	for _, says := range []string{"retries: -1", "waits from 2ns to 1ns"} {
 		if err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("error %v, want %q", err, says)
 		}
