@@ -5,7 +5,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -138,16 +137,14 @@ func (c *clustering) means(g group, rng *rand.Rand, shared bool) simd.Matrix {
 		rounds = 1
 	}
 	counts := make([]int, k)
-	assigned, before := make([]int32, len(rows)), make([]int32, len(rows))
+	assigned := make([]int32, len(rows))
 	split := true
 	for round := range rounds {
 		if c.ctx.Err() != nil {
 			break
 		}
-		assigned, before = before, assigned
-		near.assign(assigned, rows, means, shared)
-		if !split && slices.Equal(assigned, before) {
-			break // so would be all rounds to come
+		if moved := near.assign(assigned, rows, means, shared); !moved && !split {
+			break // and none would move in the rounds to come
 		}
 		near.average(means, counts, assigned, shared)
 		split = round < rounds-1 && splitLargest(means, counts)
@@ -227,26 +224,35 @@ func keep(means simd.Matrix, counts []int) simd.Matrix {
 	return means.Slice(0, n)
 }
 
-// assign sets the nearest mean of each row, the first of equals.
-func (c *clustering) assign(assigned, rows []int32, means simd.Matrix, shared bool) {
-	clear(assigned)
+// assign sets the nearest mean of each row, the first of equals, and reports
+// whether any was another one before. It is faster where that seldom happens.
+func (c *clustering) assign(assigned, rows []int32, means simd.Matrix, shared bool) bool {
 	if means.Rows == 1 {
-		return
+		return false // all are at 0 from the start
 	}
 	half := halfSquares(means)
 	var packed simd.FloatQuery
 	packed.Reset(means, nil)
+	var changed atomic.Bool
 	work := func(lo, hi int) {
 		together, stride := min(tileVectors, hi-lo), packed.Stride()
 		var scratch []float32
+		moved := false
 		dots := make([]float32, together*stride)
 		for ; lo < hi; lo += together {
 			n := min(together, hi-lo)
 			packed.Dots(dots, c.view(rows[lo:lo+n], &scratch))
-			for i := range n {
-				nearest, _ := largestDifference(dots[i*stride:], half, float32(math.Inf(-1)))
-				assigned[lo+i] = int32(nearest)
+			for i, before := range assigned[lo : lo+n] {
+				vector := dots[i*stride:]
+				nearest, _ := largestDifference(vector, half, vector[before]-half[before])
+				if int32(nearest) != before {
+					assigned[lo+i] = int32(nearest)
+					moved = true
+				}
 			}
+		}
+		if moved {
+			changed.Store(true)
 		}
 	}
 	if shared {
@@ -254,6 +260,7 @@ func (c *clustering) assign(assigned, rows []int32, means simd.Matrix, shared bo
 	} else {
 		work(0, len(rows))
 	}
+	return changed.Load()
 }
 
 // view returns the given rows, ascending: where they follow each other as a
