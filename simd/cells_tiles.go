@@ -80,6 +80,7 @@ type scanPanel struct {
 	query  []int8
 	start  []int32
 	scales []float32 // of each lane
+	wide   []int8
 
 	int8s Int8Query // at levelGo
 	dots  []int32
@@ -105,19 +106,27 @@ func (p *scanPanel) reset(q *Query, rows []int, packed *packedCells, scales []fl
 		pl := placeOf(p.level, n, j-first, packedLanes)
 		codes, _ := q.Codes(rowOf(rows, j))
 		panel := p.query[first*packed.chunks*chunkDims:]
+		if packed.words() {
+			p.wide = widenCodes(p.wide, codes)
+			codes = p.wide
+		}
+		pl.put(panel, n, codes)
 		var sum int32
-		for d, v := range codes {
+		for _, v := range codes {
 			sum += int32(v)
-			if packed.words() {
-				pl.put(panel, n, 2*d, v)
-				pl.put(panel, n, 2*d+1, v>>7)
-			} else {
-				pl.put(panel, n, d, v)
-			}
 		}
 		p.start[first+pl.lane] = -packed.offset * sum
 		p.scales[first+pl.lane] = scales[j]
 	}
+}
+
+// widenCodes writes values as pairs of bytes, which are words.
+func widenCodes(dst, codes []int8) []int8 {
+	dst = grow(dst, 2*len(codes))
+	for d, v := range codes {
+		dst[2*d], dst[2*d+1] = v, v>>7
+	}
+	return dst
 }
 
 // scanArgs are the arguments of the scanning kernels: pointers and integers

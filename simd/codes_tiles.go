@@ -119,6 +119,7 @@ type codeTiles struct {
 	form      codeForm
 	query     []int8
 	start     []int32
+	places    []int     // of each dimension in the panel of a block
 	scale     []float32 // of each lane
 	steps     []float32 // of each lane over the unit of a CellRows
 	unit      float32
@@ -138,6 +139,7 @@ func (p *codeTiles) reset(q *Query, rows []int, l level, f codeForm, weights []i
 	// A block of up to 8 rows may take as much as one of 32.
 	p.query = grow(p.query, roundUp(lanes, largestBlock)*chunks*chunkDims)
 	clear(p.query)
+	p.places = grow(p.places, p.dim)
 	p.start, p.scale = grow(p.start, lanes+8*16), grow(p.scale, lanes)
 	clear(p.start)
 	clear(p.scale)
@@ -147,12 +149,22 @@ func (p *codeTiles) reset(q *Query, rows []int, l level, f codeForm, weights []i
 		n := tileRows(l, p.rows-first)
 		pl := placeOf(l, n, j-first, splitLanes)
 		codes, _ := q.Codes(rowOf(rows, j))
-		panel := p.query[first*chunks*chunkDims:]
+		if j == first {
+			for d := range p.places {
+				chunk, d := d/chunkDims, d%chunkDims
+				p.places[chunk*chunkDims+d] = pl.at(n, chunk*chunkDims+segmentAt(d%8, codeBits)*segmentDims+d/8)
+			}
+		}
+		panel := p.query[first*chunks*chunkDims+pl.offset():]
 		var sum int32
 		for d, v := range codes {
 			sum += int32(v)
-			chunk, d := d/chunkDims, d%chunkDims
-			pl.put(panel, n, chunk*chunkDims+segmentAt(d%8, codeBits)*segmentDims+d/8, v)
+			at := p.places[d]
+			panel[at] = v
+			for range pl.copies - 1 {
+				at += pl.group
+				panel[at] = v
+			}
 		}
 		if pl.copies == 1 {
 			p.start[first+pl.lane] = f.least * sum
@@ -239,13 +251,26 @@ func placeOf(l level, n, row int, order laneOrder) place {
 	return place{lane, lane, 4, 1}
 }
 
-// put stores the value of the row at a place of its vector in the panel of a
-// block of n rows.
-func (p place) put(panel []int8, n, at int, v int8) {
-	at = (at/p.group*n+p.slot)*p.group*p.copies + at%p.group
-	for range p.copies {
-		panel[at] = v
-		at += p.group
+// at returns where a value at a place of a vector is in the panel of a block of
+// n rows, for the row of slot 0.
+func (p place) at(n, place int) int {
+	return place/p.group*n*p.group*p.copies + place%p.group
+}
+
+// offset returns how much further those of the row are.
+func (p place) offset() int { return p.slot * p.group * p.copies }
+
+// put stores a vector's values from the first on in the panel of a block of n
+// rows.
+func (p place) put(panel []int8, n int, values []int8) {
+	for i := 0; len(values) > 0; i += p.group {
+		at := p.at(n, i) + p.offset()
+		k := min(p.group, len(values))
+		for range p.copies {
+			copy(panel[at:at+k], values)
+			at += p.group
+		}
+		values = values[k:]
 	}
 }
 

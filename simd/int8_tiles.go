@@ -14,11 +14,12 @@ type int8Tiles struct {
 	factors []float32
 
 	// With AVX2, vectors become words in blocks like a document's decoded codes.
-	chunks  int
-	scratch []byte
-	best    []float32
-	cells   []uint32 // all the same one, of zeros
-	numbers []byte   // 0, 1, 2, ...
+	chunks    int
+	wideCodes []int8
+	scratch   []byte
+	best      []float32
+	cells     []uint32 // all the same one, of zeros
+	numbers   []byte   // 0, 1, 2, ...
 }
 
 // reset packs rows of q.
@@ -38,24 +39,19 @@ func (p *int8Tiles) reset(q *Query, rows []int, l level) {
 		first := j / largestBlock * largestBlock
 		n := p.tileRows(p.rows - first)
 		codes, _ := q.Codes(rowOf(rows, j))
+		pl := placeOf(l, n, j-first, plainLanes)
 		if l == levelAVX2 {
-			panel := p.query[first*p.chunks*chunkDims:]
-			pl := placeOf(l, n, j-first, plainLanes)
-			for d, v := range codes {
-				pl.put(panel, n, 2*d, v)
-				pl.put(panel, n, 2*d+1, v>>7)
-			}
+			p.wideCodes = widenCodes(p.wideCodes, codes)
+			pl.put(p.query[first*p.chunks*chunkDims:], n, p.wideCodes)
 			continue
 		}
-		pl := placeOf(l, n, j-first, plainLanes)
 		if n <= 8 { // rows lie in lanes too
 			pl = place{j - first, j - first, 64 / n, 1}
 		}
-		panel := p.query[first*p.dim:]
+		pl.put(p.query[first*p.dim:], n, codes)
 		var sum int32
-		for d, v := range codes {
+		for _, v := range codes {
 			sum += int32(v)
-			pl.put(panel, n, d, v)
 		}
 		p.start[j] = -128 * sum
 	}

@@ -44,17 +44,17 @@ func (q *Query) Codes(i int) ([]int8, float32) {
 // rounded half away from zero, and returns the scale: v ≈ scale * dst. A zero
 // vector gets scale 0.
 func QuantizeInt8(dst []int8, v []float32) (scale float32) {
-	var largest float32
-	for _, x := range v {
-		largest = max(largest, float32(math.Abs(float64(x))))
+	if len(v) == 0 {
+		return 0
 	}
-	scale = largest / 127
+	scale = max(vek32.Max(v), -vek32.Min(v)) / 127
 	if scale == 0 { // all zero, or too small to tell from it
 		clear(dst)
 		return 0
 	}
 	for i, x := range v {
-		dst[i] = int8(math.Round(float64(x / scale)))
+		quotient := float64(x / scale)
+		dst[i] = int8(quotient + math.Copysign(0.5, quotient))
 	}
 	return scale
 }

@@ -236,7 +236,7 @@ func (s *set) table(cells int) *simd.CellTable {
 	cells = min(cells, len(s.codes)/dim)
 	centroids := make([]int8, cells*dim)
 	for i, code := range s.codes[:len(centroids)] {
-		centroids[i] = int8(code>>2) - 31
+		centroids[i] = int8(code%63) - 31
 	}
 	return simd.NewCellTable(dim, centroids, ones(cells), ones(cells))
 }
