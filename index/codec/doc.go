@@ -6,7 +6,8 @@
 // kinds, the weights that codes of 1, 2 or 4 bits per dimension stand for. It
 // is immutable and safe for concurrent use. Codebook.Encode makes a document's
 // payload, one byte string that needs nothing but its codebook to be decoded
-// or scored (payload.go shows the format).
+// or scored (payload.go shows the format); Codebook.EncodeAll makes those of
+// several documents, faster and on all processors.
 //
 // A Scorer ranks and scores payloads for one query. It belongs to one goroutine
 // at a time and is reused over queries. All kinds but float32 compare with

@@ -45,6 +45,24 @@ func Example() {
 	// MaxSim 2.00
 }
 
+// Documents that are there together are encoded together.
+func ExampleCodebook_EncodeAll() {
+	book, err := codec.Train(context.Background(), corners(800), nil, codec.DefaultOptions(), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	encoded, err := book.EncodeAll(context.Background(), []codec.Document{{Vectors: corners(3)}, {Vectors: corners(5)}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, e := range encoded {
+		fmt.Printf("%d bytes, %d cells\n", len(e.Payload), len(e.Cells))
+	}
+	// Output:
+	// 25 bytes, 3 cells
+	// 37 bytes, 5 cells
+}
+
 // Maxima explain a score: which vector of the document answers which row of
 // the query, and how well.
 func ExampleScorer_Maxima() {

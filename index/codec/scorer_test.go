@@ -498,21 +498,39 @@ func BenchmarkTrain(b *testing.B) {
 	}
 }
 
+// BenchmarkEncode encodes documents one by one and all together.
 func BenchmarkEncode(b *testing.B) {
 	const length = 120
 	m, ids := tokens(24, 30_000, 128, 500)
 	for name, ids := range map[string][]uint32{"ids": ids, "noids": nil} {
 		for _, kind := range Kinds {
-			b.Run(name+"/"+kind.String(), func(b *testing.B) {
-				c := train(b, m, ids, kind)
+			c := train(b, m, ids, kind)
+			var documents []Document
+			for at := 0; at < m.Rows; at += length {
+				d := Document{Vectors: m.Slice(at, at+length)}
+				if ids != nil {
+					d.IDs = ids[at : at+length]
+				}
+				documents = append(documents, d)
+			}
+			b.Run(name+"/"+kind.String()+"/one", func(b *testing.B) {
 				var dst []byte
-				for b.Loop() {
+				for i := 0; b.Loop(); i++ {
 					var err error
-					if dst, _, err = c.Encode(dst[:0], m.Slice(0, length), firstIDs(ids, length)); err != nil {
+					d := documents[i%len(documents)]
+					if dst, _, err = c.Encode(dst[:0], d.Vectors, d.IDs); err != nil {
 						b.Fatal(err)
 					}
 				}
 				b.ReportMetric(length*float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
+			})
+			b.Run(name+"/"+kind.String()+"/all", func(b *testing.B) {
+				for b.Loop() {
+					if _, err := c.EncodeAll(b.Context(), documents); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.ReportMetric(float64(m.Rows)*float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
 			})
 		}
 	}
