@@ -33,7 +33,7 @@ type Encoded struct {
 // error wraps ErrShape or simd.ErrNotFinite.
 func (c *Codebook) Encode(dst []byte, vectors simd.Matrix, ids []uint32) (payload []byte, cells []uint32, err error) {
 	out := [1]Encoded{{Payload: dst}}
-	if _, err := c.encode(out[:], []Document{{vectors, ids}}); err != nil {
+	if _, err := c.encodeBatch(out[:], []Document{{vectors, ids}}); err != nil {
 		return dst, nil, err
 	}
 	return out[0].Payload, out[0].Cells, nil
@@ -49,7 +49,7 @@ func (c *Codebook) EncodeAll(ctx context.Context, documents []Document) ([]Encod
 	errs := make([]error, len(batches))
 	parallel(ctx, len(batches)-1, 1, func(batch, _ int) {
 		lo, hi := batches[batch], batches[batch+1]
-		if bad, err := c.encode(out[lo:hi], documents[lo:hi]); err != nil {
+		if bad, err := c.encodeBatch(out[lo:hi], documents[lo:hi]); err != nil {
 			errs[batch] = fmt.Errorf("document %d: %w", lo+bad, err)
 		}
 	})
@@ -108,14 +108,15 @@ func (c *Codebook) checkDocument(d Document) error {
 // at a time.
 type encoder struct {
 	finder
-	squares []float64 // of the vectors' lengths
-	places  []int32   // of each cell in a document, counted from 1; zeros between documents
-	codes   []uint8
+	squares  []float64 // of the vectors' lengths
+	distinct []uint32  // the cells of a document
+	places   []int32   // of each cell among them, counted from 1; zeros between documents
+	codes    []uint8
 }
 
-// encode appends the payload of every document to that in out, and sets its
+// encodeBatch appends the payload of every document to that in out, and sets its
 // cells. An error is that of the document with the returned number.
-func (c *Codebook) encode(out []Encoded, documents []Document) (bad int, err error) {
+func (c *Codebook) encodeBatch(out []Encoded, documents []Document) (bad int, err error) {
 	e, _ := c.encoders.Get().(*encoder)
 	if e == nil {
 		e = &encoder{finder: c.newFinder(), places: make([]int32, c.Cells()), codes: make([]uint8, c.dim)}
@@ -150,8 +151,7 @@ func (c *Codebook) encode(out []Encoded, documents []Document) (bad int, err err
 // vectors lie in and the squares of their lengths.
 func (e *encoder) encode(out *Encoded, vectors simd.Matrix, rowCells []uint32, squares []float64) {
 	c := e.book
-	var cells []uint32
-	coded := 0
+	cells, coded := e.distinct[:0], 0
 	for _, cell := range rowCells {
 		if e.places[cell] == 0 {
 			e.places[cell] = 1
@@ -163,7 +163,7 @@ func (e *encoder) encode(out *Encoded, vectors simd.Matrix, rowCells []uint32, s
 	}
 	slices.Sort(cells)
 	data, p := c.start(out.Payload, c.kind, vectors.Rows, coded, len(cells))
-	out.Payload, out.Cells = data, cells
+	out.Payload, out.Cells, e.distinct = data, slices.Clone(cells), cells
 	width := c.cellBytes()
 	for i, cell := range cells {
 		e.places[cell] = int32(i + 1)
