@@ -29,10 +29,13 @@ func clamp(x, low, high VecVirtual) {
 	VMAXPS(low, x, x)
 }
 
-// scanRows512 compares blocks of 8 cells with 32, 24 or 16 rows.
+// scanRows512 compares blocks of 8 cells with 32, 24 or 16 rows. While a block
+// is multiplied, the sums of the previous one become values and bytes.
 func scanRows512(rows int) {
 	name := fmt.Sprintf("scan%dAVX512", rows)
-	function(name, "func(args *int)", fmt.Sprintf("%s compares %d rows with cells.", name, rows))
+	TEXT(name, 0, "func(args *int)")
+	Pragma("noescape")
+	Doc(fmt.Sprintf("%s compares %d rows with cells.", name, rows))
 	args := loadRecord(scanFields)
 	temp := GP64()
 	through := func(name string, disp int) Mem {
@@ -41,148 +44,193 @@ func scanRows512(rows int) {
 	}
 	tile := newTileRows512(rows)
 	low, high := limits(true)
-	zero := ZMM()
+	zero, lower := ZMM(), K()
 	VPXORD(zero, zero, zero)
-	ranks, lower := newRankStage(), K()
 	MOVL(U32(255), temp.As32())
 	KMOVW(temp.As32(), lower)
 	vectors, values, bytes := args.load("vectors"), args.load("values"), args.load("bytes")
-	cellScale, cellRank := args.load("cellScale"), args.load("cellRank")
-	panel, chunk, turn, at, scales := GP64(), GP64(), GP64(), GP64(), args.load("scales")
+	cellScale, scales := args.load("cellScale"), args.load("scales") // of the previous block
+	panel, chunk, turn, at, sums, rankAt := GP64(), GP64(), GP64(), GP64(), GP64(), GP64()
+	ranks, sumsAt := newRankStage(), AllocLocal(4*rows*blockTokens)
+	best := registers(2, true)
 
-	// convert turns sums into words and bytes, both as 32 bits.
-	convert := func(x, scale, rank, scales VecVirtual) (word VecVirtual) {
-		VCVTDQ2PS(x, x)
-		VMULPS(scale, x, x)
-		VMULPS(scales, x, x)
-		clamp(x, low, high)
-		word = ZMM()
-		VCVTPS2DQ(x, word)
-		VMULPS(rank, x, x)
-		VCVTPS2DQ(x, x)
-		return word
-	}
-	rowScales := func(j int) VecVirtual {
-		s := ZMM()
-		VMOVUPS(Mem{Base: scales, Disp: 64 * j}, s)
-		return s
-	}
 	nextCell := func() {
 		MOVQ(args.field("stride"), temp)
 		ADDQ(temp, bytes)
 		LEAQ(Mem{Base: values, Index: temp, Scale: 2}, values)
 	}
-	best, begun := registers(2, true), make(map[Register]bool)
-	raise := func(best, words Register) {
-		if begun[best] {
-			VPMAXSW(words, best, best)
-		} else {
-			VMOVDQA32(words, best)
-		}
-		begun[best] = true
+	scale, rank := registers(2, true), registers(2, true)
+	// convert returns the steps that turn sums into a word and a byte of 32 bits.
+	convert := func(sums, scales Op, scale, rank, word, x VecVirtual) []func() {
+		return []func(){func() {
+			VCVTDQ2PS(sums, x)
+			VMULPS(scale, x, x)
+			VMULPS(scales, x, x)
+		}, func() {
+			clamp(x, low, high)
+			VCVTPS2DQ(x, word)
+			VMULPS(rank, x, x)
+			VCVTPS2DQ(x, x)
+		}}
 	}
-	// write stores a cell's sums.
-	write := func(x []VecVirtual, scale, rank VecVirtual) {
-		words := make([]VecVirtual, len(x))
-		for j, x := range x {
-			words[j] = convert(x, scale, rank, rowScales(j))
-		}
-		if rows == 32 {
-			VPACKSSDW(words[1], words[0], words[0])
-			VMOVDQU32(words[0], Mem{Base: values})
-			raise(best[0], words[0])
-			VPACKSSDW(x[1], x[0], x[0])
-			VPMAXSW(zero, x[0], x[0])
-			VPMOVUSWB(x[0], Mem{Base: bytes})
-			return
-		}
-		VPMOVSDW(words[0], words[0].AsY())
-		VMOVDQU32(words[0].AsY(), Mem{Base: values})
-		raise(best[0].AsY(), words[0].AsY())
-		VPMAXSD(zero, x[0], x[0])
-		VPMOVUSDB(x[0], Mem{Base: bytes})
-	}
-	// writeLast stores the last 8 of 24 rows of two cells, and zeros.
-	writeLast := func(x, scale, rank VecVirtual) {
-		rowScales := ZMM()
-		VBROADCASTF64X4(Mem{Base: scales, Disp: 64}, rowScales)
-		word, part := convert(x, scale, rank, rowScales), ZMM()
-		VPMOVSDW(word, word.AsY())
-		VPMAXSD(zero, x, x)
-		VPMOVUSDB(x, x.AsX())
+	// writePair returns the steps that write the next two cells.
+	writePair := func() (steps []func()) {
+		do := func(f func()) { steps = append(steps, f) }
 		for i := range 2 {
-			VEXTRACTI32X4(U8(i), word.AsY(), part.AsX())
-			VMOVDQU32(part.AsY(), Mem{Base: values, Disp: 32})
-			raise(best[1].AsX(), part.AsX())
-			if i == 0 {
-				VMOVQ(x.AsX(), part.AsX())
-			} else {
-				VPSRLDQ(U8(8), x.AsX(), part.AsX())
-			}
-			VMOVDQU32(part.AsX(), Mem{Base: bytes, Disp: 16})
-			nextCell()
-		}
-	}
-
-	Label("block")
-	ranks.stage(args, cellRank)
-	for begin := 0; begin < blockTokens; begin += tile.tokens {
-		tile.start(tile.tokens, through("start", 0))
-		LEAQ(Mem{Base: vectors, Disp: 16 * begin}, at)
-		MOVQ(args.field("query"), panel)
-		MOVQ(args.field("chunks"), chunk)
-		chunkLabel, turnLabel := fmt.Sprintf("chunk%d", begin), fmt.Sprintf("turn%d", begin)
-		Label(chunkLabel)
-		MOVQ(U32(4), turn)
-		Label(turnLabel)
-		tile.multiply(tile.tokens, panel, at, nil)
-		DECQ(turn)
-		JNE(LabelRef(turnLabel))
-		DECQ(chunk)
-		JNE(LabelRef(chunkLabel))
-		for pair := range tile.tokens / 2 {
-			sums := tile.finish(pair, func() Mem { return through("start", 0) })
-			var scale, rank [2]VecVirtual
-			parts := 1
+			do(func() {
+				VBROADCASTSS(Mem{Base: cellScale, Disp: 4 * i}, scale[i])
+				VBROADCASTSS(Mem{Base: rankAt, Disp: 4 * i}, rank[i])
+			})
+			word, x := ZMM(), ZMM()
+			row := Mem{Base: scales}
 			if rows == 32 {
-				parts = 2
+				more, y := ZMM(), ZMM()
+				steps = append(steps, convert(Mem{Base: sums, Disp: 128 * i}, row, scale[i], rank[i], word, x)...)
+				steps = append(steps, convert(Mem{Base: sums, Disp: 128*i + 64}, row.Offset(64), scale[i], rank[i], more, y)...)
+				do(func() {
+					VPACKSSDW(more, word, word)
+					VMOVDQU32(word, Mem{Base: values})
+					VPMAXSW(word, best[0], best[0])
+					VPACKSSDW(y, x, x)
+					VPMAXSW(zero, x, x)
+					VPMOVUSWB(x, Mem{Base: bytes})
+					nextCell()
+				})
+				continue
 			}
-			for i := range 2 {
-				scale[i], rank[i] = ZMM(), ZMM()
-				VBROADCASTSS(Mem{Base: cellScale, Disp: 4 * (begin + 2*pair + i)}, scale[i])
-				VBROADCASTSS(ranks.at(begin+2*pair+i), rank[i])
-				write(sums[parts*i:parts*(i+1)], scale[i], rank[i])
-				if rows != 24 {
+			steps = append(steps, convert(Mem{Base: sums, Disp: 64 * i}, row, scale[i], rank[i], word, x)...)
+			do(func() {
+				VPMOVSDW(word, word.AsY())
+				VMOVDQU32(word.AsY(), Mem{Base: values})
+				VPMAXSW(word.AsY(), best[0].AsY(), best[0].AsY())
+				VPMAXSD(zero, x, x)
+				VPMOVUSDB(x, Mem{Base: bytes})
+				if rows == 16 || i == 0 {
+					nextCell()
 				}
-				nextCell()
-			}
-			if rows == 24 {
-				MOVQ(args.field("stride"), temp)
-				SUBQ(temp, bytes)
-				SUBQ(temp, bytes)
-				SHLQ(U8(2), temp)
-				SUBQ(temp, values)
+			})
+		}
+		if rows == 24 { // the last 8 rows of both cells, and zeros
+			word, x, rowScales, part := ZMM(), ZMM(), ZMM(), ZMM()
+			do(func() {
 				VMOVAPS(scale[0], lower, scale[1])
 				VMOVAPS(rank[0], lower, rank[1])
-				writeLast(sums[2], scale[1], rank[1])
+				VBROADCASTF64X4(Mem{Base: scales, Disp: 64}, rowScales)
+			})
+			steps = append(steps, convert(Mem{Base: sums, Disp: 128}, rowScales, scale[1], rank[1], word, x)...)
+			do(func() {
+				VPMOVSDW(word, word.AsY())
+				VPMAXSD(zero, x, x)
+				VPMOVUSDB(x, x.AsX())
+				VEXTRACTI32X4(U8(1), word.AsY(), part.AsX())
+				VMOVDQU32(part.AsY(), Mem{Base: values, Disp: 32})
+				VPMAXSW(part.AsX(), best[1].AsX(), best[1].AsX())
+				VPSRLDQ(U8(8), x.AsX(), part.AsX())
+				VMOVDQU32(part.AsX(), Mem{Base: bytes, Disp: 16})
+			})
+			do(func() {
+				MOVQ(args.field("stride"), temp)
+				NEGQ(temp)
+				VMOVDQA32(word.AsX(), part.AsX())
+				VMOVQ(x.AsX(), x.AsX())
+				VMOVDQU32(x.AsX(), Mem{Base: bytes, Index: temp, Scale: 1, Disp: 16})
+				VMOVDQU32(part.AsY(), Mem{Base: values, Index: temp, Scale: 2, Disp: 32})
+				VPMAXSW(part.AsX(), best[1].AsX(), best[1].AsX())
+				nextCell()
+			})
+		}
+		do(func() {
+			ADDQ(U8(8), cellScale)
+			ADDQ(U8(8), rankAt)
+			ADDQ(U32(8*rows), sums)
+		})
+		return steps
+	}
+	// beginWriting prepares for the pairs of the previous block.
+	beginWriting := func() {
+		VPTERNLOGD(U8(0xff), best[0], best[0], best[0])
+		VPSLLW(U8(15), best[0], best[0])
+		VPXORD(best[1], best[1], best[1])
+		if rows == 24 {
+			VMOVDQA32(best[0].AsX(), best[1].AsX())
+		}
+		LEAQ(sumsAt, sums)
+		LEAQ(ranks.memory, rankAt)
+	}
+	endWriting := func() {
+		switch rows {
+		case 32:
+			VMOVDQU32(best[0], through("maxima", 0))
+		case 24:
+			VMOVDQU32(best[0].AsY(), through("maxima", 0))
+			VMOVDQU32(best[1].AsY(), through("maxima", 32))
+		default:
+			VMOVDQU32(best[0].AsY(), through("maxima", 0))
+		}
+		nextMaxima(args)
+	}
+	// multiply makes the sums of a block and meanwhile, in its first chunk, writes
+	// the previous one if there is one.
+	multiply := func(name string, previous bool) {
+		for begin := 0; begin < blockTokens; begin += tile.tokens {
+			part := fmt.Sprintf("%s%d", name, begin)
+			tile.start(tile.tokens, through("start", 0))
+			LEAQ(Mem{Base: vectors, Disp: 16 * begin}, at)
+			MOVQ(args.field("query"), panel)
+			MOVQ(args.field("chunks"), chunk)
+			if begin == 0 {
+				MOVQ(U32(4), turn)
+				Label(part + "Write")
+				var work []func()
+				if previous {
+					work = writePair()
+				}
+				tile.multiply(tile.tokens, panel, at, work)
+				DECQ(turn)
+				JNE(LabelRef(part + "Write"))
+				DECQ(chunk)
+				JEQ(LabelRef(part + "Done"))
+			}
+			Label(part + "Chunk")
+			MOVQ(U32(4), turn)
+			Label(part + "Turn")
+			tile.multiply(tile.tokens, panel, at, nil)
+			DECQ(turn)
+			JNE(LabelRef(part + "Turn"))
+			DECQ(chunk)
+			JNE(LabelRef(part + "Chunk"))
+			Label(part + "Done")
+			if begin+tile.tokens == blockTokens && previous {
+				endWriting() // before the sums and ranks are overwritten
+			}
+			for pair := range tile.tokens / 2 {
+				for j, sum := range tile.finish(pair, func() Mem { return through("start", 0) }) {
+					VMOVDQU32(sum, sumsAt.Offset(8*rows*(begin/2+pair)+64*j))
+				}
 			}
 		}
+		LEAQ(Mem{Base: at, Disp: -16 * (blockTokens - tile.tokens)}, vectors)
+		MOVQ(args.field("cellRank"), temp)
+		ranks.stage(args, temp)
+		ADDQ(U32(4*blockTokens), args.field("cellRank"))
 	}
-	LEAQ(Mem{Base: at, Disp: -16 * (blockTokens - tile.tokens)}, vectors)
-	switch rows {
-	case 32:
-		VMOVDQU32(best[0], through("maxima", 0))
-	case 24:
-		VMOVDQU32(best[0].AsY(), through("maxima", 0))
-		VMOVDQU32(best[1].AsY(), through("maxima", 32))
-	default:
-		VMOVDQU32(best[0].AsY(), through("maxima", 0))
-	}
-	nextMaxima(args)
-	ADDQ(U8(4*blockTokens), cellScale)
-	ADDQ(U8(4*blockTokens), cellRank)
+	multiply("first", false)
+	JMP(LabelRef("next"))
+	Label("block")
+	beginWriting()
+	multiply("later", true)
+	Label("next")
 	DECQ(args.field("blocks"))
 	JNE(LabelRef("block"))
+	beginWriting()
+	MOVQ(U32(4), turn)
+	Label("rest")
+	for _, f := range writePair() {
+		f()
+	}
+	DECQ(turn)
+	JNE(LabelRef("rest"))
+	endWriting()
 	VZEROUPPER()
 	RET()
 }
