@@ -79,7 +79,7 @@ type Search struct {
 	Neighbors   int     `mapstructure:"neighbors" doc:"document tokens that each probing query token looks at (k' of the literature), in place of the budget; 0 for the budget"`
 
 	Depth  int `mapstructure:"depth" doc:"candidates that are scored, the best by the cells of their tokens; 0 chooses 256 or 4 k"`
-	Refine int `mapstructure:"refine" doc:"documents that are scored again by their refinements, where the index has them; 0 for none"`
+	Refine int `mapstructure:"refine" doc:"best documents that are scored again by their refinements, where the index has them; 0 for none"`
 }
 
 // Eval is the section eval of Config.

@@ -1,7 +1,6 @@
 package index
 
 import (
-	"cmp"
 	"math"
 	"math/bits"
 	"slices"
@@ -21,7 +20,7 @@ type visit struct {
 	postings uint32
 }
 
-func (v visit) cell() uint32 { return ^uint32(v.order) }
+func (v visit) cell() uint32 { return cellOf(v.order) }
 
 // probe makes candidates of the live documents in the cells that the probing
 // rows visit. packed are the query's rows that are compared.
@@ -58,16 +57,19 @@ func (s *Searcher) probe(packed, probing []int, options SearchOptions) error {
 // wantNeighbors makes each row want its nearest cells until they hold that
 // many postings.
 func (s *Searcher) wantNeighbors(neighbors int) {
-	s.offer(func(offered []visit) bool {
+	s.offer(func(offered []uint64) bool {
 		sum := 0
-		for _, v := range offered {
-			sum += int(v.postings)
+		for _, key := range offered {
+			sum += s.source.PostingCount(cellOf(key))
 		}
 		return sum >= neighbors
 	})
 	for _, column := range s.columns {
-		offered := s.offered[column]
-		for _, v := range offered[:selectPostings(offered, neighbors)] {
+		s.visits = s.visits[:0]
+		for _, key := range s.offered[column] {
+			s.visits = append(s.visits, visit{key, uint32(s.source.PostingCount(cellOf(key)))})
+		}
+		for _, v := range s.visits[:selectPostings(s.visits, neighbors)] {
 			s.want(v)
 		}
 	}
@@ -77,23 +79,25 @@ func (s *Searcher) wantNeighbors(neighbors int) {
 // wantBudget makes the rows want the cells of highest priority that hold
 // Budget postings; see SearchOptions.Budget.
 func (s *Searcher) wantBudget(options SearchOptions) {
-	s.offer(func(offered []visit) bool { return len(offered) >= offeredCells })
+	s.offer(func(offered []uint64) bool { return len(offered) >= offeredCells })
 	vectors := float64(s.source.Vectors())
 	for _, column := range s.columns {
 		offered := s.offered[column]
-		offered = offered[:selectFirst(offered, offeredCells)]
+		selectLargest(offered, offeredCells)
+		offered = offered[:min(offeredCells, len(offered))]
 		if len(offered) == 0 {
 			continue
 		}
-		slices.SortFunc(offered, func(a, b visit) int { return cmp.Compare(b.order, a.order) })
-		last := float64(valueOf(offered[len(offered)-1].order))
-		for i, v := range offered {
+		slices.Sort(offered)
+		last := float64(valueOf(offered[0]))
+		for i, offer := range offered {
+			rank, postings := len(offered)-i, s.source.PostingCount(cellOf(offer))
 			// The conversion keeps the compiler from fusing operations, which
 			// would round differently on some machines.
-			margin := max(float64(valueOf(v.order))-float64(options.MarginShare*last), 0)
-			rarity := math.Log(vectors / float64(v.postings))
-			priority := margin * rarity / math.Sqrt(float64(i+1))
-			s.want(visit{key(float32(priority), v.cell()), v.postings})
+			margin := max(float64(valueOf(offer))-float64(options.MarginShare*last), 0)
+			rarity := math.Log(vectors / float64(postings))
+			priority := margin * rarity / math.Sqrt(float64(rank))
+			s.want(visit{key(float32(priority), cellOf(offer)), uint32(postings)})
 		}
 	}
 	s.forget()
@@ -120,7 +124,7 @@ func (s *Searcher) forget() {
 
 // offer lists, for every probing column, its nearest cells with postings,
 // until enough says so or there are no more.
-func (s *Searcher) offer(enough func([]visit) bool) {
+func (s *Searcher) offer(enough func([]uint64) bool) {
 	if len(s.columns) == 0 {
 		return
 	}
@@ -149,7 +153,7 @@ func (s *Searcher) offer(enough func([]visit) bool) {
 				last, postings = o.Cell, s.source.PostingCount(o.Cell)
 			}
 			if postings > 0 {
-				s.offered[o.Row] = append(s.offered[o.Row], visit{valueKey(o.Value, o.Cell), uint32(postings)})
+				s.offered[o.Row] = append(s.offered[o.Row], valueKey(o.Value, o.Cell))
 			}
 		}
 		if atLeast > blocks {
@@ -190,21 +194,11 @@ func valueKey(value int16, cell uint32) uint64 {
 
 func valueOf(key uint64) int16 { return int16(uint16(key>>32) ^ 1<<15) }
 
-// selectFirst moves the n visits first in order to the front, in no order, and
-// returns how many they are.
-func selectFirst(visits []visit, n int) int {
-	return selectPrefix(visits, n, func(visit) int { return 1 })
-}
+func cellOf(key uint64) uint32 { return ^uint32(key) }
 
 // selectPostings moves the visits first in order that hold n postings to the
-// front, in no order, and returns how many they are.
+// front, in no order, and returns how many they are: quickselect by weight.
 func selectPostings(visits []visit, n int) int {
-	return selectPrefix(visits, n, func(v visit) int { return int(v.postings) })
-}
-
-// selectPrefix moves the shortest run of visits in order whose weights reach n
-// to the front, in no order, and returns its length: quickselect by weight.
-func selectPrefix(visits []visit, n int, weight func(visit) int) int {
 	lo, hi := 0, len(visits)
 	for lo < hi && n > 0 {
 		a, b, c := visits[lo].order, visits[lo+(hi-lo)/2].order, visits[hi-1].order
@@ -212,7 +206,7 @@ func selectPrefix(visits []visit, n int, weight func(visit) int) int {
 		larger, sum := lo, 0
 		for i := lo; i < hi; i++ {
 			if visits[i].order > pivot {
-				sum += weight(visits[i])
+				sum += int(visits[i].postings)
 				visits[i], visits[larger] = visits[larger], visits[i]
 				larger++
 			}
@@ -227,7 +221,7 @@ func selectPrefix(visits []visit, n int, weight func(visit) int) int {
 				break
 			}
 		}
-		n -= sum + weight(visits[larger])
+		n -= sum + int(visits[larger].postings)
 		lo = larger + 1
 	}
 	return lo

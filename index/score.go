@@ -125,10 +125,11 @@ func (s *Searcher) scoreRun(ctx context.Context, w *worker, lo, hi int) error {
 	})
 }
 
-// refine scores the n best again and forgets the others.
+// refine scores the n best again, and lowers the scores of the others below
+// theirs.
 func (s *Searcher) refine(ctx context.Context, n int) error {
 	best, err := s.refinements(n)
-	if err != nil || best == nil {
+	if err != nil || len(best) == 0 {
 		return err
 	}
 	n = len(best)
@@ -150,8 +151,24 @@ func (s *Searcher) refine(ctx context.Context, n int) error {
 		s.keys[i] = key(score, document)
 		s.stats.DocumentsRefined++
 	}
-	s.keys = s.keys[:n]
+	lowerBelow(s.keys[n:], slices.Min(s.keys[:n]))
 	return nil
+}
+
+// lowerBelow subtracts the same from the scores of all keys, if need be, so that
+// they are below that of worst.
+func lowerBelow(keys []uint64, worst uint64) {
+	if len(keys) == 0 {
+		return
+	}
+	excess := scoreOf(slices.Max(keys)) - scoreOf(worst)
+	if excess < 0 {
+		return
+	}
+	for i, k := range keys {
+		lower := math.Nextafter32(scoreOf(k)-excess, -math.MaxFloat32)
+		keys[i] = key(lower, documentOf(k))
+	}
 }
 
 // refinements brings the n best, and those that score like the last of them, to

@@ -82,8 +82,9 @@ type SearchOptions struct {
 	// leaves none out. The plan Exhaustive scores all.
 	Depth int
 	// Refine is how many of the best documents are scored again by their
-	// refinements, or K if that is more, where the index stores refinements; hits
-	// then come from these. 0 leaves the scores as the payloads give them.
+	// refinements, where the index stores refinements. They come first among the
+	// hits; the scores of hits after them are lowered, all by the same, below
+	// theirs. 0 leaves the scores as the payloads give them.
 	Refine int
 	// Filter, if not nil, holds the numbers of the documents that may be found.
 	// It is not changed.
@@ -204,7 +205,8 @@ type Searcher struct {
 	pending []int   // those that want more cells
 	limits  []int16 // by column: the least similarity of a cell on offer
 	offers  []simd.RowCell
-	offered [][]visit // by column
+	offered [][]uint64 // by column: valueKey of its cells
+	visits  []visit    // of one column
 	wanted  []visit
 	place   []uint32 // by cell: its place among the wanted ones plus 1, or 0
 	list    []uint32 // a posting list
@@ -286,7 +288,7 @@ func (s *Searcher) run(ctx context.Context, rows []int, selection querypruner.Se
 	}
 	s.lap(&s.stats.ScoreTime, options)
 	if options.Refine > 0 {
-		if err := s.refine(ctx, max(options.Refine, options.K)); err != nil {
+		if err := s.refine(ctx, options.Refine); err != nil {
 			return nil, err
 		}
 	}

@@ -560,9 +560,30 @@ func TestRefine(t *testing.T) {
 	if !slices.Equal(got, offered[:3]) {
 		t.Errorf("hits %v, want %v", got, offered[:3])
 	}
+	// Hits past the refined ones follow in the order of their coarse scores.
+	options = SearchOptions{K: 50, Plan: Exhaustive, Refine: 5}
+	mixed, _ := search(t, s, query, allRows(query), options)
+	options.Refine = 0
+	plainOrder, _ := search(t, s, query, allRows(query), options)
+	options.K, options.Refine = 5, 5
+	first, _ := search(t, s, query, allRows(query), options)
+	if !slices.Equal(mixed[:5], first) {
+		t.Errorf("the first 5 are %v, want %v", mixed[:5], first)
+	}
+	var rest []string
+	for _, hit := range plainOrder {
+		if !slices.ContainsFunc(first, func(f Hit) bool { return f.ID == hit.ID }) {
+			rest = append(rest, hit.ID)
+		}
+	}
+	for i, hit := range mixed[5:] {
+		if hit.ID != rest[i] || hit.Score >= mixed[4].Score {
+			t.Errorf("hit %d is %v after %v, want %s", 5+i, hit, mixed[4], rest[i])
+		}
+	}
 	// As many hits as there are documents, however many are asked for.
 	for _, plan := range []Plan{Exhaustive, Interaction, Probe} {
-		everything := SearchOptions{K: math.MaxInt, Plan: plan, Budget: 1 << 20, Refine: 1}
+		everything := SearchOptions{K: math.MaxInt, Plan: plan, Budget: 1 << 20, Refine: 1000}
 		if got, _ := search(t, s, query, allRows(query), everything); !slices.Equal(got, want) {
 			t.Errorf("%v gives %d hits of %d", plan, len(got), len(want))
 		}

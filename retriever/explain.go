@@ -42,7 +42,8 @@ type RowExplanation struct {
 }
 
 // Explain explains the score of a document for a query. The score is the one
-// that Search gives the document, whether or not the kept rows find it.
+// that Search gives the document, whether or not the kept rows find it, and with
+// options.Search.Refine by the document's refinement if it has one.
 func (r *Retriever) Explain(ctx context.Context, query, id string, options Options) (Explanation, error) {
 	tokens, err := r.encode(ctx, query)
 	if err != nil {

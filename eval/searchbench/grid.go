@@ -139,9 +139,9 @@ func ParseGrid(text string) ([]Setting, error) {
 // DefaultGrids are wide enough to show where each level of recall begins, with
 // a budget, by centroid interaction of all documents, and unpruned.
 var DefaultGrids = []string{
-	"budget=500,1000,1500,2000,2500,3000,4000,6000,8000,16000 depth=100,128,200,300,512,1024",
-	"plan=interaction depth=200,300,512,1024",
-	"neighbors=50,100,200,400 depth=300,1024",
+	"budget=500,1000,1500,2000,3000,4000,8000,16000 depth=100,200,512",
+	"plan=interaction depth=200,512",
+	"neighbors=50,100,200,400 depth=200",
 }
 
 // ParseGrids joins the settings of several grids.
