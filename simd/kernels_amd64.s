@@ -2628,7 +2628,7 @@ done:
 	RET
 
 // func widenAVX2(dst *byte, src *byte, tokens int, dim int, chunks int)
-// Requires: AVX
+// Requires: AVX, AVX2
 TEXT ·widenAVX2(SB), NOSPLIT, $0-40
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
@@ -2641,6 +2641,30 @@ TEXT ·widenAVX2(SB), NOSPLIT, $0-40
 token:
 	MOVQ AX, DI
 	MOVQ BX, R8
+	SUBQ $0x40, R8
+	JL   few
+
+many:
+	VPMOVSXBW    (CX), Y0
+	VMOVDQU      X0, (DI)
+	VEXTRACTI128 $0x01, Y0, 128(DI)
+	VPMOVSXBW    16(CX), Y0
+	VMOVDQU      X0, 256(DI)
+	VEXTRACTI128 $0x01, Y0, 384(DI)
+	VPMOVSXBW    32(CX), Y0
+	VMOVDQU      X0, 512(DI)
+	VEXTRACTI128 $0x01, Y0, 640(DI)
+	VPMOVSXBW    48(CX), Y0
+	VMOVDQU      X0, 768(DI)
+	VEXTRACTI128 $0x01, Y0, 896(DI)
+	ADDQ         $0x40, CX
+	ADDQ         $0x00000400, DI
+	SUBQ         $0x40, R8
+	JGE          many
+
+few:
+	ADDQ $0x40, R8
+	JEQ  next
 
 eight:
 	VPMOVSXBW (CX), X0
@@ -2649,15 +2673,18 @@ eight:
 	ADDQ      $0x00000080, DI
 	SUBQ      $0x08, R8
 	JNE       eight
-	ADDQ      $0x10, AX
-	DECQ      R9
-	JNE       same
-	MOVQ      $0x00000008, R9
-	LEAQ      -128(AX)(SI*1), AX
+
+next:
+	ADDQ $0x10, AX
+	DECQ R9
+	JNE  same
+	MOVQ $0x00000008, R9
+	LEAQ -128(AX)(SI*1), AX
 
 same:
 	DECQ DX
 	JNE  token
+	VZEROUPPER
 	RET
 
 // func int8Maxima4AVX512(args *int)
