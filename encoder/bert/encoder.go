@@ -153,12 +153,9 @@ func (e *Encoder) load(f *folder) error {
 func (e *Encoder) loadHeads(configs []headConfig, weights *safetensors) error {
 	e.dim = e.config.Hidden
 	for _, config := range configs {
-		h, err := loadHead(config, weights)
+		h, err := loadHead(config, weights, e.dim)
 		if err != nil {
 			return err
-		}
-		if h.in != e.dim {
-			return fmt.Errorf("%w: a Dense module takes %d features and gets %d", ErrModel, h.in, e.dim)
 		}
 		e.heads, e.dim = append(e.heads, h), h.out
 	}
