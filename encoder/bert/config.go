@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+
+	"github.com/pare-search/pare/simd/gemm"
 )
 
 // Config is the shape of a BERT model.
@@ -41,6 +43,10 @@ type configJSON struct {
 const (
 	maxWidth  = 1 << 16
 	maxLayers = 1 << 10
+
+	// minHeadWidth bounds what is lost to rounding a head up to whole panels:
+	// it takes at most four times the memory.
+	minHeadWidth = gemm.Panel / 4
 )
 
 // loadConfig reads the config.json in a folder.
@@ -106,7 +112,8 @@ func (f *configJSON) supported(c Config) error {
 	return errors.Join(faults...)
 }
 
-// Validate reports every size that makes no sense.
+// Validate reports every size that makes no sense, with ErrModel, and heads that
+// are too narrow, with ErrUnsupported.
 func (c Config) Validate() error {
 	var faults []error
 	within := func(field string, value, limit int) {
@@ -123,6 +130,9 @@ func (c Config) Validate() error {
 	within("type_vocab_size", c.TypeVocabulary, maxWidth)
 	if c.Heads > 0 && c.Hidden%c.Heads != 0 {
 		faults = append(faults, fmt.Errorf("%w: config: %d heads do not divide hidden_size %d", ErrModel, c.Heads, c.Hidden))
+	}
+	if c.Heads > 0 && c.Hidden/c.Heads < minHeadWidth {
+		faults = append(faults, fmt.Errorf("%w: config: %d heads of %d values, want %d or more", ErrUnsupported, c.Heads, c.Hidden/c.Heads, minHeadWidth))
 	}
 	if !(c.Epsilon >= 0 && c.Epsilon < 1) {
 		faults = append(faults, fmt.Errorf("%w: config: layer_norm_eps is %v", ErrModel, c.Epsilon))

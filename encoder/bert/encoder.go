@@ -5,14 +5,10 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"sync"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/pare-search/pare/encoder"
 	"github.com/pare-search/pare/simd"
@@ -89,7 +85,8 @@ var _ encoder.Encoder = (*Encoder)(nil)
 // [Encoder.NeedsProjection] must learn it before it encodes. Errors wrap
 // ErrOptions, ErrModel for files that are missing, damaged or do not fit
 // together, or ErrUnsupported for models that are none of the layouts; they
-// name the file and the field or tensor.
+// name the file and the field or tensor. Where the folder was downloaded by
+// package hub, files are compared with the checksums of its record.
 func Open(dir string, options Options) (*Encoder, error) {
 	if err := options.Validate(); err != nil {
 		return nil, err
@@ -102,42 +99,45 @@ func Open(dir string, options Options) (*Encoder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the model: %w", err)
 	}
-	return newEncoder(dir, f, options)
+	return newEncoder(dir, f, options, nil)
 }
 
-// newEncoder loads a model.
-func newEncoder(dir string, f *folder, options Options) (*Encoder, error) {
-	if options.QueryLength > 0 {
-		f.query.setLength(options.QueryLength)
-	}
-	if options.DocumentLength > 0 {
-		f.document.setLength(options.DocumentLength)
-	}
-	if err := f.checkSides(); err != nil {
-		return nil, err
-	}
-	e := &Encoder{
-		dir: dir, layout: f.layout, config: f.config, tokenizer: f.tokenizer, query: f.query, document: f.document,
-		options: options, workers: options.Workers,
-	}
+// newEncoder loads a model. want is the fingerprint that it must have, nil for
+// any: a model with another is ErrOtherModel, whatever else is wrong with it.
+func newEncoder(dir string, f *folder, options Options, want *[sha256.Size]byte) (*Encoder, error) {
+	e := &Encoder{dir: dir, layout: f.layout, config: f.config, tokenizer: f.tokenizer, options: options, workers: options.Workers}
 	if e.workers == 0 {
 		e.workers = runtime.GOMAXPROCS(0)
 	}
 	// Hashing the weights takes about as long as reading them.
-	var both errgroup.Group
-	both.Go(func() (err error) {
-		e.fingerprint, err = fingerprint(dir, f.files)
-		return err
-	})
-	both.Go(func() error { return e.load(f) })
-	if err := both.Wait(); err != nil {
+	loaded := make(chan error, 1)
+	go func() { loaded <- e.load(f) }()
+	sum, err := fingerprint(dir, f.files)
+	loadErr := <-loaded
+	switch {
+	case err != nil:
 		return nil, err
+	case want != nil && sum != *want:
+		return nil, fmt.Errorf("%w: the one in %s has SHA-256 %s, want %s", ErrOtherModel, dir, short(sum), short(*want))
+	case loadErr != nil:
+		return nil, loadErr
 	}
+	e.fingerprint = sum
 	return e, nil
 }
 
-// load loads the weights and settles the width.
+// load settles the lengths, loads the weights and settles the width.
 func (e *Encoder) load(f *folder) error {
+	if e.options.QueryLength > 0 {
+		f.query.setLength(e.options.QueryLength)
+	}
+	if e.options.DocumentLength > 0 {
+		f.document.setLength(e.options.DocumentLength)
+	}
+	if err := f.checkSides(); err != nil {
+		return err
+	}
+	e.query, e.document = f.query, f.document
 	weights, err := openSafetensors(f.weights)
 	if err != nil {
 		return err
@@ -153,12 +153,9 @@ func (e *Encoder) load(f *folder) error {
 func (e *Encoder) loadHeads(configs []headConfig, weights *safetensors) error {
 	e.dim = e.config.Hidden
 	for _, config := range configs {
-		h, err := loadHead(config, weights)
+		h, err := loadHead(config, weights, e.dim)
 		if err != nil {
 			return err
-		}
-		if h.in != e.dim {
-			return fmt.Errorf("%w: a Dense module takes %d features and gets %d", ErrModel, h.in, e.dim)
 		}
 		e.heads, e.dim = append(e.heads, h), h.out
 	}
@@ -172,33 +169,6 @@ func (e *Encoder) loadHeads(configs []headConfig, weights *safetensors) error {
 		return fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}
 	return nil
-}
-
-// fingerprint hashes files: for each its name, its length and its bytes.
-func fingerprint(dir string, files []string) (sum [sha256.Size]byte, err error) {
-	files = slices.Compact(slices.Sorted(slices.Values(files)))
-	hash := sha256.New()
-	for _, path := range files {
-		file, err := os.Open(path)
-		if errors.Is(err, os.ErrNotExist) {
-			continue // one that may be left out
-		}
-		if err != nil {
-			return sum, err
-		}
-		name, relErr := filepath.Rel(dir, path)
-		info, statErr := file.Stat()
-		if err := errors.Join(relErr, statErr); err != nil {
-			file.Close()
-			return sum, err
-		}
-		fmt.Fprintf(hash, "%s\x00%d\x00", filepath.ToSlash(name), info.Size())
-		_, err = io.Copy(hash, file)
-		if err := errors.Join(err, file.Close()); err != nil {
-			return sum, fmt.Errorf("reading %s: %w", path, err)
-		}
-	}
-	return [sha256.Size]byte(hash.Sum(nil)), nil
 }
 
 // Dim is the width of every vector.
@@ -216,7 +186,8 @@ func (e *Encoder) Config() Config { return e.config }
 // Tokenizer returns the model's tokenizer.
 func (e *Encoder) Tokenizer() *Tokenizer { return e.tokenizer }
 
-// Fingerprint is a SHA-256 hash of the files that vectors depend on.
+// Fingerprint is a SHA-256 hash of the files that vectors depend on, in the
+// order in which the model applies them.
 func (e *Encoder) Fingerprint() [sha256.Size]byte { return e.fingerprint }
 
 // Projection returns the learnt projection, [Dim x hidden size], or an empty

@@ -326,6 +326,36 @@ func TestSaveAndLoad(t *testing.T) {
 	}
 }
 
+// TestLoadOtherModels wants every other folder to be another model, whatever
+// else is wrong with it.
+func TestLoadOtherModels(t *testing.T) {
+	options := bert.DefaultOptions()
+	options.Dim, options.QueryLength, options.DocumentLength = 32, 40, 40
+	enc, err := open(t, "testdata/models/plain", options).Learn(t.Context(), each(sentences), bert.LearnOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	saved, err := enc.MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	empty := t.TempDir()
+	for name, dir := range map[string]string{
+		"another layout":        "testdata/models/pylate",
+		"another architecture":  copyModel(t, "plain", map[string]map[string]any{"config.json": {"model_type": "modernbert"}}),
+		"fewer positions":       copyModel(t, "plain", map[string]map[string]any{"config.json": {"max_position_embeddings": 20}}),
+		"other lengths":         copyModel(t, "stanford", nil),
+		"nothing":               empty,
+		"nowhere":               filepath.Join(empty, "none"),
+		"a file, not a folder":  "testdata/tokenizer.json",
+		"a tokenizer of others": copyModel(t, "plain", map[string]map[string]any{"tokenizer.json": {"normalizer": nil}}),
+	} {
+		if _, err := bert.Load(saved, bert.LoadOptions{Dir: dir}); !errors.Is(err, bert.ErrOtherModel) {
+			t.Errorf("%s: error %v, want ErrOtherModel", name, err)
+		}
+	}
+}
+
 func TestLoadDamaged(t *testing.T) {
 	saved, err := learnt(t, "testdata/models/plain").MarshalBinary()
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 //
 //	offset  bytes   field
 //	0       8       magic "PAREBERT"
-//	8       4       version, 1
+//	8       4       version, 2
 //	12      32      fingerprint of the model, SHA-256
 //	44      4       Dim of the options
 //	48      4       QueryLength
@@ -36,7 +36,7 @@ import (
 
 const (
 	magic   = "PAREBERT"
-	version = 1 // 1: first version
+	version = 2 // 2: fingerprints tell the order of modules; 1: first version
 
 	maxPathBytes = 1 << 16
 )
@@ -96,16 +96,20 @@ func Load(data []byte, options LoadOptions) (*Encoder, error) {
 	if options.Dir != "" {
 		dir = options.Dir
 	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return nil, err
+	}
 	s.options.Workers = options.Workers
-	e, err := Open(dir, s.options)
-	if errors.Is(err, fs.ErrNotExist) {
+	f, err := openFolder(dir)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrModel) || errors.Is(err, ErrUnsupported) {
 		return nil, fmt.Errorf("%w: looked for it in %s (SHA-256 %s): %w", ErrOtherModel, dir, short(s.fingerprint), err)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if e.fingerprint != s.fingerprint {
-		return nil, fmt.Errorf("%w: the one in %s has SHA-256 %s, want %s", ErrOtherModel, dir, short(e.fingerprint), short(s.fingerprint))
+	e, err := newEncoder(dir, f, s.options, &s.fingerprint)
+	if err != nil {
+		return nil, err
 	}
 	if !e.projects && s.projection.Rows == 0 {
 		return e, nil

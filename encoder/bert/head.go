@@ -1,6 +1,7 @@
 package bert
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"path/filepath"
@@ -31,6 +32,9 @@ var headActivations = map[string]func(float32) float32{
 	"torch.nn.modules.activation.Sigmoid": func(x float32) float32 { return 1 / float32(1+math.Exp(-float64(x))) },
 }
 
+// defaultActivation is that of a Dense module whose configuration names none.
+const defaultActivation = "torch.nn.modules.activation.Tanh"
+
 // readHeadConfig reads the folder of a Dense module.
 func readHeadConfig(dir string) (headConfig, error) {
 	path := filepath.Join(dir, "config.json")
@@ -41,7 +45,7 @@ func readHeadConfig(dir string) (headConfig, error) {
 	if c.In < 1 || c.In > maxWidth || c.Out < 1 || c.Out > maxWidth {
 		return c, fmt.Errorf("%w: %s: %d to %d features", ErrModel, path, c.In, c.Out)
 	}
-	if _, known := headActivations[or(c.Activation, "torch.nn.modules.activation.Tanh")]; !known {
+	if _, known := headActivations[or(c.Activation, defaultActivation)]; !known {
 		return c, fmt.Errorf("%w: %s: activation_function is %s", ErrUnsupported, path, *c.Activation)
 	}
 	var err error
@@ -51,16 +55,16 @@ func readHeadConfig(dir string) (headConfig, error) {
 
 // head is a linear layer behind the transformer, and what may follow it.
 type head struct {
-	in, out    int
+	out        int
 	linear     *gemm.Weights
 	activation func(float32) float32 // nil for none
 	residual   bool                  // the input is added to the output,
 	adapted    *gemm.Weights         // through this where the widths differ
 }
 
-// loadHead reads a head's weights. The model's own file holds Stanford
-// ColBERT's "linear.weight".
-func loadHead(c headConfig, own *safetensors) (*head, error) {
+// loadHead reads the weights of a head for vectors of so many values. The
+// model's own file holds Stanford ColBERT's "linear.weight".
+func loadHead(c headConfig, own *safetensors, width int) (*head, error) {
 	source := own
 	if c.weights != "" {
 		var err error
@@ -69,50 +73,58 @@ func loadHead(c headConfig, own *safetensors) (*head, error) {
 		}
 		defer source.Close()
 	}
-	h, err := readHead(c, source)
+	h, err := readHead(c, source, width)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", source.path, err)
 	}
 	return h, nil
 }
 
-func readHead(c headConfig, source *safetensors) (*head, error) {
-	shape, data, err := source.Tensor("linear.weight")
-	if err != nil {
-		return nil, err
-	}
-	if len(shape) != 2 || c.weights != "" && (shape[0] != c.Out || shape[1] != c.In) {
-		return nil, fmt.Errorf("%w: tensor \"linear.weight\" is %d, config.json says [%d %d]", ErrModel, shape, c.Out, c.In)
-	}
-	h := &head{in: shape[1], out: shape[0], residual: c.Residual}
+func readHead(c headConfig, source tensors, width int) (*head, error) {
 	if c.weights == "" {
-		h.linear = gemm.Pack(data, h.out, h.in, nil)
-		return h, nil
+		var err error
+		if c, err = ownHead(source, width); err != nil {
+			return nil, err
+		}
 	}
-	var bias []float32
+	if c.In != width {
+		return nil, fmt.Errorf("%w: a Dense module takes %d features and gets %d", ErrModel, c.In, width)
+	}
+	l := loader{tensors: source}
+	linear, bias, adapted := l.read("linear.weight", c.Out, c.In), []float32(nil), []float32(nil)
 	if or(c.Bias, true) {
-		shape, values, err := source.Tensor("linear.bias")
-		if err != nil {
-			return nil, err
-		}
-		if len(shape) != 1 || shape[0] != h.out {
-			return nil, fmt.Errorf("%w: tensor \"linear.bias\" is %d, want [%d]", ErrModel, shape, h.out)
-		}
-		bias = values
+		bias = l.read("linear.bias", c.Out)
 	}
-	h.linear = gemm.Pack(data, h.out, h.in, bias)
-	h.activation = headActivations[or(c.Activation, "torch.nn.modules.activation.Tanh")]
-	if c.Residual && h.in != h.out {
-		shape, data, err := source.Tensor("residual.weight")
-		if err != nil {
-			return nil, err
-		}
-		if len(shape) != 2 || shape[0] != h.out || shape[1] != h.in {
-			return nil, fmt.Errorf("%w: tensor \"residual.weight\" is %d, want [%d %d]", ErrModel, shape, h.out, h.in)
-		}
-		h.adapted = gemm.Pack(data, h.out, h.in, nil)
+	if c.Residual && c.In != c.Out {
+		adapted = l.read("residual.weight", c.Out, c.In)
+	}
+	if len(l.faults) > 0 {
+		return nil, errors.Join(l.faults...)
+	}
+	h := &head{
+		out:        c.Out,
+		linear:     gemm.Pack(linear, c.Out, c.In, bias),
+		activation: headActivations[or(c.Activation, defaultActivation)],
+		residual:   c.Residual,
+	}
+	if adapted != nil {
+		h.adapted = gemm.Pack(adapted, c.Out, c.In, nil)
 	}
 	return h, nil
+}
+
+// ownHead is what a config.json would say of a head that has none: it is
+// linear, and only the tensor tells its width.
+func ownHead(source tensors, width int) (headConfig, error) {
+	shape, _, err := source.Tensor("linear.weight")
+	if err != nil {
+		return headConfig{}, err
+	}
+	if len(shape) != 2 || shape[0] > maxWidth {
+		return headConfig{}, fmt.Errorf("%w: tensor \"linear.weight\" is %d, want [1 to %d %d]", ErrModel, shape, maxWidth, width)
+	}
+	bias, activation := false, "torch.nn.modules.linear.Identity"
+	return headConfig{In: width, Out: shape[0], Bias: &bias, Activation: &activation}, nil
 }
 
 // apply returns the head's output for every row.

@@ -37,7 +37,7 @@ type folder struct {
 	tokenizer       *Tokenizer // of both sides
 	query, document side
 	heads           []headConfig // applied to hidden states, in order
-	files           []string     // all that vectors depend on
+	files           []string     // all that vectors depend on, in the order of their use
 }
 
 // side says how texts of one side become the model's input and its output the
@@ -97,7 +97,7 @@ func openFolder(dir string) (*folder, error) {
 	if err := refuseONNX(dir); err != nil {
 		return nil, err
 	}
-	f := &folder{}
+	f := &folder{files: []string{filepath.Join(dir, "modules.json")}}
 	root, err := f.transformer(dir, modules)
 	if err != nil {
 		return nil, err

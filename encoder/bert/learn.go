@@ -7,7 +7,9 @@ import (
 	"iter"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -21,6 +23,8 @@ const (
 	sampledTexts   = 8192
 	sampledBytes   = 8 << 10 // of a text, more than a document's length of pieces
 	sampledVectors = 200_000
+
+	uncutBytes = sampledBytes - utf8.UTFMax // a text of fewer was not cut
 )
 
 // heldValues is how many values of hidden states Learn holds for
@@ -92,15 +96,27 @@ func drawTexts(ctx context.Context, texts iter.Seq2[string, error], random *rand
 			return nil, err
 		}
 		count++
-		text = text[:min(len(text), sampledBytes)]
 		if len(drawn) < sampledTexts {
-			drawn = append(drawn, text)
+			drawn = append(drawn, cut(text))
 		} else if i := random.IntN(count); i < sampledTexts {
-			drawn[i] = text
+			drawn[i] = cut(text)
 		}
 	}
 	random.Shuffle(len(drawn), func(i, j int) { drawn[i], drawn[j] = drawn[j], drawn[i] })
 	return drawn, nil
+}
+
+// cut returns the beginning of a long text, whole characters of it, in memory
+// of its own so that the text need not be kept.
+func cut(text string) string {
+	if len(text) <= sampledBytes {
+		return text
+	}
+	n := sampledBytes
+	for n > uncutBytes && !utf8.RuneStart(text[n]) {
+		n--
+	}
+	return strings.Clone(text[:n])
 }
 
 // learnBatch is how many texts are encoded together.
@@ -135,7 +151,7 @@ func (e *Encoder) addVectors(ctx context.Context, texts []string, m *moments, op
 			m.add(s.Slice(0, rows), e.workers)
 			left -= rows
 			text := texts[first+i]
-			if options.Keep != nil && len(s.Data) <= room && len(text) < sampledBytes { // not cut
+			if options.Keep != nil && len(s.Data) <= room && len(text) < uncutBytes {
 				room -= len(s.Data)
 				held = append(held, heldText{text, batch[i], s})
 			}

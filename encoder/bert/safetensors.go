@@ -221,8 +221,9 @@ func (s *safetensors) find(name string) (string, bool) {
 }
 
 // Tensor returns a tensor by its name in a plain BertModel, converted to
-// float32. Errors wrap ErrModel or, for a type of element that weights do not
-// have, ErrUnsupported, and name the tensor.
+// float32. Errors name the tensor and wrap ErrModel, also for sizes of zero and
+// for values that are not finite, or, for a type of element that weights do not
+// have, ErrUnsupported.
 func (s *safetensors) Tensor(name string) (shape []int, data []float32, err error) {
 	found, ok := s.find(name)
 	if !ok {
@@ -234,6 +235,9 @@ func (s *safetensors) Tensor(name string) (shape []int, data []float32, err erro
 func (s *safetensors) convert(name string, tensor tensorInfo) ([]int, []float32, error) {
 	shape := make([]int, len(tensor.Shape))
 	for i, n := range tensor.Shape {
+		if n == 0 || n > math.MaxInt32 {
+			return nil, nil, fmt.Errorf("%w: tensor %q is %d", ErrModel, name, tensor.Shape)
+		}
 		shape[i] = int(n)
 	}
 	raw := s.body[tensor.Offsets[0]:tensor.Offsets[1]]
@@ -256,6 +260,9 @@ func (s *safetensors) convert(name string, tensor tensorInfo) ([]int, []float32,
 		}
 	default:
 		return nil, nil, fmt.Errorf("%w: tensor %q is of %s, want F32, F16 or BF16", ErrUnsupported, name, tensor.DType)
+	}
+	if i := slices.IndexFunc(data, func(v float32) bool { return v-v != 0 }); i >= 0 {
+		return nil, nil, fmt.Errorf("%w: tensor %q: value %d is %v", ErrModel, name, i, data[i])
 	}
 	return shape, data, nil
 }

@@ -19,7 +19,7 @@ func tensorFile(header string, data []byte) []byte {
 }
 
 func TestTensor(t *testing.T) {
-	values := []float32{0, 1, -2.5, 0.1, 65504, float32(math.Inf(-1))}
+	values := []float32{0, 1, -2.5, 0.1, 65504, -1 << 100}
 	var data []byte
 	for _, v := range values {
 		data = binary.LittleEndian.AppendUint32(data, math.Float32bits(v))
@@ -27,18 +27,21 @@ func TestTensor(t *testing.T) {
 	for _, v := range values {
 		data = binary.LittleEndian.AppendUint16(data, uint16(math.Float32bits(v)>>16))
 	}
-	for _, half := range []uint16{0x0000, 0x3C00, 0xC100, 0x2E66, 0x7BFF, 0xFC00, 0x0001, 0x83FF} {
+	for _, half := range []uint16{0x0000, 0x3C00, 0xC100, 0x2E66, 0x7BFF, 0xFBFF, 0x0001, 0x83FF} {
 		data = binary.LittleEndian.AppendUint16(data, half)
 	}
-	data = append(data, 1, 2, 3, 4, 5, 6, 7, 8)
+	data = append(data, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0x80, 0x3F, 0, 0, 0xC0, 0x7F, 0, 0xFC)
 	path := filepath.Join(t.TempDir(), "model.safetensors")
 	header := `{"__metadata__":{"format":"pt"},
 		"f32":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},
 		"bert.bf16":{"dtype":"BF16","shape":[6],"data_offsets":[24,36]},
 		"f16":{"dtype":"F16","shape":[8,1],"data_offsets":[36,52]},
 		"ids":{"dtype":"I64","shape":[1],"data_offsets":[52,60]},
-		"bert.a.LayerNorm.gamma":{"dtype":"F32","shape":[0],"data_offsets":[60,60]},
-		"none":{"dtype":"F32","shape":[0,4],"data_offsets":[60,60]}}   `
+		"bert.a.LayerNorm.gamma":{"dtype":"F32","shape":[1],"data_offsets":[60,64]},
+		"bf16 nan":{"dtype":"BF16","shape":[2],"data_offsets":[64,68]},
+		"infinity":{"dtype":"F16","shape":[1,1],"data_offsets":[68,70]},
+		"none":{"dtype":"F32","shape":[1152921504606846976,0],"data_offsets":[70,70]},
+		"few":{"dtype":"F32","shape":[4,0],"data_offsets":[70,70]}}   `
 	if err := os.WriteFile(path, tensorFile(header, data), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -53,10 +56,9 @@ func TestTensor(t *testing.T) {
 		want  []float32
 	}{
 		{"f32", []int{2, 3}, values},
-		{"bf16", []int{6}, []float32{0, 1, -2.5, 0.099609375, 65280, float32(math.Inf(-1))}},
-		{"f16", []int{8, 1}, []float32{0, 1, -2.5, 0.0999755859375, 65504, float32(math.Inf(-1)), 1.0 / (1 << 24), -1023.0 / (1 << 24)}},
-		{"none", []int{0, 4}, []float32{}},
-		{"a.LayerNorm.weight", []int{0}, []float32{}},
+		{"bf16", []int{6}, []float32{0, 1, -2.5, 0.099609375, 65280, -1 << 100}},
+		{"f16", []int{8, 1}, []float32{0, 1, -2.5, 0.0999755859375, 65504, -65504, 1.0 / (1 << 24), -1023.0 / (1 << 24)}},
+		{"a.LayerNorm.weight", []int{1}, []float32{1}},
 	} {
 		shape, got, err := s.Tensor(test.name)
 		if err != nil || !slices.Equal(shape, test.shape) || !slices.Equal(got, test.want) {
@@ -65,6 +67,14 @@ func TestTensor(t *testing.T) {
 	}
 	if _, _, err := s.Tensor("ids"); !errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), `"ids" is of I64`) {
 		t.Errorf("integers: error %v, want ErrUnsupported", err)
+	}
+	for name, says := range map[string]string{
+		"bf16 nan": `"bf16 nan": value 1 is NaN`, "infinity": `"infinity": value 0 is -Inf`,
+		"none": `"none" is [1152921504606846976 0]`, "few": `"few" is [4 0]`,
+	} {
+		if _, _, err := s.Tensor(name); !errors.Is(err, ErrModel) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: error %v, want ErrModel that says %s", name, err, says)
+		}
 	}
 	if _, _, err := s.Tensor("nothing"); !errors.Is(err, ErrModel) || !strings.Contains(err.Error(), `"nothing"`) {
 		t.Errorf("a missing tensor: error %v, want ErrModel", err)

@@ -157,18 +157,21 @@ func (l *loader) dense(name string, columns, inner int) dense {
 // and keys.
 func (l *loader) qkv(prefix string, headWidth int) dense {
 	hidden := l.cfg.Hidden
+	var parts [3]struct{ w, bias []float32 }
+	for i, name := range []string{"query", "key", "value"} {
+		parts[i].w, parts[i].bias = l.read(prefix+name+".weight", hidden, hidden), l.read(prefix+name+".bias", hidden)
+	}
+	if len(l.faults) > 0 {
+		return dense{} // nor is there memory to be made for sizes that are only claimed
+	}
 	width := hidden / l.cfg.Heads
-	columns := 3 * l.cfg.Heads * headWidth
+	columns := len(parts) * l.cfg.Heads * headWidth
 	w, bias := make([]float32, columns*hidden), make([]float32, columns)
-	for part, name := range []string{"query", "key", "value"} {
-		from, fromBias := l.read(prefix+name+".weight", hidden, hidden), l.read(prefix+name+".bias", hidden)
-		if len(l.faults) > 0 {
-			return dense{}
-		}
+	for i, part := range parts {
 		for h := range l.cfg.Heads {
-			at := (part*l.cfg.Heads + h) * headWidth
-			copy(w[at*hidden:], from[h*width*hidden:(h+1)*width*hidden])
-			copy(bias[at:], fromBias[h*width:(h+1)*width])
+			at := (i*l.cfg.Heads + h) * headWidth
+			copy(w[at*hidden:], part.w[h*width*hidden:(h+1)*width*hidden])
+			copy(bias[at:], part.bias[h*width:(h+1)*width])
 		}
 	}
 	return l.pack(w, columns, hidden, bias)

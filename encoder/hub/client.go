@@ -35,6 +35,10 @@ func newClient(options Options) *client {
 				case next.URL.Scheme != "https" && !plain:
 					return fmt.Errorf("%w: a redirect to %s, which is not https", ErrStatus, next.URL.Redacted())
 				}
+				// Package http lets subdomains and other ports have the token.
+				if hub := via[0].URL; next.URL.Scheme != hub.Scheme || next.URL.Host != hub.Host {
+					next.Header.Del("Authorization")
+				}
 				return nil
 			},
 		},

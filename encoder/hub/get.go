@@ -17,8 +17,8 @@ import (
 )
 
 // Get downloads a model unless its folder holds it already, which is told by
-// the checksums of all files. The model of another revision in the same folder
-// is replaced. The error is one of ctx, the network or the file system, or
+// the checksums of all files. Another revision of the model in the same folder
+// is replaced, another model never. The error is one of ctx, the network or the file system, or
 // wraps one of the package's.
 func Get(ctx context.Context, name string, options Options) (Model, error) {
 	if err := errors.Join(checkName(name), options.Validate()); err != nil {
@@ -35,7 +35,7 @@ func Get(ctx context.Context, name string, options Options) (Model, error) {
 	if err != nil {
 		return Model{}, err
 	}
-	if err := checkTarget(dir); err != nil {
+	if err := checkTarget(dir, name); err != nil {
 		return Model{}, err
 	}
 	c := newClient(options)
@@ -53,7 +53,7 @@ func Get(ctx context.Context, name string, options Options) (Model, error) {
 		return Model{}, fmt.Errorf("hub: waiting for another download of %s: %w", name, err)
 	}
 	defer lock.Unlock()
-	if err := checkTarget(dir); err != nil {
+	if err := checkTarget(dir, name); err != nil {
 		return Model{}, err
 	}
 	if have, err := readRecord(dir); err == nil && slices.Equal(have.Files, m.Files) && have.complete() {
@@ -75,18 +75,30 @@ func Get(ctx context.Context, name string, options Options) (Model, error) {
 	return m, nil
 }
 
-// checkTarget refuses a folder that Get must not replace: one with anything in
-// it that Get did not put there.
-func checkTarget(dir string) error {
-	have, err := readRecord(dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+// checkTarget refuses a folder that Get must not replace: one with another
+// model or with anything in it that Get did not put there.
+func checkTarget(dir, name string) error {
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
 		return err
+	case !info.IsDir():
+		return fmt.Errorf("%w: %s is not a folder", ErrExists, dir)
+	}
+	have, err := readRecord(dir)
+	switch {
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return err
+	case err == nil && have.Name != name:
+		return fmt.Errorf("%w: %s holds the model %q", ErrExists, dir, have.Name)
 	}
 	ours := map[string]bool{recordName: true}
 	for _, f := range have.Files {
 		ours[f.Path] = true
 	}
-	err = fs.WalkDir(os.DirFS(dir), ".", func(name string, entry fs.DirEntry, err error) error {
+	return fs.WalkDir(os.DirFS(dir), ".", func(name string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
@@ -95,19 +107,16 @@ func checkTarget(dir string) error {
 		}
 		return nil
 	})
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
 }
 
-// removeStale removes downloads of other commits that were never completed.
+// removeStale removes what is left of downloads that were never completed: of
+// other commits, and folders that were about to be replaced.
 func removeStale(parent, base string) error {
 	entries, err := os.ReadDir(parent)
 	if err != nil {
 		return err
 	}
-	pattern := regexp.MustCompile(`^\.` + regexp.QuoteMeta(base) + `\.[0-9a-f]{12}\.download$`)
+	pattern := regexp.MustCompile(`^\.` + regexp.QuoteMeta(base) + `\.[0-9a-f]{12}\.download(\.old)?$`)
 	for _, entry := range entries {
 		if pattern.MatchString(entry.Name()) {
 			if err := os.RemoveAll(filepath.Join(parent, entry.Name())); err != nil {

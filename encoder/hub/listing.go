@@ -14,8 +14,11 @@ import (
 	"strings"
 )
 
-// maxListing is far above the list of any model.
-const maxListing = 16 << 20
+// Limits far above the list and the files of any model that is used here.
+const (
+	maxListing    = 16 << 20
+	maxModelBytes = 64 << 30
+)
 
 var (
 	commitPattern = regexp.MustCompile(`^[0-9a-f]{40}$`)
@@ -83,6 +86,7 @@ func parseListing(data []byte) (commit string, files []File, err error) {
 	}
 	seen := map[string]bool{} // in lower case, as some file systems see them
 	var weights []string
+	left := int64(maxModelBytes)
 	for _, s := range listing.Siblings {
 		if !safe(s.Name) {
 			return "", nil, fmt.Errorf("%w: %.100q; nothing was downloaded", ErrUnsafe, s.Name)
@@ -96,6 +100,9 @@ func parseListing(data []byte) (commit string, files []File, err error) {
 		f, err := s.file()
 		if err != nil {
 			return "", nil, fmt.Errorf("%w: %s %w", ErrListing, s.Name, err)
+		}
+		if left -= f.Size; left < 0 { // after which no sum can overflow
+			return "", nil, fmt.Errorf("%w: %s has %d bytes, with which there are more than %d", ErrListing, s.Name, f.Size, int64(maxModelBytes))
 		}
 		lower := strings.ToLower(s.Name)
 		if seen[lower] {

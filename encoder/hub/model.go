@@ -9,6 +9,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -39,7 +40,8 @@ func (m Model) Bytes() int64 {
 	return sum
 }
 
-// recordName is the file that makes a folder a finished model.
+// recordName is the file that makes a folder a finished model. Package
+// encoder/bert reads it, too, to tell damaged files.
 const recordName = "pare-model.json"
 
 // readRecord returns the model in a folder. The error wraps fs.ErrNotExist when
@@ -97,21 +99,30 @@ func place(name string) (string, error) {
 	return filepath.Join(cache, filepath.FromSlash(name)), nil
 }
 
+// present tells whether all files are there, by their sizes.
+func (m Model) present() bool {
+	return !slices.ContainsFunc(m.Files, func(f File) bool {
+		info, err := os.Stat(m.file(m.Path, f))
+		return err != nil || !info.Mode().IsRegular() || info.Size() != f.Size
+	})
+}
+
 // Find returns the folder of a model in the cache. found is false for what is
-// not there or not a name; it uses no network.
+// not a name, not there or not there in full, by the sizes of its files. It
+// uses no network.
 func Find(name string) (dir string, found bool) {
 	dir, err := place(name)
 	if err != nil {
 		return "", false
 	}
-	if _, err := readRecord(dir); err != nil {
+	m, err := readRecord(dir)
+	if err != nil || m.Name != name || !m.present() {
 		return "", false
 	}
 	return dir, true
 }
 
-// List returns the models in the cache, sorted by name. Folders without a
-// readable record are left out.
+// List returns the models in the cache, sorted by name: those that Find finds.
 func List() ([]Model, error) {
 	cache, err := CacheDir()
 	if err != nil {
@@ -124,11 +135,12 @@ func List() ([]Model, error) {
 	}
 	var models []Model
 	for _, record := range records {
-		m, err := readRecord(filepath.Join(cache, filepath.FromSlash(path.Dir(record))))
+		name := path.Dir(record)
+		m, err := readRecord(filepath.Join(cache, filepath.FromSlash(name)))
 		if errors.Is(err, fs.ErrPermission) {
 			return nil, err
 		}
-		if err == nil {
+		if err == nil && m.Name == name && m.present() {
 			models = append(models, m)
 		}
 	}

@@ -28,8 +28,8 @@ var (
 	ErrNoModel = errors.New("hub: not a model that can be used")
 	// ErrChecksum: a file is not what the list says.
 	ErrChecksum = errors.New("hub: wrong checksum")
-	// ErrExists: the target folder holds something else.
-	ErrExists = errors.New("hub: folder is not empty")
+	// ErrExists: the target is no folder, or one with something else in it.
+	ErrExists = errors.New("hub: something else is there")
 )
 
 // DefaultBaseURL is the hub that is asked where nothing else is said.

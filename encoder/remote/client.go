@@ -17,7 +17,8 @@ import (
 var (
 	// ErrStatus: the service answered with a status other than 200.
 	ErrStatus = errors.New("the service refuses")
-	// ErrAnswer: the answer is not what was asked for.
+	// ErrAnswer: the answer is not what was asked for. A text with words that
+	// has no vectors is no answer, either.
 	ErrAnswer = errors.New("unusable answer")
 )
 

@@ -38,9 +38,6 @@ func New(ctx context.Context, service Service, options Options) (*Encoder, error
 	if err != nil {
 		return nil, fmt.Errorf("asking for the width: %w", err)
 	}
-	if found[0].Rows == 0 {
-		return nil, fmt.Errorf("asking for the width: %w", probe.named(fmt.Errorf("%w: no vectors for a word", ErrAnswer)))
-	}
 	service.Dim = found[0].Dim
 	return open(service, options)
 }
@@ -101,10 +98,8 @@ func (e *Encoder) encode(ctx context.Context, texts []string, query bool) ([]enc
 				return err
 			}
 			for i, r := range found {
-				if r.Rows > 0 {
-					r.Normalize()
-					out[places[i]].Vectors = r.Matrix
-				}
+				r.Normalize()
+				out[places[i]].Vectors = r.Matrix
 			}
 			return nil
 		})
@@ -129,8 +124,8 @@ func (e *Encoder) encode(ctx context.Context, texts []string, query bool) ([]enc
 	return out, nil
 }
 
-// ask encodes texts with one request and checks the answer: one matrix per
-// text, all as wide as promised.
+// ask encodes texts, none of them empty, with one request and checks the
+// answer: one matrix per text, with vectors, all as wide as promised.
 func (e *Encoder) ask(ctx context.Context, texts []string, query bool) ([]rows, error) {
 	protocol := protocols[e.service.Format]
 	body, err := json.Marshal(protocol.request(e.service, texts, query))
@@ -149,7 +144,10 @@ func (e *Encoder) ask(ctx context.Context, texts []string, query bool) ([]rows, 
 		return nil, e.named(fmt.Errorf("%w: vectors of %d texts, %d were sent", ErrAnswer, len(found), len(texts)))
 	}
 	for i, r := range found {
-		if dim := e.service.Dim; dim != 0 && r.Rows > 0 && r.Dim != dim {
+		if r.Rows == 0 {
+			return nil, e.named(fmt.Errorf("%w: text %d, %.40q, has no vectors", ErrAnswer, i, texts[i]))
+		}
+		if dim := e.service.Dim; dim != 0 && r.Dim != dim {
 			return nil, e.named(fmt.Errorf("%w: text %d: vectors of %d values, want %d; has the model a projection to that width?",
 				ErrAnswer, i, r.Dim, dim))
 		}

@@ -373,6 +373,9 @@ func TestUnusable(t *testing.T) {
 		{remote.NextPlaid, `{"embeddings": [[` + wide + `]]}`, "text 0: vectors of 768 values, want 16"},
 		{remote.NextPlaid, `{"embeddings": []}`, "vectors of 0 texts, 1 were sent"},
 		{remote.NextPlaid, `{"embeddings": [[],[]]}`, "vectors of 2 texts, 1 were sent"},
+		{remote.NextPlaid, `{"embeddings": [[]]}`, `text 0, "apple", has no vectors`},
+		{remote.NextPlaid, `{"embeddings_b64": [""], "shapes": [[0, 16]]}`, `text 0, "apple", has no vectors`},
+		{remote.PyLate, `{"data": [{"embedding": []}]}`, `text 0, "apple", has no vectors`},
 		{remote.NextPlaid, `{}`, "vectors of 0 texts, 1 were sent"},
 		{remote.NextPlaid, `{"embeddings": 3}`, "embeddings"},
 		{remote.NextPlaid, `{"embeddings": [null]}`, "embeddings[0]: null stands where a vector should"},
@@ -420,7 +423,7 @@ func TestUnusable(t *testing.T) {
 func TestWidth(t *testing.T) {
 	for answer, says := range map[string]string{
 		`{"embeddings": [[[1,2,3]]]}`: "Dim: simd: bad matrix shape: 3 dimensions",
-		`{"embeddings": [[]]}`:        "no vectors for a word",
+		`{"embeddings": [[]]}`:        `text 0, "width", has no vectors`,
 		`{"embeddings": [[[]]]}`:      "Dim: simd: bad matrix shape: 0 dimensions",
 		`{"embeddings": []}`:          "vectors of 0 texts",
 	} {
