@@ -32,7 +32,7 @@ type demo struct {
 	*app
 	dir     string // folder to index, "" for the Go standard library
 	keep    string // where the index is left, "" for nowhere
-	model   string // folder of the model that encodes, "" for the default encoder
+	model   string // the model that encodes, as --encoder names it, "" for the default encoder
 	queries int
 
 	stdout, stderr io.Writer
@@ -57,7 +57,7 @@ settings of its own; --config and PARE_* do not change them.`,
 		Args: noArgs,
 	}
 	c.Flags().StringVar(&d.dir, "dir", "", "index this `folder` of text, Markdown or source files instead")
-	c.Flags().StringVar(&d.model, "encoder", "", "encode with the BERT model in this `folder` instead of the default encoder")
+	c.Flags().StringVar(&d.model, "encoder", "", "encode with the BERT model in this `folder`, or the ORG/NAME that \"pare model get\" got, instead of the default encoder")
 	c.Flags().StringVar(&d.keep, "keep", "", "leave the index in this new `folder`, for pare search")
 	c.Flags().IntVar(&d.queries, "queries", 1000, "known-item queries to measure with, at most")
 	c.RunE = func(c *cobra.Command, _ []string) error {

@@ -211,6 +211,9 @@ func (e *encoded) writeDocuments(ctx context.Context, w *dataset.EmbeddedWriter,
 			return err
 		}
 		for i, t := range tokens {
+			if err := t.Validate(enc.Dim()); err != nil {
+				return fmt.Errorf("%w: document %s: %w", retriever.ErrEncoder, batch[i].ID, err)
+			}
 			if err := w.Add(dataset.Embedded{ID: batch[i].ID, TokenIDs: t.IDs, Vectors: t.Vectors.Data}); err != nil {
 				return err
 			}
@@ -255,6 +258,9 @@ func (e *encoded) writeQueries(ctx context.Context, w *dataset.EmbeddedWriter, q
 		t, err := enc.EncodeQuery(ctx, query.Text)
 		if err != nil {
 			return err
+		}
+		if err := t.Validate(enc.Dim()); err != nil {
+			return fmt.Errorf("%w: query %s: %w", retriever.ErrEncoder, query.ID, err)
 		}
 		if err := w.Add(dataset.Embedded{ID: query.ID, TokenIDs: t.IDs, Vectors: t.Vectors.Data}); err != nil {
 			return err

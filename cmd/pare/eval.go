@@ -35,6 +35,7 @@ type evaluation struct {
 	gate                            string
 	depth                           int
 	format                          *formatFlag
+	encoderGiven                    bool
 
 	config  configs.Config
 	stderr  io.Writer
@@ -108,6 +109,7 @@ json are adjusted for the number of systems (Holm).`,
 // checkFlags refuses flags that do not go together, before any work is done.
 func (e *evaluation) checkFlags(c *cobra.Command, runs []string) error {
 	given := c.Flags().Changed
+	e.encoderGiven = given("encoder")
 	if len(runs) > 0 {
 		for _, name := range []string{"run", "embeddings", "index", "codec", "depth", "prune", "neighbors", "budget", "margin-share", "rank-depth", "refine", "workers"} {
 			if given(name) {
@@ -376,7 +378,7 @@ func allDocuments(collection *dataset.Collection) ([]retriever.Document, error) 
 // builds one for each codec.
 func (e *evaluation) retrievers(ctx context.Context, documents []retriever.Document) ([]*retriever.Retriever, []string, error) {
 	if e.index != "" {
-		r, err := openRetriever(e.index, e.config)
+		r, err := openRetriever(e.index, e.config, e.encoderGiven)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -101,10 +101,10 @@ must name what made the vectors, it is asked with words as well.`,
 		if err != nil {
 			return err
 		}
+		in.config, in.stderr = loaded.Config, c.ErrOrStderr()
 		if err := in.checkFlags(c); err != nil {
 			return err
 		}
-		in.config, in.stderr = loaded.Config, c.ErrOrStderr()
 		if in.options, err = in.config.BuildOptions(); err != nil {
 			return err
 		}
@@ -130,6 +130,10 @@ func (in *indexing) checkFlags(c *cobra.Command) error {
 	}
 	if in.embeddings == "" {
 		return nil
+	}
+	if c.Flags().Changed("encoder") && in.config.Encoder.Kind == configs.Corpus {
+		return usage(errors.New("--encoder corpus does not go with --embeddings: it would be trained anew, and not to make these vectors"),
+			"--encoder names the model or service that made them; without it the index is asked with vectors only")
 	}
 	return givenAlready(c, "dim", "language")
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pare-search/pare/configs"
+	"github.com/pare-search/pare/encoder"
 	"github.com/pare-search/pare/encoder/bert"
 	"github.com/pare-search/pare/encoder/corpus"
 	"github.com/pare-search/pare/encoder/remote"
@@ -43,8 +44,9 @@ func openIndex(dir string) (*index.Snapshot, error) {
 }
 
 // openRetriever opens the index in a folder with its encoder. If that is a model,
-// the settings may say where it is now.
-func openRetriever(dir string, config configs.Config) (*retriever.Retriever, error) {
+// the settings may say where it is now. When they were given with --encoder they
+// must name an encoder like the index's own.
+func openRetriever(dir string, config configs.Config, given bool) (*retriever.Retriever, error) {
 	if err := folderExists(dir); err != nil {
 		return nil, err
 	}
@@ -54,7 +56,29 @@ func openRetriever(dir string, config configs.Config) (*retriever.Retriever, err
 	if errors.Is(err, retriever.ErrNoEncoder) {
 		err = withHint(retriever.ErrNoEncoder, "it was made of vectors and is asked with vectors: --embeddings FOLDER")
 	}
-	return r, indexError(dir, err)
+	if err != nil {
+		return nil, indexError(dir, err)
+	}
+	if given && !namesEncoder(config, r.Encoder()) {
+		err := usage(fmt.Errorf("--encoder %s is not what made the index in %s", config.Encoder.Kind, dir),
+			"leave it out: the index knows its encoder; --encoder only says where a model is now")
+		return nil, errors.Join(err, r.Close())
+	}
+	return r, nil
+}
+
+// namesEncoder tells whether the settings name an encoder of the same kind; of
+// models, the index has told.
+func namesEncoder(config configs.Config, enc encoder.Encoder) bool {
+	service, isService := config.RemoteService()
+	switch enc := enc.(type) {
+	case *corpus.Encoder:
+		return config.Encoder.Kind == configs.Corpus
+	case *remote.Encoder:
+		return isService && service.URL == enc.Service().URL
+	default:
+		return config.Encoder.Kind != configs.Corpus && !isService
+	}
 }
 
 // folderExists says in plain words when it does not.

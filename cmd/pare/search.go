@@ -122,7 +122,7 @@ and the best --refine of those again where the index was built with --refinement
 		case strings.TrimSpace(args[0]) == "":
 			return noWords(args[0])
 		}
-		if s.retriever, err = openRetriever(s.index, s.config); err != nil {
+		if s.retriever, err = openRetriever(s.index, s.config, c.Flags().Changed("encoder")); err != nil {
 			return err
 		}
 		return s.all(c.Context(), queries, args[0] == "-")

@@ -32,12 +32,14 @@
 // holds the weights in float32, once, however many goroutines use it; with
 // [Options.Int8] those of the layers take a quarter. Encoding needs memory for
 // 1,024 tokens per worker besides what it returns. Learn holds the texts that it
-// draws, at most 64 MiB, and the second moments.
+// draws and their pieces, at most 64 MiB each, the second moments and, where it is
+// asked to keep texts, 128 MiB of their states.
 //
 // # Trust
 //
 // Model files are data: offsets, sizes, types and shapes are checked before they
-// are used, and no path of theirs leads out of the folder. A file that another
-// process truncates while it is mapped ends the program, as with every mapped
-// file.
+// are used, weights must be finite, and no path leads out of the folder. Files that
+// package hub downloaded are compared with their checksums whenever the model is
+// opened. A file that another process truncates while it is mapped ends the
+// program, as with every mapped file.
 package bert

@@ -30,7 +30,7 @@ type Options struct {
 	// Seed draws the texts that a projection is learnt from.
 	Seed uint64
 
-	// Workers is the number of goroutines that compute, 0 for one per
+	// Workers is the number of goroutines that encode documents, 0 for one per
 	// processor. It changes no vector and is not kept.
 	Workers int
 	// Progress, if set, is told the number of tokens of every text when it is
@@ -203,12 +203,14 @@ func (e *Encoder) withProjection(projection simd.Matrix) *Encoder {
 }
 
 // EncodeQuery encodes a query, with the special tokens and masks that the model
-// wants. A query without any piece has no tokens.
+// wants, on the calling goroutine: callers have several queries at a time, and
+// workers that share one mostly wait for each other. A query without any piece
+// has no tokens.
 func (e *Encoder) EncodeQuery(ctx context.Context, text string) (encoder.Tokens, error) {
 	if len(e.tokenizer.Tokenize(text, 1).IDs) == 0 {
 		return encoder.Tokens{}, ctx.Err()
 	}
-	tokens, err := e.encode(ctx, &e.query, []string{text})
+	tokens, err := e.encode(ctx, &e.query, []string{text}, 1)
 	if err != nil {
 		return encoder.Tokens{}, err
 	}
@@ -218,16 +220,16 @@ func (e *Encoder) EncodeQuery(ctx context.Context, text string) (encoder.Tokens,
 // EncodeDocuments encodes texts with all workers. Besides what it returns it
 // holds memory for one batch of at most 1,024 tokens per worker.
 func (e *Encoder) EncodeDocuments(ctx context.Context, texts []string) ([]encoder.Tokens, error) {
-	return e.encode(ctx, &e.document, texts)
+	return e.encode(ctx, &e.document, texts, e.workers)
 }
 
-func (e *Encoder) encode(ctx context.Context, s *side, texts []string) ([]encoder.Tokens, error) {
+func (e *Encoder) encode(ctx context.Context, s *side, texts []string, workers int) ([]encoder.Tokens, error) {
 	if e.NeedsProjection() {
 		return nil, fmt.Errorf("%w: its projection has not been learnt", ErrModel)
 	}
 	inputs := e.sequences(s, texts)
 	out := make([]encoder.Tokens, len(texts))
-	err := e.forward(ctx, inputs, func(i int, hidden simd.Matrix) {
+	err := e.forward(ctx, inputs, workers, func(i int, hidden simd.Matrix) {
 		out[i] = e.tokens(s, inputs[i], hidden)
 		if e.options.Progress != nil {
 			e.options.Progress(len(inputs[i].ids))
@@ -285,12 +287,12 @@ func (e *Encoder) sequence(s *side, text string) sequence {
 }
 
 // forward runs the model.
-func (e *Encoder) forward(ctx context.Context, inputs []sequence, out func(i int, hidden simd.Matrix)) error {
+func (e *Encoder) forward(ctx context.Context, inputs []sequence, workers int, out func(i int, hidden simd.Matrix)) error {
 	texts, attended := make([][]uint32, len(inputs)), make([]int, len(inputs))
 	for i, in := range inputs {
 		texts[i], attended[i] = in.ids, in.attended
 	}
-	return e.model.Forward(ctx, texts, attended, e.workers, out)
+	return e.model.Forward(ctx, texts, attended, workers, out)
 }
 
 // has reports whether a piece gets a vector.

@@ -79,7 +79,7 @@ func (e *Encoder) MarshalBinary() ([]byte, error) {
 type LoadOptions struct {
 	// Dir is the model's folder, "" for where it was.
 	Dir string
-	// Workers is the number of goroutines that compute, 0 for one per
+	// Workers is the number of goroutines that encode documents, 0 for one per
 	// processor.
 	Workers int
 }

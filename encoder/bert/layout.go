@@ -261,6 +261,9 @@ func (f *folder) punctuationPieces() []bool {
 func (f *folder) pylate(dir string, modules []module, c sentenceConfig) error {
 	f.layout = PyLate
 	f.files = append(f.files, filepath.Join(dir, "config_sentence_transformers.json"))
+	if err := checkModules(dir, modules); err != nil {
+		return err
+	}
 	if err := f.readHeads(dir, modules); err != nil {
 		return err
 	}
@@ -322,11 +325,8 @@ func (f *folder) stanford(dir string) error {
 func (f *folder) multiVector(dir, root string, modules []module, c sentenceConfig) error {
 	f.layout = MultiVector
 	f.files = append(f.files, filepath.Join(dir, "config_sentence_transformers.json"))
-	for _, m := range modules {
-		known := slices.ContainsFunc([]string{"Transformer", "Dense", "MultiVectorMask", "Normalize"}, m.is)
-		if !known {
-			return fmt.Errorf("%w: %s: modules.json lists %s", ErrUnsupported, dir, m.Type)
-		}
+	if err := checkModules(dir, modules); err != nil {
+		return err
 	}
 	if err := f.readHeads(dir, modules); err != nil {
 		return err
@@ -492,6 +492,30 @@ func (f *folder) checkSides() error {
 		if s.expansion.to > f.config.Positions {
 			return fmt.Errorf("%w: queries are filled up to %d tokens, the model takes %d", ErrModel, s.expansion.to, f.config.Positions)
 		}
+	}
+	return nil
+}
+
+// moduleOrder are the classes of modules of a model made for late interaction,
+// in the order in which they are applied here.
+var moduleOrder = []string{"Transformer", "Dense", "MultiVectorMask", "Normalize"}
+
+// checkModules refuses modules of other classes or in another order, and any
+// but Dense that come twice.
+func checkModules(dir string, modules []module) error {
+	last := -1
+	for _, m := range modules {
+		place := slices.IndexFunc(moduleOrder, m.is)
+		if m.is("BERT") {
+			place = 0 // what Transformer was called once
+		}
+		switch {
+		case place < 0:
+			return fmt.Errorf("%w: %s: modules.json lists %s", ErrUnsupported, dir, m.Type)
+		case place < last, place == last && !m.is("Dense"):
+			return fmt.Errorf("%w: %s: modules.json lists %s behind %s, want the order %v", ErrUnsupported, dir, m.Type, moduleOrder[last], moduleOrder)
+		}
+		last = place
 	}
 	return nil
 }

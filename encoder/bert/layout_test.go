@@ -234,6 +234,32 @@ func TestOpenForeignFolders(t *testing.T) {
 			t.Errorf("error %v, want ErrModel that names the path", err)
 		}
 	})
+	t.Run("order of modules", func(t *testing.T) {
+		for model, orders := range map[string][]string{
+			"pylate":      {"Dense,Transformer", "Transformer,Dense,Pooling", "Transformer,Normalize,Dense", "Transformer,Dense,Transformer"},
+			"multivector": {"Transformer,MultiVectorMask,Dense", "Transformer,Normalize,MultiVectorMask", "Transformer,Dense,MultiVectorMask,Normalize,Normalize"},
+		} {
+			for _, order := range orders {
+				dir := copyModel(t, model, nil)
+				var modules []map[string]string
+				for class := range strings.SplitSeq(order, ",") {
+					path := ""
+					if class == "Dense" {
+						path = "1_Dense"
+					}
+					modules = append(modules, map[string]string{"path": path, "type": "x." + class})
+				}
+				data, err := json.Marshal(modules)
+				if err != nil {
+					t.Fatal(err)
+				}
+				writeFile(t, filepath.Join(dir, "modules.json"), data)
+				if _, err := bert.Open(dir, raw()); !errors.Is(err, bert.ErrUnsupported) || !strings.Contains(err.Error(), "modules.json lists x.") {
+					t.Errorf("%s of %s: error %v, want ErrUnsupported that names the module", model, order, err)
+				}
+			}
+		}
+	})
 	t.Run("pooling of vectors", func(t *testing.T) {
 		dir := copyModel(t, "multivector", nil)
 		writeFile(t, filepath.Join(dir, "modules.json"), []byte(`[{"path":"","type":"x.Transformer"},{"path":"","type":"x.MultiVectorMask"},{"path":"","type":"x.HierarchicalTokenPooling"}]`))

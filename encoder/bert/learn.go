@@ -139,7 +139,7 @@ func (e *Encoder) addVectors(ctx context.Context, texts []string, m *moments, op
 	for first := 0; first < len(texts) && left > 0; first += learnBatch {
 		batch := sequences[first:min(first+learnBatch, len(texts))]
 		states := make([]simd.Matrix, len(batch))
-		err := e.forward(ctx, batch, func(i int, hidden simd.Matrix) {
+		err := e.forward(ctx, batch, e.workers, func(i int, hidden simd.Matrix) {
 			states[i] = batch[i].kept(&e.document, hidden)
 			states[i].Normalize()
 		})

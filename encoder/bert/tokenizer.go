@@ -96,10 +96,12 @@ func (t *Tokenizer) Tokenize(text string, limit int) Pieces {
 		if found {
 			end = m.from
 		}
-		if from < end {
+		for from < end && len(out.IDs) < limit {
+			part := t.part(text[from:end])
 			n.reset()
-			t.normalizer.append(n, text[from:end], from)
+			t.normalizer.append(n, part, from)
 			t.split(&out, n, limit)
+			from += len(part)
 		}
 		if !found {
 			break
@@ -115,7 +117,24 @@ func (t *Tokenizer) Tokenize(text string, limit int) Pieces {
 	return out
 }
 
+// part returns the beginning of a text, which is normalised at once: no more of
+// a long one than it takes to fill a document. It ends at a blank, over which
+// nothing reaches: neither words nor what normalisation puts in order. Added
+// tokens that are sought after normalisation may do so.
+func (t *Tokenizer) part(text string) string {
+	if len(t.folded.tokens) > 0 {
+		return text
+	}
+	for i := partBytes; i < len(text); i++ {
+		if b := text[i]; b < utf8.RuneSelf && asciiClasses[b] == blank {
+			return text[:i+1]
+		}
+	}
+	return text
+}
+
 const (
+	partBytes         = 4 << 10
 	maxTextBytes      = 1<<31 - 1 // what the offsets of normalized can tell
 	maxScratchBytes   = 1 << 20   // kept between texts
 	maxTokenizerBytes = 64 << 20

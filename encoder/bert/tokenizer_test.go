@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"os"
 	"path/filepath"
@@ -229,6 +230,41 @@ func TestTokenizeLimit(t *testing.T) {
 		n := min(limit, len(all.IDs))
 		if !slices.Equal(got.IDs, all.IDs[:n]) || !slices.Equal(got.Spans, all.Spans[:n]) {
 			t.Errorf("limit %d: %v, want the first of %v", limit, got, all)
+		}
+	}
+}
+
+// TestTokenizeParts wants the same pieces of long texts whether they are
+// normalised in parts or, where an added token has to be sought in what is
+// normalised, at once.
+func TestTokenizeParts(t *testing.T) {
+	data, err := os.ReadFile("testdata/tokenizer.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const special = `{"id":4,"content":"[MASK]","single_word":false,"lstrip":true,"rstrip":false,"normalized":false}`
+	const never = `{"id":%d,"content":"\ue000never","single_word":false,"lstrip":false,"rstrip":false,"normalized":true}`
+	for variant, normalizer := range variants {
+		data := change(t, data, "normalizer", normalizer)
+		parse := func(added string) *bert.Tokenizer {
+			tokenizer, err := bert.ParseTokenizer(change(t, data, "added_tokens", added))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return tokenizer
+		}
+		inParts := parse("[" + special + "]")
+		whole := parse("[" + special + "," + fmt.Sprintf(never, inParts.Size()) + "]")
+		for _, unit := range []string{
+			"The unable cafe\u0301s, 2024x\n", "word \u0301\u0316token\t", "\u4e00\u4e01 inter  [MASK]  x ", "a\u0316\v\u0301b \r\n", "\u4e00\u4e01", "\xff \xc3\x80",
+		} {
+			text := strings.Repeat(unit, 20_000/len(unit))
+			for _, limit := range []int{10, 300, 1 << 20} {
+				got, want := inParts.Tokenize(text, limit), whole.Tokenize(text, limit)
+				if !slices.Equal(got.IDs, want.IDs) || !slices.Equal(got.Spans, want.Spans) {
+					t.Errorf("%s: %d pieces of many %q, at once %d, or others", variant, len(got.IDs), unit, len(want.IDs))
+				}
+			}
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"maps"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -301,8 +302,8 @@ func TestGetTo(t *testing.T) {
 		}
 	}
 	options.Dir = notes
-	if _, err := hub.Get(t.Context(), name, options); err == nil {
-		t.Error("a file was taken for a folder")
+	if _, err := hub.Get(t.Context(), name, options); !errors.Is(err, hub.ErrExists) || !strings.Contains(err.Error(), notes+" is not a folder") {
+		t.Errorf("a file for a folder: error %v, want ErrExists", err)
 	}
 	if content, err := os.ReadFile(notes); err != nil || string(content) != "mine" || len(h.requests) > 0 {
 		t.Errorf("the notes are %q, error %v; fetched %q", content, err, h.requests)
@@ -512,6 +513,14 @@ func TestRefused(t *testing.T) {
 		{"a name twice where case does not count", add("1_dense/config.json"), nil, hub.ErrListing, "listed twice"},
 		{"no size", func(l map[string]any) { first(l, "size", nil) }, nil, hub.ErrListing, "config.json has no size"},
 		{"a negative size", func(l map[string]any) { first(l, "size", -1) }, nil, hub.ErrListing, "config.json has a size of -1"},
+		{"a size beyond all reason", func(l map[string]any) { first(l, "size", int64(1)<<60) }, nil, hub.ErrListing, "config.json has 1152921504606846976 bytes"},
+		{"sizes that overflow together", func(l map[string]any) {
+			for _, s := range l["siblings"].([]any) {
+				s := s.(map[string]any)
+				delete(s, "lfs")
+				s["size"] = int64(40) << 30
+			}
+		}, nil, hub.ErrListing, "with which there are more than 68719476736"},
 		{"no checksum", func(l map[string]any) { first(l, "blobId", nil) }, nil, hub.ErrListing, "config.json has the blob id"},
 		{"a bad checksum", func(l map[string]any) { first(l, "lfs", map[string]any{"sha256": "../x", "size": 3}) }, nil, hub.ErrListing, "want a SHA-256"},
 		{"no commit", func(l map[string]any) { l["sha"] = "../../x" }, nil, hub.ErrListing, `sha is "../../x"`},
@@ -547,6 +556,77 @@ func TestRefused(t *testing.T) {
 			continue
 		}
 		h.check(t, m)
+	}
+}
+
+// TestOtherRecord checks that a folder with another model's record is neither
+// found nor replaced, and that one which lacks a file is got again.
+func TestOtherRecord(t *testing.T) {
+	h := newHub(t)
+	m, err := hub.Get(t.Context(), name, h.options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	record := filepath.Join(m.Path, "pare-model.json")
+	ours, err := os.ReadFile(record)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(data []byte) {
+		t.Helper()
+		if err := os.WriteFile(record, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(bytes.Replace(ours, []byte(name), []byte("sentence-transformers/other"), 1))
+	if dir, found := hub.Find(name); found {
+		t.Errorf("%s was found, which holds another model", dir)
+	}
+	if models, err := hub.List(); err != nil || len(models) > 0 {
+		t.Errorf("%v, error %v; want no model", models, err)
+	}
+	h.requests = nil
+	if _, err := hub.Get(t.Context(), name, h.options()); !errors.Is(err, hub.ErrExists) || !strings.Contains(err.Error(), "sentence-transformers/other") || len(h.requests) > 0 {
+		t.Errorf("another model is there: error %v, want ErrExists; fetched %q", err, h.requests)
+	}
+	write(ours)
+	if _, found := hub.Find(name); !found {
+		t.Error("it is not found")
+	}
+
+	if err := os.Remove(filepath.Join(m.Path, "1_Dense", "model.safetensors")); err != nil {
+		t.Fatal(err)
+	}
+	if _, found := hub.Find(name); found {
+		t.Error("found without one of its files")
+	}
+	if m, err = hub.Get(t.Context(), name, h.options()); err != nil {
+		t.Fatal(err)
+	}
+	h.check(t, m)
+}
+
+// TestStale checks that what earlier processes left behind is removed, and
+// nothing else.
+func TestStale(t *testing.T) {
+	h := newHub(t)
+	cache, err := hub.CacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	org := filepath.Join(cache, "sentence-transformers")
+	const stale, old, other = ".tiny.0123456789ab.download", ".tiny.ba9876543210.download.old", ".tiny2.0123456789ab.download"
+	for _, dir := range []string{stale, old, other} {
+		if err := os.MkdirAll(filepath.Join(org, dir, "1_Dense"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m, err := hub.Get(t.Context(), name, h.options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if left := besides(t, m.Path); !slices.Equal(left, []string{".tiny.lock", other}) {
+		t.Errorf("%q are left, want the lock and %s", left, other)
 	}
 }
 
@@ -613,6 +693,46 @@ func TestRedirects(t *testing.T) {
 	useCache(t)
 	if _, err = hub.Get(t.Context(), name, options); !errors.Is(err, hub.ErrStatus) || !strings.Contains(err.Error(), "10 redirects") {
 		t.Errorf("error %v, want too many redirects", err)
+	}
+}
+
+// TestTokenStays checks that neither a subdomain of the hub nor another port
+// sees the token, and that the hub itself does after a redirect.
+func TestTokenStays(t *testing.T) {
+	h := newHub(t)
+	seen := map[string]string{} // the last token by host
+	h.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.mu.Lock()
+		seen[r.Host] = r.Header.Get("Authorization")
+		h.mu.Unlock()
+		h.ServeHTTP(w, r)
+	})
+	for _, to := range []string{"http://cdn.hub.test", "http://hub.test:8080", "http://hub.test", "http://other.test"} {
+		useCache(t)
+		clear(seen)
+		h.serve = func(w http.ResponseWriter, r *http.Request, file string) bool {
+			if file == "model.safetensors" && r.Host == "hub.test" && r.URL.RawQuery == "" {
+				http.Redirect(w, r, to+r.URL.Path+"?again", http.StatusFound)
+				return true
+			}
+			return false
+		}
+		options := h.options()
+		options.BaseURL, options.Token = "http://hub.test", "secret"
+		options.Transport = &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, h.Listener.Addr().String())
+		}}
+		if _, err := hub.Get(t.Context(), name, options); err != nil {
+			t.Errorf("%s: %v", to, err)
+		}
+		for host, token := range seen {
+			if want := map[bool]string{true: "Bearer secret"}[host == "hub.test"]; token != want {
+				t.Errorf("%s got the token %q, want %q", host, token, want)
+			}
+		}
+		if host := strings.TrimPrefix(to, "http://"); len(seen) == 1 && host != "hub.test" {
+			t.Errorf("%s was never asked", host)
+		}
 	}
 }
 
