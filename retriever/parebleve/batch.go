@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"reflect"
 	"runtime"
-	"sync/atomic"
 
 	"github.com/blevesearch/bleve/v2"
 	"github.com/blevesearch/bleve/v2/document"
@@ -13,7 +12,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/pare-search/pare/encoder"
-	"github.com/pare-search/pare/index"
 )
 
 // operations returns what a batch is going to do.
@@ -29,7 +27,7 @@ func operations(batch *bleve.Batch) (*bleveindex.Batch, error) {
 			return (*bleveindex.Batch)(f.UnsafePointer()), nil
 		}
 	}
-	return nil, fmt.Errorf("%w: bleve.Batch has no field of type %v", ErrBatch, reflect.TypeFor[*bleveindex.Batch]())
+	return nil, fmt.Errorf("%w: bleve.Batch has no field of type %v", ErrBleve, reflect.TypeFor[*bleveindex.Batch]())
 }
 
 // Texts are encoded in groups: until there are so many, or so many bytes.
@@ -38,10 +36,20 @@ const (
 	groupBytes = 1 << 20
 )
 
-// attach encodes the texts of documents and adds their vectors to them.
-func (x *Index) attach(ctx context.Context, documents []*document.Document) error {
+// attached is what was added to documents for a field.
+type attached struct {
+	field   *field
+	book    *book // codes the vectors
+	vectors int64
+}
+
+// attach encodes the texts of documents and adds their vectors to them, in
+// place of those that they may have.
+func (x *Index) attach(ctx context.Context, documents []*document.Document) ([]attached, error) {
+	var made []attached
 	for _, name := range x.options.Fields {
 		f := x.fields[name]
+		a := attached{field: f, book: f.book()}
 		for rest := documents; len(rest) > 0; {
 			n, size := 0, 0
 			var texts []string
@@ -56,23 +64,24 @@ func (x *Index) attach(ctx context.Context, documents []*document.Document) erro
 			first = append(first, len(texts))
 			tokens, err := x.encodeDocuments(ctx, texts)
 			if err != nil {
-				return fmt.Errorf("field %q: %w", f.name, err)
+				return nil, fmt.Errorf("field %q: %w", f.name, err)
 			}
-			if err := x.code(ctx, f, rest[:n], tokens, first); err != nil {
-				return fmt.Errorf("field %q: %w", f.name, err)
+			if err := x.code(ctx, a, rest[:n], tokens, first); err != nil {
+				return nil, fmt.Errorf("field %q: %w", f.name, err)
+			}
+			for _, t := range tokens {
+				a.vectors += int64(t.Vectors.Rows)
 			}
 			rest = rest[n:]
 		}
+		made = append(made, a)
 	}
-	return nil
+	return made, nil
 }
 
 // code adds vectors to documents, in parallel; tokens[first[i]:first[i+1]] are
 // those of documents[i].
-func (x *Index) code(ctx context.Context, f *field, documents []*document.Document, tokens []encoder.Tokens, first []int) error {
-	book := f.book()
-	var added atomic.Int64
-	defer func() { f.grow(added.Load()) }()
+func (x *Index) code(ctx context.Context, a attached, documents []*document.Document, tokens []encoder.Tokens, first []int) error {
 	group, ctx := errgroup.WithContext(ctx)
 	workers := runtime.GOMAXPROCS(0)
 	for worker := range workers {
@@ -82,15 +91,11 @@ func (x *Index) code(ctx context.Context, f *field, documents []*document.Docume
 					return err
 				}
 				if first[i] == first[i+1] {
-					removeVectors(documents[i], f.hidden) // it has no text any more
+					removeVectors(documents[i], a.field.hidden) // it has no text any more
 					continue
 				}
 				all := joinTokens(tokens[first[i]:first[i+1]])
-				if all.Vectors.Rows > index.MaxTokens {
-					return fmt.Errorf("document %q: %d vectors, at most %d are allowed", documents[i].ID(), all.Vectors.Rows, index.MaxTokens)
-				}
-				added.Add(int64(all.Vectors.Rows))
-				if err := addVectors(documents[i], f.hidden, book.Codebook, all, x.options.TokenStatistics); err != nil {
+				if err := addVectors(documents[i], a.field.hidden, a.book.Codebook, all, x.options.TokenStatistics); err != nil {
 					return err
 				}
 			}

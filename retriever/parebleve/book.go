@@ -25,6 +25,10 @@ import (
 type book struct {
 	*codec.Codebook
 	searchers sync.Pool // of *searcher
+
+	// retired tells that no document is coded with it any more. It is for the
+	// library to change.
+	retired bool
 }
 
 // searcher is an index.Searcher whose source changes from query to query.
@@ -61,10 +65,14 @@ func untrained(dim int) (*codec.Codebook, error) {
 // files of their own: bleve would write them anew with each of its snapshots
 // if they were internal values of the index.
 type library struct {
-	dir string // "" keeps them in memory only
+	dir      string // "" keeps them in memory only
+	readOnly bool   // leaves dir as it is
 
 	mu    sync.RWMutex
 	books map[uint64]*book
+	// unreadable says why files are not among the books; which matters only if
+	// documents are coded with them.
+	unreadable map[string]error
 }
 
 const (
@@ -73,15 +81,17 @@ const (
 
 	bookPrefix = "codebook-"
 	bookSuffix = ".pare"
+	bookUnborn = bookSuffix + ".new-" // is in the names of files that are being written
 )
 
 func bookFile(checksum uint64) string {
 	return fmt.Sprintf("%s%016x%s", bookPrefix, checksum, bookSuffix)
 }
 
-// openLibrary reads the codebooks in dir, which need not exist.
-func openLibrary(dir string) (*library, error) {
-	l := &library{dir: dir, books: make(map[uint64]*book)}
+// openLibrary reads the codebooks in dir, which need not exist, and removes
+// files that a crash has left unfinished.
+func openLibrary(dir string, readOnly bool) (*library, error) {
+	l := &library{dir: dir, readOnly: readOnly, books: make(map[uint64]*book), unreadable: make(map[string]error)}
 	if dir == "" {
 		return l, nil
 	}
@@ -94,20 +104,37 @@ func openLibrary(dir string) (*library, error) {
 	}
 	for _, entry := range entries {
 		name := entry.Name()
-		if !strings.HasPrefix(name, bookPrefix) || !strings.HasSuffix(name, bookSuffix) {
-			continue
+		switch {
+		case !strings.HasPrefix(name, bookPrefix):
+		case strings.HasSuffix(name, bookSuffix):
+			codebook, err := readBook(dir, name)
+			if err != nil {
+				l.unreadable[name] = err
+				continue
+			}
+			l.books[codebook.Checksum()] = newBook(codebook)
+		case strings.Contains(name, bookUnborn) && !readOnly:
+			os.Remove(filepath.Join(dir, name)) // a file too many does no harm
 		}
-		data, err := os.ReadFile(filepath.Join(dir, name))
-		if err != nil {
-			return nil, err
-		}
-		codebook, err := codec.Load(data)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", filepath.Join(dir, name), err)
-		}
-		l.books[codebook.Checksum()] = newBook(codebook)
 	}
 	return l, nil
+}
+
+// readBook reads a codebook and checks that it is the one its file is named
+// after.
+func readBook(dir, name string) (*codec.Codebook, error) {
+	data, err := os.ReadFile(filepath.Join(dir, name))
+	if err != nil {
+		return nil, err
+	}
+	codebook, err := codec.Load(data)
+	if err != nil {
+		return nil, err
+	}
+	if want := bookFile(codebook.Checksum()); name != want {
+		return nil, fmt.Errorf("it is %s", want)
+	}
+	return codebook, nil
 }
 
 // get returns the codebook with this checksum.
@@ -117,7 +144,18 @@ func (l *library) get(checksum uint64) (*book, error) {
 	if b, ok := l.books[checksum]; ok {
 		return b, nil
 	}
-	return nil, fmt.Errorf("%w: %s", ErrCodebook, filepath.Join(l.dir, bookFile(checksum)))
+	name := bookFile(checksum)
+	if err, ok := l.unreadable[name]; ok {
+		return nil, fmt.Errorf("%w: %s: %w", ErrCodebook, filepath.Join(l.dir, name), err)
+	}
+	return nil, fmt.Errorf("%w: %s", ErrCodebook, filepath.Join(l.dir, name))
+}
+
+// has tells whether the codebook with this checksum is there.
+func (l *library) has(checksum uint64) bool {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.books[checksum] != nil
 }
 
 // add keeps a codebook. It is durable when add returns, before any document is
@@ -125,10 +163,11 @@ func (l *library) get(checksum uint64) (*book, error) {
 func (l *library) add(codebook *codec.Codebook) (*book, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if b, ok := l.books[codebook.Checksum()]; ok {
+	b, ok := l.books[codebook.Checksum()]
+	if ok && !b.retired {
 		return b, nil
 	}
-	if l.dir != "" {
+	if l.dir != "" && !l.readOnly {
 		data, err := codebook.MarshalBinary()
 		if err != nil {
 			return nil, err
@@ -137,16 +176,25 @@ func (l *library) add(codebook *codec.Codebook) (*book, error) {
 			return nil, err
 		}
 	}
-	b := newBook(codebook)
-	l.books[codebook.Checksum()] = b
+	if !ok {
+		b = newBook(codebook)
+		l.books[codebook.Checksum()] = b
+	}
+	b.retired = false
 	return b, nil
 }
 
-// remove forgets a codebook that nothing is coded with.
-func (l *library) remove(b *book) {
+// retire deletes the file of a codebook that nothing is coded with any more.
+// Searches that began before may still need it, so it is forgotten only the
+// next time.
+func (l *library) retire(b *book) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.books, b.Checksum())
+	if b.retired {
+		delete(l.books, b.Checksum())
+		return
+	}
+	b.retired = true
 	if l.dir != "" {
 		os.Remove(filepath.Join(l.dir, bookFile(b.Checksum()))) // a file too many does no harm
 	}
@@ -157,7 +205,7 @@ func writeFile(dir, name string, data []byte) (err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	file, err := os.CreateTemp(dir, name+".new-*")
+	file, err := os.CreateTemp(dir, name+".new-*") // see bookUnborn
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -152,6 +153,7 @@ func TestConsistency(t *testing.T) {
 	idx := create(t, pages, options)
 	const text = "w3 w50 w128"
 	stop := make(chan struct{})
+	var searched atomic.Int64 // hits while documents change
 	var wait sync.WaitGroup
 	for range 2 {
 		wait.Go(func() {
@@ -168,6 +170,10 @@ func TestConsistency(t *testing.T) {
 				if err != nil {
 					t.Error(err)
 					return
+				}
+				searched.Add(int64(len(result.Hits)))
+				if len(result.Hits) != 30 {
+					t.Errorf("%d hits, want 30", len(result.Hits))
 				}
 				for _, hit := range result.Hits {
 					// Two bits per dimension are rough, another text is far off.
@@ -195,7 +201,10 @@ func TestConsistency(t *testing.T) {
 	close(stop)
 	wait.Wait()
 	idx.Wait()
-	if s := status(t, idx); s.WithVectors != s.Documents || s.Err != nil || s.Cells == 1 {
+	if searched.Load() == 0 {
+		t.Error("nothing was searched")
+	}
+	if s := status(t, idx); s.WithVectors != s.Documents || s.Err != nil || s.Cells == 1 || s.Outdated != 0 {
 		t.Errorf("%+v, want vectors for all, and a trained codebook", s)
 	}
 }

@@ -32,8 +32,10 @@
 // Options.TrainingVectors vectors, and whenever they have doubled since, a
 // codebook is trained in the background and documents are coded anew. Meanwhile
 // documents of several codebooks are searched together. Codebooks lie in the
-// folder "pare" of the index; Status says where things are. An Options.Codebook
-// given by the caller is used as it is.
+// folder "pare" of the index, until no document is coded with them; Status says
+// where things are. An Options.Codebook given by the caller is used as it is.
+//
+// An index that is opened for reading only is searched as it is, see Wrap.
 //
 // Training and Reindex replace documents, which bleve has no way to change in
 // part, by copies of what is in its segments (copy.go). That works for all that
@@ -44,6 +46,8 @@
 // # Costs
 //
 // Encoding and coding are part of Index and Batch, and take longer than bleve's
-// own work. Payloads that were read once are kept in memory, up to
-// Options.CacheBytes. Only scorch indexes can have vectors, bleve's default.
+// own work. To explain or highlight hits takes encoding those that are returned
+// again, and executing the request twice. Payloads that were read once are kept
+// in memory, up to Options.CacheBytes. Only scorch indexes can have vectors,
+// bleve's default.
 package parebleve

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/blevesearch/bleve/v2/index/scorch"
@@ -20,24 +21,42 @@ type storedValue struct {
 	positions []uint64
 }
 
-// storedTexts returns the stored values of a document's text field.
+// storedTexts returns the stored values of a document's text field, those of
+// nested documents after their parent's, as textsOf does.
 func storedTexts(snapshot *scorch.IndexSnapshot, field string, document uint32) ([]storedValue, error) {
 	base := uint64(0)
 	for _, seg := range snapshot.Segments() {
-		if size := uint64(seg.FullSize()); uint64(document) >= base+size {
+		size := uint64(seg.FullSize())
+		if uint64(document) >= base+size {
 			base += size
 			continue
 		}
 		var values []storedValue
-		err := seg.VisitDocument(uint64(document)-base, func(name string, kind byte, value []byte, positions []uint64) bool {
-			if name == field && kind == 't' {
-				values = append(values, storedValue{string(value), slices.Clone(positions)})
+		root := uint64(document) - base
+		// Nested documents follow the one that they are part of.
+		for number := root; number < size && rootOf(seg, number) == root; number++ {
+			if err := seg.VisitDocument(number, func(name string, kind byte, value []byte, positions []uint64) bool {
+				if name == field && kind == 't' {
+					values = append(values, storedValue{string(value), slices.Clone(positions)})
+				}
+				return true
+			}); err != nil {
+				return nil, err
 			}
-			return true
-		})
-		return values, err
+		}
+		return values, nil
 	}
 	return nil, nil
+}
+
+// rootOf returns the number of the document that a document of a segment is
+// nested in, or its own.
+func rootOf(seg *scorch.SegmentSnapshot, number uint64) uint64 {
+	ancestors := seg.Ancestors(number, nil)
+	if len(ancestors) == 0 {
+		return number
+	}
+	return uint64(ancestors[len(ancestors)-1])
 }
 
 // rowMatch says which of the document's vectors matched a query row best.
@@ -95,82 +114,143 @@ func (h *hit) vectors() simd.Matrix {
 type place struct {
 	text string
 	search.Location
+	length float64 // of its vector
 }
 
-// places encodes the stored values of a document again and returns where each
-// of its vectors comes from, as far as the encoder says: places are not stored,
-// since only explanations need them.
-func (r *run) places(ctx context.Context, document uint32) ([]place, error) {
-	values, err := storedTexts(r.snapshot, r.field.name, document)
-	if err != nil || len(values) == 0 {
-		return nil, err
+// findPlaces encodes the stored values of the hits on the page again, all
+// together, and notes where each of their vectors comes from, as far as the
+// encoder says: places are not stored, since only explanations need them.
+func (r *run) findPlaces(ctx context.Context) error {
+	if r.places != nil {
+		return nil
 	}
-	texts := make([]string, len(values))
-	for i, v := range values {
-		texts[i] = v.text
+	var documents []uint32 // of texts
+	var texts []string
+	var positions [][]uint64
+	for i := range r.hits {
+		h := &r.hits[i]
+		shown, err := r.onPage(h)
+		if err != nil {
+			return err
+		}
+		if !shown {
+			continue
+		}
+		values, err := storedTexts(r.snapshot, r.field.name, h.document)
+		if err != nil {
+			return err
+		}
+		for _, v := range values {
+			documents, texts, positions = append(documents, h.document), append(texts, v.text), append(positions, v.positions)
+		}
 	}
 	tokens, err := r.index.encodeDocuments(ctx, texts)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var places []place
+	r.places = make(map[uint32][]place)
 	for i, t := range tokens {
 		for j := range t.Vectors.Rows {
-			p := place{Location: search.Location{Pos: uint64(j + 1), ArrayPositions: values[i].positions}}
+			p := place{Location: search.Location{Pos: uint64(j + 1), ArrayPositions: positions[i]}, length: length(t.Vectors.Row(j))}
 			if t.Spans != nil {
 				p.text = t.Spans[j].In(texts[i])
 				p.Start, p.End = uint64(t.Spans[j].Start), uint64(t.Spans[j].End)
 			}
-			places = append(places, p)
+			r.places[documents[i]] = append(r.places[documents[i]], p)
 		}
 	}
-	return places, nil
+	return nil
 }
 
+// length is the Euclidean norm of a vector.
+func length(v []float32) float64 { return math.Sqrt(float64(simd.Dot(v, v))) }
+
+// onPage tells whether a hit is among those that are explained.
+func (r *run) onPage(h *hit) (bool, error) {
+	if h.id == "" {
+		var err error
+		if h.id, err = r.snapshot.ExternalID(internalID(nil, h.document)); err != nil {
+			return false, err
+		}
+	}
+	return r.pass.page[h.id], nil
+}
+
+// minCosine is how similar a token must be to a query token to be marked: in a
+// document about something else, too, every query token has some token that
+// matches best.
+const minCosine = 0.5
+
 // explain says in match how the hit came to its score, and where the tokens
-// are that matched the query's best, as far as the request asks for it.
+// are that matched the query's best, as far as the request asks for it. As long
+// as it is not known which hits are returned, it says only what costs nothing.
 func (r *run) explain(ctx context.Context, h *hit, match *search.DocumentMatch) error {
-	matches, err := r.maxima(h)
-	if err != nil {
-		return err
+	if h.child != nil && r.options.IncludeTermVectors {
+		match.FieldTermLocations = append(match.FieldTermLocations, flatten(h.child.Locations)...)
 	}
-	places, err := r.places(ctx, h.document)
-	if err != nil {
-		return err
-	}
-	selection := r.selection(h)
-	scores := func(row int) bool { return selection.Score == nil || slices.Contains(selection.Score, row) }
-	if r.options.IncludeTermVectors {
-		for row, m := range matches {
-			if m.vector < 0 || m.vector >= len(places) || places[m.vector].text == "" || !scores(row) {
-				continue
-			}
-			p := places[m.vector]
-			match.FieldTermLocations = append(match.FieldTermLocations, search.FieldTermLocation{
-				Field: r.field.name, Term: p.text, Location: p.Location,
-			})
+	sum := &search.Explanation{Value: float64(h.score), Message: fmt.Sprintf("MaxSim of %q in field %s, sum of:", r.query.text, r.field.name)}
+	switch {
+	case r.packed.Rows == 0:
+		sum.Value, sum.Message = h.child.Score, fmt.Sprintf("%q has no tokens", r.query.text)
+	case h.group == nil && h.fresh == nil:
+		sum.Message = "no vectors and no stored text"
+	case r.pass.page != nil:
+		shown, err := r.onPage(h)
+		if err != nil {
+			return err
+		}
+		if !shown {
+			break
+		}
+		if err := r.explainRows(ctx, h, match, sum); err != nil {
+			return err
 		}
 	}
 	if !r.options.Explain {
 		return nil
 	}
-	sum := &search.Explanation{Value: float64(h.score), Message: fmt.Sprintf("MaxSim of %q in field %s, sum of:", r.query.text, r.field.name)}
-	for row, m := range matches {
-		sum.Children = append(sum.Children, explainRow(r.rowName(row), selection, row, m, places, scores(row)))
-	}
-	if h.group == nil && h.fresh == nil {
-		sum.Message = "no vectors and no stored text"
+	if h.child != nil {
+		first := &search.Explanation{Value: h.child.Score, Message: "score of the child query, not part of the sum", PartialMatch: true}
+		if r.packed.Rows == 0 {
+			first.Message, first.PartialMatch = "score of the child query", false
+		}
+		if h.child.Expl != nil {
+			first.Children = []*search.Explanation{h.child.Expl}
+		}
+		sum.Children = append(sum.Children, first)
 	}
 	match.Expl = sum
-	if r.query.child != nil {
-		match.Expl.Children = append(match.Expl.Children, &search.Explanation{
-			Value: h.first, Message: "score of the child query, not part of the sum", PartialMatch: true,
-		})
-	}
 	if b := r.query.boost; b != 1 {
 		match.Expl = &search.Explanation{Value: match.Score, Message: "product of:", Children: []*search.Explanation{
 			{Value: b, Message: "boost"}, sum,
 		}}
+	}
+	return nil
+}
+
+// explainRows adds what each row of the query matched to match and to sum.
+func (r *run) explainRows(ctx context.Context, h *hit, match *search.DocumentMatch, sum *search.Explanation) error {
+	matches, err := r.maxima(h)
+	if err != nil {
+		return err
+	}
+	if err := r.findPlaces(ctx); err != nil {
+		return err
+	}
+	places := r.places[h.document]
+	selection := r.selection(h)
+	for row, m := range matches {
+		scores := selection.Score == nil || slices.Contains(selection.Score, row)
+		sum.Children = append(sum.Children, explainRow(r.rowName(row), selection, row, m, places, scores))
+		if !r.options.IncludeTermVectors || !scores || m.vector < 0 || m.vector >= len(places) || places[m.vector].text == "" {
+			continue
+		}
+		p := places[m.vector]
+		if float64(m.similarity) >= minCosine*length(r.tokens.Vectors.Row(row))*p.length {
+			match.FieldTermLocations = append(match.FieldTermLocations, search.FieldTermLocation{
+				Field: r.field.name, Term: p.text, Location: p.Location,
+			})
+		}
 	}
 	return nil
 }
@@ -237,7 +317,11 @@ func (x *Index) Tokens(ctx context.Context, q *Query) (_ []Token, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, snapshot.Close()) }()
-	r, err := x.newRun(ctx, q, snapshot)
+	encoded, err := x.encodeQuery(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	r, err := x.newRun(q, encoded, snapshot)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	index "github.com/blevesearch/bleve_index_api"
 
 	"github.com/pare-search/pare/encoder"
+	pareindex "github.com/pare-search/pare/index"
 	"github.com/pare-search/pare/index/codec"
 )
 
@@ -98,6 +99,9 @@ func (f *vectorField) AnalyzedTokenFrequencies() index.TokenFrequencies { return
 // addVectors codes tokens and adds the two halves of the hidden field to a
 // document.
 func addVectors(doc *document.Document, hidden string, book *codec.Codebook, tokens encoder.Tokens, statistics bool) error {
+	if tokens.Vectors.Rows > pareindex.MaxTokens {
+		return fmt.Errorf("document %q: %d vectors, at most %d are allowed", doc.ID(), tokens.Vectors.Rows, pareindex.MaxTokens)
+	}
 	record, cells, err := appendRecord(nil, book, tokens)
 	if err != nil {
 		return fmt.Errorf("document %q: %w", doc.ID(), err)

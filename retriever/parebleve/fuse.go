@@ -127,7 +127,7 @@ func topHits(ctx context.Context, q query.Query, n int, snapshot *scorch.IndexSn
 	// What the context says about the request is about its own hits.
 	ctx = context.WithValue(ctx, search.MakeDocumentMatchHandlerKey, nil)
 	if s := sessionOf(ctx); s != nil {
-		ctx = context.WithValue(ctx, sessionKey{}, &session{index: s.index, top: q, size: n})
+		ctx = context.WithValue(ctx, sessionKey{}, s.within(q, n))
 	}
 	s, err := q.Searcher(ctx, snapshot, m, options)
 	if err != nil {

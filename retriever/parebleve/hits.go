@@ -38,10 +38,8 @@ func (s *hitSearcher) Next(ctx *search.SearchContext) (*search.DocumentMatch, er
 	s.next++
 	match := ctx.DocumentMatchPool.Get()
 	match.IndexInternalID = internalID(match.IndexInternalID, h.document)
-	if s.run.needsScores() {
-		match.Score = float64(h.score) * s.run.query.boost
-	}
-	if !s.run.options.Explain && !s.run.options.IncludeTermVectors {
+	match.Score = s.run.score(h)
+	if !s.run.explains() {
 		return match, nil
 	}
 	return match, s.run.explain(s.ctx, h, match)

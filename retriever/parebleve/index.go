@@ -5,17 +5,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/blevesearch/bleve/v2"
 	"github.com/blevesearch/bleve/v2/document"
 	"github.com/blevesearch/bleve/v2/index/scorch"
 	"github.com/blevesearch/bleve/v2/mapping"
 	bleveindex "github.com/blevesearch/bleve_index_api"
-	segment "github.com/blevesearch/scorch_segment_api/v2"
 )
 
 // Index is a bleve index whose text fields have token vectors. Everything that
@@ -27,16 +26,20 @@ import (
 type Index struct {
 	bleveIndex
 	options Options
+	engine  engine
 	library *library
 	shelf   *shelf
 	fields  map[string]*field
 
 	// writes is held for reading while documents are added, and for writing while
-	// documents are coded anew, which must not undo a change made meanwhile.
+	// documents are coded anew, which must not undo a change made meanwhile, and
+	// while a field gets another codebook: whatever is written afterwards is coded
+	// with that.
 	writes sync.RWMutex
 
-	// training is held while codebooks are trained and documents coded anew.
-	training sync.Mutex
+	// training has an element while codebooks are trained and documents coded
+	// anew.
+	training chan struct{}
 	ctx      context.Context // of what is done in the background; Close ends it
 	cancel   context.CancelFunc
 	close    sync.Once
@@ -45,6 +48,11 @@ type Index struct {
 // bleveIndex is bleve.Index by another name, since Index has a method Index.
 type bleveIndex = bleve.Index
 
+var (
+	_ bleve.SynonymIndex  = (*Index)(nil)
+	_ bleve.InsightsIndex = (*Index)(nil)
+)
+
 // field is one field with vectors.
 type field struct {
 	name, hidden string
@@ -52,7 +60,7 @@ type field struct {
 	mu       sync.RWMutex
 	current  *book // codes what is added
 	trained  int64 // vectors in the field when it was trained
-	vectors  int64 // vectors in the field, those that were replaced included
+	vectors  int64 // vectors in the field when they were counted, and those added since
 	failedAt int64 // vectors in the field when training failed
 	err      error // why it did
 	progress Progress
@@ -69,16 +77,20 @@ func (f *field) book() *book {
 }
 
 // New creates an index at path, which must not exist, as bleve.New does. With
-// the path "" it is kept in memory.
+// the path "" it is kept in memory. A mapping that is nil is that of
+// bleve.NewIndexMapping.
 func New(path string, m mapping.IndexMapping, options Options) (*Index, error) {
 	if err := options.Validate(); err != nil {
 		return nil, err
+	}
+	if m == nil {
+		m = bleve.NewIndexMapping()
 	}
 	idx, err := bleve.NewUsing(path, m, scorch.Name, scorch.Name, nil)
 	if err != nil {
 		return nil, err
 	}
-	return Wrap(idx, options)
+	return wrapOwn(idx, options)
 }
 
 // Open opens the bleve index at path, whether or not it has vectors. A mapping
@@ -100,39 +112,42 @@ func Open(path string, m mapping.IndexMapping, options Options) (*Index, error) 
 	if err != nil {
 		return nil, err
 	}
-	return Wrap(idx, options)
+	return wrapOwn(idx, options)
 }
 
-// Wrap gives vectors to a bleve index that is open already. It closes the index
-// when it fails. Codebooks are kept in a folder "pare" in the index's, which is
-// idx.Name() as long as nobody has called SetName; after that Wrap can tell
-// only once there are documents on disk.
-func Wrap(idx bleve.Index, options Options) (x *Index, err error) {
-	defer func() {
-		if err != nil {
-			x, err = nil, errors.Join(err, idx.Close())
-		}
-	}()
+// wrapOwn wraps an index that nobody else has, and closes it when that fails.
+func wrapOwn(idx bleve.Index, options Options) (*Index, error) {
+	x, err := Wrap(idx, options)
+	if err != nil {
+		return nil, errors.Join(err, idx.Close())
+	}
+	return x, nil
+}
+
+// Wrap gives vectors to a bleve index that is open already. When it fails, the
+// index stays open. Codebooks are kept in a folder "pare" in the index's.
+//
+// An index that was opened for reading only, by bleve.OpenUsing with
+// "read_only", is searched as it is: nothing is trained, coded or removed, and
+// changes return ErrReadOnly.
+func Wrap(idx bleve.Index, options Options) (*Index, error) {
 	if err := options.Validate(); err != nil {
 		return nil, err
 	}
-	advanced, err := idx.Advanced()
+	options = options.withDefaults()
+	engine, err := engineOf(idx)
 	if err != nil {
 		return nil, err
 	}
-	if _, ok := advanced.(*scorch.Scorch); !ok {
-		return nil, fmt.Errorf("%w: %s is a %T", ErrNotScorch, idx.Name(), advanced)
+	x := &Index{
+		bleveIndex: idx, options: options, engine: engine,
+		shelf: newShelf(max(options.CacheBytes, 0)), fields: make(map[string]*field), training: make(chan struct{}, 1),
 	}
-	x = &Index{bleveIndex: idx, options: options, shelf: newShelf(options.CacheBytes), fields: make(map[string]*field)}
-	x.ctx, x.cancel = context.WithCancel(context.Background())
-	folder, err := x.folder()
-	if err != nil {
-		return nil, err
+	folder := ""
+	if engine.folder != "" {
+		folder = filepath.Join(engine.folder, libraryFolder)
 	}
-	if folder != "" {
-		folder = filepath.Join(folder, libraryFolder)
-	}
-	if x.library, err = openLibrary(folder); err != nil {
+	if x.library, err = openLibrary(folder, engine.readOnly); err != nil {
 		return nil, err
 	}
 	if err := x.loadState(); err != nil {
@@ -141,26 +156,9 @@ func Wrap(idx bleve.Index, options Options) (x *Index, err error) {
 	if err := x.takeStock(); err != nil {
 		return nil, err
 	}
+	x.ctx, x.cancel = context.WithCancel(context.Background())
 	x.maintain()
 	return x, nil
-}
-
-// folder returns where the index is, "" for one in memory.
-func (x *Index) folder() (_ string, err error) {
-	if info, err := os.Stat(x.Name()); err == nil && info.IsDir() {
-		return x.Name(), nil
-	}
-	snapshot, err := x.snapshot()
-	if err != nil {
-		return "", err
-	}
-	defer func() { err = errors.Join(err, snapshot.Close()) }()
-	for _, seg := range snapshot.Segments() {
-		if persisted, ok := seg.Segment().(segment.PersistedSegment); ok {
-			return filepath.Dir(filepath.Dir(persisted.Path())), nil // in the folder "store"
-		}
-	}
-	return "", nil
 }
 
 // Unwrap returns the bleve index inside, for what bleve.Index does not offer.
@@ -175,6 +173,9 @@ func (x *Index) Batch(batch *bleve.Batch) error {
 
 // BatchInContext is Batch with a context for the encoder.
 func (x *Index) BatchInContext(ctx context.Context, batch *bleve.Batch) error {
+	if x.engine.readOnly {
+		return ErrReadOnly
+	}
 	ops, err := operations(batch)
 	if err != nil {
 		return err
@@ -185,20 +186,37 @@ func (x *Index) BatchInContext(ctx context.Context, batch *bleve.Batch) error {
 			documents = append(documents, doc)
 		}
 	}
-	if err := x.attach(ctx, documents); err != nil {
-		return err
+	for {
+		made, err := x.attach(ctx, documents)
+		if err != nil {
+			return err
+		}
+		if done, err := x.write(batch, made); err != nil {
+			return err
+		} else if done {
+			x.maintain()
+			return nil
+		}
 	}
-	if err := x.write(batch); err != nil {
-		return err
-	}
-	x.maintain()
-	return nil
 }
 
-func (x *Index) write(batch *bleve.Batch) error {
+// write executes a batch, unless a field has another codebook by now than the
+// one its vectors were made with.
+func (x *Index) write(batch *bleve.Batch, made []attached) (bool, error) {
 	x.writes.RLock()
 	defer x.writes.RUnlock()
-	return x.bleveIndex.Batch(batch)
+	for _, a := range made {
+		if a.field.book() != a.book {
+			return false, nil
+		}
+	}
+	if err := x.bleveIndex.Batch(batch); err != nil {
+		return false, err
+	}
+	for _, a := range made {
+		a.field.grow(a.vectors)
+	}
+	return true, nil
 }
 
 // Index adds or replaces a document.
@@ -212,9 +230,55 @@ func (x *Index) Index(id string, data any) error {
 
 // Delete deletes a document.
 func (x *Index) Delete(id string) error {
+	return x.change(func() error { return x.bleveIndex.Delete(id) })
+}
+
+// SetInternal sets an internal value of the index.
+func (x *Index) SetInternal(key, value []byte) error {
+	return x.change(func() error { return x.bleveIndex.SetInternal(key, value) })
+}
+
+// DeleteInternal deletes an internal value of the index.
+func (x *Index) DeleteInternal(key []byte) error {
+	return x.change(func() error { return x.bleveIndex.DeleteInternal(key) })
+}
+
+// IndexSynonym adds or replaces a definition of synonyms, as bleve does.
+func (x *Index) IndexSynonym(id, collection string, definition *bleve.SynonymDefinition) error {
+	synonyms, ok := x.bleveIndex.(bleve.SynonymIndex)
+	if !ok {
+		return fmt.Errorf("%w: a %T has no synonyms", errors.ErrUnsupported, x.bleveIndex)
+	}
+	return x.change(func() error { return synonyms.IndexSynonym(id, collection, definition) })
+}
+
+// change changes the index in a way that vectors have no part in.
+func (x *Index) change(do func() error) error {
+	if x.engine.readOnly {
+		return ErrReadOnly
+	}
 	x.writes.RLock()
 	defer x.writes.RUnlock()
-	return x.bleveIndex.Delete(id)
+	return do()
+}
+
+// TermFrequencies returns the most frequent terms of a field, as bleve does.
+func (x *Index) TermFrequencies(field string, limit int, descending bool) ([]bleveindex.TermFreq, error) {
+	insights, ok := x.bleveIndex.(bleve.InsightsIndex)
+	if !ok {
+		return nil, fmt.Errorf("%w: a %T has no insights", errors.ErrUnsupported, x.bleveIndex)
+	}
+	return insights.TermFrequencies(field, limit, descending)
+}
+
+// CentroidCardinalities returns the sizes of the clusters of bleve's own
+// vectors, as bleve does.
+func (x *Index) CentroidCardinalities(field string, limit int, descending bool) ([]bleveindex.CentroidCardinality, error) {
+	insights, ok := x.bleveIndex.(bleve.InsightsIndex)
+	if !ok {
+		return nil, fmt.Errorf("%w: a %T has no insights", errors.ErrUnsupported, x.bleveIndex)
+	}
+	return insights.CentroidCardinalities(field, limit, descending)
 }
 
 // Search executes a search request, see SearchInContext.
@@ -225,12 +289,20 @@ func (x *Index) Search(req *bleve.SearchRequest) (*bleve.SearchResult, error) {
 // SearchInContext executes a search request, in which queries of this package
 // may stand wherever bleve takes a query.
 func (x *Index) SearchInContext(ctx context.Context, req *bleve.SearchRequest) (*bleve.SearchResult, error) {
-	s := newSession(x, req)
-	result, err := x.bleveIndex.SearchInContext(context.WithValue(ctx, sessionKey{}, s), req)
-	if found := s.found.Load(); err == nil && found > result.Total {
-		result.Total = found
+	p := &pass{}
+	var took time.Duration
+	for {
+		s := newSession(x, req, p)
+		result, err := x.bleveIndex.SearchInContext(context.WithValue(ctx, sessionKey{}, s), req)
+		if err != nil || result == nil {
+			return result, err
+		}
+		result.Total = max(result.Total, s.found.Load())
+		took += result.Took
+		if result.Took = took; !p.again(result) {
+			return result, nil
+		}
 	}
-	return result, err
 }
 
 // Fields returns the names of the fields, without those that hold vectors.
@@ -255,15 +327,15 @@ func (x *Index) CopyTo(d bleveindex.Directory) error {
 	return errors.Join(source.CopyTo(d), x.library.copyTo(d))
 }
 
-// Close closes the index. What is done in the background is stopped, and goes
-// on when the index is opened again. A second Close does nothing; bleve's own
-// panics.
+// Close closes the index. What is being trained or coded anew is stopped, and
+// goes on when the index is opened again. A second Close does nothing; bleve's
+// own panics.
 func (x *Index) Close() error {
 	var err error
 	x.close.Do(func() {
 		x.cancel()
-		x.training.Lock()
-		defer x.training.Unlock()
+		x.training <- struct{}{}
+		defer func() { <-x.training }()
 		err = x.bleveIndex.Close()
 	})
 	return err

@@ -1,6 +1,7 @@
 package parebleve
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 
@@ -20,9 +21,10 @@ import (
 //
 // With a window the best hits of the query are scored, see Rescore. Without one
 // all documents that the query matches are searched, see SetFilter; a query that
-// is missing or matches all makes no difference. The other members of "maxsim"
-// may be left out: boost, matches, pruning, as querypruner.Parse reads it, and
-// the settings of the search by the names of their columns in index.SearchOptions.
+// is missing, null or matches all makes no difference. The other members of
+// "maxsim" may be left out: boost, matches, pruning, as querypruner.Parse reads
+// it, and the settings of the search, see searchJSON, each of which takes the
+// place of that in Options.Search. Members of another name are an error.
 //
 //	{"custom_score": {"rrf": {"queries": [{…}, {…}], "window": 100}}}
 //
@@ -56,15 +58,51 @@ type maxSimJSON struct {
 	Field   string   `json:"field"`
 	Text    string   `json:"text"`
 	Boost   *float64 `json:"boost,omitempty"`
-	Window  int      `json:"window,omitempty"`
+	Window  *int     `json:"window,omitempty"`
 	Matches int      `json:"matches,omitempty"`
 	Pruning *string  `json:"pruning,omitempty"`
+	searchJSON
+}
 
+// searchJSON are settings of a search, those of index.SearchOptions, as far as
+// they are given.
+type searchJSON struct {
 	Plan        *string  `json:"plan,omitempty"`
 	Neighbors   *int     `json:"neighbors,omitempty"`
 	Budget      *int     `json:"budget,omitempty"`
 	MarginShare *float64 `json:"margin_share,omitempty"`
 	Depth       *int     `json:"depth,omitempty"`
+	Refine      *int     `json:"refine,omitempty"`
+	Workers     *int     `json:"workers,omitempty"`
+}
+
+// apply changes the settings that are given.
+func (j searchJSON) apply(options *index.SearchOptions) error {
+	if j.Plan != nil {
+		plan, err := index.ParsePlan(*j.Plan)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrQuery, err)
+		}
+		options.Plan = plan
+	}
+	for _, n := range []struct {
+		set    *int
+		option *int
+	}{
+		{j.Neighbors, &options.Neighbors},
+		{j.Budget, &options.Budget},
+		{j.Depth, &options.Depth},
+		{j.Refine, &options.Refine},
+		{j.Workers, &options.Workers},
+	} {
+		if n.set != nil {
+			*n.option = *n.set
+		}
+	}
+	if j.MarginShare != nil {
+		options.MarginShare = *j.MarginShare
+	}
+	return nil
 }
 
 type fusionJSON struct {
@@ -75,17 +113,38 @@ type fusionJSON struct {
 
 // parseQuery returns nil if the query is not one of this package.
 func parseQuery(data []byte) (query.Query, error) {
-	var c customScore
-	if err := json.Unmarshal(data, &c); err != nil {
+	var whose struct {
+		Custom map[string]json.RawMessage `json:"custom_score"`
+	}
+	if err := json.Unmarshal(data, &whose); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrQuery, err)
 	}
-	switch {
-	case c.Custom.MaxSim != nil:
-		return c.Custom.MaxSim.query(c.Custom.Query)
-	case c.Custom.Fusion != nil:
-		return c.Custom.Fusion.query()
+	_, maxSim := whose.Custom["maxsim"]
+	_, fusion := whose.Custom["rrf"]
+	if !maxSim && !fusion {
+		return nil, nil
 	}
-	return nil, nil
+	var c customScore
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&c); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrQuery, err)
+	}
+	inner := c.Custom.Query
+	if string(inner) == "null" {
+		inner = nil
+	}
+	switch {
+	case maxSim && fusion:
+		return nil, fmt.Errorf("%w: custom_score has both maxsim and rrf", ErrQuery)
+	case c.Custom.MaxSim != nil:
+		return c.Custom.MaxSim.query(inner)
+	case c.Custom.Fusion == nil:
+		return nil, fmt.Errorf("%w: maxsim or rrf is null", ErrQuery)
+	case inner != nil:
+		return nil, fmt.Errorf("%w: rrf has queries of its own, custom_score has another one", ErrQuery)
+	}
+	return c.Custom.Fusion.query()
 }
 
 func (j *maxSimJSON) query(inner json.RawMessage) (query.Query, error) {
@@ -93,19 +152,22 @@ func (j *maxSimJSON) query(inner json.RawMessage) (query.Query, error) {
 	if j.Boost != nil {
 		q.boost = *j.Boost
 	}
-	q.matches = j.Matches
-	if inner != nil {
+	q.matches, q.tuned = j.Matches, j.searchJSON
+	switch {
+	case inner != nil:
 		parsed, err := query.ParseQuery(inner)
 		if err != nil {
 			return nil, err
 		}
 		_, all := parsed.(*query.MatchAllQuery)
 		switch {
-		case j.Window != 0:
-			q.Window(parsed, j.Window)
+		case j.Window != nil:
+			q.Window(parsed, *j.Window)
 		case !all:
 			q.SetFilter(parsed)
 		}
+	case j.Window != nil:
+		return nil, fmt.Errorf("%w: a window without a query", ErrQuery)
 	}
 	if j.Pruning != nil {
 		p, err := querypruner.Parse(*j.Pruning)
@@ -114,38 +176,7 @@ func (j *maxSimJSON) query(inner json.RawMessage) (query.Query, error) {
 		}
 		q.SetPruning(p)
 	}
-	if err := j.setSearch(q); err != nil {
-		return nil, err
-	}
 	return q, q.Validate()
-}
-
-// setSearch sets what the query says about the search; what it does not say is
-// as in index.DefaultSearchOptions.
-func (j *maxSimJSON) setSearch(q *Query) error {
-	if j.Plan == nil && j.Neighbors == nil && j.Budget == nil && j.MarginShare == nil && j.Depth == nil {
-		return nil
-	}
-	options := index.DefaultSearchOptions()
-	if j.Plan != nil {
-		var err error
-		if options.Plan, err = index.ParsePlan(*j.Plan); err != nil {
-			return fmt.Errorf("%w: %w", ErrQuery, err)
-		}
-	}
-	for _, n := range []struct {
-		set    *int
-		option *int
-	}{{j.Neighbors, &options.Neighbors}, {j.Budget, &options.Budget}, {j.Depth, &options.Depth}} {
-		if n.set != nil {
-			*n.option = *n.set
-		}
-	}
-	if j.MarginShare != nil {
-		options.MarginShare = *j.MarginShare
-	}
-	q.SetSearch(options)
-	return nil
 }
 
 // MarshalJSON returns the JSON form. A query cannot have both a window and a
@@ -165,7 +196,10 @@ func (q *Query) MarshalJSON() ([]byte, error) {
 			return nil, err
 		}
 	}
-	j := &maxSimJSON{Field: q.field, Text: q.text, Window: q.window, Matches: q.matches}
+	j := &maxSimJSON{Field: q.field, Text: q.text, Matches: q.matches, searchJSON: q.tuned}
+	if q.child != nil {
+		j.Window = &q.window
+	}
 	if q.boost != 1 {
 		j.Boost = &q.boost
 	}
@@ -175,7 +209,7 @@ func (q *Query) MarshalJSON() ([]byte, error) {
 	}
 	if s := q.search; s != nil {
 		plan := s.Plan.String()
-		j.Plan, j.Neighbors, j.Budget, j.MarginShare, j.Depth = &plan, &s.Neighbors, &s.Budget, &s.MarginShare, &s.Depth
+		j.searchJSON = searchJSON{&plan, &s.Neighbors, &s.Budget, &s.MarginShare, &s.Depth, &s.Refine, &s.Workers}
 	}
 	c.Custom.MaxSim = j
 	return json.Marshal(c)

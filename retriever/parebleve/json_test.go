@@ -39,7 +39,7 @@ func TestJSON(t *testing.T) {
 	check(t, err)
 	tuned.SetPruning(pruner)
 	search := index.DefaultSearchOptions()
-	search.Budget, search.Depth, search.Plan = 50, 20, index.Exhaustive
+	search.Budget, search.Depth, search.Plan, search.Workers = 50, 20, index.Exhaustive, 2
 	tuned.SetSearch(search)
 	for name, test := range map[string]struct {
 		json  string
@@ -47,6 +47,10 @@ func TestJSON(t *testing.T) {
 	}{
 		"alone": {
 			`{"custom_score":{"query":{"match_all":{}},"maxsim":{"field":"body","text":"w3 w50 w128 w5"}}}`,
+			parebleve.NewQuery("body", composeText),
+		},
+		"null": {
+			`{"custom_score":{"query":null,"maxsim":{"field":"body","text":"w3 w50 w128 w5"}}}`,
 			parebleve.NewQuery("body", composeText),
 		},
 		"filtered": {
@@ -58,7 +62,7 @@ func TestJSON(t *testing.T) {
 			parebleve.Rescore(match, "body", composeText, 9),
 		},
 		"tuned": {
-			`{"custom_score":{"maxsim":{"field":"body","text":"w3 w50 w128 w5","boost":2,"matches":7,"pruning":"first:2","budget":50,"depth":20,"plan":"exhaustive"}}}`,
+			`{"custom_score":{"maxsim":{"field":"body","text":"w3 w50 w128 w5","boost":2,"matches":7,"pruning":"first:2","budget":50,"depth":20,"plan":"exhaustive","workers":2}}}`,
 			tuned,
 		},
 		"fused": {
@@ -91,18 +95,51 @@ func TestJSON(t *testing.T) {
 	}
 }
 
+// TestJSONSettings changes one setting of the search in JSON; the others are
+// the index's.
+func TestJSONSettings(t *testing.T) {
+	pages := babble(240, 9)
+	options := toyOptions()
+	options.Codebook = trainToy(t, pages, 2)
+	options.Search = index.SearchOptions{Plan: index.Probe, Neighbors: 5}
+	idx := create(t, pages, options)
+	ask := func(settings string) uint64 {
+		return find(t, idx, request(t, `{"query":{"custom_score":{"maxsim":{"field":"body","text":"w3 w50 w128 w5"`+settings+`}}}}`)).Total
+	}
+	few := ask("")
+	if few == 0 || few == 240 {
+		t.Fatalf("%d documents found, want some", few)
+	}
+	if n := ask(`,"depth":100`); n != few {
+		t.Errorf("with another depth %d documents are found, want %d", n, few)
+	}
+	if n := ask(`,"plan":"interaction"`); n != 240 {
+		t.Errorf("with another plan %d documents are found, want all", n)
+	}
+	if n := ask(`,"neighbors":40`); n <= few {
+		t.Errorf("with more neighbors %d documents are found, want more than %d", n, few)
+	}
+}
+
 func TestJSONErrors(t *testing.T) {
 	for text, says := range map[string]string{
-		`{"custom_score":{"query":{"match_all":{}}}}`:                          "neither maxsim nor rrf",
-		`{"custom_score":{"maxsim":{"text":"a"}}}`:                             "no field",
-		`{"custom_score":{"maxsim":{"field":"a","text":"b","pruning":"x:1"}}}`: "unknown strategy",
-		`{"custom_score":{"maxsim":{"field":"a","text":"b","plan":"x"}}}`:      "plan",
-		`{"custom_score":{"maxsim":{"field":"a","text":"b","boost":-1}}}`:      "boost -1",
-		`{"custom_score":{"maxsim":{"field":"a","text":"b","depth":-1}}}`:      "depth",
-		`{"custom_score":{"maxsim":"a"}}`:                                      "cannot unmarshal",
-		`{"custom_score":{"query":{"nonsense":1},"maxsim":{"field":"a"}}}`:     "unknown query type",
-		`{"custom_score":{"rrf":{"window":0,"queries":[{"match_all":{}}]}}}`:   "a window of 0",
-		`{"custom_score":{"rrf":{"window":10,"queries":[]}}}`:                  "nothing to fuse",
+		`{"custom_score":{"query":{"match_all":{}}}}`:                                                          "neither maxsim nor rrf",
+		`{"custom_score":{"maxsim":{"text":"a"}}}`:                                                             "no field",
+		`{"custom_score":{"maxsim":{"field":"a","text":"b","pruning":"x:1"}}}`:                                 "unknown strategy",
+		`{"custom_score":{"maxsim":{"field":"a","text":"b","plan":"x"}}}`:                                      "plan",
+		`{"custom_score":{"maxsim":{"field":"a","text":"b","boost":-1}}}`:                                      "boost -1",
+		`{"custom_score":{"maxsim":{"field":"a","text":"b","depth":-1}}}`:                                      "depth",
+		`{"custom_score":{"maxsim":"a"}}`:                                                                      "cannot unmarshal",
+		`{"custom_score":{"query":{"nonsense":1},"maxsim":{"field":"a"}}}`:                                     "unknown query type",
+		`{"custom_score":{"rrf":{"window":0,"queries":[{"match_all":{}}]}}}`:                                   "a window of 0",
+		`{"custom_score":{"rrf":{"window":10,"queries":[]}}}`:                                                  "nothing to fuse",
+		`{"custom_score":{"maxsim":{"field":"a","text":"b","window":9}}}`:                                      "a window without a query",
+		`{"custom_score":{"query":null,"maxsim":{"field":"a","window":9}}}`:                                    "a window without a query",
+		`{"custom_score":{"query":{"match_all":{}},"maxsim":{"field":"a","window":0}}}`:                        "a window of 0",
+		`{"custom_score":{"maxsim":{"field":"a","text":"b","dept":9}}}`:                                        "dept",
+		`{"custom_score":{"maxsim":{"field":"a","text":"b"},"fields":["a"]}}`:                                  "fields",
+		`{"custom_score":{"maxsim":{"field":"a","text":"b"},"rrf":{"window":1,"queries":[{"match_all":{}}]}}}`: "both maxsim and rrf",
+		`{"custom_score":{"maxsim":null}}`:                                                                     "null",
 	} {
 		if _, err := query.ParseQuery([]byte(text)); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: error %v, want %q", text, err, says)

@@ -1,6 +1,7 @@
 package parebleve
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -26,13 +27,18 @@ var (
 	ErrField = errors.New("parebleve: field has no vectors")
 	// ErrCorrupt: what is stored for a document cannot be read.
 	ErrCorrupt = errors.New("parebleve: corrupt vectors")
-	// ErrCodebook: a codebook that documents are coded with is missing. With
-	// another one in Options.Codebook the index opens, and Reindex makes vectors
-	// anew.
+	// ErrCodebook: a codebook that documents are coded with is missing or cannot
+	// be read. With another one in Options.Codebook the index opens all the same:
+	// Status.Lost counts the documents, and Reindex makes their vectors anew where
+	// texts are stored.
 	ErrCodebook = errors.New("parebleve: missing codebook")
-	// ErrBatch: this version of bleve builds batches in a way that parebleve
-	// does not know.
-	ErrBatch = errors.New("parebleve: unknown kind of batch")
+	// ErrVersion: the index was written by a newer version of parebleve.
+	ErrVersion = errors.New("parebleve: unknown version of the index")
+	// ErrBleve: this version of bleve is built in a way that parebleve does not
+	// know.
+	ErrBleve = errors.New("parebleve: unknown version of bleve")
+	// ErrReadOnly: a change of an index that was opened for reading only.
+	ErrReadOnly = errors.New("parebleve: the index is read-only")
 	// ErrNotCopyable: documents have parts that Reindex cannot carry over.
 	ErrNotCopyable = errors.New("parebleve: documents cannot be copied")
 	// ErrQuery: a query whose settings make no sense.
@@ -40,6 +46,8 @@ var (
 )
 
 // Options say which fields get vectors, and how they are made and searched.
+// Fields and Encoder must be set. What else is left zero is as in
+// DefaultOptions.
 type Options struct {
 	// Fields are the names of the text fields, as bleve's mapping has them, whose
 	// texts are encoded. At least one.
@@ -56,8 +64,9 @@ type Options struct {
 	// own, and trains again when the collection has doubled.
 	Codebook *codec.Codebook
 	// TrainingVectors is the number of vectors in a field from which on it has a
-	// trained codebook. Up to there vectors are stored as int8 and all of them
-	// are scored. With 0 codebooks are trained only when Train is called.
+	// trained codebook, 65,536 unless set. Up to there vectors are stored as int8
+	// and all of them are scored. Below zero, codebooks are trained only when Train
+	// is called.
 	TrainingVectors int
 	// TokenStatistics keeps count of the documents and vectors of every token id,
 	// for pruning strategies that ask how frequent a token is. It takes about
@@ -70,15 +79,18 @@ type Options struct {
 	Pruner querypruner.Pruner
 	// Search says how much work a query may do; a Query can have its own. K and
 	// Filter are not used: the number of hits follows the search request, and a
-	// Query has a filter of its own, SetFilter.
+	// Query has a filter of its own, SetFilter. A Depth of 0 is the next power of
+	// two above Matches and above the number of hits, so that all pages of a
+	// result come from the same candidates.
 	Search index.SearchOptions
 	// Matches is how many documents, the best, a MaxSim query matches as a part of
-	// a larger query, with facets, or with another order than by score. A query
-	// that is alone in a request matches as many as the request asks for.
+	// a larger query, with facets, or with another order than by score, 1000
+	// unless set. A query that is alone in a request matches as many as the request
+	// asks for.
 	Matches int
 	// CacheBytes is how many bytes of compressed vectors are kept in memory once
-	// they were read. bleve keeps them in blocks together with the documents'
-	// texts, which take about 1 µs to unpack.
+	// they were read, 256 MiB unless set, none below zero. bleve keeps them in
+	// blocks together with the documents' texts, which take about 1 µs to unpack.
 	CacheBytes int64
 }
 
@@ -96,8 +108,24 @@ func DefaultOptions(enc encoder.Encoder, fields ...string) Options {
 	}
 }
 
+// withDefaults fills in what is left zero.
+func (o Options) withDefaults() Options {
+	defaults := DefaultOptions(o.Encoder, o.Fields...)
+	if o.Codec == (codec.Options{}) {
+		o.Codec = defaults.Codec
+	}
+	if o.Search == (index.SearchOptions{}) {
+		o.Search = defaults.Search
+	}
+	o.TrainingVectors = cmp.Or(o.TrainingVectors, defaults.TrainingVectors)
+	o.Matches = cmp.Or(o.Matches, defaults.Matches)
+	o.CacheBytes = cmp.Or(o.CacheBytes, defaults.CacheBytes)
+	return o
+}
+
 // Validate reports every option that makes no sense.
 func (o Options) Validate() error {
+	o = o.withDefaults()
 	var faults []error
 	bad := func(ok bool, format string, args ...any) {
 		if !ok {
@@ -110,9 +138,7 @@ func (o Options) Validate() error {
 		bad(!slices.Contains(o.Fields[:i], name), "field %q stands twice", name)
 	}
 	bad(o.Encoder != nil, "no encoder")
-	bad(o.TrainingVectors >= 0, "%d training vectors", o.TrainingVectors)
 	bad(o.Matches >= 1, "%d matches, want at least one", o.Matches)
-	bad(o.CacheBytes >= 0, "a cache of %d bytes", o.CacheBytes)
 	if o.Codebook != nil && o.Encoder != nil {
 		bad(o.Codebook.Dim() == o.Encoder.Dim(), "the codebook has %d dimensions, the encoder %d", o.Codebook.Dim(), o.Encoder.Dim())
 	}

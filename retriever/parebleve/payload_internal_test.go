@@ -81,7 +81,7 @@ func TestPayloadAllocations(t *testing.T) {
 		}
 		pool.Put(kept)
 	}
-	for name, cache := range map[string]int64{"stored": 0, "kept": 1 << 30} {
+	for name, cache := range map[string]int64{"stored": -1, "kept": 1 << 30} {
 		src := openPayloads(t, 200, cache)
 		document := uint32(0)
 		if allocations := testing.AllocsPerRun(1000, func() {
@@ -124,7 +124,7 @@ func TestKeepLimit(t *testing.T) {
 // BenchmarkPayload reads the payloads of a passage's vectors, out of bleve's
 // blocks and from memory.
 func BenchmarkPayload(b *testing.B) {
-	for name, cache := range map[string]int64{"stored": 0, "kept": 1 << 30} {
+	for name, cache := range map[string]int64{"stored": -1, "kept": 1 << 30} {
 		b.Run(name, func(b *testing.B) {
 			src := openPayloads(b, 2000, cache)
 			b.ReportAllocs()

@@ -214,6 +214,9 @@ func TestInMemory(t *testing.T) {
 	if _, err := parebleve.Wrap(old, toyOptions()); !errors.Is(err, parebleve.ErrNotScorch) {
 		t.Errorf("error %v, want ErrNotScorch", err)
 	}
+	if err := old.Close(); err != nil { // Wrap has left it open
+		t.Error(err)
+	}
 	idx, err := parebleve.New("", pageMapping(), toyOptions())
 	if err != nil {
 		t.Fatal(err)
@@ -343,6 +346,44 @@ func TestNested(t *testing.T) {
 		result = find(t, idx, bleve.NewSearchRequest(parebleve.Rescore(fruit, field, "tree", 5)))
 		if got := slices.Sorted(slices.Values(ids(result))); !slices.Equal(got, []string{"a", "b"}) {
 			t.Errorf("%s, rescored from a nested field: hits %v, want a and b", field, got)
+		}
+	}
+}
+
+// Texts of nested documents are stored with these, where Rescore and
+// explanations must look for them.
+func TestNestedTexts(t *testing.T) {
+	text := bleve.NewTextFieldMapping()
+	text.Store = true
+	parts := bleve.NewNestedDocumentMapping()
+	parts.AddFieldMappingsAt("text", text)
+	m := bleve.NewIndexMapping()
+	m.DefaultMapping.AddSubDocumentMapping("parts", parts)
+	plain, err := bleve.NewUsing("", m, scorch.Name, scorch.Name, nil)
+	check(t, err)
+	docs := map[string]any{
+		"a": map[string]any{"parts": []any{map[string]any{"text": "red fruit"}, map[string]any{"text": "green leaf"}}},
+		"b": map[string]any{"parts": []any{map[string]any{"text": "blue fruit"}}},
+	}
+	for id, doc := range docs {
+		check(t, plain.Index(id, doc))
+	}
+	idx, err := parebleve.Wrap(plain, parebleve.DefaultOptions(toy, "parts.text"))
+	check(t, err)
+	defer idx.Close()
+	q := parebleve.Rescore(bleve.NewMatchAllQuery(), "parts.text", "green leaf", 5)
+	for _, state := range []string{"without vectors", "with vectors"} {
+		request := bleve.NewSearchRequest(q)
+		request.Explain = true
+		result := find(t, idx, request)
+		if got := ids(result); !slices.Equal(got, []string{"a", "b"}) || math.Abs(result.Hits[0].Score-2) > 0.02 {
+			t.Fatalf("%s: hits %v, the first with %v, want a with 2 and b", state, got, result.Hits[0].Score)
+		}
+		if text := result.Hits[0].Expl.String(); !strings.Contains(text, `best match \"leaf\"`) {
+			t.Errorf("%s: the explanation does not name the token leaf:\n%s", state, text)
+		}
+		for id, doc := range docs {
+			check(t, idx.Index(id, doc))
 		}
 	}
 }

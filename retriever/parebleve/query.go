@@ -24,6 +24,18 @@ import (
 // the boost. So bleve's query norm does not apply to them. (The factor that a
 // bleve disjunction applies for clauses that do not match does; a boolean query
 // with must and should clauses has no such factor.)
+//
+// A Query that is alone in a request matches as many documents as the request
+// asks for. In any other place it matches the best Options.Matches of them, or
+// as many as SetMatches says, and those that rank lower do not count, neither in
+// Total nor in facets. Which clauses stand beside it makes no difference to that:
+// where a Query is a must, should or filter clause of a BooleanQuery or part of
+// a ConjunctionQuery, also one within the other, it looks for the best documents
+// among those that pass the other must clauses, the filter and must_not. These
+// clauses are executed to the end then, which takes about 0.1 µs for each document
+// that they match. Not so with a Rescore, whose window is what its child says, in
+// must_not clauses, in queries of a kind that bleve does not have, and with the
+// must_not of an index that has nested mappings.
 type Query struct {
 	field, text string
 	boost       float64
@@ -32,6 +44,7 @@ type Query struct {
 	window      int
 	pruner      *querypruner.Pruner
 	search      *index.SearchOptions
+	tuned       searchJSON // in place of some of the index's options
 	matches     int
 }
 
@@ -50,7 +63,7 @@ func NewQuery(field, text string) *Query {
 // Rescore returns a query for the best window hits of any bleve query, scored
 // by MaxSim. Documents that have no vectors are encoded on the spot, from their
 // stored text, and scored exactly; those that have no stored text either score
-// zero.
+// zero. A text without any tokens leaves the hits and their scores as they are.
 func Rescore(child query.Query, field, text string, window int) *Query {
 	q := NewQuery(field, text)
 	q.Window(child, window)
@@ -66,7 +79,7 @@ func (q *Query) Window(child query.Query, n int) { q.child, q.window = child, n 
 // candidates are looked for, so that as many are found as without it.
 func (q *Query) SetFilter(filter query.Query) { q.filter = filter }
 
-// SetBoost multiplies the scores.
+// SetBoost multiplies the scores; with 0 the query matches without scoring.
 func (q *Query) SetBoost(b float64) { q.boost = b }
 
 // Boost returns the factor of the scores.
@@ -77,7 +90,7 @@ func (q *Query) Boost() float64 { return q.boost }
 func (q *Query) SetPruning(p querypruner.Pruner) { q.pruner = &p }
 
 // SetSearch says how much work the query may do, in place of Options.Search.
-func (q *Query) SetSearch(options index.SearchOptions) { q.search = &options }
+func (q *Query) SetSearch(options index.SearchOptions) { q.search, q.tuned = &options, searchJSON{} }
 
 // SetMatches says how many documents the query matches, whatever request it
 // is in; see Options.Matches.
@@ -101,15 +114,17 @@ func (q *Query) Validate() error {
 		}
 	}
 	bad(q.field != "", "no field")
-	bad(q.boost > 0, "boost %v, want more than 0", q.boost)
+	bad(q.boost >= 0, "boost %v, want 0 or more", q.boost)
 	bad(q.child == nil || q.window > 0, "a window of %d hits", q.window)
 	bad(q.matches >= 0, "%d matches", q.matches)
 	if q.pruner != nil {
 		faults = append(faults, q.pruner.Validate())
 	}
+	options := index.DefaultSearchOptions()
 	if q.search != nil {
-		faults = append(faults, q.search.Validate())
+		options = *q.search
 	}
+	faults = append(faults, q.tuned.apply(&options), options.Validate())
 	for _, sub := range []query.Query{q.child, q.filter} {
 		if v, ok := sub.(query.ValidatableQuery); ok {
 			faults = append(faults, v.Validate())
@@ -132,15 +147,22 @@ func (q *Query) Searcher(ctx context.Context, reader bleveindex.IndexReader, m m
 	if err != nil {
 		return nil, err
 	}
-	r, err := s.index.newRun(ctx, q, snapshot)
-	if err != nil {
-		return nil, err
-	}
-	r.mapping, r.options = m, options
-	hits, err := r.search(ctx, s.matches(q))
-	if err != nil {
-		return nil, err
+	key := runKey{q, snapshot, s.matches(q), options}
+	r := s.pass.known(key)
+	if r == nil {
+		tokens, err := s.tokensOf(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		if r, err = s.index.newRun(q, tokens, snapshot); err != nil {
+			return nil, err
+		}
+		r.mapping, r.options, r.required, r.pass = m, options, s.required[q], s.pass
+		if err := r.search(ctx, key.matches); err != nil {
+			return nil, err
+		}
+		s.pass.keep(key, r)
 	}
 	s.report(q, r.found)
-	return &hitSearcher{ctx: ctx, run: r, hits: hits}, nil
+	return &hitSearcher{ctx: ctx, run: r, hits: r.hits}, nil
 }

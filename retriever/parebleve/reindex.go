@@ -10,6 +10,7 @@ import (
 	"github.com/blevesearch/bleve/v2/index/scorch"
 
 	"github.com/pare-search/pare/encoder"
+	"github.com/pare-search/pare/simd"
 )
 
 // Progress says how far Reindex is.
@@ -17,7 +18,8 @@ type Progress struct {
 	// Field is the field at work; fields come one after the other.
 	Field string
 	// Done of Total documents are done with. Skipped of them stay as they were,
-	// since their text is not stored and they have no vectors to code anew.
+	// since their text is not stored and they have no vectors that can be read and
+	// coded anew.
 	Done, Total, Skipped int
 }
 
@@ -30,13 +32,23 @@ const reindexDocuments = 1024
 // everything else about the documents as it is, whether it is stored or not;
 // only their order in segments changes. Searches and changes go on meanwhile.
 //
-// It may be stopped, by the context or by a crash, and called again: what is
-// done is done. progress, unless nil, is called after each group of documents.
+// It may be stopped, by the context, by Close or by a crash, and called again:
+// what is done is done. It waits for its turn while something is trained. progress, unless nil, is called after each group of documents.
 //
 // Documents of nested mappings, geo shapes and bleve's own vectors cannot be
 // carried over; the error wraps ErrNotCopyable then. Indexing the documents
 // again gives them vectors too.
 func (x *Index) Reindex(ctx context.Context, progress func(Progress)) error {
+	ctx, end, err := x.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	return x.reindex(ctx, progress)
+}
+
+// reindex is Reindex for who has begun.
+func (x *Index) reindex(ctx context.Context, progress func(Progress)) error {
 	if progress == nil {
 		progress = func(Progress) {}
 	}
@@ -48,7 +60,7 @@ func (x *Index) Reindex(ctx context.Context, progress func(Progress)) error {
 			return fmt.Errorf("field %q: %w", name, err)
 		}
 	}
-	return nil
+	return x.tidy()
 }
 
 // work is some documents of one segment that need other vectors.
@@ -57,6 +69,8 @@ type work struct {
 	numbers []uint32
 }
 
+// reindexField codes the documents of a field with its codebook, which does not
+// change meanwhile. Documents that are added or changed meanwhile have it already.
 func (x *Index) reindexField(ctx context.Context, f *field, progress func(Progress)) (err error) {
 	snapshot, err := x.snapshot()
 	if err != nil {
@@ -111,10 +125,11 @@ func (f *facts) has(document uint32) bool {
 	return f.members != nil && f.members[document/64]&(1<<(document%64)) != 0
 }
 
-// source is what a document's vectors were, or are to be, made of.
+// material is what a document's vectors were, or are to be, made of.
 type material struct {
 	texts  []string
 	record []byte // its vectors, if texts are not stored
+	bad    bool   // the record cannot be read
 }
 
 func (m material) empty() bool { return len(m.texts) == 0 && m.record == nil }
@@ -159,15 +174,18 @@ func (x *Index) replace(ctx context.Context, f *field, book *book, w work) (int,
 		return 0, err
 	}
 	batch := x.NewBatch()
+	skipped := 0
 	for _, doc := range documents {
-		if err := addVectors(doc, f.hidden, book.Codebook, tokens[ids[doc.ID()]], x.options.TokenStatistics); err != nil {
-			return 0, err
+		i := ids[doc.ID()]
+		if made[i].bad || addVectors(doc, f.hidden, book.Codebook, tokens[i], x.options.TokenStatistics) != nil {
+			skipped++ // one bad document must not keep all others from their vectors
+			continue
 		}
 		if err := batch.IndexAdvanced(doc); err != nil {
 			return 0, err
 		}
 	}
-	return len(made), x.bleveIndex.Batch(batch)
+	return len(made) - skipped, x.bleveIndex.Batch(batch)
 }
 
 // copyUnchanged copies the documents whose material is still what it was.
@@ -234,7 +252,7 @@ func readMaterial(seg *scorch.SegmentSnapshot, f *field, number uint32) (materia
 }
 
 // tokensOf makes vectors: from texts with the encoder, and from vectors as they
-// are.
+// are. It marks the material of which it cannot make any.
 func (x *Index) tokensOf(ctx context.Context, made []material) ([]encoder.Tokens, error) {
 	out := make([]encoder.Tokens, len(made))
 	var texts []string
@@ -258,17 +276,9 @@ func (x *Index) tokensOf(ctx context.Context, made []material) ([]encoder.Tokens
 	}
 	for i, m := range made {
 		if m.record != nil {
-			checksum, payload, err := cutRecord(m.record)
-			if err != nil {
-				return nil, err
-			}
-			book, err := x.library.get(checksum)
-			if err != nil {
-				return nil, err
-			}
-			if out[i].Vectors, err = book.Decode(payload); err != nil {
-				return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
-			}
+			var err error
+			out[i].Vectors, err = x.decode(m.record)
+			made[i].bad = err != nil
 			continue
 		}
 		for _, text := range m.texts {
@@ -282,4 +292,17 @@ func (x *Index) tokensOf(ctx context.Context, made []material) ([]encoder.Tokens
 		}
 	}
 	return out, flush()
+}
+
+// decode returns the vectors of a record, nearly as they were.
+func (x *Index) decode(record []byte) (simd.Matrix, error) {
+	checksum, payload, err := cutRecord(record)
+	if err != nil {
+		return simd.Matrix{}, err
+	}
+	book, err := x.library.get(checksum)
+	if err != nil {
+		return simd.Matrix{}, err
+	}
+	return book.Decode(payload)
 }

@@ -5,12 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"math/bits"
 	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/blevesearch/bleve/v2/index/scorch"
 	"github.com/blevesearch/bleve/v2/mapping"
 	"github.com/blevesearch/bleve/v2/search"
+	"github.com/blevesearch/bleve/v2/search/query"
 	bleveindex "github.com/blevesearch/bleve_index_api"
 
 	"github.com/pare-search/pare/encoder"
@@ -28,11 +31,15 @@ type run struct {
 	snapshot *scorch.IndexSnapshot
 	mapping  mapping.IndexMapping
 	options  search.SearcherOptions
+	required restriction
+	pass     *pass
 
 	tokens encoder.Tokens
 	packed *simd.Query
 	groups []group
+	hits   []hit // in ascending order of their numbers, as bleve wants them
 	found  int
+	places map[uint32][]place // by document, of the hits that are explained
 }
 
 // group is the documents that are coded with one codebook, and what the query
@@ -52,60 +59,107 @@ type hit struct {
 	// made on the spot.
 	group *group
 	fresh *encoder.Tokens
-	first float64 // the child's score in a window
+	child *search.DocumentMatch // what the child query says, in a window
 }
 
-// newRun encodes the query.
-func (x *Index) newRun(ctx context.Context, q *Query, snapshot *scorch.IndexSnapshot) (*run, error) {
+// newRun begins with the query's tokens.
+func (x *Index) newRun(q *Query, tokens encoder.Tokens, snapshot *scorch.IndexSnapshot) (*run, error) {
 	f, ok := x.fields[q.field]
 	if !ok {
 		return nil, fmt.Errorf("%w: %q is not among Options.Fields of %s", ErrField, q.field, x.Name())
 	}
-	tokens, err := x.options.Encoder.EncodeQuery(ctx, q.text)
-	if err != nil {
-		return nil, fmt.Errorf("encoding the query: %w", err)
-	}
-	if err := tokens.Validate(x.options.Encoder.Dim()); err != nil {
-		return nil, fmt.Errorf("%w: the query: %w", ErrEncoder, err)
-	}
 	return &run{index: x, query: q, field: f, snapshot: snapshot, tokens: tokens, packed: simd.PackQuery(tokens.Vectors)}, nil
 }
 
-// search returns the best k documents in ascending order of their numbers, as
-// bleve wants them.
-func (r *run) search(ctx context.Context, k int) ([]hit, error) {
-	if r.tokens.Vectors.Rows == 0 {
-		return nil, nil
+// encodeQuery encodes the query and checks what the encoder returns.
+func (x *Index) encodeQuery(ctx context.Context, q *Query) (encoder.Tokens, error) {
+	tokens, err := x.options.Encoder.EncodeQuery(ctx, q.text)
+	if err != nil {
+		return encoder.Tokens{}, fmt.Errorf("encoding the query: %w", err)
+	}
+	if err := tokens.Validate(x.options.Encoder.Dim()); err != nil {
+		return encoder.Tokens{}, fmt.Errorf("%w: the query: %w", ErrEncoder, err)
+	}
+	return tokens, nil
+}
+
+// search finds the best k documents.
+func (r *run) search(ctx context.Context, k int) error {
+	if r.query.child == nil && r.tokens.Vectors.Rows == 0 {
+		return nil
 	}
 	filter, err := r.filter(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var hits []hit
 	if r.query.child != nil {
-		hits, err = r.searchWindow(ctx, filter)
+		r.hits, err = r.searchWindow(ctx, filter)
 	} else {
-		hits, err = r.searchAll(ctx, filter, k)
+		r.hits, err = r.searchAll(ctx, filter, k)
 	}
-	if err != nil {
-		return nil, err
-	}
-	slices.SortFunc(hits, func(a, b hit) int { return cmp.Compare(a.document, b.document) })
-	return hits, nil
+	slices.SortFunc(r.hits, func(a, b hit) int { return cmp.Compare(a.document, b.document) })
+	return err
 }
 
-// filter returns the numbers of the documents that pass the query's filter,
-// nil without one.
-func (r *run) filter(ctx context.Context) (_ *roaring.Bitmap, err error) {
-	if r.query.filter == nil {
-		return nil, nil
+// filter returns the numbers of the documents that pass the query's filter and,
+// unless they are in a window, what the query stands beside; nil if all do.
+func (r *run) filter(ctx context.Context) (*roaring.Bitmap, error) {
+	var passing *roaring.Bitmap
+	if r.query.filter != nil {
+		var err error
+		if passing, err = r.matching(ctx, r.query.filter); err != nil {
+			return nil, err
+		}
 	}
-	s, err := r.query.filter.Searcher(ctx, r.snapshot, r.mapping, search.SearcherOptions{Score: "none"})
+	if r.query.child != nil {
+		return passing, nil
+	}
+	for _, q := range r.required.must {
+		matching, err := r.matching(ctx, q)
+		switch {
+		case err != nil:
+			return nil, err
+		case matching.IsEmpty(): // bleve decides what becomes of a query with such a clause
+		case passing == nil:
+			passing = matching
+		default:
+			passing.And(matching)
+		}
+	}
+	if nested, ok := r.mapping.(mapping.NestedMapping); ok && nested.CountNested() > 0 {
+		return passing, nil
+	}
+	for _, q := range r.required.mustNot {
+		matching, err := r.matching(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		if passing == nil {
+			passing = roaring.New()
+			passing.AddRange(0, r.documents())
+		}
+		passing.AndNot(matching)
+	}
+	return passing, nil
+}
+
+// documents is the number of document numbers of the snapshot.
+func (r *run) documents() uint64 {
+	var n uint64
+	for _, seg := range r.snapshot.Segments() {
+		n += uint64(seg.FullSize())
+	}
+	return n
+}
+
+// matching returns the numbers of the documents that a query matches.
+func (r *run) matching(ctx context.Context, q query.Query) (_ *roaring.Bitmap, err error) {
+	s, err := q.Searcher(ctx, r.snapshot, r.mapping, search.SearcherOptions{Score: "none"})
 	if err != nil {
 		return nil, fmt.Errorf("filter: %w", err)
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	passing := roaring.New()
+	matching := roaring.New()
 	sc := &search.SearchContext{DocumentMatchPool: search.NewDocumentMatchPool(s.DocumentMatchPoolSize()+1, 0), IndexReader: r.snapshot}
 	for n := 0; ; n++ {
 		if n%1024 == 0 {
@@ -118,13 +172,13 @@ func (r *run) filter(ctx context.Context) (_ *roaring.Bitmap, err error) {
 			return nil, fmt.Errorf("filter: %w", err)
 		}
 		if match == nil {
-			return passing, nil
+			return matching, nil
 		}
 		number, err := r.root(match.IndexInternalID)
 		if err != nil {
 			return nil, err
 		}
-		passing.Add(number)
+		matching.Add(number)
 		sc.DocumentMatchPool.Put(match)
 	}
 }
@@ -169,47 +223,77 @@ func (r *run) openGroups() error {
 }
 
 // settings are those of a search for k documents.
-func (r *run) settings(k int) index.SearchOptions {
+func (r *run) settings(k int) (index.SearchOptions, error) {
 	options := r.index.options.Search
 	if r.query.search != nil {
 		options = *r.query.search
 	}
+	if err := r.query.tuned.apply(&options); err != nil {
+		return options, err
+	}
 	options.K, options.Filter = k, nil
-	return options
+	if options.Depth == 0 {
+		options.Depth = depth(k, r.index.options.Matches)
+	}
+	return options, nil
 }
 
-// searchAll finds candidates among all documents that have vectors.
+// depth is how many candidates are scored where the options leave it open. It
+// grows in steps, so that a request for a later page, for which more hits have
+// to be found, chooses from the same candidates as that for the page before.
+func depth(k, matches int) int {
+	return 1 << bits.Len(uint(max(k, matches)))
+}
+
+// searchAll finds candidates among all documents that have vectors. Equals
+// come in ascending order of their numbers, as bleve orders them, lest hits of
+// equal score are on two pages or on none.
 func (r *run) searchAll(ctx context.Context, filter *roaring.Bitmap, k int) ([]hit, error) {
 	if err := r.openGroups(); err != nil {
 		return nil, err
 	}
-	var best []hit
-	for i := range r.groups {
-		g := &r.groups[i]
-		options := r.settings(k)
-		options.Filter = filter
-		var target index.Source = g.source
-		switch {
-		case filter != nil && filter.GetCardinality() <= uint64(max(options.Budget, options.Neighbors)):
-			// Probing would not read less.
-			target, options.Filter, options.Plan = newSubset(g.source, filter), nil, index.Exhaustive
-		case g.source.book.exhaustive():
-			options.Plan = index.Exhaustive
-		}
-		hits, err := r.searchSource(ctx, g, target, options)
-		if err != nil {
-			return nil, err
-		}
-		best = append(best, hits...)
+	settings, err := r.settings(k)
+	if err != nil {
+		return nil, err
 	}
-	slices.SortFunc(best, compareHits)
-	return best[:min(k, len(best))], nil
+	for settings.K = k + 1; ; settings.K *= 2 {
+		var best []hit
+		left := math.Inf(-1) // the best score that a group may have left out
+		r.found = 0
+		for i := range r.groups {
+			hits, err := r.searchGroup(ctx, &r.groups[i], filter, settings)
+			if err != nil {
+				return nil, err
+			}
+			if len(hits) == settings.K {
+				left = max(left, float64(hits[len(hits)-1].score))
+			}
+			best = append(best, hits...)
+		}
+		slices.SortFunc(best, compareHits)
+		if best = best[:min(k, len(best))]; len(best) < k || math.IsInf(left, -1) || float64(best[k-1].score) > left {
+			return best, nil
+		}
+	}
 }
 
-// compareHits orders hits as package index does: best first, equals by
-// descending id.
+// searchGroup searches the documents of a group that pass a filter, if any.
+func (r *run) searchGroup(ctx context.Context, g *group, filter *roaring.Bitmap, options index.SearchOptions) ([]hit, error) {
+	options.Filter = filter
+	var target index.Source = g.source
+	switch {
+	case filter != nil && filter.GetCardinality() <= uint64(max(options.Budget, options.Neighbors)):
+		// Probing would not read less.
+		target, options.Filter, options.Plan = newSubset(g.source, filter), nil, index.Exhaustive
+	case g.source.book.exhaustive():
+		options.Plan = index.Exhaustive
+	}
+	return r.searchSource(ctx, g, target, options)
+}
+
+// compareHits orders hits best first, equals by ascending number.
 func compareHits(a, b hit) int {
-	return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(b.id, a.id))
+	return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(a.document, b.document))
 }
 
 // searchSource searches a group's source, or a part of it.
@@ -235,19 +319,38 @@ func (r *run) searchSource(ctx context.Context, g *group, target index.Source, o
 
 // searchWindow scores the best hits of the child query.
 func (r *run) searchWindow(ctx context.Context, filter *roaring.Bitmap) ([]hit, error) {
-	matches, err := topHits(ctx, r.query.child, r.query.window, r.snapshot, r.mapping, search.SearcherOptions{})
+	matches, err := topHits(ctx, r.query.child, r.query.window, r.snapshot, r.mapping, search.SearcherOptions{
+		Explain: r.options.Explain, IncludeTermVectors: r.options.IncludeTermVectors,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("child query: %w", err)
 	}
-	first := make(map[uint32]float64, len(matches))
+	first := make(map[uint32]*search.DocumentMatch, len(matches))
 	wanted := roaring.New()
 	for _, m := range matches {
 		number := uint32(m.IndexInternalID.Value())
 		if filter == nil || filter.Contains(number) {
-			first[number] = m.Score
+			first[number] = m
 			wanted.Add(number)
 		}
 	}
+	var hits []hit
+	if r.packed.Rows > 0 {
+		hits, err = r.scoreWindow(ctx, wanted)
+	} else {
+		for it := wanted.Iterator(); it.HasNext(); {
+			hits = append(hits, hit{document: it.Next()})
+		}
+	}
+	for i := range hits {
+		hits[i].child = first[hits[i].document]
+	}
+	r.found = len(hits)
+	return hits, err
+}
+
+// scoreWindow scores documents, by their vectors or else by their texts.
+func (r *run) scoreWindow(ctx context.Context, wanted *roaring.Bitmap) ([]hit, error) {
 	if err := r.openGroups(); err != nil {
 		return nil, err
 	}
@@ -255,7 +358,10 @@ func (r *run) searchWindow(ctx context.Context, filter *roaring.Bitmap) ([]hit, 
 	for i := range r.groups {
 		g := &r.groups[i]
 		part := newSubset(g.source, wanted)
-		options := r.settings(part.Documents())
+		options, err := r.settings(part.Documents())
+		if err != nil {
+			return nil, err
+		}
 		options.Plan = index.Exhaustive
 		scored, err := r.searchSource(ctx, g, part, options)
 		if err != nil {
@@ -267,15 +373,7 @@ func (r *run) searchWindow(ctx context.Context, filter *roaring.Bitmap) ([]hit, 
 		}
 	}
 	fresh, err := r.scoreTexts(ctx, wanted)
-	if err != nil {
-		return nil, err
-	}
-	hits = append(hits, fresh...)
-	for i := range hits {
-		hits[i].first = first[hits[i].document]
-	}
-	r.found = len(hits)
-	return hits, nil
+	return append(hits, fresh...), err
 }
 
 // scoreTexts encodes the stored texts of documents and scores them exactly.
@@ -314,6 +412,20 @@ func (r *run) scoreTexts(ctx context.Context, documents *roaring.Bitmap) ([]hit,
 	}
 	return hits, nil
 }
+
+// score is what bleve is told that a hit scores.
+func (r *run) score(h *hit) float64 {
+	switch {
+	case !r.needsScores():
+		return 0
+	case r.packed.Rows == 0: // in a window
+		return h.child.Score * r.query.boost
+	}
+	return float64(h.score) * r.query.boost
+}
+
+// explains tells whether bleve asked for explanations or locations.
+func (r *run) explains() bool { return r.options.Explain || r.options.IncludeTermVectors }
 
 // needsScores tells whether bleve asked for more than membership.
 func (r *run) needsScores() bool { return r.options.Score != "none" }

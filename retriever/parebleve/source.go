@@ -134,7 +134,9 @@ func readFacts(seg *scorch.SegmentSnapshot, hidden string, book *book) (*facts, 
 		return f, nil
 	}
 	members := roaring.New()
-	eachBitmap(list, func(b *roaring.Bitmap) { members.Or(b) }, members.Add)
+	if err := eachBitmap(list, func(b *roaring.Bitmap) { members.Or(b) }, members.Add); err != nil {
+		return nil, err
+	}
 	f.members = dense(members, int(seg.FullSize()))
 	f.payloads = make([]atomic.Pointer[[]byte], seg.FullSize())
 	for bit := range 32 {
@@ -170,16 +172,55 @@ type postings interface {
 }
 
 // eachBitmap calls bitmap or one for what a posting list holds.
-func eachBitmap(list segment.PostingsList, bitmap func(*roaring.Bitmap), one func(uint32)) {
-	it, ok := list.Iterator(false, false, false, nil).(postings)
-	if !ok {
-		return
+func eachBitmap(list segment.PostingsList, bitmap func(*roaring.Bitmap), one func(uint32)) error {
+	iterator := list.Iterator(false, false, false, nil)
+	it, ok := iterator.(postings)
+	if !ok { // another segment format
+		for {
+			p, err := iterator.Next()
+			if err != nil || p == nil {
+				return err
+			}
+			one(uint32(p.Number()))
+		}
 	}
 	if n, ok := it.DocNum1Hit(); ok {
 		one(uint32(n))
 	} else if b := it.ActualBitmap(); b != nil {
 		bitmap(b)
 	}
+	return nil
+}
+
+// eachMember calls do for each codebook that live documents of a snapshot are
+// coded with, once for every segment, with the number of these documents.
+func eachMember(snapshot *scorch.IndexSnapshot, hidden string, do func(checksum uint64, documents int)) error {
+	from, to := memberTerm(0)[:1], []byte{memberTerm(0)[0] + 1}
+	for _, seg := range snapshot.Segments() {
+		terms, err := seg.Segment().Dictionary(hidden)
+		if err != nil {
+			return err
+		}
+		members := terms.AutomatonIterator(nil, from, to)
+		for {
+			entry, err := members.Next()
+			if err != nil {
+				return err
+			}
+			if entry == nil {
+				break
+			}
+			term := []byte(entry.Term)
+			list, err := terms.PostingsList(term, seg.Deleted(), nil)
+			if err != nil {
+				return err
+			}
+			if n := int(list.Count()); n > 0 && len(term) == 9 {
+				do(binary.BigEndian.Uint64(term[1:]), n)
+			}
+		}
+	}
+	return nil
 }
 
 // dense returns a bitmap of size bits.
@@ -298,11 +339,13 @@ func (s *source) AppendPostings(dst []uint32, cell uint32) ([]uint32, error) {
 			return dst, err
 		}
 		start := len(dst)
-		eachBitmap(list, func(b *roaring.Bitmap) {
+		if err := eachBitmap(list, func(b *roaring.Bitmap) {
 			n := int(b.GetCardinality())
 			dst = slices.Grow(dst, n)[:start+n]
 			b.ManyIterator().NextMany(dst[start:])
-		}, func(n uint32) { dst = append(dst, n) })
+		}, func(n uint32) { dst = append(dst, n) }); err != nil {
+			return dst, err
+		}
 		for j := range dst[start:] {
 			dst[start+j] += p.base
 		}
@@ -432,6 +475,28 @@ func (s *source) live() int {
 		}
 	}
 	return n
+}
+
+// liveVectors is the number of vectors of the documents to be found.
+func (s *source) liveVectors() (int64, error) {
+	var n int64
+	var list segment.PostingsList
+	for i := range s.parts {
+		p := &s.parts[i]
+		deleted := p.snapshot.Deleted()
+		if p.terms == nil || deleted == nil || deleted.IsEmpty() {
+			n += p.facts.vectors
+			continue
+		}
+		for bit := range 32 {
+			var err error
+			if list, err = p.terms.PostingsList(rowsTerm(s.book.Checksum(), bit), deleted, list); err != nil {
+				return 0, err
+			}
+			n += int64(list.Count()) << bit
+		}
+	}
+	return n, nil
 }
 
 // termCount is the number of documents with a term of the hidden field.

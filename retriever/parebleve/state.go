@@ -71,7 +71,7 @@ func (x *Index) loadState() error {
 			if err != nil {
 				return fmt.Errorf("%w: the state: %w", ErrCorrupt, err)
 			}
-			if f.current, err = x.library.get(checksum); err != nil {
+			if f.current, err = x.bookOf(checksum); err != nil {
 				return err
 			}
 			f.trained = known.Vectors
@@ -86,8 +86,10 @@ func (x *Index) loadState() error {
 func (x *Index) checkState(s state) error {
 	enc := x.options.Encoder
 	switch made := fingerprint(enc); {
-	case s.Version != stateVersion:
-		return fmt.Errorf("%w: the state has version %d, want %d", ErrCorrupt, s.Version, stateVersion)
+	case s.Version > stateVersion:
+		return fmt.Errorf("%w: its state has version %d, this program reads up to %d", ErrVersion, s.Version, stateVersion)
+	case s.Version < 0:
+		return fmt.Errorf("%w: the state has version %d", ErrCorrupt, s.Version)
 	case s.Dim != enc.Dim():
 		return fmt.Errorf("%w: it makes vectors of %d dimensions, the index has %d", ErrEncoder, enc.Dim(), s.Dim)
 	case s.Encoder != "" && made != "" && s.Encoder != made:
@@ -108,8 +110,29 @@ func (x *Index) firstBook() (*book, error) {
 	return x.library.add(codebook)
 }
 
-// saveState stores the state if it has changed.
+// bookOf returns the codebook with this checksum. The one that is not trained
+// is always the same, and is made again if its file is lost.
+func (x *Index) bookOf(checksum uint64) (*book, error) {
+	found, err := x.library.get(checksum)
+	if err == nil {
+		return found, nil
+	}
+	first, trainErr := untrained(x.options.Encoder.Dim())
+	if trainErr != nil {
+		return nil, trainErr
+	}
+	if first.Checksum() != checksum {
+		return nil, err
+	}
+	return x.library.add(first)
+}
+
+// saveState stores the state if it has changed. That of an index that is
+// read-only stays as it is.
 func (x *Index) saveState() error {
+	if x.engine.readOnly {
+		return nil
+	}
 	s := state{
 		Version: stateVersion,
 		Dim:     x.options.Encoder.Dim(),

@@ -2,6 +2,7 @@ package parebleve
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/blevesearch/bleve/v2/index/scorch"
@@ -15,7 +16,8 @@ type Status struct {
 	// Documents is the number of documents of the index, WithVectors of those
 	// that a Query can find.
 	Documents, WithVectors int
-	// Vectors is the number of stored vectors, deleted documents' included.
+	// Vectors is the number of stored vectors, deleted documents' included as long
+	// as bleve has not merged them away.
 	Vectors int64
 	// Codebook is the checksum of the codebook that codes new documents, Kind
 	// how it stores vectors, Cells its size.
@@ -25,6 +27,9 @@ type Status struct {
 	// Outdated is the number of documents coded with an older codebook. They are
 	// found as well. Reindex codes them anew.
 	Outdated int
+	// Lost is the number of documents coded with a codebook that is missing. They
+	// are found by text only, until Reindex; see ErrCodebook.
+	Lost int
 	// Recoding is how far that is, all zero when nothing is going on.
 	Recoding Progress
 	// Err is why training in the background failed the last time.
@@ -62,6 +67,13 @@ func (x *Index) Status() (_ []Status, err error) {
 				s.Outdated += live
 			}
 		}
+		if err := eachMember(snapshot, f.hidden, func(checksum uint64, documents int) {
+			if !x.library.has(checksum) {
+				s.Lost += documents
+			}
+		}); err != nil {
+			return nil, err
+		}
 		f.mu.RLock()
 		s.Recoding, s.Err = f.progress, f.err
 		f.mu.RUnlock()
@@ -70,8 +82,9 @@ func (x *Index) Status() (_ []Status, err error) {
 	return list, nil
 }
 
-// takeStock counts the vectors that are there and removes the codebooks that
-// no document is coded with any more.
+// takeStock looks at what is there when the index is opened: it counts the
+// vectors, looks for the codebooks that documents are coded with, and removes
+// the others.
 func (x *Index) takeStock() (err error) {
 	snapshot, err := x.snapshot()
 	if err != nil {
@@ -79,6 +92,9 @@ func (x *Index) takeStock() (err error) {
 	}
 	defer func() { err = errors.Join(err, snapshot.Close()) }()
 	for _, f := range x.fields {
+		if err := x.findBooks(snapshot, f); err != nil {
+			return err
+		}
 		if f.vectors, err = x.countVectors(snapshot, f); err != nil {
 			return err
 		}
@@ -86,50 +102,79 @@ func (x *Index) takeStock() (err error) {
 		if err != nil {
 			return err
 		}
-		f.unfinished = f.trained > 0 && current.vectors < f.vectors
-	}
-	for _, book := range x.library.all() {
-		used, err := x.inUse(snapshot, book)
+		vectors, err := current.liveVectors()
 		if err != nil {
 			return err
 		}
-		if !used {
-			x.library.remove(book)
-		}
+		f.unfinished = f.trained > 0 && vectors < f.vectors
 	}
-	return nil
+	return x.removeBooks(snapshot)
 }
 
-// inUse tells whether a codebook is needed, also by fields that are not opened
-// this time.
-func (x *Index) inUse(snapshot *scorch.IndexSnapshot, book *book) (bool, error) {
-	for _, f := range x.fields {
-		if f.current == book {
-			return true, nil
+// findBooks returns ErrCodebook if documents are coded with a codebook that is
+// missing, unless another one is given to code them anew.
+func (x *Index) findBooks(snapshot *scorch.IndexSnapshot, f *field) error {
+	var faults []error
+	err := eachMember(snapshot, f.hidden, func(checksum uint64, documents int) {
+		if _, err := x.bookOf(checksum); err != nil {
+			faults = append(faults, fmt.Errorf("%d documents of field %q: %w", documents, f.name, err))
 		}
+	})
+	if err != nil || x.options.Codebook != nil {
+		return err
+	}
+	return errors.Join(faults...)
+}
+
+// tidy removes the codebooks that no document is coded with any more, once
+// documents were coded anew. If a crash may bring back documents as they were,
+// that has to wait until the index is opened again.
+func (x *Index) tidy() (err error) {
+	if !x.engine.durable() {
+		return nil
+	}
+	snapshot, err := x.snapshot()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, snapshot.Close()) }()
+	return x.removeBooks(snapshot)
+}
+
+// removeBooks removes the codebooks that neither documents of the snapshot nor
+// new ones need, also in fields that are not opened this time.
+func (x *Index) removeBooks(snapshot *scorch.IndexSnapshot) error {
+	if x.engine.readOnly {
+		return nil
+	}
+	needed := make(map[string]bool)
+	for _, f := range x.fields {
+		needed[bookFile(f.book().Checksum())] = true
 	}
 	s, err := x.storedState()
 	if err != nil {
-		return false, err
+		return err
 	}
 	for _, f := range s.Fields {
-		if bookFile(book.Checksum()) == bookPrefix+f.Codebook+bookSuffix {
-			return true, nil
-		}
+		needed[bookPrefix+f.Codebook+bookSuffix] = true
 	}
+	hidden := make(map[string]bool)
 	for _, seg := range snapshot.Segments() {
 		for _, name := range seg.Fields() {
-			if !strings.HasPrefix(name, hiddenPrefix) {
-				continue
-			}
-			terms, err := seg.Segment().Dictionary(name)
-			if err != nil {
-				return false, err
-			}
-			if used, err := terms.Contains(memberTerm(book.Checksum())); err != nil || used {
-				return used, err
+			if strings.HasPrefix(name, hiddenPrefix) {
+				hidden[name] = true
 			}
 		}
 	}
-	return false, nil
+	for name := range hidden {
+		if err := eachMember(snapshot, name, func(checksum uint64, _ int) { needed[bookFile(checksum)] = true }); err != nil {
+			return err
+		}
+	}
+	for _, book := range x.library.all() {
+		if !needed[bookFile(book.Checksum())] {
+			x.library.retire(book)
+		}
+	}
+	return nil
 }

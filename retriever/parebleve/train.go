@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/blevesearch/bleve/v2"
 	"github.com/blevesearch/bleve/v2/index/scorch"
 
 	"github.com/pare-search/pare/encoder"
@@ -26,17 +27,44 @@ func (x *Index) Train(ctx context.Context, progress func(Progress)) error {
 	if x.options.Codebook != nil {
 		return fmt.Errorf("%w: the index has a codebook given by Options.Codebook", ErrOptions)
 	}
-	x.training.Lock()
-	defer x.training.Unlock()
+	ctx, end, err := x.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
 	for _, name := range x.options.Fields {
 		if err := x.trainField(ctx, x.fields[name]); err != nil {
 			return fmt.Errorf("field %q: %w", name, err)
 		}
 	}
-	if err := x.Reindex(ctx, progress); !errors.Is(err, ErrNotCopyable) {
+	if err := x.reindex(ctx, progress); !errors.Is(err, ErrNotCopyable) {
 		return err
 	}
 	return nil
+}
+
+// begin waits until nothing else is trained or coded anew and returns a context
+// that ends when the index is closed. The caller must call end.
+func (x *Index) begin(ctx context.Context) (_ context.Context, end func(), err error) {
+	if x.engine.readOnly {
+		return nil, nil, ErrReadOnly
+	}
+	select {
+	case x.training <- struct{}{}:
+	case <-ctx.Done():
+		return nil, nil, ctx.Err()
+	}
+	if x.ctx.Err() != nil {
+		<-x.training
+		return nil, nil, bleve.ErrorIndexClosed
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(x.ctx, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+		<-x.training
+	}, nil
 }
 
 // trainField gives a field a codebook trained on its vectors.
@@ -64,25 +92,47 @@ func (x *Index) trainField(ctx context.Context, f *field) (err error) {
 	if err != nil {
 		return err
 	}
+	x.writes.Lock()
 	f.mu.Lock()
 	f.current, f.trained = book, vectors
 	f.mu.Unlock()
+	x.writes.Unlock()
 	return x.saveState()
 }
 
-// countVectors is the number of vectors of a field, whatever codes them.
+// countVectors is the number of vectors of a field's live documents, whatever
+// codes them.
 func (x *Index) countVectors(snapshot *scorch.IndexSnapshot, f *field) (int64, error) {
 	var n int64
 	for _, book := range x.library.all() {
-		for _, seg := range snapshot.Segments() {
-			facts, err := x.shelf.of(snapshot, seg, f.hidden, book)
-			if err != nil {
-				return 0, err
-			}
-			n += facts.vectors
+		src, err := newSource(snapshot, x.shelf, f.hidden, book)
+		if err != nil {
+			return 0, err
 		}
+		live, err := src.liveVectors()
+		if err != nil {
+			return 0, err
+		}
+		n += live
 	}
 	return n, nil
+}
+
+// recount counts the vectors of a field: those that were added may have
+// replaced others.
+func (x *Index) recount(f *field) (err error) {
+	before := f.added()
+	snapshot, err := x.snapshot()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, snapshot.Close()) }()
+	vectors, err := x.countVectors(snapshot, f)
+	if err != nil {
+		return err
+	}
+	f.grow(vectors - before)
+	return nil
 }
 
 // sample returns the vectors of documents spread evenly, with their ids if all
@@ -146,7 +196,7 @@ func appendSample(sample simd.Matrix, ids []uint32, withIDs bool, t encoder.Toke
 // maintain trains fields in the background that have grown enough, unless
 // something is being trained already.
 func (x *Index) maintain() {
-	if x.options.Codebook != nil || x.options.TrainingVectors == 0 {
+	if x.options.Codebook != nil || x.options.TrainingVectors < 0 || x.engine.readOnly {
 		return
 	}
 	due := false
@@ -154,32 +204,45 @@ func (x *Index) maintain() {
 		train, recode := f.due(int64(x.options.TrainingVectors))
 		due = due || train || recode
 	}
-	if !due || !x.training.TryLock() {
+	if !due {
+		return
+	}
+	select {
+	case x.training <- struct{}{}:
+	default:
 		return
 	}
 	go func() {
-		defer x.training.Unlock()
-		if x.ctx.Err() != nil { // closed
-			return
-		}
+		defer func() { <-x.training }()
 		for _, name := range x.options.Fields {
-			if err := x.maintainField(x.fields[name]); err != nil && x.ctx.Err() != nil {
+			if x.ctx.Err() != nil { // closed
 				return
 			}
+			x.maintainField(x.fields[name])
 		}
 	}()
 }
 
-func (x *Index) maintainField(f *field) (err error) {
-	train, recode := f.due(int64(x.options.TrainingVectors))
+// maintainField trains a field, if it is due, and codes its documents anew.
+func (x *Index) maintainField(f *field) {
+	first := int64(x.options.TrainingVectors)
+	train, recode := f.due(first)
+	var err error
 	if train {
+		err = x.recount(f)
+		train, recode = f.due(first)
+	}
+	if err == nil && train {
 		err = x.trainField(x.ctx, f)
 	}
-	if (train || recode) && err == nil && copyable(x.Mapping()) == nil {
-		err = x.reindexField(x.ctx, f, f.report)
+	if err == nil && (train || recode) && copyable(x.Mapping()) == nil {
+		if err = x.reindexField(x.ctx, f, f.report); err == nil {
+			err = x.tidy()
+		}
 	}
-	f.finish(err)
-	return err
+	if err != nil || train || recode {
+		f.finish(err)
+	}
 }
 
 // due tells whether the field should be trained: for the first time, or since
@@ -189,6 +252,14 @@ func (f *field) due(first int64) (train, recode bool) {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	return f.vectors >= max(first, 2*f.trained, 2*f.failedAt), f.unfinished
+}
+
+// added is the number of vectors that the field would have if none had been
+// replaced since they were counted.
+func (f *field) added() int64 {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.vectors
 }
 
 // grow notes vectors that were added.
@@ -217,6 +288,6 @@ func (f *field) finish(err error) {
 
 // Wait waits until nothing is trained or coded anew in the background.
 func (x *Index) Wait() {
-	x.training.Lock()
-	defer x.training.Unlock()
+	x.training <- struct{}{}
+	<-x.training
 }
