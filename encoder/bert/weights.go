@@ -15,7 +15,9 @@ type ModelOptions struct {
 	// a layer has a scale, and so has each token's input. Layers take a quarter
 	// of the memory. It is 2.5 times as fast with AVX-512, 1.3 times with AVX2
 	// and slower in plain Go. With all-MiniLM-L6-v2 the cosine of a token's
-	// vector with the one of float32 is 0.998 on average.
+	// vector with the one of float32 is 0.998 on average, and nDCG@10 in 128
+	// dimensions is 0.522, 0.505 and 0.412 on Cranfield, NPL and CISI, where
+	// float32 has 0.520, 0.501 and 0.414.
 	Int8 bool
 }
 
