@@ -79,9 +79,10 @@ type Options struct {
 	Pruner querypruner.Pruner
 	// Search says how much work a query may do; a Query can have its own. K and
 	// Filter are not used: the number of hits follows the search request, and a
-	// Query has a filter of its own, SetFilter. A Depth of 0 is the next power of
-	// two above Matches and above the number of hits, so that all pages of a
-	// result come from the same candidates.
+	// Query has a filter of its own, SetFilter. A Depth of 0 is 256 for requests
+	// that reach down to the 127th hit, and doubles at 128, 256 and so on: all pages
+	// up to there come from the same candidates. Pages on both sides of a step may
+	// repeat a hit or miss one, unless Depth or Query.SetMatches is given.
 	Search index.SearchOptions
 	// Matches is how many documents, the best, a MaxSim query matches as a part of
 	// a larger query, with facets, or with another order than by score, 1000

@@ -93,7 +93,8 @@ func (q *Query) SetPruning(p querypruner.Pruner) { q.pruner = &p }
 func (q *Query) SetSearch(options index.SearchOptions) { q.search, q.tuned = &options, searchJSON{} }
 
 // SetMatches says how many documents the query matches, whatever request it
-// is in; see Options.Matches.
+// is in; see Options.Matches. With the same number in the requests for all pages
+// of a result, however many there are, all come from the same candidates.
 func (q *Query) SetMatches(n int) { q.matches = n }
 
 // SetField sets the field.

@@ -233,17 +233,16 @@ func (r *run) settings(k int) (index.SearchOptions, error) {
 	}
 	options.K, options.Filter = k, nil
 	if options.Depth == 0 {
-		options.Depth = depth(k, r.index.options.Matches)
+		options.Depth = depth(k)
 	}
 	return options, nil
 }
 
-// depth is how many candidates are scored where the options leave it open. It
-// grows in steps, so that a request for a later page, for which more hits have
-// to be found, chooses from the same candidates as that for the page before.
-func depth(k, matches int) int {
-	return 1 << bits.Len(uint(max(k, matches)))
-}
+// depth is how many candidates are scored for k hits where the options leave it
+// open: 256 for up to 127 hits, and twice as many from each power of two on. In
+// steps, since the request for a later page, for which more hits have to be
+// found, must choose from the same candidates as that for the page before.
+func depth(k int) int { return max(256, 2<<bits.Len(uint(k))) }
 
 // searchAll finds candidates among all documents that have vectors. Equals
 // come in ascending order of their numbers, as bleve orders them, lest hits of
