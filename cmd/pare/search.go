@@ -218,7 +218,7 @@ func (s *search) all(ctx context.Context, queries iter.Seq2[query, error], sever
 			return err
 		}
 		if s.explain && found.Stats.Plan != index.Probe {
-			s.note(s.stderr, "no token had to look for candidates: the plan was to score every document")
+			s.note(s.stderr, "no token had to look for candidates: every document was one")
 		}
 		if s.stats {
 			s.note(s.stderr, "%s", s.statsText(answer))

@@ -3,6 +3,7 @@ package bert_test
 import (
 	"cmp"
 	"math"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -19,8 +20,8 @@ import (
 // dimensions. An implementation in Python with ONNX Runtime and numpy got 0.519
 // in nDCG@10, as trec_eval has it.
 func TestCranfield(t *testing.T) {
-	if testing.Short() || simd.Level() == "go" {
-		t.Skip("it takes too long")
+	if os.Getenv("PARE_LONG") == "" || simd.Level() == "go" {
+		t.Skip("it takes a minute of two cores: set PARE_LONG=1 to run it")
 	}
 	const want = 0.519
 	collection, err := dataset.Open(filepath.Join(collections.Dir(t), "cranfield"))
