@@ -70,7 +70,8 @@ docs.npy (float32 or float16, one row per token) and docs_lens.npy (tokens of ea
 document), and if there are any docs_tokids.npy (token ids) and doc_ids.txt (one per
 line). --collection then adds the texts, in the order of the ids. Such an index is asked
 with vectors: see --embeddings of "pare search" and "pare eval". With --encoder, which
-must name what made the vectors, it is asked with words as well.`,
+must name what made the vectors, it is asked with words as well: a service, or a model with
+a projection of its own, as PyLate and ColBERT models have.`,
 		Example: `  pare index --collection cranfield --out cranfield.idx
   pare index --collection cranfield --out cranfield.idx --encoder models/all-MiniLM-L6-v2
   pare index --collection notes.jsonl --out notes.idx --language german --codec residual4

@@ -110,6 +110,13 @@ func (a *app) modelListCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if len(models) == 0 {
+			cache, err := hub.CacheDir()
+			if err != nil {
+				return err
+			}
+			a.note(c.ErrOrStderr(), "no models in %s; \"pare model get ORG/NAME\" gets one", cache)
+		}
 		return emitModels(c, format.value, models...)
 	}
 	return c

@@ -102,7 +102,7 @@ func Load(data []byte, options LoadOptions) (*Encoder, error) {
 	s.options.Workers = options.Workers
 	f, err := openFolder(dir)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrModel) || errors.Is(err, ErrUnsupported) {
-		return nil, fmt.Errorf("%w: looked for it in %s (SHA-256 %s): %w", ErrOtherModel, dir, short(s.fingerprint), err)
+		return nil, fmt.Errorf("%w: looked in %s for one with SHA-256 %s: %w", ErrOtherModel, dir, short(s.fingerprint), err)
 	}
 	if err != nil {
 		return nil, err
