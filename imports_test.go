@@ -26,12 +26,13 @@ const module = "github.com/pare-search/pare/"
 var allowed = []room{
 	{"internal/collections", nil}, // for tests
 	{"internal/retry", nil},
+	{"internal/fields", nil},
 	{"simd", nil},
 	{"simd/bench", []string{"simd"}},
 	{"simd/gemm", []string{"simd"}},
 	{"encoder", []string{"simd"}},
-	{"encoder/corpus", []string{"simd", "encoder"}},
-	{"encoder/bert", []string{"simd", "simd/gemm", "encoder"}},
+	{"encoder/corpus", []string{"simd", "encoder", "internal/fields"}},
+	{"encoder/bert", []string{"simd", "simd/gemm", "encoder", "internal/fields"}},
 	{"encoder/hub", []string{"internal/retry"}},
 	{"encoder/remote", []string{"simd", "encoder", "internal/retry"}},
 	{"querypruner", []string{"simd", "encoder"}},

@@ -1,17 +1,16 @@
 package bert
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io/fs"
 	"math"
 	"path/filepath"
 
+	"github.com/pare-search/pare/internal/fields"
 	"github.com/pare-search/pare/simd"
 )
 
@@ -44,8 +43,6 @@ const (
 // Kind names this package's encoders in an index.
 const Kind = "bert"
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 // MarshalBinary returns the saved form. An encoder that still needs its
 // projection cannot be saved.
 func (e *Encoder) MarshalBinary() ([]byte, error) {
@@ -53,8 +50,7 @@ func (e *Encoder) MarshalBinary() ([]byte, error) {
 		return nil, fmt.Errorf("%w: its projection has not been learnt", ErrModel)
 	}
 	le := binary.LittleEndian
-	b := append([]byte(magic), 0, 0, 0, 0)
-	le.PutUint32(b[len(magic):], version)
+	b := fields.Begin(magic, version)
 	b = append(b, e.fingerprint[:]...)
 	b = le.AppendUint32(b, uint32(e.options.Dim))
 	b = le.AppendUint32(b, uint32(e.options.QueryLength))
@@ -72,7 +68,7 @@ func (e *Encoder) MarshalBinary() ([]byte, error) {
 	for _, v := range e.learnt.Data {
 		b = le.AppendUint32(b, math.Float32bits(v))
 	}
-	return le.AppendUint32(b, crc32.Checksum(b, castagnoli)), nil
+	return fields.Seal(b), nil
 }
 
 // LoadOptions say where a saved encoder finds its model and how it computes.
@@ -132,45 +128,32 @@ type saved struct {
 }
 
 func parseSaved(data []byte) (*saved, error) {
-	if !bytes.HasPrefix(data, []byte(magic)) {
-		return nil, fmt.Errorf("%w: magic: not a saved encoder", ErrCorrupt)
+	opened, err := fields.Open(data, magic, version, ErrCorrupt, ErrVersion)
+	if err != nil {
+		return nil, err
 	}
-	r := &reader{data: data[len(magic):]}
-	if v := r.uint32("version"); r.err == nil && v != version {
-		return nil, fmt.Errorf("%w: version is %d, want %d", ErrVersion, v, version)
-	}
-	if len(r.data) < 4 {
-		return nil, fmt.Errorf("%w: checksum: it ends early", ErrCorrupt)
-	}
-	body := len(data) - 4
-	if binary.LittleEndian.Uint32(data[body:]) != crc32.Checksum(data[:body], castagnoli) {
-		return nil, fmt.Errorf("%w: checksum does not match", ErrCorrupt)
-	}
-	r.data = r.data[:len(r.data)-4]
+	r := reader{opened}
 
 	var s saved
-	copy(s.fingerprint[:], r.bytes("fingerprint", sha256.Size))
+	copy(s.fingerprint[:], r.Bytes("fingerprint", sha256.Size))
 	s.options = Options{
-		Dim:            int(r.uint32("Dim")),
-		QueryLength:    int(r.uint32("QueryLength")),
-		DocumentLength: int(r.uint32("DocumentLength")),
+		Dim:            int(r.Uint32("Dim")),
+		QueryLength:    int(r.Uint32("QueryLength")),
+		DocumentLength: int(r.Uint32("DocumentLength")),
 	}
-	if flag := r.bytes("Int8", 1); len(flag) == 1 {
+	if flag := r.Bytes("Int8", 1); len(flag) == 1 {
 		s.options.Int8 = flag[0] != 0
 	}
-	low, high := r.uint32("Seed"), r.uint32("Seed")
-	s.options.Seed = uint64(high)<<32 | uint64(low)
-	s.dir = string(r.bytes("path", r.size("path", maxPathBytes)))
+	s.options.Seed = r.Uint64("Seed")
+	s.dir = string(r.Bytes("path", r.size("path", maxPathBytes)))
 	s.projection.Rows = r.size("projection", simd.MaxDim)
 	s.projection.Dim = r.size("projection", maxWidth)
-	for values := r.bytes("projection", 4*s.projection.Rows*s.projection.Dim); len(values) > 0; values = values[4:] {
+	for values := r.Bytes("projection", 4*s.projection.Rows*s.projection.Dim); len(values) > 0; values = values[4:] {
 		s.projection.Data = append(s.projection.Data, math.Float32frombits(binary.LittleEndian.Uint32(values)))
 	}
-	if r.err == nil && len(r.data) > 0 {
-		r.fail("end", "%d bytes too many", len(r.data))
-	}
-	if r.err != nil {
-		return nil, r.err
+	r.End()
+	if r.Err() != nil {
+		return nil, r.Err()
 	}
 	if err := s.options.Validate(); err != nil {
 		return nil, fmt.Errorf("%w: options: %w", ErrCorrupt, err)
@@ -186,46 +169,14 @@ func parseSaved(data []byte) (*saved, error) {
 	return &s, nil
 }
 
-// reader reads fields from the front of data. After the first error it reads
-// zeros and keeps that error.
-type reader struct {
-	data []byte
-	err  error
-}
-
-func (r *reader) fail(field, format string, args ...any) {
-	if r.err == nil {
-		r.err = fmt.Errorf("%w: %s: "+format, append([]any{ErrCorrupt, field}, args...)...)
-	}
-	r.data = nil
-}
-
-// bytes returns the next n bytes, nil on error.
-func (r *reader) bytes(field string, n int) []byte {
-	if r.err != nil {
-		return nil
-	}
-	if n > len(r.data) {
-		r.fail(field, "needs %d bytes, %d are left", n, len(r.data))
-		return nil
-	}
-	out := r.data[:n]
-	r.data = r.data[n:]
-	return out
-}
-
-func (r *reader) uint32(field string) uint32 {
-	if b := r.bytes(field, 4); b != nil {
-		return binary.LittleEndian.Uint32(b)
-	}
-	return 0
-}
+// reader reads the parts of a saved encoder.
+type reader struct{ *fields.Reader }
 
 // size reads a number that must not be larger than limit.
-func (r *reader) size(field string, limit uint32) int {
-	v := r.uint32(field)
+func (r reader) size(field string, limit uint32) int {
+	v := r.Uint32(field)
 	if v > limit {
-		r.fail(field, "%d is too large", v)
+		r.Fail(field, "%d is too large", v)
 		return 0
 	}
 	return int(v)

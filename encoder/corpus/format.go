@@ -5,11 +5,11 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
-	"fmt"
-	"hash/crc32"
 	"math"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/pare-search/pare/internal/fields"
 )
 
 // The saved form of an encoder, little endian:
@@ -45,8 +45,6 @@ const (
 	version = 1 // 1: first version
 )
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 // ErrCorrupt reports saved bytes that are no encoder or are damaged,
 // ErrVersion ones of a version that this package does not read. The error text
 // names the field.
@@ -62,8 +60,7 @@ func (e *Encoder) MarshalBinary() ([]byte, error) {
 	words := strings.Join(v.words, "")
 	le := binary.LittleEndian
 	b := make([]byte, 0, 128+v.size()*(o.Dim+5)+len(words))
-	b = append(b, magic...)
-	b = le.AppendUint32(b, version)
+	b = append(b, fields.Begin(magic, version)...)
 	b = le.AppendUint32(b, uint32(o.Dim))
 	b = le.AppendUint32(b, uint32(o.Window))
 	if o.SplitCode {
@@ -92,36 +89,24 @@ func (e *Encoder) MarshalBinary() ([]byte, error) {
 	for _, c := range e.codes {
 		b = append(b, byte(c))
 	}
-	return le.AppendUint32(b, crc32.Checksum(b, castagnoli)), nil
+	return fields.Seal(b), nil
 }
 
 // Load reads what MarshalBinary wrote. It accepts any bytes and keeps no
 // reference to them; errors wrap ErrCorrupt or ErrVersion and name the field.
 func Load(data []byte) (*Encoder, error) {
-	if !bytes.HasPrefix(data, []byte(magic)) {
-		return nil, fmt.Errorf("%w: magic: not a saved encoder", ErrCorrupt)
+	opened, err := fields.Open(data, magic, version, ErrCorrupt, ErrVersion)
+	if err != nil {
+		return nil, err
 	}
-	r := &reader{data: data[len(magic):]}
-	if v := r.uint32("version"); r.err == nil && v != version {
-		return nil, fmt.Errorf("%w: version is %d, want %d", ErrVersion, v, version)
-	}
-	if len(r.data) < 4 {
-		return nil, fmt.Errorf("%w: checksum: file ends early", ErrCorrupt)
-	}
-	body := len(data) - 4
-	if sum := binary.LittleEndian.Uint32(data[body:]); sum != crc32.Checksum(data[:body], castagnoli) {
-		return nil, fmt.Errorf("%w: checksum does not match", ErrCorrupt)
-	}
-	r.data = r.data[:len(r.data)-4]
+	r := reader{opened}
 
 	opts := r.options()
 	vocab := r.vocabulary(opts)
 	codes := r.codes(vocab.size(), opts.Dim)
-	if len(r.data) > 0 {
-		r.fail("end", "%d bytes too many", len(r.data))
-	}
-	if r.err != nil {
-		return nil, r.err
+	r.End()
+	if r.Err() != nil {
+		return nil, r.Err()
 	}
 	return newEncoder(opts, vocab, codes), nil
 }
@@ -136,99 +121,53 @@ func (e *Encoder) hash() uint64 {
 	return binary.LittleEndian.Uint64(sum[:8])
 }
 
-// reader reads fields from the front of data. After the first error it reads
-// zeros and keeps that error.
-type reader struct {
-	data []byte
-	err  error
-}
-
-func (r *reader) fail(field, format string, args ...any) {
-	if r.err == nil {
-		r.err = fmt.Errorf("%w: %s: "+format, append([]any{ErrCorrupt, field}, args...)...)
-	}
-	r.data = nil
-}
-
-// bytes returns the next n bytes, nil on error.
-func (r *reader) bytes(field string, n int) []byte {
-	if r.err != nil {
-		return nil
-	}
-	if n < 0 || n > len(r.data) {
-		r.fail(field, "needs %d bytes, %d are left", n, len(r.data))
-		return nil
-	}
-	out := r.data[:n]
-	r.data = r.data[n:]
-	return out
-}
-
-func (r *reader) uint8(field string) uint8 {
-	if b := r.bytes(field, 1); b != nil {
-		return b[0]
-	}
-	return 0
-}
-
-func (r *reader) uint32(field string) uint32 {
-	if b := r.bytes(field, 4); b != nil {
-		return binary.LittleEndian.Uint32(b)
-	}
-	return 0
-}
-
-func (r *reader) uint64(field string) uint64 {
-	if b := r.bytes(field, 8); b != nil {
-		return binary.LittleEndian.Uint64(b)
-	}
-	return 0
-}
+// reader reads the parts of a saved encoder.
+type reader struct{ *fields.Reader }
 
 // int reads a number that options keep as an int.
-func (r *reader) int(field string) int {
-	v := r.uint64(field)
+func (r reader) int(field string) int {
+	v := r.Uint64(field)
 	if v > math.MaxInt32 {
-		r.fail(field, "%d is too large", v)
+		r.Fail(field, "%d is too large", v)
 	}
 	return int(v)
 }
 
-func (r *reader) options() Options {
-	o := Options{Dim: int(r.uint32("Dim")), Window: int(r.uint32("Window"))}
-	split := r.uint8("SplitCode")
+func (r reader) options() Options {
+	o := Options{Dim: int(r.Uint32("Dim")), Window: int(r.Uint32("Window"))}
+	split := r.Uint8("SplitCode")
 	if split > 1 {
-		r.fail("SplitCode", "is %d, want 0 or 1", split)
+		r.Fail("SplitCode", "is %d, want 0 or 1", split)
 	}
 	o.SplitCode = split == 1
-	o.Language = string(r.bytes("Language", int(r.uint8("Language"))))
-	o.LocalMix = math.Float64frombits(r.uint64("LocalMix"))
-	o.GlobalMix = math.Float64frombits(r.uint64("GlobalMix"))
+	o.Language = string(r.Bytes("Language", int(r.Uint8("Language"))))
+	o.LocalMix = math.Float64frombits(r.Uint64("LocalMix"))
+	o.GlobalMix = math.Float64frombits(r.Uint64("GlobalMix"))
 	o.MinDocumentFrequency = r.int("MinDocumentFrequency")
 	o.MaxVocabulary = r.int("MaxVocabulary")
 	o.MaxTrainingTokens = r.int("MaxTrainingTokens")
-	o.Seed = r.uint64("Seed")
-	if err := o.Validate(); err != nil && r.err == nil {
-		r.fail("options", "%w", err)
+	o.Seed = r.Uint64("Seed")
+	if err := o.Validate(); err != nil && r.Err() == nil {
+		r.Fail("options", "%w", err)
 	}
 	return o
 }
 
-func (r *reader) vocabulary(opts Options) vocabulary {
-	v := vocabulary{texts: r.uint64("texts"), dropped: r.uint32("dropped")}
+func (r reader) vocabulary(opts Options) vocabulary {
+	v := vocabulary{texts: r.Uint64("texts"), dropped: r.Uint32("dropped")}
 	if v.texts > math.MaxInt64 {
-		r.fail("texts", "%d is too large", v.texts)
+		r.Fail("texts", "%d is too large", v.texts)
 	}
 	if uint64(v.dropped) > v.texts {
-		r.fail("dropped", "%d of %d texts", v.dropped, v.texts)
+		r.Fail("dropped", "%d of %d texts", v.dropped, v.texts)
 	}
-	size := int(r.uint32("words"))
+	size := int(r.Uint32("words"))
 	if size > opts.MaxVocabulary {
-		r.fail("words", "%d, more than MaxVocabulary", size)
+		r.Fail("words", "%d, more than MaxVocabulary", size)
 	}
-	frequencies := r.bytes("document frequencies", 4*size)
-	lengths := r.bytes("lengths of the words", size)
-	if r.err != nil {
+	frequencies := r.Bytes("document frequencies", 4*size)
+	lengths := r.Bytes("lengths of the words", size)
+	if r.Err() != nil {
 		return vocabulary{}
 	}
 	v.df = make([]uint32, size)
@@ -237,16 +176,16 @@ func (r *reader) vocabulary(opts Options) vocabulary {
 	for i := range size {
 		df := binary.LittleEndian.Uint32(frequencies[4*i:])
 		if df == 0 || uint64(df) > v.texts || i > 0 && df > v.df[i-1] {
-			r.fail("document frequencies", "word %d of %d is in %d of %d texts", i, size, df, v.texts)
+			r.Fail("document frequencies", "word %d of %d is in %d of %d texts", i, size, df, v.texts)
 		}
-		word := string(r.bytes("words", int(lengths[i])))
+		word := string(r.Bytes("words", int(lengths[i])))
 		switch {
-		case r.err != nil:
+		case r.Err() != nil:
 			return vocabulary{}
 		case word == "" || !utf8.ValidString(word):
-			r.fail("words", "word %d is %q", i, word)
+			r.Fail("words", "word %d is %q", i, word)
 		case seen[word]:
-			r.fail("words", "%q appears twice", word)
+			r.Fail("words", "%q appears twice", word)
 		}
 		seen[word] = true
 		v.df[i], v.words[i] = df, word
@@ -254,19 +193,19 @@ func (r *reader) vocabulary(opts Options) vocabulary {
 	return v
 }
 
-func (r *reader) codes(rows, dim int) []int8 {
-	data := r.bytes("vectors", rows*dim)
+func (r reader) codes(rows, dim int) []int8 {
+	data := r.Bytes("vectors", rows*dim)
 	codes := make([]int8, len(data))
 	for i, b := range data {
 		codes[i] = int8(b)
 		if codes[i] == math.MinInt8 {
-			r.fail("vectors", "row %d, column %d is -128", i/dim, i%dim)
+			r.Fail("vectors", "row %d, column %d is -128", i/dim, i%dim)
 			return nil
 		}
 	}
 	for row := range len(codes) / max(dim, 1) {
 		if bytes.Count(data[row*dim:(row+1)*dim], []byte{0}) == dim {
-			r.fail("vectors", "row %d is zero", row)
+			r.Fail("vectors", "row %d is zero", row)
 			return nil
 		}
 	}
