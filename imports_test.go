@@ -27,6 +27,7 @@ var allowed = []room{
 	{"internal/collections", nil}, // for tests
 	{"internal/retry", nil},
 	{"internal/fields", nil},
+	{"internal/durable", nil},
 	{"simd", nil},
 	{"simd/bench", []string{"simd"}},
 	{"simd/gemm", []string{"simd"}},
@@ -38,10 +39,10 @@ var allowed = []room{
 	{"querypruner", []string{"simd", "encoder"}},
 	{"index/codec", []string{"simd"}},
 	{"index/docpruner", []string{"simd", "encoder"}},
-	{"index", []string{"simd", "encoder", "querypruner", "index/..."}},
+	{"index", []string{"simd", "encoder", "querypruner", "index/...", "internal/durable"}},
 	{"retriever/fusion", nil},
 	{"retriever", []string{"simd", "encoder/...", "querypruner", "index/...", "retriever/fusion"}},
-	{"retriever/parebleve", []string{"simd", "encoder/...", "querypruner", "index/...", "retriever", "retriever/fusion"}},
+	{"retriever/parebleve", []string{"simd", "encoder/...", "querypruner", "index/...", "retriever", "retriever/fusion", "internal/durable"}},
 	{"retriever/parebleve/example", []string{"encoder/...", "querypruner", "retriever/parebleve"}},
 
 	{"eval", nil},

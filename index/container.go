@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"syscall"
 
 	"github.com/blevesearch/mmap-go"
 
@@ -314,23 +313,6 @@ func (c *container) verify() error {
 		faults = append(faults, c.check(s))
 	}
 	return errors.Join(faults...)
-}
-
-// syncDir makes renames and new files in dir durable. Where a folder cannot be
-// synced that is no error: Windows refuses access and some file systems the
-// operation (EINVAL on Linux), and a parent folder may not be ours to open.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err == nil {
-		err = d.Sync()
-		d.Close()
-	}
-	for _, harmless := range []error{os.ErrPermission, errors.ErrUnsupported, syscall.EINVAL} {
-		if errors.Is(err, harmless) {
-			return nil
-		}
-	}
-	return err
 }
 
 // decoder reads little-endian and varint values from bytes that may be

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/pare-search/pare/index/codec"
+	"github.com/pare-search/pare/internal/durable"
 )
 
 // manifestName is the file that makes an index of a folder. It is a container
@@ -267,11 +268,11 @@ func (m *manifest) commit(dir string) error {
 		return err
 	}
 	// The new files' names must be durable before a manifest that uses them.
-	if err := syncDir(dir); err != nil {
+	if err := durable.SyncDir(dir); err != nil {
 		return err
 	}
 	if err := os.Rename(temporary, filepath.Join(dir, manifestName)); err != nil {
 		return err
 	}
-	return syncDir(dir)
+	return durable.SyncDir(dir)
 }

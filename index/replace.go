@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/pare-search/pare/internal/durable"
 )
 
 // Replaceable tells whether Replace may put an index at dir: nothing is there,
@@ -74,7 +76,7 @@ func Replace(dir, fresh string) error {
 		return err
 	}
 	// The new index must be durable before the old one goes.
-	if err := syncDir(filepath.Dir(dir)); err != nil {
+	if err := durable.SyncDir(filepath.Dir(dir)); err != nil {
 		return err
 	}
 	return os.RemoveAll(old)

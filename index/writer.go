@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/pare-search/pare/index/codec"
+	"github.com/pare-search/pare/internal/durable"
 	"github.com/pare-search/pare/simd"
 )
 
@@ -144,7 +145,7 @@ func (w *Writer) create(more CreateOptions) error {
 	if err := w.manifest.commit(w.dir); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(w.dir)) // where the folder itself may be new
+	return durable.SyncDir(filepath.Dir(w.dir)) // where the folder itself may be new
 }
 
 // OpenWriter opens the index in dir for changes, at its last commit. Files

@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -282,18 +280,6 @@ func TestStatisticsOfUpdates(t *testing.T) {
 		if len(selection.Probe) != query.Vectors.Rows {
 			t.Errorf("%d of %d rows kept: %v", len(selection.Probe), query.Vectors.Rows, selection.Rows)
 		}
-	}
-}
-
-// TestSyncDir: the folders of /proc refuse fsync with EINVAL, as those of some
-// network file systems do.
-func TestSyncDir(t *testing.T) {
-	check(t, syncDir(t.TempDir()))
-	if runtime.GOOS == "linux" {
-		check(t, syncDir("/proc"))
-	}
-	if err := syncDir(filepath.Join(t.TempDir(), "missing")); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("a missing folder: %v", err)
 	}
 }
 

@@ -12,12 +12,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 
 	bleveindex "github.com/blevesearch/bleve_index_api"
 
 	"github.com/pare-search/pare/index"
 	"github.com/pare-search/pare/index/codec"
+	"github.com/pare-search/pare/internal/durable"
 	"github.com/pare-search/pare/simd"
 )
 
@@ -224,22 +224,7 @@ func writeFile(dir, name string, data []byte) (err error) {
 	if err = os.Rename(file.Name(), filepath.Join(dir, name)); err != nil {
 		return err
 	}
-	return syncDir(dir)
-}
-
-// syncDir makes the names in a folder durable, where the system lets it.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err == nil {
-		err = d.Sync()
-		d.Close()
-	}
-	for _, harmless := range []error{os.ErrPermission, errors.ErrUnsupported, syscall.EINVAL} {
-		if errors.Is(err, harmless) {
-			return nil
-		}
-	}
-	return err
+	return durable.SyncDir(dir)
 }
 
 // copyTo writes all codebooks to the copy of an index.
