@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
+
+	"github.com/pare-search/pare/simd"
 )
 
 // offeredCells is how many of its nearest cells a row offers to the common
@@ -137,7 +139,7 @@ func (s *Searcher) offer(enough func([]uint64) bool) {
 	for atLeast := offeredCells; len(pending) > 0; atLeast *= 8 {
 		s.limits = slices.Grow(s.limits[:0], stride)[:stride]
 		for column := range s.limits {
-			s.limits[column] = math.MaxInt16 // no cell
+			s.limits[column] = simd.NoCell
 		}
 		for _, column := range pending {
 			s.offered[column] = s.offered[column][:0]

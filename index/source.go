@@ -23,10 +23,8 @@ type Source interface {
 	// AppendPostings appends a cell's documents to dst, ascending. Deleted
 	// documents may be among them.
 	AppendPostings(dst []uint32, cell uint32) ([]uint32, error)
-	// Payload returns a document's payload, valid as long as the view.
-	Payload(document uint32) ([]byte, error)
 	// AppendPayloads appends the payloads of documents, given in ascending order,
-	// to dst.
+	// to dst. They are valid as long as the view.
 	AppendPayloads(dst [][]byte, documents []uint32) ([][]byte, error)
 	// Refinement returns a document's refinement, valid as long as the view, or
 	// nil where none is stored.

@@ -204,12 +204,7 @@ func (c *Codebook) start(dst []byte, kind Kind, rows, coded, distinct int) ([]by
 	cells, places, factors, body := c.layout(kind, int64(rows), int64(coded), int64(distinct))
 	at, size := len(dst), int(cells+places+factors+body)
 	dst = append(slices.Grow(dst, size), make([]byte, size)...)
-	rest := dst[at:]
-	p := payload{rows: rows, coded: coded}
-	p.cells, rest = rest[:cells], rest[cells:]
-	p.places, rest = rest[:places], rest[places:]
-	p.factors, p.body = rest[:factors], rest[factors:]
-	return dst, p
+	return dst, cut(dst[at:], int64(rows), int64(coded), cells, places, factors)
 }
 
 func (c *Codebook) putInt8(p *payload, vectors simd.Matrix) {

@@ -118,11 +118,16 @@ func (c *Codebook) parseKind(data []byte, kind Kind) (payload, error) {
 	if int64(len(rest)) != cells+places+factors+body {
 		return payload{}, fmt.Errorf("%w: payload rows: %d rows in %d cells in %d bytes", ErrCorrupt, rows, distinct, len(data))
 	}
+	return cut(rest, rows, coded, cells, places, factors), nil
+}
+
+// cut divides what follows a payload's header into its parts.
+func cut(rest []byte, rows, coded, cells, places, factors int64) payload {
 	p := payload{rows: int(rows), coded: int(coded)}
 	p.cells, rest = rest[:cells], rest[cells:]
 	p.places, rest = rest[:places], rest[places:]
 	p.factors, p.body = rest[:factors], rest[factors:]
-	return p, nil
+	return p
 }
 
 // notPayload says what is wrong with the first bytes.
@@ -225,13 +230,16 @@ func (c *Codebook) rowCells(p *payload) ([]uint32, error) {
 	return cells, nil
 }
 
-// scaleOf returns the scale of a row of an int8 payload.
-func (p *payload) scaleOf(row int) (float32, error) {
-	f := math.Float32frombits(binary.LittleEndian.Uint32(p.factors[4*row:]))
-	if !(f >= 0 && f <= MaxComponent) {
-		return 0, fmt.Errorf("%w: payload row %d: scale is %v", ErrCorrupt, row, f)
-	}
-	return f, nil
+// scaleAt returns the scale of a row of an int8 payload, whatever it says.
+func (p *payload) scaleAt(row int) float32 {
+	return math.Float32frombits(binary.LittleEndian.Uint32(p.factors[4*row:]))
+}
+
+// isScale tells whether encoding can have made a scale.
+func isScale(x float32) bool { return x >= 0 && x <= MaxComponent }
+
+func (p *payload) badScale(row int) error {
+	return fmt.Errorf("%w: payload row %d: scale is %v", ErrCorrupt, row, p.scaleAt(row))
 }
 
 // floatRow reads a row of a float32 payload into dst.
@@ -287,8 +295,8 @@ func (c *Codebook) CheckRefinement(data []byte) (rows int, err error) {
 
 func (p *payload) checkScales() error {
 	for row := range p.rows {
-		if _, err := p.scaleOf(row); err != nil {
-			return err
+		if !isScale(p.scaleAt(row)) {
+			return p.badScale(row)
 		}
 	}
 	return nil
@@ -334,9 +342,9 @@ func (c *Codebook) Decode(data []byte) (simd.Matrix, error) {
 
 func (c *Codebook) decodeInt8(out simd.Matrix, p *payload) error {
 	for row := range p.rows {
-		scale, err := p.scaleOf(row)
-		if err != nil {
-			return err
+		scale := p.scaleAt(row)
+		if !isScale(scale) {
+			return p.badScale(row)
 		}
 		for d := range out.Row(row) {
 			out.Row(row)[d] = scale * float32(int8(p.body[row*c.dim+d]))

@@ -1,9 +1,7 @@
 package codec
 
 import (
-	"encoding/binary"
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/pare-search/pare/simd"
@@ -352,12 +350,11 @@ func (s *Scorer) argMaxima(p *payload, cells *simd.CellRows, best []float32, arg
 func (s *Scorer) maximaInt8(p *payload, best []float32, arg []int32, next []byte) error {
 	s.factors = grow(s.factors, p.rows)
 	for t := range s.factors {
-		f := math.Float32frombits(binary.LittleEndian.Uint32(p.factors[4*t:]))
-		if !(f >= 0 && f <= MaxComponent) {
-			_, err := p.scaleOf(t)
-			return err
+		scale := p.scaleAt(t)
+		if !isScale(scale) {
+			return p.badScale(t)
 		}
-		s.factors[t] = f
+		s.factors[t] = scale
 	}
 	if arg == nil {
 		s.int8s.Maxima(best, p.body, s.factors, s.scales, next)

@@ -47,9 +47,9 @@ func plainMaxima(t *testing.T, c *Codebook, q *simd.Query, data []byte) (best []
 				}
 				score = pairDot(q.Float().Row(row), v)
 			case Int8:
-				scale, err := p.scaleOf(token)
-				if err != nil {
-					t.Fatal(err)
+				scale := p.scaleAt(token)
+				if !isScale(scale) {
+					t.Fatal(p.badScale(token))
 				}
 				for d, x := range codes {
 					sum += int64(x) * int64(int8(p.body[token*c.dim+d]))

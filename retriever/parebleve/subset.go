@@ -32,18 +32,13 @@ func (s *subset) PostingCount(uint32) int { return 0 }
 // AppendPostings appends nothing.
 func (s *subset) AppendPostings(dst []uint32, _ uint32) ([]uint32, error) { return dst, nil }
 
-// Payload returns a document's payload.
-func (s *subset) Payload(document uint32) ([]byte, error) {
-	return s.source.Payload(s.documents[document])
-}
-
 // ID returns a document's external id.
 func (s *subset) ID(document uint32) (string, error) { return s.source.ID(s.documents[document]) }
 
 // AppendPayloads appends the documents' payloads to dst.
 func (s *subset) AppendPayloads(dst [][]byte, documents []uint32) ([][]byte, error) {
 	for _, document := range documents {
-		payload, err := s.Payload(document)
+		payload, err := s.source.Payload(s.documents[document])
 		if err != nil {
 			return dst, err
 		}
