@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/pare-search/pare/configs"
 )
@@ -95,6 +96,21 @@ func (a *app) settings(c *cobra.Command) (*configs.Loaded, error) {
 		return nil, asUsage(err)
 	}
 	return loaded, nil
+}
+
+// effortFlags say how much work a search may do.
+var effortFlags = []struct{ key, name string }{
+	{"search.neighbors", "neighbors"},
+	{"search.budget", "budget"},
+	{"search.margin_share", "margin-share"},
+	{"search.depth", "rank-depth"},
+	{"search.refine", "refine"},
+}
+
+func addEffort(flags *pflag.FlagSet) {
+	for _, flag := range effortFlags {
+		configs.Flag(flags, flag.key, flag.name, "")
+	}
 }
 
 // group returns a command that only holds others.

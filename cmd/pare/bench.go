@@ -46,20 +46,7 @@ by much.`,
 		if err != nil {
 			return err
 		}
-		if format.value == "json" {
-			return emit(c.OutOrStdout(), format.value, table{}, report)
-		}
-		for i, t := range []table{machineTable(report), kernelsTable(report)} {
-			if i > 0 {
-				if _, err := io.WriteString(c.OutOrStdout(), "\n"); err != nil {
-					return err
-				}
-			}
-			if err := emit(c.OutOrStdout(), format.value, t, nil); err != nil {
-				return err
-			}
-		}
-		return nil
+		return emitAll(c.OutOrStdout(), format.value, report, machineTable(report), kernelsTable(report))
 	}
 	return c
 }

@@ -100,24 +100,6 @@ exist at --index is built there, without --index in a temporary folder.`,
 	return c
 }
 
-// emitAll writes the same facts as json or as tables with a line between them.
-func emitAll(w io.Writer, format string, value any, tables ...table) error {
-	if format == "json" {
-		return emit(w, format, table{}, value)
-	}
-	for i, t := range tables {
-		if i > 0 {
-			if _, err := io.WriteString(w, "\n"); err != nil {
-				return err
-			}
-		}
-		if err := emit(w, format, t, nil); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // check reads the flags before any work is done.
 func (b *searchBenchmark) check(kind string) (err error) {
 	if b.shape.Codec.Kind, err = codec.ParseKind(kind); err != nil {

@@ -91,11 +91,7 @@ json are adjusted for the number of systems (Holm).`,
 	configs.Flag(flags, "eval.prune", "prune", "")
 	configs.Flag(flags, "eval.margin", "margin", "")
 	configs.Flag(flags, "eval.workers", "workers", "")
-	configs.Flag(flags, "search.neighbors", "neighbors", "")
-	configs.Flag(flags, "search.budget", "budget", "")
-	configs.Flag(flags, "search.margin_share", "margin-share", "")
-	configs.Flag(flags, "search.depth", "rank-depth", "")
-	configs.Flag(flags, "search.refine", "refine", "")
+	addEffort(flags)
 	e.format = addFormat(flags, "table", "tsv", "json", "md")
 	c.RunE = func(c *cobra.Command, runs []string) error {
 		if err := e.checkFlags(c, runs); err != nil {
@@ -111,7 +107,11 @@ func (e *evaluation) checkFlags(c *cobra.Command, runs []string) error {
 	given := c.Flags().Changed
 	e.encoderGiven = given("encoder")
 	if len(runs) > 0 {
-		for _, name := range []string{"run", "embeddings", "index", "codec", "depth", "prune", "neighbors", "budget", "margin-share", "rank-depth", "refine", "workers"} {
+		searching := []string{"run", "embeddings", "index", "codec", "depth", "prune", "workers"}
+		for _, flag := range effortFlags {
+			searching = append(searching, flag.name)
+		}
+		for _, name := range searching {
 			if given(name) {
 				return usage(fmt.Errorf("--%s does not go with given runs, which are only measured", name), "")
 			}

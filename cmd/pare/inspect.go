@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -29,20 +28,7 @@ Stored texts are counted apart: no search needs them.`,
 		if err != nil {
 			return err
 		}
-		if format.value == "json" {
-			return emit(c.OutOrStdout(), format.value, table{}, info)
-		}
-		for i, t := range []table{factsTable(info), partsTable(info), sectionsTable(info)} {
-			if i > 0 {
-				if _, err := io.WriteString(c.OutOrStdout(), "\n"); err != nil {
-					return err
-				}
-			}
-			if err := emit(c.OutOrStdout(), format.value, t, nil); err != nil {
-				return err
-			}
-		}
-		return nil
+		return emitAll(c.OutOrStdout(), format.value, info, factsTable(info), partsTable(info), sectionsTable(info))
 	}
 	return c
 }

@@ -59,6 +59,24 @@ func emit(w io.Writer, format string, t table, value any) error {
 	}
 }
 
+// emitAll writes the same facts as json or as tables with a line between them.
+func emitAll(w io.Writer, format string, value any, tables ...table) error {
+	if format == "json" {
+		return emit(w, format, table{}, value)
+	}
+	for i, t := range tables {
+		if i > 0 {
+			if _, err := io.WriteString(w, "\n"); err != nil {
+				return err
+			}
+		}
+		if err := emit(w, format, t, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // writeText writes aligned columns under their names.
 func (t table) writeText(w io.Writer) error {
 	lines := [][]string{t.names(heading)}

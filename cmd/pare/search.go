@@ -72,11 +72,7 @@ and the best --refine of those again where the index was built with --refinement
 	configs.Flag(flags, "search.k", "k", "k")
 	configs.Flag(flags, "search.prune", "prune", "")
 	configs.Flag(flags, "search.plan", "plan", "")
-	configs.Flag(flags, "search.neighbors", "neighbors", "")
-	configs.Flag(flags, "search.budget", "budget", "")
-	configs.Flag(flags, "search.margin_share", "margin-share", "")
-	configs.Flag(flags, "search.depth", "rank-depth", "")
-	configs.Flag(flags, "search.refine", "refine", "")
+	addEffort(flags)
 	configs.Flag(flags, "encoder.kind", "encoder", "")
 	flags.Lookup("encoder").Usage = "the `folder` of the model that the index was made with, where it is not where it was"
 	flags.StringVar(&s.embeddings, "embeddings", "", "ask the encoded queries in this `folder`")
