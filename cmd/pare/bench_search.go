@@ -231,7 +231,7 @@ func (r *searchBenchmarkReport) summaryTable() table {
 func buildRows(b searchbench.Built) [][]string {
 	return [][]string{
 		{"build", fmt.Sprintf("%.1f s (codebook %.1f s)", b.Seconds, b.TrainSeconds)},
-		{"build, all threads", dashUnless(b.CPUSeconds > 0, fmt.Sprintf("%.1f s", b.CPUSeconds))},
+		{"build, CPU time", dashUnless(b.CPUSeconds > 0, fmt.Sprintf("%.1f s", b.CPUSeconds))},
 		{"memory, building", dashUnless(b.PeakBytes > 0, byteSize(b.PeakBytes))},
 	}
 }

@@ -275,7 +275,7 @@ def table(v, work, pare):
             r = min(good, key=lambda r: r["p50_ms"])
             quality = " | ".join(show(r.get(k, 0), 4 if k == "ndcg_at_10" else 3) for k in ("recall_at_10", "recall_at_100", "ndcg_at_10"))
             print(f"| {name} | {target} | {r['p50_ms']:.2f} | {r['p95_ms']:.2f} | {quality} | {r['setting']} |")
-    print("\n| engine | bytes per token | build s | build s, all threads | memory building MB | memory searching MB |\n| --- | ---: | ---: | ---: | ---: | ---: |")
+    print("\n| engine | bytes per token | build s | build, CPU s | memory building MB | memory searching MB |\n| --- | ---: | ---: | ---: | ---: | ---: |")
     for name in rows:
         b = builds.get(name, {})
         searching = b.get("search_mb") or max((r.get("peak_mb", 0) for r in rows[name].values()), default=None)
