@@ -32,6 +32,7 @@ var allowed = []room{
 	{"simd/bench", []string{"simd"}},
 	{"simd/gemm", []string{"simd"}},
 	{"encoder", []string{"simd"}},
+	{"encoder/table", []string{"simd", "simd/gemm", "internal/fields"}},
 	{"encoder/corpus", []string{"simd", "encoder", "internal/fields"}},
 	{"encoder/bert", []string{"simd", "simd/gemm", "encoder", "internal/fields"}},
 	{"encoder/hub", []string{"internal/retry"}},

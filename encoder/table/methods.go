@@ -1,0 +1,87 @@
+package table
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Method is a way to compress a matrix.
+type Method struct {
+	// Name is what Fit takes.
+	Name string
+	// Source is the publication.
+	Source string
+	// Form says in a few words what the method does here, where nothing is
+	// trained.
+	Form string
+
+	fit func(context.Context, problem) (node, error)
+}
+
+// methods in the order in which a report shows them.
+var methods = []Method{
+	{"lloyd", "Andrews, arXiv 1511.06397", "Lloyd-Max levels of a column, some bits per value", fitLloyd},
+	{"bits", "Lam, Word2Bits, arXiv 1803.05651", "few bits per value behind a random rotation, one scale per row", fitBits},
+	{"row-clusters", "Wu et al., Saec, arXiv 1903.00103", "frequency-weighted k-means of whole rows", fitRowClusters},
+	{"product", "Suzuki and Nagata, IJCAI 2016", "k-means of sub-vectors, shared by all rows", fitProduct},
+}
+
+// Methods returns all methods.
+func Methods() []Method { return slices.Clone(methods) }
+
+func find(name string) (Method, error) {
+	names := make([]string, len(methods))
+	for i, m := range methods {
+		if m.Name == name {
+			return m, nil
+		}
+		names[i] = m.Name
+	}
+	return Method{}, fmt.Errorf("%w: unknown method %q, want one of %s", ErrInvalid, name, strings.Join(names, ", "))
+}
+
+// The kinds of nodes.
+const (
+	kindGrouped   = 'g'
+	kindPlain     = 'p'
+	kindLevels    = 'l'
+	kindCodebooks = 'c'
+	kindRotated   = 'r'
+)
+
+// open checks what a node holds and makes a form of it.
+func (n node) open(rows, dim int) (form, error) {
+	switch n.kind {
+	case kindGrouped:
+		return openGrouped(n, rows, dim)
+	case kindPlain:
+		return openPlain(n, rows, dim)
+	case kindLevels:
+		return openLevels(n, rows, dim)
+	case kindCodebooks:
+		return openCodebooks(n, rows, dim)
+	case kindRotated:
+		return openRotated(n, rows, dim)
+	}
+	return nil, fmt.Errorf("%w: unknown kind of node %q", ErrCorrupt, n.kind)
+}
+
+// most returns the largest n from lo to hi for which fits holds, given that it
+// holds up to some number and not after it, and lo-1 if it does not hold for lo.
+func most(lo, hi int, fits func(n int) bool) int {
+	for lo <= hi {
+		if middle := lo + (hi-lo)/2; fits(middle) {
+			lo = middle + 1
+		} else {
+			hi = middle - 1
+		}
+	}
+	return hi
+}
+
+// tooSmall says what a method would need.
+func (p problem) tooSmall(least int) error {
+	return fmt.Errorf("%w: %d bytes, needs at least %d for %d x %d", ErrBudget, p.budget, least, p.Rows, p.Dim)
+}
