@@ -1,17 +1,57 @@
 package configs
 
 import (
+	"errors"
+	"reflect"
 	"strings"
 
 	"github.com/pare-search/pare/encoder/bert"
 	"github.com/pare-search/pare/encoder/corpus"
 	"github.com/pare-search/pare/encoder/remote"
 	"github.com/pare-search/pare/eval/dataset"
+	"github.com/pare-search/pare/eval/sweep"
 	"github.com/pare-search/pare/index"
 	"github.com/pare-search/pare/index/codec"
 	"github.com/pare-search/pare/querypruner"
 	"github.com/pare-search/pare/retriever"
 )
+
+// With returns c with the assignments of a setting, valid. The errors are those
+// of Load.
+func (c Config) With(setting sweep.Setting) (Config, error) {
+	var faults []error
+	for _, a := range setting {
+		k, err := lookup(a.Key)
+		var value any
+		if err == nil {
+			value, err = fromText(k, a.Value)
+		}
+		if err != nil {
+			faults = append(faults, withOrigin(err, a.Key, ""))
+			continue
+		}
+		reflect.ValueOf(&c).Elem().FieldByIndex(k.field).Set(reflect.ValueOf(value))
+	}
+	if err := errors.Join(faults...); err != nil {
+		return c, err
+	}
+	return c, c.Validate()
+}
+
+// Options returns the options to build an index and to search it with, as
+// sweep.Bench asks for them.
+func (c Config) Options(setting sweep.Setting) (retriever.BuildOptions, retriever.Options, error) {
+	c, err := c.With(setting)
+	if err != nil {
+		return retriever.BuildOptions{}, retriever.Options{}, err
+	}
+	build, err := c.BuildOptions()
+	if err != nil {
+		return build, retriever.Options{}, err
+	}
+	search, err := c.SearchOptions()
+	return build, search, err
+}
 
 // CorpusOptions returns the options to train the default encoder with.
 func (c Config) CorpusOptions() corpus.Options {

@@ -10,6 +10,7 @@ import (
 	"github.com/pare-search/pare/encoder/bert"
 	"github.com/pare-search/pare/encoder/remote"
 	"github.com/pare-search/pare/eval/dataset"
+	"github.com/pare-search/pare/eval/sweep"
 	"github.com/pare-search/pare/index"
 	"github.com/pare-search/pare/index/codec"
 	"github.com/pare-search/pare/querypruner"
@@ -157,5 +158,36 @@ func TestRemoteService(t *testing.T) {
 	c.Service.Format = "smoke signals"
 	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), `service.format: bad value: want jina, next-plaid, pylate, vllm, got "smoke signals"`) {
 		t.Errorf("error %v, want the format refused", err)
+	}
+}
+
+// TestWith assigns settings of every type and refuses what Load would refuse.
+func TestWith(t *testing.T) {
+	before := configs.Default()
+	got, err := before.With(sweep.Setting{}.With("search.prune", "icf:2").With("search.budget", "77").With("codec.refine", "true").With("search.margin_share", "0.25").With("codec.seed", "9").With("eval.measures", "AP, RR"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := configs.Default()
+	want.Search.Prune, want.Search.Budget, want.Search.MarginShare = "icf:2", 77, 0.25
+	want.Codec.Refine, want.Codec.Seed, want.Eval.Measures = true, 9, []string{"AP", "RR"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(configs.Default(), before); diff != "" {
+		t.Errorf("the receiver was changed:\n%s", diff)
+	}
+	for _, bad := range []struct{ key, value, says string }{
+		{"search.bugdet", "1", "search.bugdet: unknown key"},
+		{"search.budget", "1k", `search.budget: bad value: want a whole number, got "1k"`},
+		{"search.budget", "0", "search.budget: bad value: want at least 1, got 0"},
+	} {
+		if _, err := before.With(sweep.Setting{}.With(bad.key, bad.value)); err == nil || err.Error() != bad.says {
+			t.Errorf("%s: error %v, want %s", bad.key, err, bad.says)
+		}
+	}
+	build, search, err := before.Options(sweep.Setting{}.With("codec.kind", "residual1").With("search.depth", "31"))
+	if err != nil || build.Index.Codec.Kind != codec.Residual1 || search.Search.Depth != 31 {
+		t.Errorf("%v %d (%v)", build.Index.Codec.Kind, search.Search.Depth, err)
 	}
 }

@@ -58,6 +58,7 @@ type Cost struct {
 	Candidates      float64 `json:"candidates"`
 	DocumentsScored float64 `json:"documents_scored"`
 	TokenPairs      float64 `json:"token_pairs"`
+	Estimate        float64 `json:"estimate_ms"` // index.Stats.Estimate
 	P50             float64 `json:"p50_ms"`
 	P95             float64 `json:"p95_ms"`
 }

@@ -4,12 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
-	"sync/atomic"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/pare-search/pare/eval"
 	"github.com/pare-search/pare/eval/stats"
@@ -53,11 +49,11 @@ func (o Options) Validate() error {
 	return errors.Join(faults...)
 }
 
-// answer is what one system said to one query.
-type answer struct {
-	results []eval.Result
-	work    Work
-	took    time.Duration
+// Answer is what one system said to one query.
+type Answer struct {
+	Results []eval.Result
+	Work    Work
+	Took    time.Duration
 }
 
 // validateComparison checks what matters where nothing is searched too.
@@ -92,7 +88,7 @@ func Run(ctx context.Context, systems []System, queries []Query, qrels eval.Qrel
 		}
 		names[s.Name] = true
 	}
-	answers, err := ask(ctx, systems, judged, options)
+	answers, err := Ask(ctx, systems, judged, AskOptions{Depth: options.Depth, Workers: options.Workers, Progress: options.Progress})
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +96,7 @@ func Run(ctx context.Context, systems []System, queries []Query, qrels eval.Qrel
 	for s, system := range systems {
 		runs[s] = eval.Run{Tag: system.Name, Results: make(map[string][]eval.Result, len(judged))}
 		for q, query := range judged {
-			runs[s].Results[query.ID] = answers[s][q].results
+			runs[s].Results[query.ID] = answers[s][q].Results
 		}
 	}
 	report, err := Compare(runs, judgementsOf(judged, qrels), options)
@@ -108,7 +104,7 @@ func Run(ctx context.Context, systems []System, queries []Query, qrels eval.Qrel
 		return nil, err
 	}
 	for s := range report.Systems {
-		cost := summarise(answers[s])
+		cost := Summarise(answers[s])
 		report.Systems[s].Stats = &cost
 	}
 	return report, nil
@@ -121,48 +117,6 @@ func judgementsOf(queries []Query, qrels eval.Qrels) eval.Qrels {
 		asked[q.ID] = qrels[q.ID]
 	}
 	return asked
-}
-
-// ask collects the answers: answers[s][q] is that of system s to query q.
-func ask(ctx context.Context, systems []System, queries []Query, options Options) ([][]answer, error) {
-	answers := make([][]answer, len(systems))
-	for s := range answers {
-		answers[s] = make([]answer, len(queries))
-	}
-	workers := options.Workers
-	if workers == 0 {
-		workers = runtime.GOMAXPROCS(0)
-	}
-	var next, done atomic.Int64
-	group, ctx := errgroup.WithContext(ctx)
-	for range min(workers, len(queries)) {
-		group.Go(func() error {
-			for {
-				q := int(next.Add(1)) - 1
-				if q >= len(queries) {
-					return nil
-				}
-				// Whoever is asked first finds the data of the query in no cache.
-				for i := range systems {
-					s := (q + i) % len(systems)
-					system := systems[s]
-					start := time.Now()
-					results, work, err := system.Search(ctx, queries[q].Text, options.Depth)
-					if err != nil {
-						return fmt.Errorf("%s, query %q: %w", system.Name, queries[q].ID, err)
-					}
-					answers[s][q] = answer{results, work, time.Since(start)}
-				}
-				if options.Progress != nil {
-					options.Progress(int(done.Add(1)), len(queries))
-				}
-			}
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return nil, err
-	}
-	return answers, nil
 }
 
 // Compare measures runs and compares them with the first, the baseline. Runs
@@ -235,13 +189,13 @@ func (s *SystemReport) compareWith(baseline *SystemReport, options Options) erro
 	return nil
 }
 
-// summarise averages what a system's answers cost.
-func summarise(answers []answer) Cost {
+// Summarise averages what a system's answers, at least one, cost.
+func Summarise(answers []Answer) Cost {
 	var total Work
 	times := make([]time.Duration, len(answers))
 	for i, a := range answers {
-		times[i] = a.took
-		total = total.plus(a.work)
+		times[i] = a.Took
+		total = total.plus(a.Work)
 	}
 	slices.Sort(times)
 	// Whole numbers are added up first, so that equal ones have just that mean.
@@ -253,6 +207,7 @@ func summarise(answers []answer) Cost {
 		Candidates:      float64(total.Candidates) / n,
 		DocumentsScored: float64(total.DocumentsScored) / n,
 		TokenPairs:      float64(total.TokenPairs) / n,
+		Estimate:        milliseconds(total.Estimate) / n,
 		P50:             milliseconds(percentile(times, 50)),
 		P95:             milliseconds(percentile(times, 95)),
 	}

@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"context"
+	"time"
 
 	"github.com/pare-search/pare/eval"
 	"github.com/pare-search/pare/index"
@@ -17,6 +18,9 @@ type Query struct{ ID, Text string }
 type Work struct {
 	RowsKept, CellsProbed, Postings, Candidates, DocumentsScored int
 	TokenPairs                                                   int64
+	// Estimate is the time the search takes by the model of package index, which
+	// no machine's mood changes.
+	Estimate time.Duration
 }
 
 // System is something that ranks documents. Search returns at most k results
@@ -44,13 +48,22 @@ func Pare(name string, r *retriever.Retriever, options retriever.Options) System
 		if err != nil {
 			return nil, Work{}, err
 		}
-		ranking := make([]eval.Result, len(results.Hits))
-		for i, hit := range results.Hits {
-			ranking[i] = eval.Result{ID: hit.ID, Score: float64(hit.Score)}
-		}
-		s := results.Stats
-		return ranking, Work{s.RowsKept, s.CellsProbed, s.Postings, s.Candidates, s.DocumentsScored, s.TokenPairs}, nil
+		ranking, work := read(r, results)
+		return ranking, work, nil
 	}}
+}
+
+// read takes out of a retriever's results what is measured.
+func read(r *retriever.Retriever, results retriever.Results) ([]eval.Result, Work) {
+	ranking := make([]eval.Result, len(results.Hits))
+	for i, hit := range results.Hits {
+		ranking[i] = eval.Result{ID: hit.ID, Score: float64(hit.Score)}
+	}
+	s := results.Stats
+	return ranking, Work{
+		s.RowsKept, s.CellsProbed, s.Postings, s.Candidates, s.DocumentsScored, s.TokenPairs,
+		s.Estimate(r.Snapshot()),
+	}
 }
 
 // System makes a system of the baseline.
@@ -89,6 +102,7 @@ func (w Work) plus(o Work) Work {
 	return Work{
 		w.RowsKept + o.RowsKept, w.CellsProbed + o.CellsProbed, w.Postings + o.Postings,
 		w.Candidates + o.Candidates, w.DocumentsScored + o.DocumentsScored, w.TokenPairs + o.TokenPairs,
+		w.Estimate + o.Estimate,
 	}
 }
 
