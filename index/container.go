@@ -6,13 +6,10 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 
-	"github.com/blevesearch/mmap-go"
-
 	"github.com/pare-search/pare/index/codec"
+	"github.com/pare-search/pare/internal/durable"
 )
 
 // A container is the frame of every file of an index:
@@ -72,20 +69,21 @@ type section struct {
 // containerWriter writes a container to a file in one pass. Its methods
 // remember the first error; finish returns it.
 type containerWriter struct {
-	file     *os.File
-	path     string
+	folder   folder
+	name     string
+	file     durable.File
 	offset   uint64
 	sections []section
 	err      error
 }
 
-// createContainer starts a new file, replacing what stood there.
-func createContainer(path string) (*containerWriter, error) {
-	file, err := os.Create(path)
+// create starts a new file.
+func (f folder) create(name string) (*containerWriter, error) {
+	file, err := f.fs.Create(f.path(name))
 	if err != nil {
 		return nil, err
 	}
-	w := &containerWriter{file: file, path: path}
+	w := &containerWriter{folder: f, name: name, file: file}
 	header := append([]byte(containerMagic), 0, 0, 0, 0)
 	binary.LittleEndian.PutUint32(header[4:], containerVersion)
 	w.write(header)
@@ -135,8 +133,7 @@ func (w *containerWriter) finish() error {
 	}
 	w.err = errors.Join(w.err, w.file.Close())
 	if w.err != nil {
-		os.Remove(w.path)
-		return fmt.Errorf("writing %s: %w", filepath.Base(w.path), w.err)
+		return errors.Join(fmt.Errorf("writing %s: %w", w.name, w.err), w.folder.remove(w.name))
 	}
 	return nil
 }
@@ -144,52 +141,35 @@ func (w *containerWriter) finish() error {
 // container is an opened, memory-mapped file. Sections are views into the
 // mapping and die with close.
 type container struct {
-	name     string // base name, for errors
-	data     mmap.MMap
-	file     *os.File
+	name     string // for errors
+	data     []byte
+	mapping  *durable.Mapping
 	sections []section
 	checksum uint32 // of all but the sections' bytes, so of their checksums
 }
 
-// openContainer maps a file and checks its frame, not the sections' checksums.
-func openContainer(path string) (*container, error) {
-	c := &container{name: filepath.Base(path)}
-	file, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: %s is missing: %w", ErrCorrupt, c.name, err)
-	}
-	if err != nil {
-		return nil, err
-	}
-	c.file = file
-	info, err := file.Stat()
+// open maps a file and checks its frame, not the sections' checksums.
+func (f folder) open(name string) (*container, error) {
+	c := &container{name: name}
+	mapping, err := f.fs.Map(f.path(name))
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%w: %s is missing: %w", ErrCorrupt, name, err)
+	case errors.Is(err, fs.ErrInvalid):
+		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
 	case err != nil:
-	case !info.Mode().IsRegular():
-		err = c.corrupt("", "not a regular file")
-	case info.Size() < headerSize+footerSize:
-		err = c.corrupt("", "%d bytes are too few", info.Size())
-	}
-	if err == nil {
-		c.data, err = mmap.Map(file, mmap.RDONLY, 0)
-	}
-	if err == nil {
-		err = c.parse()
-	}
-	if err != nil {
-		c.close()
 		return nil, err
+	}
+	c.mapping, c.data = mapping, mapping.Data
+	if err := c.parse(); err != nil {
+		return nil, errors.Join(err, c.close())
 	}
 	return c, nil
 }
 
 func (c *container) close() error {
-	var err error
-	if c.data != nil {
-		err = c.data.Unmap()
-		c.data = nil
-	}
-	return errors.Join(err, c.file.Close())
+	c.data = nil
+	return c.mapping.Close()
 }
 
 // corrupt makes an ErrCorrupt that names the file and, unless empty, the section.
@@ -216,6 +196,9 @@ func faultKind(err error) error {
 
 func (c *container) parse() error {
 	size := uint64(len(c.data))
+	if size < headerSize+footerSize {
+		return c.corrupt("", "%d bytes are too few", size)
+	}
 	header, footer := c.data[:headerSize], c.data[size-footerSize:]
 	if string(header[:4]) != containerMagic {
 		return c.corrupt("", "does not begin with %q", containerMagic)

@@ -166,7 +166,7 @@ func repair(data []byte) {
 func TestHostileBytes(t *testing.T) {
 	dir := buildEverything(t, 2)
 	info := must[Info](t)(open(t, dir).Inspect())
-	m := must[manifest](t)(readManifest(dir))
+	m := must[manifest](t)(readManifest(onDisk(dir)))
 	manifestPath := filepath.Join(dir, manifestName)
 	manifestFile := must[[]byte](t)(os.ReadFile(manifestPath))
 	for _, file := range info.Files {
@@ -199,7 +199,7 @@ func TestHostileBytes(t *testing.T) {
 		}
 		t.Logf("%s: %d of %d changes are caught by their sense", file.Name, caught, changed)
 		check(t, os.WriteFile(path, whole, 0o644))
-		m = must[manifest](t)(readManifest(writeManifest(t, dir, manifestFile)))
+		m = must[manifest](t)(readManifest(onDisk(writeManifest(t, dir, manifestFile))))
 	}
 	check(t, Verify(dir))
 }
@@ -365,7 +365,7 @@ func TestMissingAndForeignFiles(t *testing.T) {
 
 func TestHostileManifest(t *testing.T) {
 	dir := buildEverything(t, 6)
-	whole := must[manifest](t)(readManifest(dir))
+	whole := must[manifest](t)(readManifest(onDisk(dir)))
 	outside := filepath.Join(filepath.Dir(dir), "segment-000003.pare")
 	check(t, os.WriteFile(outside, readDir(t, dir)["segment-000003.pare"], 0o644))
 	for name, change := range map[string]func(m *manifest){

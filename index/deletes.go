@@ -12,12 +12,12 @@ import (
 // format. A commit that deletes more writes a new file.
 const deletesVersion = 1
 
-func writeDeletes(path string, deleted *roaring.Bitmap) error {
+func (f folder) writeDeletes(name string, deleted *roaring.Bitmap) error {
 	data, err := deleted.ToBytes()
 	if err != nil {
 		return err
 	}
-	w, err := createContainer(path)
+	w, err := f.create(name)
 	if err != nil {
 		return err
 	}
@@ -26,11 +26,11 @@ func writeDeletes(path string, deleted *roaring.Bitmap) error {
 }
 
 // readDeletes returns the bitmap of a segment entry, empty when it has none.
-func (m *manifest) readDeletes(dir string, entry segmentEntry) (*roaring.Bitmap, error) {
+func (m *manifest) readDeletes(f folder, entry segmentEntry) (*roaring.Bitmap, error) {
 	if entry.Deletes == "" {
 		return roaring.New(), nil
 	}
-	c, err := m.open(dir, entry.Deletes)
+	c, err := m.open(f, entry.Deletes)
 	if err != nil {
 		return nil, err
 	}

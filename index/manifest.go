@@ -7,14 +7,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/pare-search/pare/index/codec"
-	"github.com/pare-search/pare/internal/durable"
 )
 
 // manifestName is the file that makes an index of a folder. It is a container
@@ -93,11 +90,11 @@ func removable(name string) bool {
 	return ok && slices.Contains([]string{"codebook", "encoder", "segment", "deletes"}, kind) || name == manifestName+".new"
 }
 
-func readManifest(dir string) (manifest, error) {
+func readManifest(f folder) (manifest, error) {
 	var m manifest
-	c, err := openContainer(filepath.Join(dir, manifestName))
+	c, err := f.open(manifestName)
 	if errors.Is(err, fs.ErrNotExist) {
-		return m, fmt.Errorf("%w: %s has no %s", ErrNotIndex, dir, manifestName)
+		return m, fmt.Errorf("%w: %s has no %s", ErrNotIndex, f.dir, manifestName)
 	}
 	if err != nil {
 		return m, err
@@ -167,8 +164,8 @@ func (m *manifest) checkFile(kind, name string) error {
 
 // open opens a file that the manifest names, which must be the very file that
 // was committed; for a file since the last commit there is nothing to compare.
-func (m *manifest) open(dir, name string) (*container, error) {
-	c, err := openContainer(filepath.Join(dir, name))
+func (m *manifest) open(f folder, name string) (*container, error) {
+	c, err := f.open(name)
 	if err != nil {
 		return nil, err
 	}
@@ -179,8 +176,8 @@ func (m *manifest) open(dir, name string) (*container, error) {
 }
 
 // readCodebook reads the codebook, which must be the one the options ask for.
-func (m *manifest) readCodebook(dir string) (*codec.Codebook, error) {
-	c, err := m.open(dir, m.Codebook)
+func (m *manifest) readCodebook(f folder) (*codec.Codebook, error) {
+	c, err := m.open(f, m.Codebook)
 	if err != nil {
 		return nil, err
 	}
@@ -203,20 +200,20 @@ func (m *manifest) readCodebook(dir string) (*codec.Codebook, error) {
 // outdated tells whether err may have come about because, after m was read, a
 // writer made another commit and removed a file that m names, or Replace put
 // another index in its place.
-func (m *manifest) outdated(dir string, err error) bool {
+func (m *manifest) outdated(f folder, err error) bool {
 	if err == nil {
 		return false
 	}
-	now, err := readManifest(dir)
+	now, err := readManifest(f)
 	return err == nil && now.frame.Checksum != m.frame.Checksum
 }
 
 // describe looks at the files that the manifest names and returns what they
 // consist of, the manifest itself first.
-func (m *manifest) describe(dir string) ([]File, error) {
+func (m *manifest) describe(f folder) ([]File, error) {
 	files := []File{m.frame}
 	for _, name := range m.files()[1:] {
-		c, err := m.open(dir, name)
+		c, err := m.open(f, name)
 		if err != nil {
 			return nil, err
 		}
@@ -229,13 +226,13 @@ func (m *manifest) describe(dir string) ([]File, error) {
 }
 
 // seal notes the checksums of the files that m names.
-func (m *manifest) seal(dir string) error {
+func (m *manifest) seal(f folder) error {
 	known := m.Checksums
 	m.Checksums = make(map[string]uint32)
 	for _, name := range m.files()[1:] {
 		checksum, ok := known[name]
 		if !ok {
-			c, err := openContainer(filepath.Join(dir, name))
+			c, err := f.open(name)
 			if err != nil {
 				return err
 			}
@@ -250,16 +247,19 @@ func (m *manifest) seal(dir string) error {
 }
 
 // commit makes m the state of the index. Its files must be synced already.
-func (m *manifest) commit(dir string) error {
-	if err := m.seal(dir); err != nil {
+func (m *manifest) commit(f folder) error {
+	if err := m.seal(f); err != nil {
 		return err
 	}
 	data, err := json.Marshal(m)
 	if err != nil {
 		return err
 	}
-	temporary := filepath.Join(dir, manifestName+".new")
-	w, err := createContainer(temporary)
+	const temporary = manifestName + ".new"
+	if err := f.remove(temporary); err != nil {
+		return err
+	}
+	w, err := f.create(temporary)
 	if err != nil {
 		return err
 	}
@@ -268,11 +268,11 @@ func (m *manifest) commit(dir string) error {
 		return err
 	}
 	// The new files' names must be durable before a manifest that uses them.
-	if err := durable.SyncDir(dir); err != nil {
+	if err := f.fs.SyncDir(f.dir); err != nil {
 		return err
 	}
-	if err := os.Rename(temporary, filepath.Join(dir, manifestName)); err != nil {
+	if err := f.fs.Rename(f.path(temporary), f.path(manifestName)); err != nil {
 		return err
 	}
-	return durable.SyncDir(dir)
+	return f.fs.SyncDir(f.dir)
 }

@@ -1,11 +1,10 @@
 package index
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/pare-search/pare/internal/durable"
@@ -15,8 +14,10 @@ import (
 // an empty folder, or an index, whole or damaged as long as it has its manifest,
 // and no other file. Else the error wraps ErrNotIndex and names what is in the
 // way, or ErrLocked when the index has a writer.
-func Replaceable(dir string) error {
-	entries, err := os.ReadDir(dir)
+func Replaceable(dir string) error { return onDisk(dir).replaceable() }
+
+func (f folder) replaceable() error {
+	entries, err := f.fs.ReadDir(f.dir)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
 		return nil
 	}
@@ -27,29 +28,31 @@ func Replaceable(dir string) error {
 		name := entry.Name()
 		ours := removable(name) || name == manifestName || name == lockName
 		if !ours || !entry.Type().IsRegular() {
-			return fmt.Errorf("%w: %s holds %s", ErrNotIndex, dir, name)
+			return fmt.Errorf("%w: %s holds %s", ErrNotIndex, f.dir, name)
 		}
 	}
-	if err := checkMagic(filepath.Join(dir, manifestName)); err != nil {
+	if err := f.checkMagic(manifestName); err != nil {
 		return err
 	}
-	w, err := lockWriter(dir)
+	w, err := f.lockWriter()
 	if err != nil {
 		return err
 	}
-	return w.lock.Unlock()
+	return w.lock.Close()
 }
 
 // checkMagic tells whether a file begins as a container does.
-func checkMagic(path string) error {
-	file, err := os.Open(path)
+func (f folder) checkMagic(name string) error {
+	mapping, err := f.fs.Map(f.path(name))
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNotIndex, err)
 	}
-	defer file.Close()
-	begin := make([]byte, len(containerMagic))
-	if _, err := io.ReadFull(file, begin); err != nil || string(begin) != containerMagic {
-		return fmt.Errorf("%w: %s does not begin with %q", ErrNotIndex, path, containerMagic)
+	begins := bytes.HasPrefix(mapping.Data, []byte(containerMagic))
+	if err := mapping.Close(); err != nil {
+		return err
+	}
+	if !begins {
+		return fmt.Errorf("%w: %s does not begin with %q", ErrNotIndex, f.path(name), containerMagic)
 	}
 	return nil
 }
@@ -59,25 +62,27 @@ func checkMagic(path string) error {
 // place. Both must lie in one file system, and nothing may be called fresh
 // with ".old" behind it. Snapshots of the old index stay usable where the
 // operating system keeps open files, which Windows does not.
-func Replace(dir, fresh string) error {
-	if err := Replaceable(dir); err != nil {
+func Replace(dir, fresh string) error { return onDisk(dir).replace(fresh) }
+
+func (f folder) replace(fresh string) error {
+	if err := f.replaceable(); err != nil {
 		return err
 	}
 	old := fresh + ".old"
-	err := os.Rename(dir, old)
+	err := f.fs.Rename(f.dir, old)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	stood := err == nil
-	if err := os.Rename(fresh, dir); err != nil {
+	if err := f.fs.Rename(fresh, f.dir); err != nil {
 		if stood {
-			err = errors.Join(err, os.Rename(old, dir))
+			err = errors.Join(err, f.fs.Rename(old, f.dir))
 		}
 		return err
 	}
 	// The new index must be durable before the old one goes.
-	if err := durable.SyncDir(filepath.Dir(dir)); err != nil {
+	if err := f.fs.SyncDir(filepath.Dir(f.dir)); err != nil {
 		return err
 	}
-	return os.RemoveAll(old)
+	return durable.RemoveAll(f.fs, old)
 }

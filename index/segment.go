@@ -141,8 +141,8 @@ func (b *segmentBuilder) add(c coded) {
 }
 
 // write writes the segment to a file and syncs it.
-func (b *segmentBuilder) write(path string) error {
-	w, err := createContainer(path)
+func (b *segmentBuilder) write(f folder, name string) error {
+	w, err := f.create(name)
 	if err != nil {
 		return err
 	}
@@ -236,8 +236,8 @@ type segment struct {
 
 // openSegment maps a segment and checks the sizes of its sections and the
 // sections that it keeps in memory.
-func (m *manifest) openSegment(dir, name string, cells int) (*segment, error) {
-	file, err := m.open(dir, name)
+func (m *manifest) openSegment(f folder, name string, cells int) (*segment, error) {
+	file, err := m.open(f, name)
 	if err != nil {
 		return nil, err
 	}

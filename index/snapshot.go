@@ -23,7 +23,7 @@ const encoderVersion = 1
 // Source, safe for concurrent use, and stays as it is whatever a Writer commits
 // later. It must not be used once closed.
 type Snapshot struct {
-	dir      string
+	folder   folder
 	manifest manifest
 	files    []File     // in the manifest's order, it first
 	encoder  *container // nil when the index has none
@@ -50,19 +50,21 @@ type part struct {
 
 // Open opens the last committed state of the index in dir. It reads the
 // frame of every file and the sections it keeps in memory, and maps the rest.
-func Open(dir string) (*Snapshot, error) {
+func Open(dir string) (*Snapshot, error) { return onDisk(dir).openSnapshot() }
+
+func (f folder) openSnapshot() (*Snapshot, error) {
 	for {
-		m, err := readManifest(dir)
+		m, err := readManifest(f)
 		if err != nil {
 			return nil, err
 		}
-		s := &Snapshot{dir: dir, manifest: m}
+		s := &Snapshot{folder: f, manifest: m}
 		err = s.load()
 		if err == nil {
 			return s, nil
 		}
 		err = errors.Join(err, s.Close())
-		if !m.outdated(dir, err) {
+		if !m.outdated(f, err) {
 			return nil, err
 		}
 	}
@@ -70,24 +72,24 @@ func Open(dir string) (*Snapshot, error) {
 
 func (s *Snapshot) load() error {
 	var err error
-	if s.files, err = s.manifest.describe(s.dir); err != nil {
+	if s.files, err = s.manifest.describe(s.folder); err != nil {
 		return err
 	}
 	if s.manifest.Encoder != "" {
-		if s.encoder, err = s.manifest.open(s.dir, s.manifest.Encoder); err != nil {
+		if s.encoder, err = s.manifest.open(s.folder, s.manifest.Encoder); err != nil {
 			return err
 		}
 	}
 	if s.manifest.Codebook == "" {
 		return nil
 	}
-	codebook, err := s.manifest.readCodebook(s.dir)
+	codebook, err := s.manifest.readCodebook(s.folder)
 	if err != nil {
 		return err
 	}
 	s.codebook = codebook
 	for _, entry := range s.manifest.Segments {
-		p, err := s.manifest.openPart(s.dir, entry, codebook)
+		p, err := s.manifest.openPart(s.folder, entry, codebook)
 		if err != nil {
 			return err
 		}
@@ -118,12 +120,12 @@ func (s *Snapshot) gatherDeleted() {
 	}
 }
 
-func (m *manifest) openPart(dir string, entry segmentEntry, codebook *codec.Codebook) (part, error) {
-	deleted, err := m.readDeletes(dir, entry)
+func (m *manifest) openPart(f folder, entry segmentEntry, codebook *codec.Codebook) (part, error) {
+	deleted, err := m.readDeletes(f, entry)
 	if err != nil {
 		return part{}, err
 	}
-	seg, err := m.openSegment(dir, entry.File, codebook.Cells())
+	seg, err := m.openSegment(f, entry.File, codebook.Cells())
 	if err != nil {
 		return part{}, err
 	}
@@ -148,12 +150,12 @@ func (m *manifest) openPart(dir string, entry segmentEntry, codebook *codec.Code
 // file; what is inside has a version of its own (package codec).
 const codebookVersion = 1
 
-func writeCodebook(path string, codebook *codec.Codebook) error {
+func (f folder) writeCodebook(name string, codebook *codec.Codebook) error {
 	data, err := codebook.MarshalBinary()
 	if err != nil {
 		return err
 	}
-	w, err := createContainer(path)
+	w, err := f.create(name)
 	if err != nil {
 		return err
 	}

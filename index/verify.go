@@ -10,39 +10,41 @@ import (
 // Verify reads every byte of the index in dir: the checksum of every section,
 // then whether their contents make sense together. It returns all faults
 // found, joined, each naming file and section; nil means the index is whole.
-func Verify(dir string) error {
+func Verify(dir string) error { return onDisk(dir).verify() }
+
+func (f folder) verify() error {
 	for {
-		m, err := readManifest(dir)
+		m, err := readManifest(f)
 		if err != nil {
 			return err
 		}
-		if err = m.verify(dir); !m.outdated(dir, err) {
+		if err = m.verify(f); !m.outdated(f, err) {
 			return err
 		}
 	}
 }
 
-func (m *manifest) verify(dir string) error {
-	faults := []error{m.verifyFile(dir, manifestName, "index")}
+func (m *manifest) verify(f folder) error {
+	faults := []error{m.verifyFile(f, manifestName, "index")}
 	if m.Encoder != "" {
-		faults = append(faults, m.verifyFile(dir, m.Encoder, "kind", "data"))
+		faults = append(faults, m.verifyFile(f, m.Encoder, "kind", "data"))
 	}
 	var codebook *codec.Codebook
 	if m.Codebook != "" {
-		err := m.verifyFile(dir, m.Codebook, "codebook")
+		err := m.verifyFile(f, m.Codebook, "codebook")
 		if err == nil {
-			codebook, err = m.readCodebook(dir)
+			codebook, err = m.readCodebook(f)
 		}
 		faults = append(faults, err)
 	}
 	for _, entry := range m.Segments {
-		faults = append(faults, m.verifySegment(dir, entry, codebook))
+		faults = append(faults, m.verifySegment(f, entry, codebook))
 	}
 	if err := errors.Join(faults...); err != nil {
 		return err
 	}
 	// Every file is whole by itself; loading compares them.
-	s := &Snapshot{dir: dir, manifest: *m}
+	s := &Snapshot{folder: f, manifest: *m}
 	err := s.load()
 	if err == nil {
 		err = s.verifyIDs()
@@ -51,8 +53,8 @@ func (m *manifest) verify(dir string) error {
 }
 
 // verifyFile checks the sections of a file that must be there.
-func (m *manifest) verifyFile(dir, name string, sections ...string) error {
-	c, err := m.open(dir, name)
+func (m *manifest) verifyFile(f folder, name string, sections ...string) error {
+	c, err := m.open(f, name)
 	if err != nil {
 		return err
 	}
@@ -70,20 +72,20 @@ func (m *manifest) verifyFile(dir, name string, sections ...string) error {
 
 // verifySegment checks a segment and its deletes. Without a codebook, which
 // then is corrupt itself, only the checksums can be compared.
-func (m *manifest) verifySegment(dir string, entry segmentEntry, codebook *codec.Codebook) error {
+func (m *manifest) verifySegment(f folder, entry segmentEntry, codebook *codec.Codebook) error {
 	var faults []error
 	if entry.Deletes != "" {
-		faults = append(faults, m.verifyFile(dir, entry.Deletes, "documents"))
+		faults = append(faults, m.verifyFile(f, entry.Deletes, "documents"))
 	}
 	if codebook == nil {
-		c, err := m.open(dir, entry.File)
+		c, err := m.open(f, entry.File)
 		if err != nil {
 			return errors.Join(append(faults, err)...)
 		}
 		defer c.close()
 		return errors.Join(append(faults, c.verify())...)
 	}
-	s, err := m.openSegment(dir, entry.File, codebook.Cells())
+	s, err := m.openSegment(f, entry.File, codebook.Cells())
 	if err != nil {
 		return errors.Join(append(faults, err)...)
 	}

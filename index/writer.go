@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
-	"github.com/gofrs/flock"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/pare-search/pare/index/codec"
@@ -28,8 +27,8 @@ import (
 // leaves the writer as it was. After any other error the writer refuses to go
 // on: close it and open it again at the last commit.
 type Writer struct {
-	dir      string
-	lock     *flock.Flock
+	folder   folder
+	lock     io.Closer
 	manifest manifest // what the next commit will say
 	codebook *codec.Codebook
 	progress func(done, total int)
@@ -69,6 +68,10 @@ type CreateOptions struct {
 // Create makes an empty index in dir, which must not exist or be empty. The
 // index is there, with no documents, when Create returns.
 func Create(dir string, options Options, more CreateOptions) (*Writer, error) {
+	return onDisk(dir).createIndex(options, more)
+}
+
+func (f folder) createIndex(options Options, more CreateOptions) (*Writer, error) {
 	if err := options.Validate(); err != nil {
 		return nil, err
 	}
@@ -76,26 +79,26 @@ func Create(dir string, options Options, more CreateOptions) (*Writer, error) {
 		return nil, fmt.Errorf("%w: the codebook is for %d dimensions and %s, the index for %d and %s",
 			ErrInvalid, c.Dim(), c.Kind(), options.Dim, options.Codec.Kind)
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := f.fs.MkdirAll(f.dir); err != nil {
 		return nil, err
 	}
 	// Looked at before the lock, not to leave a lock file in a folder that is
 	// not ours, and after it, for another Create may have been quicker.
-	if err := CheckEmpty(dir); err != nil {
+	if err := f.checkEmpty(); err != nil {
 		return nil, err
 	}
-	w, err := lockWriter(dir)
+	w, err := f.lockWriter()
 	if err != nil {
 		return nil, err
 	}
-	if err := CheckEmpty(dir); err != nil {
+	if err := f.checkEmpty(); err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
 	w.progress = more.Progress
 	w.manifest = manifest{Dim: options.Dim, Options: options}
 	if err := w.create(more); err != nil {
 		for _, name := range append(w.manifest.files(), manifestName+".new") {
-			os.Remove(filepath.Join(dir, name))
+			err = errors.Join(err, f.remove(name))
 		}
 		return nil, errors.Join(err, w.Close())
 	}
@@ -104,8 +107,10 @@ func Create(dir string, options Options, more CreateOptions) (*Writer, error) {
 
 // CheckEmpty returns an error that wraps ErrExists if Create would refuse dir
 // for what it holds. A folder that does not exist is empty.
-func CheckEmpty(dir string) error {
-	entries, err := os.ReadDir(dir)
+func CheckEmpty(dir string) error { return onDisk(dir).checkEmpty() }
+
+func (f folder) checkEmpty() error {
+	entries, err := f.fs.ReadDir(f.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -116,9 +121,9 @@ func CheckEmpty(dir string) error {
 		switch entry.Name() {
 		case lockName:
 		case manifestName:
-			return fmt.Errorf("%w: %s holds an index already", ErrExists, dir)
+			return fmt.Errorf("%w: %s holds an index already", ErrExists, f.dir)
 		default:
-			return fmt.Errorf("%w: %s holds %s", ErrExists, dir, entry.Name())
+			return fmt.Errorf("%w: %s holds %s", ErrExists, f.dir, entry.Name())
 		}
 	}
 	return nil
@@ -127,7 +132,7 @@ func CheckEmpty(dir string) error {
 func (w *Writer) create(more CreateOptions) error {
 	if more.EncoderKind != "" {
 		w.manifest.Encoder = w.manifest.newFile("encoder")
-		c, err := createContainer(filepath.Join(w.dir, w.manifest.Encoder))
+		c, err := w.folder.create(w.manifest.Encoder)
 		if err != nil {
 			return err
 		}
@@ -142,19 +147,22 @@ func (w *Writer) create(more CreateOptions) error {
 			return err
 		}
 	}
-	if err := w.manifest.commit(w.dir); err != nil {
+	if err := w.manifest.commit(w.folder); err != nil {
 		return err
 	}
-	return durable.SyncDir(filepath.Dir(w.dir)) // where the folder itself may be new
+	return w.folder.fs.SyncDir(filepath.Dir(w.folder.dir)) // where the folder itself may be new
 }
 
 // OpenWriter opens the index in dir for changes, at its last commit. Files
 // that an interrupted writer left behind are removed.
-func OpenWriter(dir string) (*Writer, error) {
-	if _, err := os.Stat(filepath.Join(dir, manifestName)); err != nil {
-		return nil, fmt.Errorf("%w: %s has no %s", ErrNotIndex, dir, manifestName)
+func OpenWriter(dir string) (*Writer, error) { return onDisk(dir).openWriter() }
+
+func (f folder) openWriter() (*Writer, error) {
+	// Before the lock, not to leave a lock file in a folder that is not ours.
+	if _, err := readManifest(f); err != nil {
+		return nil, err
 	}
-	w, err := lockWriter(dir)
+	w, err := f.lockWriter()
 	if err != nil {
 		return nil, err
 	}
@@ -164,37 +172,36 @@ func OpenWriter(dir string) (*Writer, error) {
 	return w, nil
 }
 
-func lockWriter(dir string) (*Writer, error) {
-	lock := flock.New(filepath.Join(dir, lockName))
-	locked, err := lock.TryLock()
+func (f folder) lockWriter() (*Writer, error) {
+	lock, err := f.fs.Lock(f.path(lockName))
+	if errors.Is(err, durable.ErrLocked) {
+		return nil, fmt.Errorf("%w: %s", ErrLocked, f.dir)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("locking %s: %w", dir, err)
+		return nil, err
 	}
-	if !locked {
-		return nil, fmt.Errorf("%w: %s", ErrLocked, dir)
-	}
-	return &Writer{dir: dir, lock: lock, fresh: make(map[string]int), freshDeleted: roaring.New()}, nil
+	return &Writer{folder: f, lock: lock, fresh: make(map[string]int), freshDeleted: roaring.New()}, nil
 }
 
 func (w *Writer) open() error {
 	var err error
-	if w.manifest, err = readManifest(w.dir); err != nil {
+	if w.manifest, err = readManifest(w.folder); err != nil {
 		return err
 	}
 	if err := w.removeStray(); err != nil {
 		return err
 	}
-	if _, err := w.manifest.describe(w.dir); err != nil {
+	if _, err := w.manifest.describe(w.folder); err != nil {
 		return err
 	}
 	if w.manifest.Codebook == "" {
 		return nil
 	}
-	if w.codebook, err = w.manifest.readCodebook(w.dir); err != nil {
+	if w.codebook, err = w.manifest.readCodebook(w.folder); err != nil {
 		return err
 	}
 	for _, entry := range w.manifest.Segments {
-		p, err := w.manifest.openPart(w.dir, entry, w.codebook)
+		p, err := w.manifest.openPart(w.folder, entry, w.codebook)
 		if err != nil {
 			return err
 		}
@@ -205,7 +212,7 @@ func (w *Writer) open() error {
 
 // removeStray removes files of ours that the manifest does not name.
 func (w *Writer) removeStray() error {
-	entries, err := os.ReadDir(w.dir)
+	entries, err := w.folder.fs.ReadDir(w.folder.dir)
 	if err != nil {
 		return err
 	}
@@ -213,7 +220,7 @@ func (w *Writer) removeStray() error {
 	for _, entry := range entries {
 		name := entry.Name()
 		if removable(name) && !slices.Contains(known, name) {
-			if err := os.Remove(filepath.Join(w.dir, name)); err != nil {
+			if err := w.folder.remove(name); err != nil {
 				return err
 			}
 		}
@@ -391,7 +398,7 @@ func (w *Writer) train(ctx context.Context) error {
 func (w *Writer) setCodebook(codebook *codec.Codebook) error {
 	w.manifest.Codebook = w.manifest.newFile("codebook")
 	w.codebook = codebook
-	return writeCodebook(filepath.Join(w.dir, w.manifest.Codebook), codebook)
+	return w.folder.writeCodebook(w.manifest.Codebook, codebook)
 }
 
 // code turns documents into payloads, in parallel, and gathers them in the
@@ -456,10 +463,10 @@ func (w *Writer) flush() error {
 		return nil
 	}
 	entry := segmentEntry{File: w.manifest.newFile("segment"), Documents: uint32(len(w.builder.ids))}
-	if err := w.builder.write(filepath.Join(w.dir, entry.File)); err != nil {
+	if err := w.builder.write(w.folder, entry.File); err != nil {
 		return err
 	}
-	p, err := w.manifest.openPart(w.dir, entry, w.codebook)
+	p, err := w.manifest.openPart(w.folder, entry, w.codebook)
 	if err != nil {
 		return err
 	}
@@ -497,7 +504,7 @@ func (w *Writer) commit(ctx context.Context) error {
 		if p.dirty {
 			p.entry.Deletes = w.manifest.newFile("deletes")
 			p.entry.Deleted = uint32(p.deleted.GetCardinality())
-			if err := writeDeletes(filepath.Join(w.dir, p.entry.Deletes), p.deleted); err != nil {
+			if err := w.folder.writeDeletes(p.entry.Deletes, p.deleted); err != nil {
 				return err
 			}
 			p.dirty = false
@@ -505,7 +512,7 @@ func (w *Writer) commit(ctx context.Context) error {
 		w.manifest.Segments = append(w.manifest.Segments, p.entry)
 	}
 	w.manifest.Generation++
-	if err := w.manifest.commit(w.dir); err != nil {
+	if err := w.manifest.commit(w.folder); err != nil {
 		return err
 	}
 	w.removeReplaced(old)
@@ -519,7 +526,7 @@ func (w *Writer) removeReplaced(old []string) {
 	current := w.manifest.files()
 	for _, name := range old {
 		if !slices.Contains(current, name) {
-			os.Remove(filepath.Join(w.dir, name))
+			_ = w.folder.remove(name)
 		}
 	}
 }
@@ -536,11 +543,11 @@ func (w *Writer) Close() error {
 	w.parts, w.builder, w.waiting = nil, nil, nil
 	w.broken = fmt.Errorf("writer: %w", ErrClosed)
 	// What was not committed is of no use, but does no harm if it stays.
-	if m, readErr := readManifest(w.dir); readErr == nil {
+	if m, readErr := readManifest(w.folder); readErr == nil {
 		w.manifest = m
 		_ = w.removeStray()
 	}
-	err = errors.Join(err, w.lock.Unlock())
+	err = errors.Join(err, w.lock.Close())
 	w.lock = nil
 	return err
 }

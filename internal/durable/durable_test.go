@@ -25,3 +25,87 @@ func TestSyncDir(t *testing.T) {
 		t.Errorf("a missing folder: %v", err)
 	}
 }
+
+// TestOS: files appear once, are read as written, also when their name is gone,
+// and locks exclude each other.
+func TestOS(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "file")
+	file, err := durable.OS.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := file.Write([]byte("content")); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(file.Sync(), file.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := durable.OS.Create(path); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("creating it again: %v", err)
+	}
+	mapping, err := durable.OS.Map(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if runtime.GOOS != "windows" {
+		if err := durable.OS.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if string(mapping.Data) != "content" {
+		t.Errorf("mapped %q", mapping.Data)
+	}
+	if err := mapping.Close(); err != nil || mapping.Data != nil {
+		t.Errorf("closing: %v, %d bytes", err, len(mapping.Data))
+	}
+	if _, err := durable.OS.Map(path + "s"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("mapping nothing: %v", err)
+	}
+	if _, err := durable.OS.Map(dir); !errors.Is(err, fs.ErrInvalid) {
+		t.Errorf("mapping a folder: %v", err)
+	}
+
+	lock, err := durable.OS.Lock(filepath.Join(dir, "lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := durable.OS.Lock(filepath.Join(dir, "lock")); !errors.Is(err, durable.ErrLocked) {
+		t.Errorf("locking twice: %v", err)
+	}
+	if err := lock.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if lock, err = durable.OS.Lock(filepath.Join(dir, "lock")); err != nil {
+		t.Fatal(err)
+	}
+	if err := lock.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	if err := durable.RemoveAll(durable.OS, dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := durable.OS.ReadDir(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("after RemoveAll: %v", err)
+	}
+}
+
+// TestEmptyFile: the system cannot map nothing.
+func TestEmptyFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "empty")
+	file, err := durable.OS.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	mapping, err := durable.OS.Map(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(mapping.Data) > 0 || mapping.Close() != nil {
+		t.Errorf("%d bytes", len(mapping.Data))
+	}
+}
