@@ -24,6 +24,11 @@
 // query, the interval has no width; from fewer than 10 such queries nothing is
 // concluded.
 //
+// To promise something of the queries to come there are tests of losses
+// (RiskTest) and of ratios of means (Ratio), for one collection or several, and
+// the number of queries that a promise needs. They hold for settings that were
+// chosen on other queries than those tested.
+//
 // All functions are deterministic - the resampling ones by their seed - and
 // safe for concurrent use.
 package stats
