@@ -2,7 +2,6 @@ package parebleve_test
 
 import (
 	"cmp"
-	"fmt"
 	"maps"
 	"math"
 	"path/filepath"
@@ -123,83 +122,6 @@ func TestFacetsFieldsSort(t *testing.T) {
 		if want := 1900 + 239 - i; int(pages[hit.ID].Year) != want {
 			t.Fatalf("hit %d is of %v, want %d", i, pages[hit.ID].Year, want)
 		}
-	}
-}
-
-// TestPages goes through the hits page by page, by number and by cursor. All
-// pages together are what one large page is, in the same order; the search
-// leaves out most candidates, and many hits score the same.
-func TestPages(t *testing.T) {
-	pages := babble(600, 9)
-	for i := range 40 {
-		p := pages["d0007"]
-		p.Year = float64(2500 + i)
-		pages[fmt.Sprintf("e%04d", i)] = p
-	}
-	options := toyOptions()
-	options.Codebook = trainToy(t, pages, 2)
-	options.Search.Plan = index.Interaction
-	options.Matches = 200
-	idx := create(t, pages, options)
-	q := parebleve.NewQuery("body", pages["d0007"].Body)
-	deep := parebleve.NewQuery("body", pages["d0007"].Body)
-	deep.SetMatches(200)
-	var all search.DocumentMatchCollection
-	other := parebleve.NewQuery("body", composeText) // ranks otherwise than it scores
-	for q, n := range map[*parebleve.Query]int{q: 120, other: 120, deep: 200} {
-		result := find(t, idx, bleve.NewSearchRequestOptions(q, n, 0, false))
-		// Of hits with equal scores only these are compared: bleve's order of them
-		// changes when it merges segments in the background.
-		times := make(map[float64]int)
-		for _, hit := range result.Hits {
-			times[hit.Score]++
-		}
-		names := func(hits search.DocumentMatchCollection) (out []string) {
-			for _, hit := range hits {
-				if times[hit.Score] == 1 {
-					out = append(out, hit.ID)
-				} else {
-					out = append(out, fmt.Sprint(hit.Score))
-				}
-			}
-			return out
-		}
-		want := names(result.Hits)
-		if n == 200 {
-			all = result.Hits
-		}
-		var got []string
-		for from := 0; from < n; from += 20 {
-			result := find(t, idx, bleve.NewSearchRequestOptions(q, 20, from, false))
-			if n == 120 && result.Total != 640 {
-				t.Errorf("total %d, want 640", result.Total)
-			}
-			got = append(got, names(result.Hits)...)
-		}
-		if !slices.Equal(got, want) {
-			t.Errorf("by number: %v, want %v", got, want)
-		}
-	}
-
-	slices.SortFunc(all, func(a, b *search.DocumentMatch) int {
-		return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.ID, b.ID))
-	})
-	var want, got []string
-	for _, hit := range all {
-		want = append(want, hit.ID)
-	}
-	var after []string
-	for range 10 {
-		request := bleve.NewSearchRequestOptions(q, 20, 0, false)
-		request.SortBy([]string{"-_score", "_id"})
-		request.SearchAfter = after
-		result := find(t, idx, request)
-		got = append(got, ids(result)...)
-		last := result.Hits[len(result.Hits)-1]
-		after = []string{fmt.Sprint(last.Score), last.ID}
-	}
-	if !slices.Equal(got, want) {
-		t.Errorf("by cursor: %v, want %v", got, want)
 	}
 }
 

@@ -188,7 +188,7 @@ func (r *run) explain(ctx context.Context, h *hit, match *search.DocumentMatch) 
 	if h.child != nil && r.options.IncludeTermVectors {
 		match.FieldTermLocations = append(match.FieldTermLocations, flatten(h.child.Locations)...)
 	}
-	sum := &search.Explanation{Value: float64(h.score), Message: fmt.Sprintf("MaxSim of %q in field %s, sum of:", r.query.text, r.field.name)}
+	sum := &search.Explanation{Value: float64(h.score + h.lowered), Message: fmt.Sprintf("MaxSim of %q in field %s, sum of:", r.query.text, r.field.name)}
 	switch {
 	case r.packed.Rows == 0:
 		sum.Value, sum.Message = h.child.Score, fmt.Sprintf("%q has no tokens", r.query.text)
@@ -218,6 +218,11 @@ func (r *run) explain(ctx context.Context, h *hit, match *search.DocumentMatch) 
 			first.Children = []*search.Explanation{h.child.Expl}
 		}
 		sum.Children = append(sum.Children, first)
+	}
+	if h.lowered > 0 {
+		sum = &search.Explanation{Value: float64(h.score), Message: "sum of:", Children: []*search.Explanation{
+			sum, {Value: float64(h.score) - sum.Value, Message: "lowered below the hits of earlier pages, for which fewer candidates were scored"},
+		}}
 	}
 	match.Expl = sum
 	if b := r.query.boost; b != 1 {

@@ -79,15 +79,14 @@ type Options struct {
 	Pruner querypruner.Pruner
 	// Search says how much work a query may do; a Query can have its own. K and
 	// Filter are not used: the number of hits follows the search request, and a
-	// Query has a filter of its own, SetFilter. A Depth of 0 is 256 for requests
-	// that reach down to the 127th hit, and doubles at 128, 256 and so on: all pages
-	// up to there come from the same candidates. Pages on both sides of a step may
-	// repeat a hit or miss one, unless Depth or Query.SetMatches is given.
+	// Query has a filter of its own, SetFilter. A Depth of 0 is 256 for the first
+	// 128 hits, and more for pages further down (steps.go); whatever it is, all
+	// pages of a result are parts of one ranking.
 	Search index.SearchOptions
 	// Matches is how many documents, the best, a MaxSim query matches as a part of
 	// a larger query, with facets, or with another order than by score, 1000
-	// unless set. A query that is alone in a request matches as many as the request
-	// asks for.
+	// unless set, or as many as the request asks for if that is more. A query that
+	// is alone in a request matches as many as the request asks for.
 	Matches int
 	// CacheBytes is how many bytes of compressed vectors are kept in memory once
 	// they were read, 256 MiB unless set, none below zero. bleve keeps them in

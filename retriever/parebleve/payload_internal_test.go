@@ -140,20 +140,3 @@ func BenchmarkPayload(b *testing.B) {
 		})
 	}
 }
-
-// TestDepth checks that requests for one page after the other choose from the
-// same candidates, but for a step wherever the number of hits has doubled.
-func TestDepth(t *testing.T) {
-	steps := 0
-	for k := 2; k <= 1024; k++ {
-		if depth(k) != depth(k-1) {
-			steps++
-		}
-		if depth(k) < 2*k {
-			t.Errorf("%d candidates are scored for %d hits, want twice as many", depth(k), k)
-		}
-	}
-	if depth(10) != 256 || depth(127) != 256 || steps != 4 {
-		t.Errorf("%d candidates for 10 hits, %d for 127, %d steps up to 1024, want 256, 256 and 4", depth(10), depth(127), steps)
-	}
-}

@@ -21,7 +21,8 @@ import (
 // alias.
 //
 // Scores of a Query are absolute: they are the same in every composition, times
-// the boost. So bleve's query norm does not apply to them. (The factor that a
+// the boost, but for hits of later pages, which never score more than those of
+// earlier ones (steps.go). So bleve's query norm does not apply to them. (The factor that a
 // bleve disjunction applies for clauses that do not match does; a boolean query
 // with must and should clauses has no such factor.)
 //
@@ -34,8 +35,7 @@ import (
 // among those that pass the other must clauses, the filter and must_not. These
 // clauses are executed to the end then, which takes about 0.1 µs for each document
 // that they match. Not so with a Rescore, whose window is what its child says, in
-// must_not clauses, in queries of a kind that bleve does not have, and with the
-// must_not of an index that has nested mappings.
+// must_not clauses, and in queries of a kind that bleve does not have.
 type Query struct {
 	field, text string
 	boost       float64
@@ -93,8 +93,7 @@ func (q *Query) SetPruning(p querypruner.Pruner) { q.pruner = &p }
 func (q *Query) SetSearch(options index.SearchOptions) { q.search, q.tuned = &options, searchJSON{} }
 
 // SetMatches says how many documents the query matches, whatever request it
-// is in; see Options.Matches. With the same number in the requests for all pages
-// of a result, however many there are, all come from the same candidates.
+// is in; see Options.Matches.
 func (q *Query) SetMatches(n int) { q.matches = n }
 
 // SetField sets the field.
@@ -148,7 +147,7 @@ func (q *Query) Searcher(ctx context.Context, reader bleveindex.IndexReader, m m
 	if err != nil {
 		return nil, err
 	}
-	key := runKey{q, snapshot, s.matches(q), options}
+	key := runKey{q, snapshot, s.asked(q), options}
 	r := s.pass.known(key)
 	if r == nil {
 		tokens, err := s.tokensOf(ctx, q)
@@ -159,7 +158,7 @@ func (q *Query) Searcher(ctx context.Context, reader bleveindex.IndexReader, m m
 			return nil, err
 		}
 		r.mapping, r.options, r.required, r.pass = m, options, s.required[q], s.pass
-		if err := r.search(ctx, key.matches); err != nil {
+		if err := r.search(ctx, key.wanted); err != nil {
 			return nil, err
 		}
 		s.pass.keep(key, r)

@@ -79,3 +79,56 @@ func TestRestrictions(t *testing.T) {
 		}
 	}
 }
+
+// TestRestrictionsNested does so in an index with nested documents, where a
+// must_not drops the documents that bleve drops: those that match themselves, not
+// those that have a part that matches.
+func TestRestrictionsNested(t *testing.T) {
+	text := bleve.NewTextFieldMapping()
+	parts := bleve.NewNestedDocumentMapping()
+	parts.AddFieldMappingsAt("text", text)
+	m := bleve.NewIndexMapping()
+	m.DefaultMapping.AddFieldMappingsAt("body", text)
+	m.DefaultMapping.AddFieldMappingsAt("kind", bleve.NewKeywordFieldMapping())
+	m.DefaultMapping.AddSubDocumentMapping("parts", parts)
+	options := toyOptions()
+	options.Matches = 10
+	idx, err := parebleve.New("", m, options)
+	check(t, err)
+	defer idx.Close()
+	pages := babble(120, 23)
+	batch := idx.NewBatch()
+	for id, p := range pages {
+		check(t, batch.Index(id, map[string]any{
+			"body": p.Body, "kind": p.Kind,
+			"parts": []any{map[string]any{"text": "part"}, map[string]any{"text": p.Kind}},
+		}))
+	}
+	check(t, idx.Batch(batch))
+	order := ranking(t, pages, composeText)
+	blue := slices.DeleteFunc(slices.Clone(order), func(id string) bool { return pages[id].Kind != "blue" })
+	part := bleve.NewMatchQuery("red")
+	part.SetField("parts.text")
+	for name, test := range map[string]struct {
+		drops []query.Query
+		want  []string
+	}{
+		"documents":    {[]query.Query{kinds("red"), kinds("green")}, blue},
+		"parts":        {[]query.Query{part}, order},
+		"both of them": {[]query.Query{part, kinds("red"), kinds("green")}, blue},
+	} {
+		b := bleve.NewBooleanQuery()
+		b.AddMust(parebleve.NewQuery("body", composeText))
+		b.AddMustNot(test.drops...)
+		if got := ids(find(t, idx, bleve.NewSearchRequest(b))); !slices.Equal(got, test.want[:10]) {
+			t.Errorf("%s: hits %v, want %v", name, got, test.want[:10])
+		}
+		// What bleve drops of all documents.
+		b = bleve.NewBooleanQuery()
+		b.AddMust(bleve.NewDisjunctionQuery(kinds("red"), kinds("green"), kinds("blue")))
+		b.AddMustNot(test.drops...)
+		if n := find(t, idx, bleve.NewSearchRequest(b)).Total; int(n) != len(test.want) {
+			t.Errorf("%s: bleve keeps %d documents, want %d", name, n, len(test.want))
+		}
+	}
+}

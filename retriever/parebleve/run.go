@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
-	"math/bits"
 	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -48,13 +46,18 @@ type group struct {
 	source    *source
 	selection querypruner.Selection
 	scorer    *codec.Scorer // for explanations, nil before the first
+
+	// Of the last search.
+	plan               index.Plan
+	candidates, scored int
 }
 
 // hit is a document with its score.
 type hit struct {
 	document uint32
-	id       string
+	id       string // "" until it is asked for
 	score    float32
+	lowered  float32 // what was taken from its score, see steps.go
 	// How the score came about: the group it is from, or the vectors that were
 	// made on the spot.
 	group *group
@@ -83,8 +86,8 @@ func (x *Index) encodeQuery(ctx context.Context, q *Query) (encoder.Tokens, erro
 	return tokens, nil
 }
 
-// search finds the best k documents.
-func (r *run) search(ctx context.Context, k int) error {
+// search finds the documents that are wanted.
+func (r *run) search(ctx context.Context, wanted wanted) error {
 	if r.query.child == nil && r.tokens.Vectors.Rows == 0 {
 		return nil
 	}
@@ -95,7 +98,7 @@ func (r *run) search(ctx context.Context, k int) error {
 	if r.query.child != nil {
 		r.hits, err = r.searchWindow(ctx, filter)
 	} else {
-		r.hits, err = r.searchAll(ctx, filter, k)
+		r.hits, err = r.searchAll(ctx, filter, wanted)
 	}
 	slices.SortFunc(r.hits, func(a, b hit) int { return cmp.Compare(a.document, b.document) })
 	return err
@@ -107,7 +110,7 @@ func (r *run) filter(ctx context.Context) (*roaring.Bitmap, error) {
 	var passing *roaring.Bitmap
 	if r.query.filter != nil {
 		var err error
-		if passing, err = r.matching(ctx, r.query.filter); err != nil {
+		if passing, err = r.matching(ctx, r.query.filter, true); err != nil {
 			return nil, err
 		}
 	}
@@ -115,7 +118,7 @@ func (r *run) filter(ctx context.Context) (*roaring.Bitmap, error) {
 		return passing, nil
 	}
 	for _, q := range r.required.must {
-		matching, err := r.matching(ctx, q)
+		matching, err := r.matching(ctx, q, true)
 		switch {
 		case err != nil:
 			return nil, err
@@ -126,11 +129,10 @@ func (r *run) filter(ctx context.Context) (*roaring.Bitmap, error) {
 			passing.And(matching)
 		}
 	}
-	if nested, ok := r.mapping.(mapping.NestedMapping); ok && nested.CountNested() > 0 {
-		return passing, nil
-	}
 	for _, q := range r.required.mustNot {
-		matching, err := r.matching(ctx, q)
+		// bleve drops what has the very number of a match: that a document has a
+		// nested one that matches does not drop it.
+		matching, err := r.matching(ctx, q, false)
 		if err != nil {
 			return nil, err
 		}
@@ -152,8 +154,9 @@ func (r *run) documents() uint64 {
 	return n
 }
 
-// matching returns the numbers of the documents that a query matches.
-func (r *run) matching(ctx context.Context, q query.Query) (_ *roaring.Bitmap, err error) {
+// matching returns the numbers of the documents that a query matches, for nested
+// ones those of the documents that they are nested in if roots is set.
+func (r *run) matching(ctx context.Context, q query.Query, roots bool) (_ *roaring.Bitmap, err error) {
 	s, err := q.Searcher(ctx, r.snapshot, r.mapping, search.SearcherOptions{Score: "none"})
 	if err != nil {
 		return nil, fmt.Errorf("filter: %w", err)
@@ -174,9 +177,11 @@ func (r *run) matching(ctx context.Context, q query.Query) (_ *roaring.Bitmap, e
 		if match == nil {
 			return matching, nil
 		}
-		number, err := r.root(match.IndexInternalID)
-		if err != nil {
-			return nil, err
+		number := uint32(match.IndexInternalID.Value())
+		if roots {
+			if number, err = r.root(match.IndexInternalID); err != nil {
+				return nil, err
+			}
 		}
 		matching.Add(number)
 		sc.DocumentMatchPool.Put(match)
@@ -222,63 +227,35 @@ func (r *run) openGroups() error {
 	return nil
 }
 
-// settings are those of a search for k documents.
-func (r *run) settings(k int) (index.SearchOptions, error) {
+// settings are those of the query's searches.
+func (r *run) settings() (index.SearchOptions, error) {
 	options := r.index.options.Search
 	if r.query.search != nil {
 		options = *r.query.search
 	}
-	if err := r.query.tuned.apply(&options); err != nil {
-		return options, err
-	}
-	options.K, options.Filter = k, nil
-	if options.Depth == 0 {
-		options.Depth = depth(k)
-	}
-	return options, nil
+	err := r.query.tuned.apply(&options)
+	options.Filter = nil
+	return options, err
 }
 
-// depth is how many candidates are scored for k hits where the options leave it
-// open: 256 for up to 127 hits, and twice as many from each power of two on. In
-// steps, since the request for a later page, for which more hits have to be
-// found, must choose from the same candidates as that for the page before.
-func depth(k int) int { return max(256, 2<<bits.Len(uint(k))) }
-
-// searchAll finds candidates among all documents that have vectors. Equals
-// come in ascending order of their numbers, as bleve orders them, lest hits of
-// equal score are on two pages or on none.
-func (r *run) searchAll(ctx context.Context, filter *roaring.Bitmap, k int) ([]hit, error) {
+// searchAll finds candidates among all documents that have vectors.
+func (r *run) searchAll(ctx context.Context, filter *roaring.Bitmap, w wanted) ([]hit, error) {
 	if err := r.openGroups(); err != nil {
 		return nil, err
 	}
-	settings, err := r.settings(k)
+	settings, err := r.settings()
 	if err != nil {
 		return nil, err
 	}
-	for settings.K = k + 1; ; settings.K *= 2 {
-		var best []hit
-		left := math.Inf(-1) // the best score that a group may have left out
-		r.found = 0
-		for i := range r.groups {
-			hits, err := r.searchGroup(ctx, &r.groups[i], filter, settings)
-			if err != nil {
-				return nil, err
-			}
-			if len(hits) == settings.K {
-				left = max(left, float64(hits[len(hits)-1].score))
-			}
-			best = append(best, hits...)
-		}
-		slices.SortFunc(best, compareHits)
-		if best = best[:min(k, len(best))]; len(best) < k || math.IsInf(left, -1) || float64(best[k-1].score) > left {
-			return best, nil
-		}
-	}
+	return r.searchSteps(ctx, filter, w, settings)
 }
 
 // searchGroup searches the documents of a group that pass a filter, if any.
 func (r *run) searchGroup(ctx context.Context, g *group, filter *roaring.Bitmap, options index.SearchOptions) ([]hit, error) {
 	options.Filter = filter
+	if g.plan != index.Auto {
+		options.Plan = g.plan
+	}
 	var target index.Source = g.source
 	switch {
 	case filter != nil && filter.GetCardinality() <= uint64(max(options.Budget, options.Neighbors)):
@@ -288,11 +265,6 @@ func (r *run) searchGroup(ctx context.Context, g *group, filter *roaring.Bitmap,
 		options.Plan = index.Exhaustive
 	}
 	return r.searchSource(ctx, g, target, options)
-}
-
-// compareHits orders hits best first, equals by ascending number.
-func compareHits(a, b hit) int {
-	return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(a.document, b.document))
 }
 
 // searchSource searches a group's source, or a part of it.
@@ -305,10 +277,10 @@ func (r *run) searchSource(ctx context.Context, g *group, target index.Source, o
 	if err != nil {
 		return nil, err
 	}
-	r.found += stats.Candidates
+	g.plan, g.candidates, g.scored = stats.Plan, stats.Candidates, stats.DocumentsScored
 	hits := make([]hit, len(found))
 	for i, h := range found {
-		hits[i] = hit{document: h.Document, id: h.ID, score: h.Score, group: g}
+		hits[i] = hit{document: h.Document, score: h.Score, group: g}
 		if part, ok := target.(*subset); ok {
 			hits[i].document = part.documents[h.Document]
 		}
@@ -357,11 +329,11 @@ func (r *run) scoreWindow(ctx context.Context, wanted *roaring.Bitmap) ([]hit, e
 	for i := range r.groups {
 		g := &r.groups[i]
 		part := newSubset(g.source, wanted)
-		options, err := r.settings(part.Documents())
+		options, err := r.settings()
 		if err != nil {
 			return nil, err
 		}
-		options.Plan = index.Exhaustive
+		options.K, options.Plan = part.Documents(), index.Exhaustive
 		scored, err := r.searchSource(ctx, g, part, options)
 		if err != nil {
 			return nil, err

@@ -2,6 +2,8 @@ package parebleve
 
 import (
 	"context"
+	"math"
+	"strconv"
 	"sync"
 	"sync/atomic"
 
@@ -17,10 +19,13 @@ import (
 // It comes with the context.
 type session struct {
 	index *Index
-	// top is the request's query if its hits and nothing else are asked for,
-	// best first; size is how many of them.
+	// top is the request's query and wanted what is asked for of its hits; size is
+	// how many hits of the whole are asked for. counted tells whether what top
+	// found is the total.
 	top      query.Query
+	wanted   wanted
 	size     int
+	counted  bool
 	required map[*Query]restriction
 	pass     *pass
 	found    atomic.Uint64 // documents that top found
@@ -46,7 +51,7 @@ type pass struct {
 type runKey struct {
 	query    *Query
 	snapshot *scorch.IndexSnapshot
-	matches  int
+	wanted   wanted
 	options  search.SearcherOptions
 }
 
@@ -102,11 +107,21 @@ func sessionOf(ctx context.Context) *session {
 	return s
 }
 
+// wanted says which hits of a query are asked for.
+type wanted struct {
+	n     int     // the best n
+	below float64 // of those that score less; +Inf for all
+	ties  bool    // and all that score like the last of them, for another order of equals
+	least int     // the fewest that any request asks for, see steps
+}
+
+// newSession says what a request asks for.
 func newSession(x *Index, req *bleve.SearchRequest, p *pass) *session {
-	s := &session{index: x, size: req.Size + req.From, required: restrictions(req.Query), pass: p}
-	cursor := req.SearchAfter != nil || req.SearchBefore != nil
-	if len(req.Facets) == 0 && !cursor && req.Score == "" && byScore(req.Sort) {
-		s.top = req.Query
+	s := &session{index: x, top: req.Query, size: req.Size + req.From, required: restrictions(req.Query), pass: p}
+	if w, ok := s.bestOf(req); ok {
+		s.wanted, s.counted = w, true
+	} else {
+		s.wanted = best(max(s.size, x.options.Matches))
 	}
 	return s
 }
@@ -114,33 +129,58 @@ func newSession(x *Index, req *bleve.SearchRequest, p *pass) *session {
 // within returns the session of a query whose best n hits are part of another
 // one.
 func (s *session) within(q query.Query, n int) *session {
-	return &session{index: s.index, top: q, size: n, required: restrictions(q), pass: s.pass}
+	return &session{index: s.index, top: q, wanted: best(n), size: n, counted: true, required: restrictions(q), pass: s.pass}
 }
 
-// byScore tells whether an order is bleve's usual one.
-func byScore(order search.SortOrder) bool {
-	if len(order) != 1 {
-		return false
+// best is the best n hits.
+func best(n int) wanted { return wanted{n: n, below: math.Inf(1)} }
+
+// bestOf returns which hits a request asks for of a query that is alone in it,
+// if it asks for the best of all, or for those beside the cursor of another
+// page, and for nothing else.
+func (s *session) bestOf(req *bleve.SearchRequest) (wanted, bool) {
+	if len(req.Sort) == 0 || len(req.Facets) > 0 || req.Score != "" {
+		return wanted{}, false
 	}
-	score, ok := order[0].(*search.SortScore)
-	return ok && score.Desc
+	score, ok := req.Sort[0].(*search.SortScore)
+	if !ok {
+		return wanted{}, false
+	}
+	w := best(max(s.size, 1)) // a request for no hits asks for their number
+	w.ties = len(req.Sort) > 1
+	cursor := req.SearchAfter
+	switch {
+	case req.SearchBefore == nil && req.SearchAfter == nil:
+		return w, score.Desc
+	case req.SearchBefore != nil && score.Desc:
+		w.n, cursor = 0, req.SearchBefore
+	case req.SearchAfter != nil && !score.Desc: // an alias turns the order round for what is before
+		w.n = 0
+	case req.SearchBefore != nil:
+		return wanted{}, false
+	}
+	var err error
+	w.below, err = strconv.ParseFloat(cursor[0], 64)
+	return w, err == nil
 }
 
-// matches returns how many documents a query is to match.
-func (s *session) matches(q *Query) int {
+// asked returns what is asked for of a query.
+func (s *session) asked(q *Query) wanted {
+	w := s.wanted
 	switch {
 	case q.matches > 0:
-		return q.matches
-	case s.top == query.Query(q):
-		return max(s.size, 1) // a request for no hits asks for their number
-	default:
-		return max(s.index.options.Matches, s.size)
+		w = best(q.matches)
+		w.least = q.matches
+	case s.top != query.Query(q):
+		w = best(max(s.index.options.Matches, s.size))
+		w.least = s.index.options.Matches
 	}
+	return w
 }
 
 // report notes how many documents a query has found to choose its matches from.
 func (s *session) report(q *Query, found int) {
-	if s.top == query.Query(q) && q.matches == 0 {
+	if s.counted && s.top == query.Query(q) && q.matches == 0 {
 		s.found.Store(uint64(found))
 	}
 }

@@ -389,11 +389,11 @@ func (s *source) readPayload(r *reader, p *part, local uint32) ([]byte, error) {
 	return payload, err
 }
 
-// ID returns a document's external id.
+// ID returns a name for a document that orders equals as bleve does, by
+// ascending number: a search orders them by descending id. The external ids are
+// not needed for that, bleve reads those of the hits that it returns.
 func (s *source) ID(document uint32) (string, error) {
-	p, local := s.part(document)
-	id, err := p.snapshot.DocID(uint64(local))
-	return string(id), err
+	return fmt.Sprintf("%08x (document number %d)", ^document, document), nil
 }
 
 // reader reads stored records, and keeps its memory. Records are copied, since
