@@ -25,6 +25,12 @@ var methods = []Method{
 	{"lloyd", "Andrews, arXiv 1511.06397", "Lloyd-Max levels of a column, some bits per value", fitLloyd},
 	{"bits", "Lam, Word2Bits, arXiv 1803.05651", "few bits per value behind a random rotation, one scale per row", fitBits},
 	{"row-clusters", "Wu et al., Saec, arXiv 1903.00103", "frequency-weighted k-means of whole rows", fitRowClusters},
+	{"distilled", "Mou et al., arXiv 1506.04488", "weighted principal components of all rows", fitDistilled},
+	{"group-reduce", "Chen et al., GroupReduce, arXiv 1806.06950", "low rank in bands of frequency, rows regrouped", fitGroupReduce},
+	{"mixed-dims", "Ginart et al., arXiv 1909.11810", "dimensions by a power of frequency", fitMixedDims},
+	{"mixed-dims-inverse", "Ginart et al., arXiv 1909.11810", "the same with the sign of the power turned: rare rows get more", fitMixedDimsInverse},
+	{"adaptive-dims", "Baevski and Auli, arXiv 1809.10853", "three bands, a quarter of the dimensions from one to the next", fitAdaptiveDims},
+	{"searched-dims", "Zhao et al., AutoDim, arXiv 2006.14827", "dimensions of bands by greedy gain per byte", fitSearchedDims},
 	{"product", "Suzuki and Nagata, IJCAI 2016", "k-means of sub-vectors, shared by all rows", fitProduct},
 }
 
@@ -46,8 +52,10 @@ func find(name string) (Method, error) {
 const (
 	kindGrouped   = 'g'
 	kindPlain     = 'p'
+	kindOverlaid  = 'o'
 	kindLevels    = 'l'
 	kindCodebooks = 'c'
+	kindFactors   = 'f'
 	kindRotated   = 'r'
 )
 
@@ -58,10 +66,14 @@ func (n node) open(rows, dim int) (form, error) {
 		return openGrouped(n, rows, dim)
 	case kindPlain:
 		return openPlain(n, rows, dim)
+	case kindOverlaid:
+		return openOverlaid(n, rows, dim)
 	case kindLevels:
 		return openLevels(n, rows, dim)
 	case kindCodebooks:
 		return openCodebooks(n, rows, dim)
+	case kindFactors:
+		return openFactors(n, rows, dim)
 	case kindRotated:
 		return openRotated(n, rows, dim)
 	}
