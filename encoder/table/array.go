@@ -142,6 +142,22 @@ func (a *array) add(dst []float32, row int, factor float32) {
 	}
 }
 
+// dot returns the inner product of a row of floats with v, which is as wide.
+func (a *array) dot(v []float32, row int) (sum float32) {
+	if a.element == float32s {
+		data := a.data[4*row*a.columns:]
+		for i, x := range v {
+			sum += x * math.Float32frombits(binary.LittleEndian.Uint32(data[4*i:]))
+		}
+		return sum
+	}
+	data := a.data[row*(4+a.columns):]
+	for i, code := range data[4:][:len(v)] {
+		sum += v[i] * float32(int8(code))
+	}
+	return sum * math.Float32frombits(binary.LittleEndian.Uint32(data))
+}
+
 // wants returns an error unless the array has a shape, of floats or not.
 func (a *array) wants(what string, ofFloats bool, rows, columns int) error {
 	if a.rows != rows || a.columns != columns || (a.element != unsigneds) != ofFloats {

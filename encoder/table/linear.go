@@ -52,22 +52,29 @@ func (p problem) principal(ctx context.Context) (directions simd.Matrix, squares
 	if err != nil {
 		return simd.Matrix{}, nil, err
 	}
+	return eigenvectors(g)
+}
+
+// eigenvectors returns the eigenvectors of a matrix without negative eigenvalues,
+// one per row, and its eigenvalues, largest first.
+func eigenvectors(g *mat.SymDense) (vectors simd.Matrix, values []float64, err error) {
 	var eigen mat.EigenSym
 	if !eigen.Factorize(g, true) {
 		return simd.Matrix{}, nil, errEigen
 	}
-	var vectors mat.Dense
-	eigen.VectorsTo(&vectors)
+	var columns mat.Dense
+	eigen.VectorsTo(&columns)
 	ascending := eigen.Values(nil)
-	directions, squares = simd.NewMatrix(p.Dim, p.Dim), make([]float64, p.Dim)
-	for r := range p.Dim {
-		from := p.Dim - 1 - r
-		squares[r] = max(0, ascending[from])
-		for d := range p.Dim {
-			directions.Row(r)[d] = float32(vectors.At(d, from))
+	n := len(ascending)
+	vectors, values = simd.NewMatrix(n, n), make([]float64, n)
+	for r := range n {
+		from := n - 1 - r
+		values[r] = max(0, ascending[from])
+		for d := range n {
+			vectors.Row(r)[d] = float32(columns.At(d, from))
 		}
 	}
-	return directions, squares, nil
+	return vectors, values, nil
 }
 
 // multiplied returns a·bᵀ.

@@ -31,6 +31,9 @@ var methods = []Method{
 	{"mixed-dims-inverse", "Ginart et al., arXiv 1909.11810", "the same with the sign of the power turned: rare rows get more", fitMixedDimsInverse},
 	{"adaptive-dims", "Baevski and Auli, arXiv 1809.10853", "three bands, a quarter of the dimensions from one to the next", fitAdaptiveDims},
 	{"searched-dims", "Zhao et al., AutoDim, arXiv 2006.14827", "dimensions of bands by greedy gain per byte", fitSearchedDims},
+	{"tensor-train", "Khrulkov et al., arXiv 1901.10787", "TT-SVD with three cores", fitTensorTrain},
+	{"word2ket", "Panahi et al., arXiv 1911.04975", "rows as sums of Kronecker products of two vectors", fitWord2Ket},
+	{"word2ketxs", "Panahi et al., arXiv 1911.04975", "the matrix as a sum of Kronecker products", fitWord2KetXS},
 	{"product", "Suzuki and Nagata, IJCAI 2016", "k-means of sub-vectors, shared by all rows", fitProduct},
 }
 
@@ -50,13 +53,16 @@ func find(name string) (Method, error) {
 
 // The kinds of nodes.
 const (
-	kindGrouped   = 'g'
-	kindPlain     = 'p'
-	kindOverlaid  = 'o'
-	kindLevels    = 'l'
-	kindCodebooks = 'c'
-	kindFactors   = 'f'
-	kindRotated   = 'r'
+	kindGrouped     = 'g'
+	kindPlain       = 'p'
+	kindOverlaid    = 'o'
+	kindLevels      = 'l'
+	kindCodebooks   = 'c'
+	kindFactors     = 'f'
+	kindTensorTrain = 't'
+	kindKroneckers  = 'k'
+	kindProducts    = 'x'
+	kindRotated     = 'r'
 )
 
 // open checks what a node holds and makes a form of it.
@@ -74,6 +80,12 @@ func (n node) open(rows, dim int) (form, error) {
 		return openCodebooks(n, rows, dim)
 	case kindFactors:
 		return openFactors(n, rows, dim)
+	case kindTensorTrain:
+		return openTensorTrain(n, rows, dim)
+	case kindKroneckers:
+		return openKroneckers(n, rows, dim)
+	case kindProducts:
+		return openProducts(n, rows, dim)
 	case kindRotated:
 		return openRotated(n, rows, dim)
 	}
