@@ -34,6 +34,13 @@ var methods = []Method{
 	{"tensor-train", "Khrulkov et al., arXiv 1901.10787", "TT-SVD with three cores", fitTensorTrain},
 	{"word2ket", "Panahi et al., arXiv 1911.04975", "rows as sums of Kronecker products of two vectors", fitWord2Ket},
 	{"word2ketxs", "Panahi et al., arXiv 1911.04975", "the matrix as a sum of Kronecker products", fitWord2KetXS},
+	{"quotient-remainder", "Shi et al., arXiv 1909.02107", "two tables, entries added or multiplied, by alternating least squares", fitQuotientRemainder},
+	{"robe", "Desai et al., ROBE, arXiv 2108.02191", "signed blocks of one shared array, by least squares", fitROBE},
+	{"magnitude", "Deng et al., DeepLight, arXiv 2002.06987", "the largest values of each row, more of frequent rows", fitMagnitude},
+	{"sparse-codes", "Faruqui et al., arXiv 1506.02004", "few atoms of an overcomplete dictionary", fitSparseCodes},
+	{"sparse-binary", "Faruqui et al., arXiv 1506.02004", "few atoms, all of the same weight", fitSparseBinary},
+	{"sparse-nonneg", "Andrews, arXiv 1511.06397", "few atoms, never subtracted", fitSparseNonNegative},
+	{"sparse-common", "Chen et al., arXiv 1610.03950", "rare rows as sums of few frequent rows", fitSparseCommon},
 	{"product", "Suzuki and Nagata, IJCAI 2016", "k-means of sub-vectors, shared by all rows", fitProduct},
 }
 
@@ -62,6 +69,9 @@ const (
 	kindTensorTrain = 't'
 	kindKroneckers  = 'k'
 	kindProducts    = 'x'
+	kindQuotients   = 'q'
+	kindBlocks      = 'b'
+	kindSparse      = 's'
 	kindRotated     = 'r'
 )
 
@@ -86,6 +96,12 @@ func (n node) open(rows, dim int) (form, error) {
 		return openKroneckers(n, rows, dim)
 	case kindProducts:
 		return openProducts(n, rows, dim)
+	case kindQuotients:
+		return openQuotients(n, rows, dim)
+	case kindBlocks:
+		return openBlocks(n, rows, dim)
+	case kindSparse:
+		return openSparse(n, rows, dim)
 	case kindRotated:
 		return openRotated(n, rows, dim)
 	}
