@@ -22,9 +22,11 @@ type Method struct {
 
 // methods in the order in which a report shows them.
 var methods = []Method{
+	{usedRows, "Hugging Face forum, 2021", "rows of tokens that occur, exactly, and one row for all others", fitUsedRows},
+	{"magnitude", "Deng et al., DeepLight, arXiv 2002.06987", "the largest values of each row, more of frequent rows", fitMagnitude},
+	{"row-clusters", "Wu et al., Saec, arXiv 1903.00103", "frequency-weighted k-means of whole rows", fitRowClusters},
 	{"lloyd", "Andrews, arXiv 1511.06397", "Lloyd-Max levels of a column, some bits per value", fitLloyd},
 	{"bits", "Lam, Word2Bits, arXiv 1803.05651", "few bits per value behind a random rotation, one scale per row", fitBits},
-	{"row-clusters", "Wu et al., Saec, arXiv 1903.00103", "frequency-weighted k-means of whole rows", fitRowClusters},
 	{"distilled", "Mou et al., arXiv 1506.04488", "weighted principal components of all rows", fitDistilled},
 	{"group-reduce", "Chen et al., GroupReduce, arXiv 1806.06950", "low rank in bands of frequency, rows regrouped", fitGroupReduce},
 	{"mixed-dims", "Ginart et al., arXiv 1909.11810", "dimensions by a power of frequency", fitMixedDims},
@@ -36,18 +38,30 @@ var methods = []Method{
 	{"word2ketxs", "Panahi et al., arXiv 1911.04975", "the matrix as a sum of Kronecker products", fitWord2KetXS},
 	{"quotient-remainder", "Shi et al., arXiv 1909.02107", "two tables, entries added or multiplied, by alternating least squares", fitQuotientRemainder},
 	{"robe", "Desai et al., ROBE, arXiv 2108.02191", "signed blocks of one shared array, by least squares", fitROBE},
-	{"magnitude", "Deng et al., DeepLight, arXiv 2002.06987", "the largest values of each row, more of frequent rows", fitMagnitude},
 	{"sparse-codes", "Faruqui et al., arXiv 1506.02004", "few atoms of an overcomplete dictionary", fitSparseCodes},
 	{"sparse-binary", "Faruqui et al., arXiv 1506.02004", "few atoms, all of the same weight", fitSparseBinary},
 	{"sparse-nonneg", "Andrews, arXiv 1511.06397", "few atoms, never subtracted", fitSparseNonNegative},
 	{"sparse-common", "Chen et al., arXiv 1610.03950", "rare rows as sums of few frequent rows", fitSparseCommon},
 	{"product", "Suzuki and Nagata, IJCAI 2016", "k-means of sub-vectors, shared by all rows", fitProduct},
+	{"opq", "Suzuki and Nagata, IJCAI 2016; Ge et al., PAMI 2014", "the same in rotated axes", fitOPQ},
+	{"additive", "Shu and Nakayama, arXiv 1711.01068", "sums of entries of codebooks: residual k-means, then codes and entries in turns", fitAdditive},
 }
 
 // Methods returns all methods.
 func Methods() []Method { return slices.Clone(methods) }
 
+// find returns a method by its name. The name of another method behind "used-rows+"
+// is that method for the rows of tokens that occur.
 func find(name string) (Method, error) {
+	if inner, ok := beforeUsed(name); ok && inner != usedRows {
+		m, err := find(inner)
+		if err != nil {
+			return Method{}, err
+		}
+		fit := m.fit
+		m.Name, m.fit = name, func(ctx context.Context, p problem) (node, error) { return fitUsed(ctx, p, fit) }
+		return m, nil
+	}
 	names := make([]string, len(methods))
 	for i, m := range methods {
 		if m.Name == name {
@@ -72,6 +86,7 @@ const (
 	kindQuotients   = 'q'
 	kindBlocks      = 'b'
 	kindSparse      = 's'
+	kindTurned      = 'u'
 	kindRotated     = 'r'
 )
 
@@ -102,6 +117,8 @@ func (n node) open(rows, dim int) (form, error) {
 		return openBlocks(n, rows, dim)
 	case kindSparse:
 		return openSparse(n, rows, dim)
+	case kindTurned:
+		return openTurned(n, rows, dim)
 	case kindRotated:
 		return openRotated(n, rows, dim)
 	}

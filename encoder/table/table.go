@@ -84,6 +84,9 @@ func Fit(ctx context.Context, method string, matrix simd.Matrix, options Options
 	return Load(saved)
 }
 
+// unseen is the weight of a row that is never looked up; every look-up adds 1.
+const unseen = 1
+
 // check returns the rows' weights.
 func check(matrix simd.Matrix, options Options) ([]float64, error) {
 	if matrix.Rows < 1 || matrix.Dim < 1 || matrix.Rows > math.MaxInt32 || matrix.Dim > maxDim {
@@ -100,7 +103,7 @@ func check(matrix simd.Matrix, options Options) ([]float64, error) {
 	if options.Budget < 1 {
 		return nil, fmt.Errorf("%w: %d bytes", ErrBudget, options.Budget)
 	}
-	weights := slices.Repeat([]float64{1}, matrix.Rows)
+	weights := slices.Repeat([]float64{unseen}, matrix.Rows)
 	if options.Frequencies == nil {
 		return weights, nil
 	}
