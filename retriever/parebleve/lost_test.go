@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -370,5 +371,84 @@ func TestZeroOptions(t *testing.T) {
 	}
 	if result := find(t, idx, bleve.NewSearchRequestOptions(q, 0, 0, false)); result.Total != 2 || len(result.Hits) != 0 {
 		t.Errorf("%d hits of %d, want none of two", len(result.Hits), result.Total)
+	}
+}
+
+// picky is an encoder that refuses texts with certain words.
+type picky struct {
+	encoder.Encoder
+	refuses *string
+}
+
+var errRefused = errors.New("refused")
+
+func (p picky) EncodeDocuments(ctx context.Context, texts []string) ([]encoder.Tokens, error) {
+	for _, text := range texts {
+		if *p.refuses != "" && strings.Contains(text, *p.refuses) {
+			return nil, fmt.Errorf("%w: %s", errRefused, text)
+		}
+	}
+	return p.Encoder.EncodeDocuments(ctx, texts)
+}
+
+// TestReindexRefused gives vectors to documents some of which the encoder
+// refuses: the others get theirs, the refused ones are named, and the next
+// Reindex tries them again.
+func TestReindexRefused(t *testing.T) {
+	pages := babble(700, 38) // more than are encoded together
+	refused := []string{"d0003", "d0004", "d0300", "d0699"}
+	for _, id := range refused {
+		p := pages[id]
+		p.Body += " unspeakable"
+		pages[id] = p
+	}
+	plain := plainIndex(t, filepath.Join(t.TempDir(), "refused.bleve"), pages)
+	word := "unspeakable"
+	options := toyOptions()
+	options.Encoder, options.TrainingVectors = picky{toy, &word}, -1
+	idx, err := parebleve.Wrap(plain, options)
+	check(t, err)
+	defer idx.Close()
+	for range 2 {
+		var last parebleve.Progress
+		err := idx.Reindex(t.Context(), func(p parebleve.Progress) { last = p })
+		var incomplete *parebleve.IncompleteError
+		if !errors.As(err, &incomplete) || !errors.Is(err, errRefused) {
+			t.Fatalf("error %v, want an IncompleteError", err)
+		}
+		var got []string
+		for _, d := range incomplete.Documents {
+			got = append(got, d.ID)
+			if d.Field != "body" || !strings.Contains(err.Error(), d.ID) {
+				t.Errorf("%+v is not named in %v", d, err)
+			}
+		}
+		if slices.Sort(got); !slices.Equal(got, refused) || last.Failed != 4 || last.Skipped != 0 || last.Done != last.Total {
+			t.Errorf("%v failed, progress %+v, want %v", got, last, refused)
+		}
+		if s := status(t, idx); s.WithVectors != 696 || s.Documents != 700 {
+			t.Errorf("%+v, want all but four documents with vectors", s)
+		}
+	}
+	// Training makes do with the others.
+	if err := idx.Train(t.Context(), nil); !errors.Is(err, errRefused) {
+		t.Errorf("error %v, want %v", err, errRefused)
+	}
+	if s := status(t, idx); s.Cells == 1 || s.WithVectors != 696 || s.Outdated != 0 {
+		t.Errorf("%+v, want a trained codebook", s)
+	}
+	word = " " // nearly everything
+	var incomplete *parebleve.IncompleteError
+	if err := idx.Reindex(t.Context(), nil); !errors.As(err, &incomplete) || len(incomplete.Documents) != 4 {
+		t.Errorf("error %v, want one about four documents", err)
+	}
+	word = "e" // what no text is without: it is the encoder
+	if err := idx.Reindex(t.Context(), nil); !errors.Is(err, errRefused) || errors.As(err, &incomplete) {
+		t.Errorf("error %v, want %v for all", err, errRefused)
+	}
+	word = ""
+	check(t, idx.Reindex(t.Context(), nil))
+	if s := status(t, idx); s.WithVectors != 700 || s.Outdated != 0 {
+		t.Errorf("%+v, want vectors for all", s)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/blevesearch/bleve/v2/document"
 	"github.com/blevesearch/bleve/v2/index/scorch"
@@ -19,8 +20,45 @@ type Progress struct {
 	Field string
 	// Done of Total documents are done with. Skipped of them stay as they were,
 	// since their text is not stored and they have no vectors that can be read and
-	// coded anew.
-	Done, Total, Skipped int
+	// coded anew; Failed of them, since their text could not be encoded.
+	Done, Total, Skipped, Failed int
+}
+
+// IncompleteError is what Reindex returns at its end if the texts of some
+// documents could not be encoded. These are as they were before, and the next
+// Reindex tries them again.
+type IncompleteError struct {
+	// Documents are in no order.
+	Documents []Failure
+}
+
+// Failure says why the text of a document could not be encoded.
+type Failure struct {
+	Field, ID string
+	Err       error
+}
+
+// Error names the first documents.
+func (e *IncompleteError) Error() string {
+	const named = 10
+	var b strings.Builder
+	fmt.Fprintf(&b, "parebleve: %d documents could not be encoded:", len(e.Documents))
+	for _, d := range e.Documents[:min(named, len(e.Documents))] {
+		fmt.Fprintf(&b, "\n%q, field %q: %v", d.ID, d.Field, d.Err)
+	}
+	if more := len(e.Documents) - named; more > 0 {
+		fmt.Fprintf(&b, "\nand %d more", more)
+	}
+	return b.String()
+}
+
+// Unwrap returns the documents' errors.
+func (e *IncompleteError) Unwrap() []error {
+	var list []error
+	for _, d := range e.Documents {
+		list = append(list, d.Err)
+	}
+	return list
 }
 
 // reindexDocuments is how many documents Reindex replaces at a time.
@@ -33,7 +71,11 @@ const reindexDocuments = 1024
 // only their order in segments changes. Searches and changes go on meanwhile.
 //
 // It may be stopped, by the context, by Close or by a crash, and called again:
-// what is done is done. It waits for its turn while something is trained. progress, unless nil, is called after each group of documents.
+// what is done is done. It waits for its turn while something is trained.
+// progress, unless nil, is called after each group of documents. Documents whose
+// texts the encoder refuses are passed over; the error is an *IncompleteError
+// then, when everything else is done. An encoder that refuses all texts ends it
+// at once.
 //
 // Documents of nested mappings, geo shapes and bleve's own vectors cannot be
 // carried over; the error wraps ErrNotCopyable then. Indexing the documents
@@ -55,12 +97,23 @@ func (x *Index) reindex(ctx context.Context, progress func(Progress)) error {
 	if err := copyable(x.Mapping()); err != nil {
 		return err
 	}
+	var incomplete IncompleteError
 	for _, name := range x.options.Fields {
-		if err := x.reindexField(ctx, x.fields[name], progress); err != nil {
+		failures, err := x.reindexField(ctx, x.fields[name], progress)
+		if err != nil {
 			return fmt.Errorf("field %q: %w", name, err)
 		}
+		incomplete.Documents = append(incomplete.Documents, failures...)
 	}
-	return x.tidy()
+	return incomplete.unless(x.tidy())
+}
+
+// unless returns err, or else e if there are failures.
+func (e *IncompleteError) unless(err error) error {
+	if err != nil || len(e.Documents) == 0 {
+		return err
+	}
+	return e
 }
 
 // work is some documents of one segment that need other vectors.
@@ -71,32 +124,34 @@ type work struct {
 
 // reindexField codes the documents of a field with its codebook, which does not
 // change meanwhile. Documents that are added or changed meanwhile have it already.
-func (x *Index) reindexField(ctx context.Context, f *field, progress func(Progress)) (err error) {
+func (x *Index) reindexField(ctx context.Context, f *field, progress func(Progress)) (failures []Failure, err error) {
 	snapshot, err := x.snapshot()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, snapshot.Close()) }()
 	book := f.book()
 	todo, total, err := x.todo(snapshot, f, book)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	p := Progress{Field: f.name, Total: total}
 	progress(p)
 	for _, w := range todo {
 		if err := ctx.Err(); err != nil {
-			return err
+			return nil, err
 		}
-		replaced, err := x.replace(ctx, f, book, w)
+		replaced, failed, err := x.replace(ctx, f, book, w)
 		if err != nil {
-			return err
+			return nil, err
 		}
+		failures = append(failures, failed...)
 		p.Done += len(w.numbers)
-		p.Skipped += len(w.numbers) - replaced
+		p.Failed += len(failed)
+		p.Skipped += len(w.numbers) - replaced - len(failed)
 		progress(p)
 	}
-	return nil
+	return failures, nil
 }
 
 // todo lists the live documents that are not coded with the codebook.
@@ -130,6 +185,7 @@ type material struct {
 	texts  []string
 	record []byte // its vectors, if texts are not stored
 	bad    bool   // the record cannot be read
+	err    error  // why the texts cannot be encoded
 }
 
 func (m material) empty() bool { return len(m.texts) == 0 && m.record == nil }
@@ -138,54 +194,60 @@ func (m material) equal(other material) bool {
 	return slices.Equal(m.texts, other.texts) && slices.Equal(m.record, other.record)
 }
 
-// replace gives documents other vectors and returns how many it could. Vectors
-// are made first, while the index may change; then, while it may not, those of
-// documents that are still the same are put in.
-func (x *Index) replace(ctx context.Context, f *field, book *book, w work) (int, error) {
+// replace gives documents other vectors and returns how many it could, and which
+// texts could not be encoded. Vectors are made first, while the index may change;
+// then, while it may not, those of documents that are still the same are put in.
+func (x *Index) replace(ctx context.Context, f *field, book *book, w work) (replaced int, failed []Failure, err error) {
 	ids := make(map[string]int)
 	var made []material
 	for _, number := range w.numbers {
 		m, err := readMaterial(w.segment, f, number)
 		if err != nil {
-			return 0, err
+			return 0, nil, err
 		}
 		if m.empty() {
 			continue
 		}
 		id, err := w.segment.DocID(uint64(number))
 		if err != nil {
-			return 0, err
+			return 0, nil, err
 		}
 		ids[string(id)] = len(made)
 		made = append(made, m)
 	}
 	tokens, err := x.tokensOf(ctx, made)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
-	if len(made) == 0 {
-		return 0, nil
-	}
-
 	x.writes.Lock()
 	defer x.writes.Unlock()
 	documents, err := x.copyUnchanged(f, ids, made)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	batch := x.NewBatch()
-	skipped := 0
+	replaced = len(made)
 	for _, doc := range documents {
-		i := ids[doc.ID()]
-		if made[i].bad || addVectors(doc, f.hidden, book.Codebook, tokens[i], x.options.TokenStatistics) != nil {
-			skipped++ // one bad document must not keep all others from their vectors
+		m := &made[ids[doc.ID()]]
+		if m.err == nil && !m.bad {
+			m.err = addVectors(doc, f.hidden, book.Codebook, tokens[ids[doc.ID()]], x.options.TokenStatistics)
+		}
+		switch {
+		case m.err != nil:
+			failed = append(failed, Failure{f.name, doc.ID(), m.err})
+			fallthrough
+		case m.bad:
+			replaced-- // one bad document must not keep all others from their vectors
 			continue
 		}
 		if err := batch.IndexAdvanced(doc); err != nil {
-			return 0, err
+			return 0, nil, err
 		}
 	}
-	return len(made) - skipped, x.bleveIndex.Batch(batch)
+	if batch.Size() == 0 {
+		return replaced, failed, nil
+	}
+	return replaced, failed, x.bleveIndex.Batch(batch)
 }
 
 // copyUnchanged copies the documents whose material is still what it was.
@@ -255,43 +317,63 @@ func readMaterial(seg *scorch.SegmentSnapshot, f *field, number uint32) (materia
 // are. It marks the material of which it cannot make any.
 func (x *Index) tokensOf(ctx context.Context, made []material) ([]encoder.Tokens, error) {
 	out := make([]encoder.Tokens, len(made))
-	var texts []string
-	var of []int // the document of each text
-	size := 0
-	flush := func() error {
-		tokens, err := x.encodeDocuments(ctx, texts)
-		if err != nil {
-			return err
-		}
-		for i := 0; i < len(of); {
-			end := i + 1
-			for end < len(of) && of[end] == of[i] {
-				end++
-			}
-			out[of[i]] = joinTokens(tokens[i:end])
-			i = end
-		}
-		texts, of, size = nil, nil, 0
-		return ctx.Err()
-	}
-	for i, m := range made {
-		if m.record != nil {
+	for i := range made {
+		if m := &made[i]; m.record != nil {
 			var err error
 			out[i].Vectors, err = x.decode(m.record)
-			made[i].bad = err != nil
-			continue
-		}
-		for _, text := range m.texts {
-			texts, of = append(texts, text), append(of, i)
-			size += len(text)
-		}
-		if len(texts) >= groupTexts || size >= groupBytes {
-			if err := flush(); err != nil {
-				return nil, err
-			}
+			m.bad = err != nil
 		}
 	}
-	return out, flush()
+	for first := 0; first < len(made); {
+		texts, size, end := 0, 0, first
+		for ; end < len(made) && texts < groupTexts && size < groupBytes; end++ {
+			for _, text := range made[end].texts {
+				texts++
+				size += len(text)
+			}
+		}
+		if err := x.encodeMaterial(ctx, made[first:end], out[first:end]); err != nil {
+			return nil, err
+		}
+		first = end
+	}
+	return out, nil
+}
+
+// encodeMaterial encodes texts, all together or, if that fails, those of one
+// document after the other.
+func (x *Index) encodeMaterial(ctx context.Context, made []material, out []encoder.Tokens) error {
+	var texts []string
+	for _, m := range made {
+		texts = append(texts, m.texts...)
+	}
+	tokens, err := x.encodeDocuments(ctx, texts)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil && len(made) > 1 {
+		for i := range made {
+			if err := x.encodeMaterial(ctx, made[i:i+1], out[i:i+1]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err != nil {
+		// Is it the text or the encoder?
+		if _, broken := x.encodeDocuments(ctx, []string{"text"}); broken != nil {
+			return err
+		}
+		made[0].err = err
+		return nil
+	}
+	for i, m := range made {
+		if n := len(m.texts); n > 0 {
+			out[i] = joinTokens(tokens[:n])
+			tokens = tokens[n:]
+		}
+	}
+	return nil
 }
 
 // decode returns the vectors of a record, nearly as they were.

@@ -32,7 +32,8 @@ type Status struct {
 	Lost int
 	// Recoding is how far that is, all zero when nothing is going on.
 	Recoding Progress
-	// Err is why training in the background failed the last time.
+	// Err is why training in the background failed the last time, or which
+	// documents could not be coded anew, an *IncompleteError.
 	Err error
 }
 

@@ -236,8 +236,9 @@ func (x *Index) maintainField(f *field) {
 		err = x.trainField(x.ctx, f)
 	}
 	if err == nil && (train || recode) && copyable(x.Mapping()) == nil {
-		if err = x.reindexField(x.ctx, f, f.report); err == nil {
-			err = x.tidy()
+		var incomplete IncompleteError
+		if incomplete.Documents, err = x.reindexField(x.ctx, f, f.report); err == nil {
+			err = incomplete.unless(x.tidy())
 		}
 	}
 	if err != nil || train || recode {
