@@ -237,22 +237,48 @@ func containerOf(name string, version uint32, data []byte) []byte {
 // TestCorruptPayload: a search must say whose payload it cannot read.
 func TestCorruptPayload(t *testing.T) {
 	documents := randomDocuments(rand.New(rand.NewPCG(8, 8)), 3, 8, true)
-	for at, want := range []error{ErrVersion, ErrCorrupt} { // the first bytes are version and kind
+	for _, damage := range []struct {
+		section string
+		at      int
+		want    error
+	}{
+		{"payloads", 0, ErrVersion},
+		{"payloads", 1, ErrCorrupt}, // kind
+		{"cells", 4*len(documents) + 1, ErrCorrupt},
+		{"cells", 0, ErrCorrupt}, // where they end
+	} {
 		dir := build(t, smallOptions(8, codec.Residual2), documents)
-		s := open(t, dir)
-		file, payloads := s.parts[0].file, s.parts[0].payloads
-		path, start := filepath.Join(dir, file.name), bytes.Index(file.data, payloads)
-		check(t, s.Close())
-		whole := must[[]byte](t)(os.ReadFile(path))
-		whole[start+at] ^= 0xff
-		check(t, os.WriteFile(path, whole, 0o644))
-
+		damageSection(t, dir, damage.section, damage.at)
 		query := simd.PackQuery(documents[0].Tokens.Vectors)
-		_, _, err := NewSearcher(open(t, dir)).Search(t.Context(), query, allRows(query), DefaultSearchOptions())
-		if !errors.Is(err, want) || !strings.Contains(err.Error(), documents[0].ID) {
-			t.Errorf("byte %d of a payload: %v", at, err)
+		for _, plan := range []Plan{Exhaustive, Interaction} {
+			options := DefaultSearchOptions()
+			options.Plan, options.K, options.Depth = plan, 1, 1
+			_, _, err := NewSearcher(open(t, dir)).Search(t.Context(), query, allRows(query), options)
+			if plan == Interaction && damage.at > 0 && err == nil {
+				continue // unknown cells count for nothing, and others are scored
+			}
+			if !errors.Is(err, damage.want) || !strings.Contains(err.Error(), documents[0].ID) && !strings.Contains(err.Error(), damage.section) {
+				t.Errorf("byte %d of %s, %v: %v", damage.at, damage.section, plan, err)
+			}
 		}
 	}
+}
+
+// damageSection flips the bits of a byte in a section of an index's segment.
+func damageSection(t *testing.T, dir, section string, at int) {
+	t.Helper()
+	s := open(t, dir)
+	file := s.parts[0].file
+	path := filepath.Join(dir, file.name)
+	for _, f := range file.sections {
+		if f.name == section {
+			at += int(f.offset)
+		}
+	}
+	check(t, s.Close())
+	whole := must[[]byte](t)(os.ReadFile(path))
+	whole[at] ^= 0xff
+	check(t, os.WriteFile(path, whole, 0o644))
 }
 
 // TestTextBomb: a block must not unpack to more than a writer packs.

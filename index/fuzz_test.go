@@ -8,6 +8,9 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/blevesearch/mmap-go"
+
+	"github.com/pare-search/pare/index/codec"
+	"github.com/pare-search/pare/simd"
 )
 
 // The fuzz targets hand bytes to a parser as if they stood in a mapped file.
@@ -61,6 +64,41 @@ func sectionOf(f *testing.F, name string) (data []byte, documents uint32, vector
 
 func fuzzSegment(documents uint32) *segment {
 	return &segment{file: &container{name: "fuzz"}, documents: documents % 10_000}
+}
+
+func FuzzCells(f *testing.F) {
+	s := open(f, buildEverything(f, 9))
+	book, payloads := s.Codebook(), slices.Clone(s.parts[0].payloads)
+	ends := slices.Clone(s.parts[0].ends)
+	data, documents, _ := sectionOf(f, "cells")
+	f.Add(data, documents)
+	f.Add(bytes.Repeat([]byte{0xff}, 40), uint32(5))
+	query := simd.PackQuery(simd.NewMatrix(3, book.Dim()))
+	scorer := book.NewScorer()
+	check(f, scorer.Reset(query, nil, nil))
+	f.Fuzz(func(t *testing.T, data []byte, documents uint32) {
+		s := fuzzSegment(documents % 50)
+		n := 4 * int(s.documents)
+		if len(data) < n {
+			return // refused by load
+		}
+		s.cellEnds, s.cells, s.ends, s.payloads = data[:n], data[n:], ends, payloads
+		for document := range s.documents {
+			payload, err := s.payload(document)
+			if err != nil {
+				if !isFault(err) {
+					t.Error(err)
+				}
+				continue
+			}
+			_, checked := book.Check(payload)
+			_, ranked := scorer.RankScore(payload.Cells, data)
+			_, _, scored := scorer.Score(payload, codec.Payload{})
+			if checked == nil && (ranked != nil || scored != nil) {
+				t.Errorf("document %d: rank %v, score %v", document, ranked, scored)
+			}
+		}
+	})
 }
 
 func FuzzPostings(f *testing.F) {

@@ -114,8 +114,12 @@ func partName(file, section string) string {
 		return "refinements"
 	case section == "tokens":
 		return "token frequencies"
+	case section == "cells":
+		return "cells of documents"
+	case section == "payloads":
+		return "codes"
 	case section == "offsets":
-		return "payload offsets"
+		return "code offsets"
 	default:
 		return section
 	}

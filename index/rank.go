@@ -22,12 +22,26 @@ func (s *Searcher) rank(ctx context.Context, depth, workers int) error {
 	return nil
 }
 
-func (s *Searcher) rankRun(ctx context.Context, w *worker, lo, hi int) error {
+func (s *Searcher) rankRun(ctx context.Context, w *worker, first, end int) error {
 	// The cells of a document are read faster than memory answers.
 	const ahead = 6
-	return s.payloads(ctx, w, s.documents[lo:hi], ahead, func(i int, payload, next []byte) error {
-		score, err := w.scorer.RankScore(payload, next)
-		s.keys[lo+i] = uint64(score)<<32 | uint64(^s.documents[lo+i])
-		return err
+	return checked(ctx, end-first, func(lo, hi int) (err error) {
+		lo, hi = first+lo, first+hi
+		w.cells, err = s.source.AppendCells(w.cells[:0], s.documents[lo:min(hi+ahead, end)])
+		if err != nil {
+			return err
+		}
+		for i, document := range s.documents[lo:hi] {
+			var next []byte
+			if i+ahead < len(w.cells) {
+				next = w.cells[i+ahead]
+			}
+			score, err := w.scorer.RankScore(w.cells[i], next)
+			if err != nil {
+				return s.fault("payload", document, err)
+			}
+			s.keys[lo+i] = uint64(score)<<32 | uint64(^document)
+		}
+		return nil
 	})
 }

@@ -20,8 +20,8 @@ func rankScores(t *testing.T, s *Snapshot, query *simd.Query, rows []int) map[ui
 	check(t, scorer.Reset(query, rows, nil))
 	ranks := make(map[uint32]uint32)
 	for document := range uint32(s.Documents()) {
-		payload := must[[]byte](t)(s.Payload(document))
-		ranks[document] = must[uint32](t)(scorer.RankScore(payload, nil))
+		payload := must[codec.Payload](t)(s.Payload(document))
+		ranks[document] = must[uint32](t)(scorer.RankScore(payload.Cells, nil))
 	}
 	return ranks
 }

@@ -23,7 +23,8 @@ const (
 // worker ranks and scores some of the documents of a search.
 type worker struct {
 	scorer         *codec.Scorer
-	payloads       [][]byte
+	cells          [][]byte
+	payloads       []codec.Payload
 	vectors, bytes int64 // scored
 	err            error
 }
@@ -68,27 +69,15 @@ func (s *Searcher) runTogether(ctx context.Context, workers []worker, do stage) 
 	return nil
 }
 
-// payloads calls do with the payload of each of some documents and that of the
-// document so many places ahead, nil past the last one.
-func (s *Searcher) payloads(ctx context.Context, w *worker, documents []uint32, ahead int, do func(i int, payload, next []byte) error) error {
-	for lo := 0; lo < len(documents); lo += checkEvery {
+// checked calls do with one run of some documents after the other, and looks at
+// the context between them.
+func checked(ctx context.Context, documents int, do func(lo, hi int) error) error {
+	for lo := 0; lo < documents; lo += checkEvery {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		hi := min(lo+checkEvery, len(documents))
-		var err error
-		w.payloads, err = s.source.AppendPayloads(w.payloads[:0], documents[lo:min(hi+ahead, len(documents))])
-		if err != nil {
+		if err := do(lo, min(lo+checkEvery, documents)); err != nil {
 			return err
-		}
-		for i, payload := range w.payloads[:hi-lo] {
-			var next []byte
-			if i+ahead < len(w.payloads) {
-				next = w.payloads[i+ahead]
-			}
-			if err := do(lo+i, payload, next); err != nil {
-				return s.fault("payload", documents[lo+i], err)
-			}
 		}
 	}
 	return nil
@@ -113,15 +102,30 @@ func (s *Searcher) score(ctx context.Context, scoring, workers int) error {
 	return nil
 }
 
-func (s *Searcher) scoreRun(ctx context.Context, w *worker, lo, hi int) error {
-	return s.payloads(ctx, w, s.documents[lo:hi], 1, func(i int, payload, next []byte) error {
-		score, vectors, err := w.scorer.Score(payload, next)
-		w.vectors += int64(vectors)
-		w.bytes += int64(len(payload))
-		if s.keys[lo+i] = 0; vectors > 0 {
-			s.keys[lo+i] = key(score, s.documents[lo+i])
+func (s *Searcher) scoreRun(ctx context.Context, w *worker, first, end int) error {
+	return checked(ctx, end-first, func(lo, hi int) (err error) {
+		lo, hi = first+lo, first+hi
+		// One more than is scored, to be fetched meanwhile.
+		w.payloads, err = s.source.AppendPayloads(w.payloads[:0], s.documents[lo:min(hi+1, end)])
+		if err != nil {
+			return err
 		}
-		return err
+		for i, document := range s.documents[lo:hi] {
+			var next codec.Payload
+			if i+1 < len(w.payloads) {
+				next = w.payloads[i+1]
+			}
+			score, vectors, err := w.scorer.Score(w.payloads[i], next)
+			if err != nil {
+				return s.fault("payload", document, err)
+			}
+			w.vectors += int64(vectors)
+			w.bytes += int64(w.payloads[i].Size())
+			if s.keys[lo+i] = 0; vectors > 0 {
+				s.keys[lo+i] = key(score, document)
+			}
+		}
+		return nil
 	})
 }
 

@@ -129,7 +129,7 @@ func testSearch(t *testing.T, dim int, withIDs bool, kind codec.Kind) {
 		if err != nil || !found {
 			t.Fatal(d.ID, found, err)
 		}
-		payload := must[[]byte](t)(s.Payload(number))
+		payload := must[codec.Payload](t)(s.Payload(number))
 		vectors := must[simd.Matrix](t)(s.Codebook().Decode(payload))
 		if kind == codec.Float32 && !slices.Equal(vectors.Data, d.Tokens.Vectors.Data) {
 			t.Fatalf("%s is stored differently", d.ID)
@@ -234,9 +234,9 @@ func cellsOf(t *testing.T, s *Snapshot, documents []Document) map[uint32][]uint3
 		if id := must[string](t)(s.ID(uint32(number))); id != d.ID {
 			t.Fatalf("document %d is %q, want %q", number, id, d.ID)
 		}
-		_, cells, err := s.Codebook().Encode(nil, d.Tokens.Vectors, d.Tokens.IDs)
+		encoded, err := s.Codebook().Encode(d.Tokens.Vectors, d.Tokens.IDs)
 		check(t, err)
-		for _, cell := range cells {
+		for _, cell := range encoded.Cells {
 			postings[cell] = append(postings[cell], uint32(number))
 		}
 	}
@@ -299,12 +299,12 @@ func checkStats(t *testing.T, s *Snapshot, postings map[uint32][]uint32, query *
 		if !s.Live(document) {
 			continue
 		}
-		payload := must[[]byte](t)(s.Payload(document))
+		payload := must[codec.Payload](t)(s.Payload(document))
 		rows := must[int](t)(s.Codebook().Rows(payload))
 		want.Candidates++
 		want.DocumentsScored++
 		want.TokenPairs += int64(rows * scoring)
-		want.Bytes += int64(len(payload))
+		want.Bytes += int64(payload.Size())
 	}
 	if got != want {
 		t.Errorf("stats %+v, want %+v", got, want)

@@ -17,8 +17,10 @@ import (
 // little-endian, "uv" is an unsigned varint):
 //
 //	meta      documents u32, vectors u64, dimensions u32, codebook checksum u64
-//	offsets   one u32 per document: where its payload ends
-//	payloads  one payload per document, see package codec
+//	cells     one u32 per document: where the cells of its payload end; the
+//	          cells, one document after the other, see package codec
+//	offsets   one u32 per document: where the codes of its payload end
+//	payloads  the codes, one document after the other, see package codec
 //	ids       one u32 per document: where its id ends in the bytes;
 //	          one u32 per document: document numbers in ascending order of
 //	          id, then number; the id bytes. A document that was updated
@@ -39,7 +41,8 @@ import (
 const (
 	metaVersion     = 1
 	offsetsVersion  = 1
-	payloadsVersion = 2 // 1 named a cell for every vector
+	cellsVersion    = 1
+	payloadsVersion = 3 // 1 named a cell for every vector, 2 held the cells as well
 	refinedVersion  = 1
 	idsVersion      = 1
 	postingsVersion = 1
@@ -62,7 +65,9 @@ type tokenCount struct {
 type segmentBuilder struct {
 	codebook *codec.Codebook
 
-	payloads []byte
+	cells    []byte
+	cellEnds []uint32
+	payloads []byte // codes
 	ends     []uint32
 	refined  []byte // refinements
 	refEnds  []uint32
@@ -89,15 +94,14 @@ func newSegmentBuilder(codebook *codec.Codebook, storeText bool) *segmentBuilder
 // coded is a document whose vectors have become a payload.
 type coded struct {
 	document Document
-	payload  []byte
-	cells    []uint32
+	encoded  codec.Encoded
 	refined  []byte // nil when refinements are not stored
 }
 
 // size returns what a segment is measured by: the bytes of its payloads, ids or
 // compressed texts, whichever are more.
 func (b *segmentBuilder) size() int {
-	size := max(len(b.payloads), b.idBytes)
+	size := max(len(b.cells)+len(b.payloads), b.idBytes)
 	if b.text != nil {
 		size = max(size, len(b.text.blocks))
 	}
@@ -106,13 +110,15 @@ func (b *segmentBuilder) size() int {
 
 // fits tells whether another document can be addressed.
 func (b *segmentBuilder) fits(c coded) bool {
-	return uint64(len(b.payloads))+uint64(len(c.payload)) <= maxSegmentBytes &&
+	return uint64(len(b.cells))+uint64(len(b.payloads))+uint64(c.encoded.Payload.Size()) <= maxSegmentBytes &&
 		uint64(len(b.refined))+uint64(len(c.refined)) <= maxSegmentBytes && uint64(len(b.ids)) < math.MaxUint32
 }
 
 func (b *segmentBuilder) add(c coded) {
 	number := uint32(len(b.ids))
-	b.payloads = append(b.payloads, c.payload...)
+	b.cells = append(b.cells, c.encoded.Payload.Cells...)
+	b.cellEnds = append(b.cellEnds, uint32(len(b.cells)))
+	b.payloads = append(b.payloads, c.encoded.Payload.Codes...)
 	b.ends = append(b.ends, uint32(len(b.payloads)))
 	if c.refined != nil {
 		b.refined = append(b.refined, c.refined...)
@@ -121,7 +127,7 @@ func (b *segmentBuilder) add(c coded) {
 	b.ids = append(b.ids, c.document.ID)
 	b.idBytes += len(c.document.ID)
 	b.vectors += uint64(c.document.Tokens.Vectors.Rows)
-	for _, cell := range c.cells {
+	for _, cell := range c.encoded.Cells {
 		b.postings[cell] = append(b.postings[cell], number)
 	}
 	seen := slices.Clone(c.document.Tokens.IDs)
@@ -152,6 +158,7 @@ func (b *segmentBuilder) write(f folder, name string) error {
 	meta = binary.LittleEndian.AppendUint32(meta, uint32(b.codebook.Dim()))
 	meta = binary.LittleEndian.AppendUint64(meta, b.codebook.Checksum())
 	w.add("meta", metaVersion, meta)
+	w.add("cells", cellsVersion, appendUint32s(nil, b.cellEnds), b.cells)
 	w.add("offsets", offsetsVersion, appendUint32s(nil, b.ends))
 	w.add("payloads", payloadsVersion, b.payloads)
 	if b.refEnds != nil {
@@ -221,6 +228,8 @@ type segment struct {
 	dim       uint32
 	codebook  uint64 // checksum
 
+	cellEnds []byte
+	cells    []byte
 	ends     []byte
 	payloads []byte
 	refEnds  []byte // nil when refinements are not stored
@@ -263,6 +272,14 @@ func (s *segment) load(cells int) error {
 	s.codebook = binary.LittleEndian.Uint64(meta[16:])
 
 	n := uint64(s.documents)
+	cellBytes, err := s.file.view("cells", cellsVersion)
+	if err != nil {
+		return err
+	}
+	if uint64(len(cellBytes)) < 4*n {
+		return s.file.corrupt("cells", "%d bytes for %d documents", len(cellBytes), n)
+	}
+	s.cellEnds, s.cells = cellBytes[:4*n], cellBytes[4*n:]
 	if s.ends, err = s.file.view("offsets", offsetsVersion); err != nil {
 		return err
 	}
@@ -342,12 +359,25 @@ func slice(data, ends []byte, i uint32) ([]byte, bool) {
 	return data[start:end:end], true
 }
 
-func (s *segment) payload(document uint32) ([]byte, error) {
-	payload, ok := slice(s.payloads, s.ends, document)
+// cellsOf returns the cells of a document's payload.
+func (s *segment) cellsOf(document uint32) ([]byte, error) {
+	cells, ok := slice(s.cells, s.cellEnds, document)
 	if !ok {
-		return nil, s.file.corrupt("offsets", "document %d has no place", document)
+		return nil, s.file.corrupt("cells", "document %d has no place", document)
 	}
-	return payload, nil
+	return cells, nil
+}
+
+func (s *segment) payload(document uint32) (codec.Payload, error) {
+	cells, err := s.cellsOf(document)
+	if err != nil {
+		return codec.Payload{}, err
+	}
+	codes, ok := slice(s.payloads, s.ends, document)
+	if !ok {
+		return codec.Payload{}, s.file.corrupt("offsets", "document %d has no place", document)
+	}
+	return codec.Payload{Cells: cells, Codes: codes}, nil
 }
 
 // refinement returns a document's refinement, nil when none are stored.

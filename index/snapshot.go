@@ -233,18 +233,30 @@ func (s *Snapshot) Live(document uint32) bool {
 	return err == nil && !p.deleted.Contains(local)
 }
 
-// Payload returns a document's payload as stored, a view into the file.
-func (s *Snapshot) Payload(document uint32) ([]byte, error) {
+// Payload returns a document's payload as stored, views into the file.
+func (s *Snapshot) Payload(document uint32) (codec.Payload, error) {
 	p, local, err := s.part(document)
 	if err != nil {
-		return nil, err
+		return codec.Payload{}, err
 	}
 	return p.payload(local)
 }
 
+// AppendCells appends the cells of the payloads of documents, given in ascending
+// order, to dst: views into the files.
+func (s *Snapshot) AppendCells(dst [][]byte, documents []uint32) ([][]byte, error) {
+	return appendOf(s, dst, documents, (*segment).cellsOf)
+}
+
 // AppendPayloads appends the payloads of documents, given in ascending order, to
 // dst: views into the files.
-func (s *Snapshot) AppendPayloads(dst [][]byte, documents []uint32) ([][]byte, error) {
+func (s *Snapshot) AppendPayloads(dst []codec.Payload, documents []uint32) ([]codec.Payload, error) {
+	return appendOf(s, dst, documents, (*segment).payload)
+}
+
+// appendOf appends what of returns for each of some documents, given in
+// ascending order, to dst.
+func appendOf[T any](s *Snapshot, dst []T, documents []uint32, of func(*segment, uint32) (T, error)) ([]T, error) {
 	for len(documents) > 0 {
 		p, _, err := s.part(documents[0])
 		if err != nil {
@@ -252,11 +264,11 @@ func (s *Snapshot) AppendPayloads(dst [][]byte, documents []uint32) ([][]byte, e
 		}
 		end := p.base + p.segment.documents
 		for len(documents) > 0 && documents[0] >= p.base && documents[0] < end {
-			payload, err := p.payload(documents[0] - p.base)
+			value, err := of(p.segment, documents[0]-p.base)
 			if err != nil {
 				return dst, err
 			}
-			dst = append(dst, payload)
+			dst = append(dst, value)
 			documents = documents[1:]
 		}
 	}

@@ -23,9 +23,11 @@ type Source interface {
 	// AppendPostings appends a cell's documents to dst, ascending. Deleted
 	// documents may be among them.
 	AppendPostings(dst []uint32, cell uint32) ([]uint32, error)
-	// AppendPayloads appends the payloads of documents, given in ascending order,
-	// to dst. They are valid as long as the view.
-	AppendPayloads(dst [][]byte, documents []uint32) ([][]byte, error)
+	// AppendCells appends the cells of the payloads of documents, given in
+	// ascending order, to dst. They are valid as long as the view.
+	AppendCells(dst [][]byte, documents []uint32) ([][]byte, error)
+	// AppendPayloads is AppendCells with the codes as well.
+	AppendPayloads(dst []codec.Payload, documents []uint32) ([]codec.Payload, error)
 	// Refinement returns a document's refinement, valid as long as the view, or
 	// nil where none is stored.
 	Refinement(document uint32) ([]byte, error)

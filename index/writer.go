@@ -414,7 +414,7 @@ func (w *Writer) code(ctx context.Context, documents []Document) error {
 	}
 	batch := make([]coded, len(documents))
 	for i, d := range documents {
-		batch[i] = coded{document: d, payload: encoded[i].Payload, cells: encoded[i].Cells}
+		batch[i] = coded{document: d, encoded: encoded[i]}
 	}
 	if w.manifest.Options.Refine {
 		if err := w.refine(ctx, batch); err != nil {

@@ -49,7 +49,7 @@ func checkModel(t *testing.T, s *Snapshot, want model, frequencies bool) {
 		if got := must[string](t)(s.Text(number)); got != d.Text {
 			t.Fatalf("%q has the text %q, want %q", id, got, d.Text)
 		}
-		payload := must[[]byte](t)(s.Payload(number))
+		payload := must[codec.Payload](t)(s.Payload(number))
 		if got := must[simd.Matrix](t)(s.Codebook().Decode(payload)); !slices.Equal(got.Data, d.Tokens.Vectors.Data) {
 			t.Fatalf("%q has other vectors", id)
 		}

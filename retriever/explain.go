@@ -100,17 +100,18 @@ func (r *Retriever) match(e *Explanation, document uint32, vectors simd.Matrix, 
 		return err
 	}
 	best, match := make([]float32, vectors.Rows), make([]int32, vectors.Rows)
-	maxima := scorer.Maxima
+	var refinement []byte
 	if refine {
-		refinement, err := r.snapshot.Refinement(document)
-		if err != nil {
+		if refinement, err = r.snapshot.Refinement(document); err != nil {
 			return err
 		}
-		if refinement != nil {
-			payload, maxima = refinement, scorer.RefineMaxima
-		}
 	}
-	if err := maxima(payload, best, match); err != nil {
+	if refinement != nil {
+		err = scorer.RefineMaxima(refinement, best, match)
+	} else {
+		err = scorer.Maxima(payload, best, match)
+	}
+	if err != nil {
 		return fmt.Errorf("%w: payload of document %q: %w", index.ErrCorrupt, e.ID, err)
 	}
 	for i := range e.Rows {

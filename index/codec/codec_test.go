@@ -51,19 +51,23 @@ func train(t testing.TB, m simd.Matrix, ids []uint32, kind Kind) *Codebook {
 
 // build trains with options of its own and encodes the first rows as one
 // document.
-func build(t testing.TB, m simd.Matrix, ids []uint32, kind Kind, rows int) (*Codebook, []byte) {
+func build(t testing.TB, m simd.Matrix, ids []uint32, kind Kind, rows int) (*Codebook, Payload) {
 	t.Helper()
 	c := train(t, m, ids, kind)
 	return c, encode(t, c, m.Slice(0, rows), firstIDs(ids, rows))
 }
 
-func encode(t testing.TB, c *Codebook, m simd.Matrix, ids []uint32) []byte {
+func encode(t testing.TB, c *Codebook, m simd.Matrix, ids []uint32) Payload {
 	t.Helper()
-	data, _, err := c.Encode(nil, m, ids)
+	encoded, err := c.Encode(m, ids)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return data
+	return encoded.Payload
+}
+
+func equalPayloads(a, b Payload) bool {
+	return bytes.Equal(a.Cells, b.Cells) && bytes.Equal(a.Codes, b.Codes)
 }
 
 func firstIDs(ids []uint32, n int) []uint32 {
@@ -109,12 +113,13 @@ func TestPayloadBytes(t *testing.T) {
 	m, ids := tokens(1, 300, 128, 5)
 	for kind, perVector := range map[Kind]int{Residual1: 18, Residual2: 34, Residual4: 66, Int8: 132, Float32: 512} {
 		c := train(t, m, ids, kind)
-		data, cells, err := c.Encode(nil, m.Slice(0, 100), ids[:100])
+		encoded, err := c.Encode(m.Slice(0, 100), ids[:100])
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := 7 + 2*len(cells) + 100*perVector; len(data) != want {
-			t.Errorf("%v: %d bytes for 100 vectors in %d cells, want %d", kind, len(data), len(cells), want)
+		data, cells := encoded.Payload, len(encoded.Cells)
+		if want := 5 + 100*perVector; len(data.Cells) != 2*cells || len(data.Codes) != want || data.Size() != 2*cells+want {
+			t.Errorf("%v: %d and %d bytes for 100 vectors in %d cells, want %d for the codes", kind, len(data.Cells), len(data.Codes), cells, want)
 		}
 	}
 }
@@ -372,13 +377,9 @@ func TestEncodeReturnsDistinctCells(t *testing.T) {
 	m, ids := tokens(7, 3000, 16, 60)
 	for _, kind := range Kinds {
 		c := train(t, m, ids, kind)
-		prefix := []byte("before")
-		data, cells, err := c.Encode(prefix, m.Slice(0, 200), ids[:200])
+		encoded, err := c.Encode(m.Slice(0, 200), ids[:200])
 		if err != nil {
 			t.Fatal(err)
-		}
-		if !bytes.HasPrefix(data, prefix) {
-			t.Errorf("%v: payload was not appended", kind)
 		}
 		f := c.newFinder()
 		for i := range 200 {
@@ -387,10 +388,10 @@ func TestEncodeReturnsDistinctCells(t *testing.T) {
 		f.find()
 		want := slices.Clone(f.cells)
 		slices.Sort(want)
-		if want = slices.Compact(want); !slices.Equal(cells, want) {
-			t.Errorf("%v: cells %v, want %v", kind, cells, want)
+		if want = slices.Compact(want); !slices.Equal(encoded.Cells, want) {
+			t.Errorf("%v: cells %v, want %v", kind, encoded.Cells, want)
 		}
-		if got, err := c.DocumentCells(data[len(prefix):]); err != nil || !slices.Equal(got, want) {
+		if got, err := c.DocumentCells(encoded.Payload.Cells); err != nil || !slices.Equal(got, want) {
 			t.Errorf("%v: cells of the payload %v (%v), want %v", kind, got, err, want)
 		}
 	}
@@ -432,7 +433,7 @@ func TestEncodeRefusesBadVectors(t *testing.T) {
 		{nan, nil, simd.ErrNotFinite},
 		{large, nil, ErrShape},
 	} {
-		if data, _, err := c.Encode([]byte{1}, bad.m, bad.ids); !errors.Is(err, bad.want) || len(data) != 1 {
+		if encoded, err := c.Encode(bad.m, bad.ids); !errors.Is(err, bad.want) || encoded.Payload.Size() != 0 {
 			t.Errorf("%d x %d: %v, want %v", bad.m.Rows, bad.m.Dim, err, bad.want)
 		}
 	}
@@ -565,10 +566,10 @@ func TestUncodedShare(t *testing.T) {
 				t.Fatal(err)
 			}
 			data := encode(t, c, m, ids)
-			if len(data) >= size {
-				t.Errorf("ids %v, share %v: %d bytes, not fewer than %d", withIDs, share, len(data), size)
+			if data.Size() >= size {
+				t.Errorf("ids %v, share %v: %d bytes, not fewer than %d", withIDs, share, data.Size(), size)
 			}
-			size = len(data)
+			size = data.Size()
 			p, err := c.parse(data)
 			if err != nil {
 				t.Fatal(err)

@@ -5,7 +5,7 @@
 // k-means, inside each token id where ids are known) and, for the residual
 // kinds, the weights that codes of 1, 2 or 4 bits per dimension stand for. It
 // is immutable and safe for concurrent use. Codebook.Encode makes a document's
-// payload, one byte string that needs nothing but its codebook to be decoded
+// Payload, two byte strings that need nothing but their codebook to be decoded
 // or scored (payload.go shows the format); Codebook.EncodeAll makes those of
 // several documents, faster and on all processors.
 //

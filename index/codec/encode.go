@@ -21,22 +21,19 @@ type Document struct {
 // Encoded is the payload of a document and the cells its vectors lie in,
 // distinct and ascending.
 type Encoded struct {
-	Payload []byte
+	Payload Payload
 	Cells   []uint32
 }
 
-// Encode appends the payload of one document, a vector per row, to dst and
-// returns it with the cells its vectors lie in, distinct and ascending. ids
-// are the vectors' token ids or nil. No rows make a payload without vectors.
+// Encode returns the payload of one document, a vector per row. ids are the
+// vectors' token ids or nil. No rows make a payload without vectors.
 //
 // The same vectors give the same bytes. It is safe for concurrent use. The
 // error wraps ErrShape or simd.ErrNotFinite.
-func (c *Codebook) Encode(dst []byte, vectors simd.Matrix, ids []uint32) (payload []byte, cells []uint32, err error) {
-	out := [1]Encoded{{Payload: dst}}
-	if _, err := c.encodeBatch(out[:], []Document{{vectors, ids}}); err != nil {
-		return dst, nil, err
-	}
-	return out[0].Payload, out[0].Cells, nil
+func (c *Codebook) Encode(vectors simd.Matrix, ids []uint32) (Encoded, error) {
+	var out [1]Encoded
+	_, err := c.encodeBatch(out[:], []Document{{vectors, ids}})
+	return out[0], err
 }
 
 // EncodeAll returns what Encode does for each of several documents. It uses all
@@ -85,7 +82,7 @@ func (c *Codebook) EncodeRefinement(dst []byte, vectors simd.Matrix) ([]byte, er
 	if _, err := appendSquares(nil, vectors); err != nil {
 		return dst, fmt.Errorf("encode: %w", err)
 	}
-	dst, p := c.start(dst, Int8, vectors.Rows, vectors.Rows, 0)
+	dst, p := c.start(dst, nil, Int8, vectors.Rows, vectors.Rows)
 	c.putInt8(&p, vectors)
 	return dst, nil
 }
@@ -114,8 +111,7 @@ type encoder struct {
 	codes    []uint8
 }
 
-// encodeBatch appends the payload of every document to that in out, and sets its
-// cells. An error is that of the document with the returned number.
+// encodeBatch sets the payload and the cells of every document in out. An error is that of the document with the returned number.
 func (c *Codebook) encodeBatch(out []Encoded, documents []Document) (bad int, err error) {
 	e, _ := c.encoders.Get().(*encoder)
 	if e == nil {
@@ -147,7 +143,7 @@ func (c *Codebook) encodeBatch(out []Encoded, documents []Document) (bad int, er
 	return 0, nil
 }
 
-// encode appends the payload of a document to out, given the cells that its
+// encode sets the payload and the cells of a document, given the cells that its
 // vectors lie in and the squares of their lengths.
 func (e *encoder) encode(out *Encoded, vectors simd.Matrix, rowCells []uint32, squares []float64) {
 	c := e.book
@@ -162,14 +158,11 @@ func (e *encoder) encode(out *Encoded, vectors simd.Matrix, rowCells []uint32, s
 		}
 	}
 	slices.Sort(cells)
-	data, p := c.start(out.Payload, c.kind, vectors.Rows, coded, len(cells))
-	out.Payload, out.Cells, e.distinct = data, slices.Clone(cells), cells
-	width := c.cellBytes()
+	names := c.putCells(cells)
+	codes, p := c.start(nil, names, c.kind, vectors.Rows, coded)
+	*out, e.distinct = Encoded{Payload{names, codes}, slices.Clone(cells)}, cells
 	for i, cell := range cells {
 		e.places[cell] = int32(i + 1)
-		for b := range width {
-			p.cells[width*i+b] = byte(cell >> (8 * b))
-		}
 	}
 	switch c.kind {
 	case Int8:
@@ -194,17 +187,30 @@ func (e *encoder) encode(out *Encoded, vectors simd.Matrix, rowCells []uint32, s
 	}
 }
 
-// start appends a payload with a header and room for the rest.
-func (c *Codebook) start(dst []byte, kind Kind, rows, coded, distinct int) ([]byte, payload) {
+// putCells returns the names of cells.
+func (c *Codebook) putCells(cells []uint32) []byte {
+	width := c.cellBytes()
+	names := make([]byte, 0, width*len(cells))
+	for _, cell := range cells {
+		for b := range width {
+			names = append(names, byte(cell>>(8*b)))
+		}
+	}
+	return names
+}
+
+// start appends codes with a header and room for the rest, those of a document
+// in the cells that are named.
+func (c *Codebook) start(dst, cells []byte, kind Kind, rows, coded int) ([]byte, payload) {
+	places, factors, body := c.layout(kind, int64(rows), int64(coded), int64(len(cells)/c.cellBytes()))
+	size := int(places + factors + body)
+	dst = slices.Grow(dst, payloadFixed+binary.MaxVarintLen32+size)
 	dst = append(dst, payloadVersion, byte(kind))
 	dst = binary.LittleEndian.AppendUint16(dst, uint16(c.checksum))
 	dst = binary.AppendUvarint(dst, uint64(rows))
-	dst = binary.AppendUvarint(dst, uint64(coded))
-	dst = binary.AppendUvarint(dst, uint64(distinct))
-	cells, places, factors, body := c.layout(kind, int64(rows), int64(coded), int64(distinct))
-	at, size := len(dst), int(cells+places+factors+body)
-	dst = append(slices.Grow(dst, size), make([]byte, size)...)
-	return dst, cut(dst[at:], int64(rows), int64(coded), cells, places, factors)
+	at := len(dst)
+	dst = append(dst, make([]byte, size)...)
+	return dst, cut(cells, dst[at:], int64(rows), int64(coded), places, factors)
 }
 
 func (c *Codebook) putInt8(p *payload, vectors simd.Matrix) {

@@ -19,29 +19,29 @@ func corners(n int) simd.Matrix {
 }
 
 // A codebook is trained on a sample of vectors; then each document becomes one
-// byte string, and queries are scored against those.
+// payload, and queries are scored against those.
 func Example() {
 	book, err := codec.Train(context.Background(), corners(800), nil, codec.DefaultOptions(), nil)
 	if err != nil {
 		log.Fatal(err)
 	}
-	payload, cells, err := book.Encode(nil, corners(3), nil)
+	encoded, err := book.Encode(corners(3), nil)
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Printf("%d bytes, %d cells\n", len(payload), len(cells))
+	fmt.Printf("%d bytes, %d cells\n", encoded.Payload.Size(), len(encoded.Cells))
 
 	scorer := book.NewScorer()
 	if err := scorer.Reset(simd.PackQuery(corners(2)), nil, nil); err != nil {
 		log.Fatal(err)
 	}
-	score, _, err := scorer.Score(payload, nil)
+	score, _, err := scorer.Score(encoded.Payload, codec.Payload{})
 	if err != nil {
 		log.Fatal(err)
 	}
 	fmt.Printf("MaxSim %.2f\n", score)
 	// Output:
-	// 25 bytes, 3 cells
+	// 23 bytes, 3 cells
 	// MaxSim 2.00
 }
 
@@ -56,11 +56,11 @@ func ExampleCodebook_EncodeAll() {
 		log.Fatal(err)
 	}
 	for _, e := range encoded {
-		fmt.Printf("%d bytes, %d cells\n", len(e.Payload), len(e.Cells))
+		fmt.Printf("%d bytes, %d cells\n", e.Payload.Size(), len(e.Cells))
 	}
 	// Output:
-	// 25 bytes, 3 cells
-	// 37 bytes, 5 cells
+	// 23 bytes, 3 cells
+	// 35 bytes, 5 cells
 }
 
 // Maxima explain a score: which vector of the document answers which row of
@@ -72,7 +72,7 @@ func ExampleScorer_Maxima() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	payload, _, err := book.Encode(nil, corners(5), nil)
+	encoded, err := book.Encode(corners(5), nil)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func ExampleScorer_Maxima() {
 		log.Fatal(err)
 	}
 	best, token := make([]float32, 2), make([]int32, 2)
-	if err := scorer.Maxima(payload, best, token); err != nil {
+	if err := scorer.Maxima(encoded.Payload, best, token); err != nil {
 		log.Fatal(err)
 	}
 	for row := range best {
@@ -130,11 +130,11 @@ func ExampleScorer_RankScore() {
 		log.Fatal(err)
 	}
 	for vectors := range 4 {
-		payload, _, err := book.Encode(nil, corners(vectors), nil)
+		encoded, err := book.Encode(corners(vectors), nil)
 		if err != nil {
 			log.Fatal(err)
 		}
-		score, err := scorer.RankScore(payload, nil)
+		score, err := scorer.RankScore(encoded.Payload.Cells, nil)
 		if err != nil {
 			log.Fatal(err)
 		}

@@ -8,16 +8,17 @@ import (
 	"github.com/pare-search/pare/simd"
 )
 
-// A document's payload, little-endian, nothing aligned ("uv" is an unsigned
-// varint):
+// A document's payload has two parts, little-endian, nothing aligned ("uv" is
+// an unsigned varint). The cells say where the document's vectors lie:
+//
+//	cells, ascending        2 * distinct, or 3 * distinct above 65,536 cells
+//
+// and the codes what they are:
 //
 //	format version          1
 //	kind                    1
 //	codebook                2   low 16 bits of its checksum
 //	rows                    uv  number of vectors
-//	coded rows              uv  those in cells with codes; for int8 and float32 all
-//	distinct cells          uv
-//	cells, ascending        2 * distinct, or 3 * distinct above 65,536 cells
 //
 // then, for the residual kinds,
 //
@@ -36,11 +37,17 @@ import (
 //
 //	values                  4 * dim * rows
 //
+// The parts are apart because a search ranks many documents by their cells and
+// scores few by their codes: cells of many documents that lie together are read
+// at the speed of memory. So they have no header; who stores them says how long
+// they are.
+//
 // Each document names a cell once: documents repeat their words, so this takes
 // a quarter less than a cell for every vector, and centroid interaction reads
 // nothing but these names. A vector's place is that of its cell among them.
-// Planes run from coarse to fine, so the bytes that matter most come first;
-// package simd defines their bits. A residual vector is
+// Coded rows are those in cells with codes, as many as the length of the codes
+// leaves room for. Planes run from coarse to fine, so the bytes that matter most
+// come first; package simd defines their bits. A residual vector is
 //
 //	factor * (centroid + residual scale of the cell * weight scale * weights)
 //
@@ -48,12 +55,22 @@ import (
 // the length of the vector it stands for. In a cell without codes a vector is the centroid, at the mean length
 // of the cell's vectors.
 //
-// A refinement is a payload of kind int8 without cells, whatever the kind of
-// the codebook.
+// A refinement is the codes of kind int8, whatever the kind of the codebook.
 const (
-	payloadFixed   = 4 // bytes before the varints
-	payloadVersion = 2 // 1 named a cell for every vector
+	payloadFixed   = 4 // bytes before the number of rows
+	payloadVersion = 3 // 1 named a cell for every vector, 2 was of one part
 )
+
+// Payload is what a document is stored as.
+type Payload struct {
+	// Cells names the cells of its vectors. Scorer.RankScore needs no more.
+	Cells []byte
+	// Codes is the rest, of no use without Cells.
+	Codes []byte
+}
+
+// Size returns the number of bytes.
+func (p Payload) Size() int { return len(p.Cells) + len(p.Codes) }
 
 // payload is a parsed payload: views into its bytes.
 type payload struct {
@@ -84,50 +101,59 @@ func placeBytes(distinct int) int {
 	return 3
 }
 
-// layout returns the sizes of a payload's parts but the header.
-func (c *Codebook) layout(kind Kind, rows, coded, distinct int64) (cells, places, factors, body int64) {
-	cells = distinct * int64(c.cellBytes())
+// layout returns the sizes of what follows the header of the codes.
+func (c *Codebook) layout(kind Kind, rows, coded, distinct int64) (places, factors, body int64) {
 	switch kind {
 	case Int8:
-		return cells, 0, 4 * rows, rows * int64(c.dim)
+		return 0, 4 * rows, rows * int64(c.dim)
 	case Float32:
-		return cells, 0, 0, 4 * rows * int64(c.dim)
+		return 0, 0, 4 * rows * int64(c.dim)
 	}
-	return cells, rows * int64(placeBytes(int(distinct))), coded, coded * int64(c.dim/8*kind.bits())
+	return rows * int64(placeBytes(int(distinct))), coded, coded * int64(c.dim/8*kind.bits())
 }
 
 // parse checks the header and the sizes of a payload. It reads nothing else.
-func (c *Codebook) parse(data []byte) (payload, error) { return c.parseKind(data, c.kind) }
+func (c *Codebook) parse(data Payload) (payload, error) { return c.parseKind(data, c.kind) }
 
-func (c *Codebook) parseKind(data []byte, kind Kind) (payload, error) {
+func (c *Codebook) parseKind(data Payload, kind Kind) (payload, error) {
 	want := payloadVersion | uint32(kind)<<8 | uint32(uint16(c.checksum))<<16
-	if len(data) < payloadFixed || binary.LittleEndian.Uint32(data) != want {
-		return payload{}, c.notPayload(data, kind)
+	if len(data.Codes) < payloadFixed || binary.LittleEndian.Uint32(data.Codes) != want {
+		return payload{}, c.notPayload(data.Codes, kind)
 	}
-	rest := data[payloadFixed:]
-	rows, rest, ok := readCount(rest)
-	coded, rest, okCoded := readCount(rest)
-	distinct, rest, okDistinct := readCount(rest)
-	if !ok || !okCoded || !okDistinct {
-		return payload{}, fmt.Errorf("%w: payload header: %d bytes", ErrCorrupt, len(data))
+	rows, rest, ok := readCount(data.Codes[payloadFixed:])
+	if !ok {
+		return payload{}, fmt.Errorf("%w: payload header: %d bytes", ErrCorrupt, len(data.Codes))
 	}
-	if coded > rows || distinct > rows || kind.bits() == 0 && coded != rows {
-		return payload{}, fmt.Errorf("%w: payload header: %d rows, %d of them coded, in %d cells", ErrCorrupt, rows, coded, distinct)
+	distinct, err := c.countCells(data.Cells)
+	if err != nil {
+		return payload{}, err
 	}
-	cells, places, factors, body := c.layout(kind, rows, coded, distinct)
-	if int64(len(rest)) != cells+places+factors+body {
-		return payload{}, fmt.Errorf("%w: payload rows: %d rows in %d cells in %d bytes", ErrCorrupt, rows, distinct, len(data))
+	coded := rows
+	if bits := kind.bits(); bits > 0 {
+		coded = (int64(len(rest)) - rows*int64(placeBytes(distinct))) / int64(1+c.dim/8*bits)
 	}
-	return cut(rest, rows, coded, cells, places, factors), nil
+	places, factors, body := c.layout(kind, rows, coded, int64(distinct))
+	if coded < 0 || coded > rows || int64(distinct) > rows || int64(len(rest)) != places+factors+body {
+		return payload{}, fmt.Errorf("%w: payload rows: %d rows in %d cells in %d bytes", ErrCorrupt, rows, distinct, len(data.Codes))
+	}
+	return cut(data.Cells, rest, rows, coded, places, factors), nil
 }
 
-// cut divides what follows a payload's header into its parts.
-func cut(rest []byte, rows, coded, cells, places, factors int64) payload {
-	p := payload{rows: int(rows), coded: int(coded)}
-	p.cells, rest = rest[:cells], rest[cells:]
+// cut divides what follows the header of the codes into its parts.
+func cut(cells, rest []byte, rows, coded, places, factors int64) payload {
+	p := payload{rows: int(rows), coded: int(coded), cells: cells}
 	p.places, rest = rest[:places], rest[places:]
 	p.factors, p.body = rest[:factors], rest[factors:]
 	return p
+}
+
+// countCells returns how many cells are named; it checks the size only.
+func (c *Codebook) countCells(cells []byte) (int, error) {
+	width := c.cellBytes()
+	if len(cells)%width != 0 {
+		return 0, fmt.Errorf("%w: payload cells: %d bytes of cells of %d", ErrCorrupt, len(cells), width)
+	}
+	return len(cells) / width, nil
 }
 
 // notPayload says what is wrong with the first bytes.
@@ -156,15 +182,15 @@ func readCount(data []byte) (count int64, rest []byte, ok bool) {
 	return int64(v), data[n:], true
 }
 
-// appendCells appends the payload's cells to dst. They must be ascending and
-// exist, which makes them distinct.
-func (c *Codebook) appendCells(dst []uint32, p *payload) ([]uint32, error) {
+// appendCells appends the cells that are named to dst. They must be ascending
+// and exist, which makes them distinct.
+func (c *Codebook) appendCells(dst []uint32, cells []byte) ([]uint32, error) {
 	all, last := uint32(c.Cells()), int64(-1)
 	width := c.cellBytes()
-	for at := 0; at < len(p.cells); at += width {
-		cell := uint32(binary.LittleEndian.Uint16(p.cells[at:]))
+	for at := 0; at < len(cells); at += width {
+		cell := uint32(binary.LittleEndian.Uint16(cells[at:]))
 		if width == 3 {
-			cell |= uint32(p.cells[at+2]) << 16
+			cell |= uint32(cells[at+2]) << 16
 		}
 		if cell >= all || int64(cell) <= last {
 			return dst, fmt.Errorf("%w: payload cell %d: cell %d of %d after %d", ErrCorrupt, at/width, cell, all, last)
@@ -210,7 +236,7 @@ func (p *payload) appendRowCells(dst, distinct []uint32) ([]uint32, error) {
 // rowCells returns the cell of every row of a residual payload and checks that
 // as many of them have codes as the header says.
 func (c *Codebook) rowCells(p *payload) ([]uint32, error) {
-	distinct, err := c.appendCells(nil, p)
+	distinct, err := c.appendCells(nil, p.cells)
 	if err != nil {
 		return nil, err
 	}
@@ -225,7 +251,7 @@ func (c *Codebook) rowCells(p *payload) ([]uint32, error) {
 		}
 	}
 	if coded != p.coded {
-		return nil, fmt.Errorf("%w: payload header: %d rows coded, %d lie in cells with codes", ErrCorrupt, p.coded, coded)
+		return nil, fmt.Errorf("%w: payload rows: codes of %d, %d lie in cells with codes", ErrCorrupt, p.coded, coded)
 	}
 	return cells, nil
 }
@@ -258,12 +284,12 @@ func (c *Codebook) floatRow(dst []float32, p *payload, row int) error {
 
 // Check validates a payload of untrusted origin completely and returns its
 // number of vectors. The error wraps ErrCorrupt or ErrVersion.
-func (c *Codebook) Check(data []byte) (rows int, err error) {
+func (c *Codebook) Check(data Payload) (rows int, err error) {
 	p, err := c.parse(data)
 	if err != nil {
 		return 0, err
 	}
-	if _, err := c.appendCells(nil, &p); err != nil {
+	if _, err := c.appendCells(nil, p.cells); err != nil {
 		return 0, err
 	}
 	switch c.kind {
@@ -283,12 +309,9 @@ func (c *Codebook) Check(data []byte) (rows int, err error) {
 // CheckRefinement validates a refinement of untrusted origin completely and
 // returns its number of vectors. The error wraps ErrCorrupt or ErrVersion.
 func (c *Codebook) CheckRefinement(data []byte) (rows int, err error) {
-	p, err := c.parseKind(data, Int8)
+	p, err := c.parseKind(Payload{Codes: data}, Int8)
 	if err != nil {
 		return 0, err
-	}
-	if len(p.cells) > 0 {
-		return 0, fmt.Errorf("%w: refinement with cells", ErrCorrupt)
 	}
 	return p.rows, p.checkScales()
 }
@@ -303,22 +326,23 @@ func (p *payload) checkScales() error {
 }
 
 // Rows returns the number of vectors of a payload; it checks the sizes only.
-func (c *Codebook) Rows(data []byte) (int, error) {
+func (c *Codebook) Rows(data Payload) (int, error) {
 	p, err := c.parse(data)
 	return p.rows, err
 }
 
-// DocumentCells returns the distinct cells of a payload's vectors, ascending.
-func (c *Codebook) DocumentCells(data []byte) ([]uint32, error) {
-	p, err := c.parse(data)
+// DocumentCells returns the cells that Payload.Cells names, distinct and
+// ascending. The error wraps ErrCorrupt.
+func (c *Codebook) DocumentCells(cells []byte) ([]uint32, error) {
+	distinct, err := c.countCells(cells)
 	if err != nil {
 		return nil, err
 	}
-	return c.appendCells(make([]uint32, 0, len(p.cells)/2), &p)
+	return c.appendCells(make([]uint32, 0, distinct), cells)
 }
 
 // Decode returns the vectors a payload stands for.
-func (c *Codebook) Decode(data []byte) (simd.Matrix, error) {
+func (c *Codebook) Decode(data Payload) (simd.Matrix, error) {
 	p, err := c.parse(data)
 	if err != nil {
 		return simd.Matrix{}, err

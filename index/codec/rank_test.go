@@ -9,9 +9,9 @@ import (
 )
 
 // plainRankScore is what the documentation of RankScore says, in float64.
-func plainRankScore(t *testing.T, c *Codebook, q *simd.Query, rows []int, data []byte) float64 {
+func plainRankScore(t *testing.T, c *Codebook, q *simd.Query, rows []int, data Payload) float64 {
 	t.Helper()
-	cells, err := c.DocumentCells(data)
+	cells, err := c.DocumentCells(data.Cells)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,11 +53,11 @@ func TestRankScore(t *testing.T) {
 							all = append(all, row)
 						}
 					}
-					if empty, err := s.RankScore(encode(t, c, simd.Matrix{}, nil), nil); empty != 0 || err != nil {
+					if empty, err := s.RankScore(encode(t, c, simd.Matrix{}, nil).Cells, nil); empty != 0 || err != nil {
 						t.Errorf("%v: no vectors rank at %d (%v)", kind, empty, err)
 					}
-					a, errA := s.RankScore(data, other)
-					b, errB := s.RankScore(other, nil)
+					a, errA := s.RankScore(data.Cells, other.Cells)
+					b, errB := s.RankScore(other.Cells, nil)
 					if errA != nil || errB != nil {
 						t.Fatal(errA, errB)
 					}
@@ -81,26 +81,22 @@ func TestRankScoreRefuses(t *testing.T) {
 	m, ids := tokens(33, 300, 16, 5)
 	c, data := build(t, m, ids, Residual2, 10)
 	s := c.NewScorer()
-	if _, err := s.RankScore(data, nil); !errors.Is(err, ErrShape) {
+	if _, err := s.RankScore(data.Cells, nil); !errors.Is(err, ErrShape) {
 		t.Errorf("without a query: %v", err)
 	}
 	reset(t, s, simd.PackQuery(m.Slice(0, 3)), nil, nil)
-	for n := range data {
-		if _, err := s.RankScore(data[:n], nil); !errors.Is(err, ErrCorrupt) {
-			t.Fatalf("%d of %d bytes: %v", n, len(data), err)
+	for n := range data.Cells {
+		if _, err := s.RankScore(data.Cells[:n], nil); (err == nil) != (n%2 == 0) || err != nil && !errors.Is(err, ErrCorrupt) {
+			t.Fatalf("%d of %d bytes: %v", n, len(data.Cells), err)
 		}
 	}
-	want, err := s.RankScore(data, nil)
+	want, err := s.RankScore(data.Cells, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := c.parse(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for at := 0; at < len(p.cells); at += 2 {
-		p.cells[at], p.cells[at+1] = 0xff, 0xff
-		if got, err := s.RankScore(data, nil); err != nil || got > want {
+	for at := 0; at < len(data.Cells); at += 2 {
+		data.Cells[at], data.Cells[at+1] = 0xff, 0xff
+		if got, err := s.RankScore(data.Cells, nil); err != nil || got > want {
 			t.Errorf("cell 65535 in place of number %d: %d (%v), more than %d", at/2, got, err, want)
 		}
 	}

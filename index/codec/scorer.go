@@ -142,13 +142,13 @@ func (s *Scorer) ResetAs(other *Scorer) error {
 // next, which may be empty, is the payload that will be scored after it, and is
 // fetched into the cache meanwhile. The error wraps ErrCorrupt, ErrVersion or,
 // without a query, ErrShape.
-func (s *Scorer) Score(data, next []byte) (score float32, vectors int, err error) {
+func (s *Scorer) Score(data, next Payload) (score float32, vectors int, err error) {
 	p, err := s.parse(data, s.book.kind)
 	if err != nil {
 		return 0, 0, err
 	}
 	s.best = grow(s.best, len(s.rows))
-	if err := s.maxima(&p, s.best, nil, next); err != nil {
+	if err := s.maxima(&p, s.best, nil, next.Codes); err != nil {
 		return 0, 0, err
 	}
 	return s.sum(), p.rows, nil
@@ -157,7 +157,7 @@ func (s *Scorer) Score(data, next []byte) (score float32, vectors int, err error
 // Refine is Score by a document's refinement (Codebook.EncodeRefinement), which
 // is closer to the vectors than most payloads are.
 func (s *Scorer) Refine(data, next []byte) (float32, error) {
-	p, err := s.parse(data, Int8)
+	p, err := s.parse(Payload{Codes: data}, Int8)
 	if err != nil {
 		return 0, err
 	}
@@ -172,7 +172,7 @@ func (s *Scorer) Refine(data, next []byte) (float32, error) {
 
 // RefineMaxima is Maxima by a document's refinement.
 func (s *Scorer) RefineMaxima(data []byte, best []float32, arg []int32) error {
-	p, err := s.parse(data, Int8)
+	p, err := s.parse(Payload{Codes: data}, Int8)
 	if err != nil {
 		return err
 	}
@@ -217,7 +217,7 @@ func (s *Scorer) sum() float32 {
 // the payload to best and the number of that vector, the first of equals, to
 // arg. Both have as many elements as there are rows; arg may be nil. Without
 // vectors they are simd.NoMatch and -1.
-func (s *Scorer) Maxima(data []byte, best []float32, arg []int32) error {
+func (s *Scorer) Maxima(data Payload, best []float32, arg []int32) error {
 	p, err := s.parse(data, s.book.kind)
 	if err != nil {
 		return err
@@ -228,7 +228,7 @@ func (s *Scorer) Maxima(data []byte, best []float32, arg []int32) error {
 	return s.maxima(&p, best, arg, nil)
 }
 
-// RankScore estimates Score from the payload's cells alone, in a unit of its
+// RankScore estimates Score from the cells of a payload alone, in a unit of its
 // own: the sum over all rows compared of the largest
 //
 //	S / sqrt(length of the centroid)
@@ -237,23 +237,27 @@ func (s *Scorer) Maxima(data []byte, best []float32, arg []int32) error {
 // nanosecond or two for each cell, and is good enough to tell which documents
 // are worth a Score, like the centroid interaction of PLAID (Santhanam et al.,
 // 2022, section 4.2). The vectors of a wide cell are longer than its centroid,
-// which the division makes up for in part. next is the payload that will be
-// ranked after it. The error wraps ErrCorrupt, ErrVersion or, without a query,
-// ErrShape; names of cells that do not exist count for nothing.
-func (s *Scorer) RankScore(data, next []byte) (uint32, error) {
-	p, err := s.parse(data, s.book.kind)
-	if err != nil {
+// which the division makes up for in part. next is the Payload.Cells that will
+// be ranked soon. The error wraps ErrCorrupt or, without a query, ErrShape;
+// names of cells that do not exist count for nothing.
+func (s *Scorer) RankScore(cells, next []byte) (uint32, error) {
+	if s.query == nil {
+		return 0, s.noQuery()
+	}
+	if _, err := s.book.countCells(cells); err != nil {
 		return 0, err
 	}
-	return s.Scan().RankScore(p.cells, s.book.cellBytes(), next), nil
+	return s.Scan().RankScore(cells, s.book.cellBytes(), next), nil
 }
 
-func (s *Scorer) parse(data []byte, kind Kind) (payload, error) {
+func (s *Scorer) parse(data Payload, kind Kind) (payload, error) {
 	if s.query == nil {
-		return payload{}, fmt.Errorf("%w: the scorer has no query", ErrShape)
+		return payload{}, s.noQuery()
 	}
 	return s.book.parseKind(data, kind)
 }
+
+func (s *Scorer) noQuery() error { return fmt.Errorf("%w: the scorer has no query", ErrShape) }
 
 // maxima computes the maxima of the rows; arg may be nil.
 func (s *Scorer) maxima(p *payload, best []float32, arg []int32, next []byte) error {
@@ -269,7 +273,7 @@ func (s *Scorer) maxima(p *payload, best []float32, arg []int32, next []byte) er
 
 func (s *Scorer) maximaResidual(p *payload, best []float32, arg []int32, next []byte) error {
 	var err error
-	if s.distinct, err = s.book.appendCells(s.distinct[:0], p); err != nil {
+	if s.distinct, err = s.book.appendCells(s.distinct[:0], p.cells); err != nil {
 		return err
 	}
 	if s.rowCells, err = p.appendRowCells(s.rowCells[:0], s.distinct); err != nil {
@@ -280,7 +284,7 @@ func (s *Scorer) maximaResidual(p *payload, best []float32, arg []int32, next []
 		coded = s.splitBare()
 	}
 	if len(coded) != p.coded {
-		return fmt.Errorf("%w: payload header: %d rows coded, %d lie in cells with codes", ErrCorrupt, p.coded, len(coded))
+		return fmt.Errorf("%w: payload rows: codes of %d, %d lie in cells with codes", ErrCorrupt, p.coded, len(coded))
 	}
 	cells := s.Scan()
 	if arg != nil {

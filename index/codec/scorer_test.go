@@ -16,7 +16,7 @@ import (
 // plainMaxima computes what the Scorer's documentation says, with a plain
 // integer loop in place of the kernels. The similarities of cells are those of
 // simd.CellRows, which has tests of its own.
-func plainMaxima(t *testing.T, c *Codebook, q *simd.Query, data []byte) (best []float32, arg []int32) {
+func plainMaxima(t *testing.T, c *Codebook, q *simd.Query, data Payload) (best []float32, arg []int32) {
 	t.Helper()
 	p, err := c.parse(data)
 	if err != nil {
@@ -107,7 +107,7 @@ func TestScorerIsExact(t *testing.T) {
 	}
 }
 
-func checkScorer(t *testing.T, name string, c *Codebook, s *Scorer, q *simd.Query, data []byte) {
+func checkScorer(t *testing.T, name string, c *Codebook, s *Scorer, q *simd.Query, data Payload) {
 	t.Helper()
 	want, wantArg := plainMaxima(t, c, q, data)
 	reset(t, s, q, nil, nil)
@@ -199,7 +199,7 @@ func TestRefine(t *testing.T) {
 	s := c.NewScorer()
 	for _, n := range []int{0, 1, 50} {
 		reset(t, s, q, nil, []int{1, 3, 4})
-		want, _, err := s.Score(encode(t, c, m.Slice(0, n), nil), nil)
+		want, _, err := s.Score(encode(t, c, m.Slice(0, n), nil), Payload{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -227,7 +227,7 @@ func TestScorerRefuses(t *testing.T) {
 	s := c.NewScorer()
 	refused := func(what string) {
 		t.Helper()
-		if _, _, err := s.Score(data, nil); !errors.Is(err, ErrShape) {
+		if _, _, err := s.Score(data, Payload{}); !errors.Is(err, ErrShape) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
@@ -249,7 +249,7 @@ func TestScorerRefuses(t *testing.T) {
 	if err := s.Maxima(data, make([]float32, 3), nil); !errors.Is(err, ErrShape) {
 		t.Errorf("three maxima of two rows: %v", err)
 	}
-	if _, _, err := s.Score(data, nil); err != nil {
+	if _, _, err := s.Score(data, Payload{}); err != nil {
 		t.Errorf("after errors: %v", err)
 	}
 }
@@ -267,10 +267,10 @@ func TestScorerDoesNotAllocate(t *testing.T) {
 				if err := s.Reset(queries[i%2], rows, rows); err != nil {
 					t.Fatal(err)
 				}
-				if _, err := s.RankScore(data, nil); err != nil {
+				if _, err := s.RankScore(data.Cells, nil); err != nil {
 					t.Fatal(err)
 				}
-				if _, _, err := s.Score(data, nil); err != nil {
+				if _, _, err := s.Score(data, Payload{}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -287,15 +287,15 @@ func TestScorerDoesNotAllocate(t *testing.T) {
 
 // checkDamaged uses a payload of unknown origin in every way. What Check
 // accepts, the others must accept.
-func checkDamaged(t *testing.T, c *Codebook, s *Scorer, data []byte) {
+func checkDamaged(t *testing.T, c *Codebook, s *Scorer, data Payload) {
 	t.Helper()
 	_, checked := c.Check(data)
-	_, _, scored := s.Score(data, nil)
+	_, _, scored := s.Score(data, Payload{})
 	_, decoded := c.Decode(data)
-	_, cells := c.DocumentCells(data)
-	_, ranked := s.RankScore(data, nil)
-	_, refined := s.Refine(data, nil)
-	_, checkedRefinement := c.CheckRefinement(data)
+	_, cells := c.DocumentCells(data.Cells)
+	_, ranked := s.RankScore(data.Cells, nil)
+	_, refined := s.Refine(data.Codes, nil)
+	_, checkedRefinement := c.CheckRefinement(data.Codes)
 	if checkedRefinement == nil && refined != nil {
 		t.Fatalf("refinement checked, but not scored: %v", refined)
 	}
@@ -316,22 +316,36 @@ func TestDamagedPayloads(t *testing.T) {
 		c, data := build(t, m, ids, kind, 3)
 		s := c.NewScorer()
 		reset(t, s, simd.PackQuery(m.Slice(50, 54)), nil, nil)
-		for n := range data {
-			if _, err := c.Check(data[:n]); !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrVersion) {
+		for n := range data.Codes {
+			short := Payload{data.Cells, data.Codes[:n]}
+			if _, err := c.Check(short); !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrVersion) {
 				t.Fatalf("%v: first %d bytes: %v", kind, n, err)
 			}
-			checkDamaged(t, c, s, data[:n])
+			checkDamaged(t, c, s, short)
 		}
-		checkDamaged(t, c, s, append(slices.Clone(data), 0))
-		for bit := range 8 * len(data) {
-			damaged := slices.Clone(data)
+		for n := range data.Cells {
+			short := Payload{data.Cells[:n], data.Codes}
+			if _, err := c.Check(short); kind.Residual() && !errors.Is(err, ErrCorrupt) {
+				t.Fatalf("%v: first %d bytes of cells: %v", kind, n, err)
+			}
+			checkDamaged(t, c, s, short)
+		}
+		checkDamaged(t, c, s, Payload{data.Cells, append(slices.Clone(data.Codes), 0)})
+		checkDamaged(t, c, s, Payload{append(slices.Clone(data.Cells), 0), data.Codes})
+		for bit := range 8 * len(data.Codes) {
+			damaged := slices.Clone(data.Codes)
 			damaged[bit/8] ^= 1 << (bit % 8)
-			checkDamaged(t, c, s, damaged)
-			if bit < 8*7 {
-				if _, err := c.Check(damaged); err == nil {
+			checkDamaged(t, c, s, Payload{data.Cells, damaged})
+			if bit < 8*5 {
+				if _, err := c.Check(Payload{data.Cells, damaged}); err == nil {
 					t.Errorf("%v: header bit %d flipped, nobody noticed", kind, bit)
 				}
 			}
+		}
+		for bit := range 8 * len(data.Cells) {
+			damaged := slices.Clone(data.Cells)
+			damaged[bit/8] ^= 1 << (bit % 8)
+			checkDamaged(t, c, s, Payload{damaged, data.Codes})
 		}
 	}
 }
@@ -343,11 +357,11 @@ func FuzzPayload(f *testing.F) {
 		c, data := build(f, m, ids, kind, 3)
 		books[kind], scorers[kind] = c, c.NewScorer()
 		reset(f, scorers[kind], simd.PackQuery(m.Slice(50, 54)), nil, nil)
-		f.Add(uint8(kind), data)
+		f.Add(uint8(kind), data.Cells, data.Codes)
 	}
-	f.Fuzz(func(t *testing.T, kind uint8, data []byte) {
+	f.Fuzz(func(t *testing.T, kind uint8, cells, codes []byte) {
 		if c := books[Kind(kind)]; c != nil {
-			checkDamaged(t, c, scorers[Kind(kind)], data)
+			checkDamaged(t, c, scorers[Kind(kind)], Payload{cells, codes})
 		}
 	})
 }
@@ -382,7 +396,7 @@ func TestLoad(t *testing.T) {
 			}
 			a := encode(t, c, m.Slice(0, 100), firstIDs(ids, 100))
 			b := encode(t, back, m.Slice(0, 100), firstIDs(ids, 100))
-			if !slices.Equal(a, b) {
+			if !equalPayloads(a, b) {
 				t.Errorf("%v: payload differs after Load", kind)
 			}
 		}
@@ -417,7 +431,7 @@ func checkLoaded(t *testing.T, data []byte) {
 	encode(t, c, m, nil)
 	s := c.NewScorer()
 	reset(t, s, simd.PackQuery(m), nil, nil)
-	if _, _, err := s.Score(payload, nil); err != nil {
+	if _, _, err := s.Score(payload, Payload{}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -467,7 +481,7 @@ func BenchmarkScore(b *testing.B) {
 	for _, kind := range Kinds {
 		b.Run(kind.String(), func(b *testing.B) {
 			c := train(b, m, ids, kind)
-			var docs [][]byte
+			var docs []Payload
 			for at := 0; at+length <= m.Rows; at += length {
 				docs = append(docs, encode(b, c, m.Slice(at, at+length), ids[at:at+length]))
 			}
@@ -514,11 +528,9 @@ func BenchmarkEncode(b *testing.B) {
 				documents = append(documents, d)
 			}
 			b.Run(name+"/"+kind.String()+"/one", func(b *testing.B) {
-				var dst []byte
 				for i := 0; b.Loop(); i++ {
-					var err error
 					d := documents[i%len(documents)]
-					if dst, _, err = c.Encode(dst[:0], d.Vectors, d.IDs); err != nil {
+					if _, err := c.Encode(d.Vectors, d.IDs); err != nil {
 						b.Fatal(err)
 					}
 				}
@@ -569,7 +581,7 @@ func manyCells(t testing.TB, kind Kind, dim, cells int) *Codebook {
 }
 
 // payloadOf makes a payload of rows in the given cells, with random codes.
-func payloadOf(c *Codebook, rowCells []uint32, rng *rand.Rand) []byte {
+func payloadOf(c *Codebook, rowCells []uint32, rng *rand.Rand) Payload {
 	cells := slices.Clone(rowCells)
 	slices.Sort(cells)
 	cells = slices.Compact(cells)
@@ -579,13 +591,8 @@ func payloadOf(c *Codebook, rowCells []uint32, rng *rand.Rand) []byte {
 			coded++
 		}
 	}
-	data, p := c.start(nil, c.kind, len(rowCells), coded, len(cells))
-	width := c.cellBytes()
-	for i, cell := range cells {
-		for b := range width {
-			p.cells[width*i+b] = byte(cell >> (8 * b))
-		}
-	}
+	names := c.putCells(cells)
+	codes, p := c.start(nil, names, c.kind, len(rowCells), coded)
 	for row, cell := range rowCells {
 		place, _ := slices.BinarySearch(cells, cell)
 		p.setPlace(row, place)
@@ -596,7 +603,7 @@ func payloadOf(c *Codebook, rowCells []uint32, rng *rand.Rand) []byte {
 	for i := range p.body {
 		p.body[i] = byte(rng.IntN(256))
 	}
-	return data
+	return Payload{names, codes}
 }
 
 // TestScorerWithManyCells: cells of 2 and 3 bytes, places of 1, 2 and 3 bytes,
@@ -650,15 +657,19 @@ func TestDamagedPayloadsOfManyCells(t *testing.T) {
 		}
 		data := payloadOf(c, rowCells, rng)
 		for range 1 + rng.IntN(3) {
-			switch rng.IntN(4) {
+			part := &data.Codes
+			if len(data.Cells) > 0 && rng.IntN(3) == 0 {
+				part = &data.Cells
+			}
+			switch d := *part; rng.IntN(4) {
 			case 0:
-				data[rng.IntN(len(data))] = byte(rng.IntN(256))
+				d[rng.IntN(len(d))] = byte(rng.IntN(256))
 			case 1:
-				data[rng.IntN(min(10, len(data)))] += byte(rng.IntN(5) - 2)
+				d[rng.IntN(min(10, len(d)))] += byte(rng.IntN(5) - 2)
 			case 2:
-				data = data[:rng.IntN(len(data))+1]
+				*part = d[:rng.IntN(len(d))+1]
 			case 3:
-				data = slices.Insert(data, rng.IntN(len(data)), byte(rng.IntN(256)))
+				*part = slices.Insert(d, rng.IntN(len(d)), byte(rng.IntN(256)))
 			}
 		}
 		checkDamaged(t, c, s, data)

@@ -18,7 +18,8 @@ import (
 //
 //	format version       1
 //	codebook checksum    8   little-endian
-//	payload              as codec.Codebook.Encode makes it
+//	bytes of the cells   uv  unsigned varint
+//	cells, codes         the payload, as codec.Codebook.Encode makes it
 //
 // and its terms, which are no part of any other field, _all included, are, with
 // big-endian numbers,
@@ -38,8 +39,8 @@ const (
 	// passes over others.
 	storedType = 'M'
 
-	recordVersion = 1 // version 1 is the first one
-	recordHeader  = 9
+	recordVersion = 2 // in 1 the payload was of one part
+	recordHeader  = 9 // bytes before those of the cells
 )
 
 func hiddenName(field string) string { return hiddenPrefix + field }
@@ -60,20 +61,35 @@ func tokenTerm(id uint32, count int) []byte {
 	return append(binary.BigEndian.AppendUint32([]byte{'t'}, id), byte(count))
 }
 
-// appendRecord appends the stored value of a document's tokens and returns it
-// with the cells of its vectors.
-func appendRecord(dst []byte, book *codec.Codebook, tokens encoder.Tokens) (record []byte, cells []uint32, err error) {
-	dst = append(dst, recordVersion)
-	dst = binary.LittleEndian.AppendUint64(dst, book.Checksum())
-	return book.Encode(dst, tokens.Vectors, tokens.IDs)
+// makeRecord returns the stored value of a document's tokens and the cells of
+// its vectors.
+func makeRecord(book *codec.Codebook, tokens encoder.Tokens) (record []byte, cells []uint32, err error) {
+	encoded, err := book.Encode(tokens.Vectors, tokens.IDs)
+	if err != nil {
+		return nil, nil, err
+	}
+	payload := encoded.Payload
+	record = make([]byte, 0, recordHeader+binary.MaxVarintLen32+payload.Size())
+	record = append(record, recordVersion)
+	record = binary.LittleEndian.AppendUint64(record, book.Checksum())
+	record = binary.AppendUvarint(record, uint64(len(payload.Cells)))
+	record = append(append(record, payload.Cells...), payload.Codes...)
+	return record, encoded.Cells, nil
 }
 
 // cutRecord returns the codebook's checksum and the payload of a stored value.
-func cutRecord(record []byte) (book uint64, payload []byte, err error) {
+func cutRecord(record []byte) (book uint64, payload codec.Payload, err error) {
 	if len(record) < recordHeader || record[0] != recordVersion {
-		return 0, nil, fmt.Errorf("%w: %d bytes are no record of version %d", ErrCorrupt, len(record), recordVersion)
+		return 0, payload, fmt.Errorf("%w: %d bytes are no record of version %d", ErrCorrupt, len(record), recordVersion)
 	}
-	return binary.LittleEndian.Uint64(record[1:]), record[recordHeader:], nil
+	rest := record[recordHeader:]
+	cells, n := binary.Uvarint(rest)
+	if n <= 0 || cells > uint64(len(rest)-n) {
+		return 0, payload, fmt.Errorf("%w: a record of %d bytes ends among its cells", ErrCorrupt, len(record))
+	}
+	rest = rest[n:]
+	payload = codec.Payload{Cells: rest[:cells:cells], Codes: rest[cells:]}
+	return binary.LittleEndian.Uint64(record[1:]), payload, nil
 }
 
 // vectorField is the stored half of a hidden field. The other half is a
@@ -102,7 +118,7 @@ func addVectors(doc *document.Document, hidden string, book *codec.Codebook, tok
 	if tokens.Vectors.Rows > pareindex.MaxTokens {
 		return fmt.Errorf("document %q: %d vectors, at most %d are allowed", doc.ID(), tokens.Vectors.Rows, pareindex.MaxTokens)
 	}
-	record, cells, err := appendRecord(nil, book, tokens)
+	record, cells, err := makeRecord(book, tokens)
 	if err != nil {
 		return fmt.Errorf("document %q: %w", doc.ID(), err)
 	}

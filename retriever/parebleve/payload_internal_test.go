@@ -109,7 +109,7 @@ func TestKeepLimit(t *testing.T) {
 	for i := range facts.payloads {
 		if p := facts.payloads[i].Load(); p != nil {
 			kept++
-			bytes += int64(len(*p))
+			bytes += int64(p.Size())
 		}
 	}
 	if kept == 0 || kept == 200 || bytes > 100<<10 || facts.bytes.Load() != bytes || src.shelf.room.Load() != 100<<10-bytes {
@@ -134,7 +134,7 @@ func BenchmarkPayload(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				b.SetBytes(int64(len(payload)))
+				b.SetBytes(int64(payload.Size()))
 				document++
 			}
 		})

@@ -49,7 +49,7 @@ type facts struct {
 
 	// Payloads that were read before, by document. A segment holds them
 	// compressed, together with its stored texts.
-	payloads []atomic.Pointer[[]byte]
+	payloads []atomic.Pointer[codec.Payload]
 	bytes    atomic.Int64 // of the payloads
 }
 
@@ -106,8 +106,8 @@ func (s *shelf) sweep(segments []*scorch.SegmentSnapshot) {
 }
 
 // keep remembers the payload of a document if there is room for it.
-func (s *shelf) keep(f *facts, document uint32, payload *[]byte) {
-	size := int64(len(*payload))
+func (s *shelf) keep(f *facts, document uint32, payload *codec.Payload) {
+	size := int64(payload.Size())
 	if s.room.Add(-size) < 0 {
 		s.room.Add(size)
 		return
@@ -138,7 +138,7 @@ func readFacts(seg *scorch.SegmentSnapshot, hidden string, book *book) (*facts, 
 		return nil, err
 	}
 	f.members = dense(members, int(seg.FullSize()))
-	f.payloads = make([]atomic.Pointer[[]byte], seg.FullSize())
+	f.payloads = make([]atomic.Pointer[codec.Payload], seg.FullSize())
 	for bit := range 32 {
 		if list, err = terms.PostingsList(rowsTerm(checksum, bit), nil, list); err != nil {
 			return nil, err
@@ -354,7 +354,7 @@ func (s *source) AppendPostings(dst []uint32, cell uint32) ([]uint32, error) {
 }
 
 // Payload returns a document's payload.
-func (s *source) Payload(document uint32) ([]byte, error) {
+func (s *source) Payload(document uint32) (codec.Payload, error) {
 	p, local := s.part(document)
 	if known := p.facts.payloads; known != nil {
 		if payload := known[local].Load(); payload != nil {
@@ -365,7 +365,7 @@ func (s *source) Payload(document uint32) ([]byte, error) {
 	defer s.shelf.readers.Put(r)
 	payload, err := s.readPayload(r, p, local)
 	if err != nil {
-		return nil, fmt.Errorf("document number %d: %w", document, err)
+		return payload, fmt.Errorf("document number %d: %w", document, err)
 	}
 	if p.facts.payloads != nil {
 		s.shelf.keep(p.facts, local, r.header(payload))
@@ -377,10 +377,10 @@ func (s *source) Payload(document uint32) ([]byte, error) {
 func (s *source) Refinement(uint32) ([]byte, error) { return nil, nil }
 
 // readPayload reads a payload from the segment.
-func (s *source) readPayload(r *reader, p *part, local uint32) ([]byte, error) {
+func (s *source) readPayload(r *reader, p *part, local uint32) (codec.Payload, error) {
 	record, err := r.read(p.snapshot, local)
 	if err != nil {
-		return nil, err
+		return codec.Payload{}, err
 	}
 	checksum, payload, err := cutRecord(record)
 	if err == nil && checksum != s.book.Checksum() {
@@ -402,8 +402,8 @@ type reader struct {
 	hidden  string
 	visit   segment.StoredFieldValueVisitor // take, made once
 	record  []byte
-	block   []byte   // for records
-	headers [][]byte // for pointers to payloads
+	block   []byte          // for records
+	headers []codec.Payload // for pointers to payloads
 }
 
 // borrow returns a reader for a hidden field.
@@ -442,9 +442,9 @@ func (r *reader) read(seg *scorch.SegmentSnapshot, document uint32) ([]byte, err
 
 // header returns a pointer to a payload that may be kept. Headers are made many
 // at a time, like blocks.
-func (r *reader) header(payload []byte) *[]byte {
+func (r *reader) header(payload codec.Payload) *codec.Payload {
 	if len(r.headers) == 0 {
-		r.headers = make([][]byte, 128)
+		r.headers = make([]codec.Payload, 128)
 	}
 	h := &r.headers[0]
 	r.headers = r.headers[1:]
@@ -516,8 +516,21 @@ func (s *source) termCount(term []byte) int64 {
 	return n
 }
 
+// AppendCells appends the cells of the documents' payloads to dst. Reading the
+// cells of a record costs as much as reading all of it.
+func (s *source) AppendCells(dst [][]byte, documents []uint32) ([][]byte, error) {
+	for _, document := range documents {
+		payload, err := s.Payload(document)
+		if err != nil {
+			return dst, err
+		}
+		dst = append(dst, payload.Cells)
+	}
+	return dst, nil
+}
+
 // AppendPayloads appends the documents' payloads to dst.
-func (s *source) AppendPayloads(dst [][]byte, documents []uint32) ([][]byte, error) {
+func (s *source) AppendPayloads(dst []codec.Payload, documents []uint32) ([]codec.Payload, error) {
 	for _, document := range documents {
 		payload, err := s.Payload(document)
 		if err != nil {

@@ -1,6 +1,10 @@
 package parebleve
 
-import "github.com/RoaringBitmap/roaring/v2"
+import (
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"github.com/pare-search/pare/index/codec"
+)
 
 // subset is an index.Source of a few documents of another, numbered anew. All
 // of them are searched: it has no postings.
@@ -35,8 +39,20 @@ func (s *subset) AppendPostings(dst []uint32, _ uint32) ([]uint32, error) { retu
 // ID returns a document's external id.
 func (s *subset) ID(document uint32) (string, error) { return s.source.ID(s.documents[document]) }
 
+// AppendCells appends the cells of the documents' payloads to dst.
+func (s *subset) AppendCells(dst [][]byte, documents []uint32) ([][]byte, error) {
+	for _, document := range documents {
+		payload, err := s.source.Payload(s.documents[document])
+		if err != nil {
+			return dst, err
+		}
+		dst = append(dst, payload.Cells)
+	}
+	return dst, nil
+}
+
 // AppendPayloads appends the documents' payloads to dst.
-func (s *subset) AppendPayloads(dst [][]byte, documents []uint32) ([][]byte, error) {
+func (s *subset) AppendPayloads(dst []codec.Payload, documents []uint32) ([]codec.Payload, error) {
 	for _, document := range documents {
 		payload, err := s.source.Payload(s.documents[document])
 		if err != nil {
