@@ -8,9 +8,8 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"sync"
 	"sync/atomic"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/pare-search/pare/encoder"
 	"github.com/pare-search/pare/simd"
@@ -50,28 +49,29 @@ func (f *Fitted) PruneAll(ctx context.Context, documents []encoder.Tokens) ([]Pr
 	return out, nil
 }
 
-// parallel calls work for 0 to n-1 on all processors. It returns the error of
-// the lowest number that was begun, with that number.
+// parallel calls work for 0 to n-1 on all processors, in this order, until one
+// fails. It returns the error of the lowest number that does, with that number.
 func parallel(ctx context.Context, n int, work func(i int) error) error {
 	var next atomic.Int64
-	var group errgroup.Group
+	var failed atomic.Bool
+	var group sync.WaitGroup
 	errs := make([]error, n)
 	for range min(runtime.GOMAXPROCS(0), n) {
-		group.Go(func() error {
-			for ctx.Err() == nil {
+		group.Go(func() {
+			for ctx.Err() == nil && !failed.Load() {
 				i := int(next.Add(1)) - 1
 				if i >= n {
-					return nil
+					return
 				}
 				if err := work(i); err != nil {
 					errs[i] = fmt.Errorf("document %d: %w", i, err)
-					return errs[i]
+					failed.Store(true)
 				}
 			}
-			return ctx.Err()
 		})
 	}
-	return cmp.Or(group.Wait(), ctx.Err(), cmp.Or(errs...))
+	group.Wait()
+	return cmp.Or(cmp.Or(errs...), ctx.Err())
 }
 
 // Prune returns what is stored of a document. It shares memory with t where
