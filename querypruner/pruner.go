@@ -1,11 +1,8 @@
 package querypruner
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
-	"math"
-	"math/rand/v2"
 	"slices"
 
 	"github.com/pare-search/pare/encoder"
@@ -14,77 +11,55 @@ import (
 // ErrInvalid reports a pruner whose settings make no sense.
 var ErrInvalid = errors.New("querypruner: invalid setting")
 
-// Strategy is a way to order the rows of a query by their use in finding
-// candidates.
-type Strategy uint8
-
-const (
-	// KeepAll lets every row look for candidates: no pruning.
-	KeepAll Strategy = iota
-	// ICF keeps the rows whose tokens are rarest among the stored vectors
-	// (inverse collection frequency; Tonellotto and Macdonald, CIKM 2021,
-	// section 3).
-	ICF
-	// IDF keeps the rows whose tokens occur in the fewest documents.
-	IDF
-	// First keeps the leading rows.
-	First
-	// Random keeps rows drawn by Seed and the query itself, so that the same
-	// query always keeps the same rows: the control that any strategy has to beat.
-	Random
-	// Population keeps the rows whose nearest cell is in the fewest documents.
-	// It needs no token ids; ICF, IDF and DropStopWords count the same way when
-	// a query has none.
-	Population
-	// DropSpecials drops the rows of special tokens ([CLS], [MASK] and their
-	// kind, listed in Special) and keeps all others.
-	DropSpecials
-	// DropStopWords drops the rows whose tokens occur in more than Keep.Share
-	// of the documents and keeps all others.
-	DropStopWords
-)
-
-// Keep is how many rows survive: Count rows, or Share of the query's rows
-// rounded up when Count is zero.
-type Keep struct {
-	Count int
-	Share float64
-}
-
-// of returns the number of rows to keep of n, at least one of a query that
-// has any.
-func (k Keep) of(n int) int {
-	kept := k.Count
-	if kept == 0 {
-		// The small number forgives rounding: 0.07 * 100 is a little above 7.
-		kept = int(math.Ceil(k.Share*float64(n) - 1e-9))
-	}
-	return min(max(kept, 1), n)
-}
-
-// Pruner selects query rows. The zero value keeps all of them.
+// Pruner selects query rows in steps, of which the zero value takes none and
+// keeps all rows. Each step works on the rows that the one before has left:
+//
+//	Drop      rows that are worth nothing never look
+//	Weights   rows count more or less
+//	Merge     rows that say the same look as one
+//	Strategy  the other rows are put in order,
+//	Keep      and the first of them look
 type Pruner struct {
+	Drop     Drop
+	Weights  Weights
+	Merge    float64 // see merge.go: cosine from which rows are merged, up to 1; 0 for never
 	Strategy Strategy
 	Keep     Keep
-	// DropUnseen ranks tokens that do not occur in the collection last instead
-	// of first and drops them. The published method does so, since [MASK] tokens
-	// never occur in documents; by default they are kept as the rarest there are.
-	// It acts where the strategy looks at frequencies.
-	DropUnseen bool
-	// Special lists the token ids that never look for candidates, whatever
-	// the strategy, as long as another row can.
-	Special []uint32
 	// Seed drives Random.
 	Seed uint64
-	// ScoreKept restricts scoring to the kept rows too. That changes the
+	// ScoreKept restricts scoring to the rows that look. That changes the
 	// scoring model and costs quality; it is off by default.
 	ScoreKept bool
+	// TokenRarity makes a search that weighs cells by rarity
+	// (index.SearchOptions.Budget) take the rarity of the row's token, or with
+	// Population of its cell, in place of each cell's own.
+	TokenRarity bool
+	// Vocabulary says what token ids stand for, where a step asks. The packages
+	// above, which know the encoder, set it where it is empty.
+	Vocabulary Vocabulary
 }
+
+// Vocabulary names the token ids that are no ordinary words.
+type Vocabulary struct {
+	// Special lists the tokens that every text has, [CLS] and its kind. Where it
+	// is empty, tokens that cover no text are special (encoder.Span).
+	Special []uint32
+	// Masks lists the tokens that queries are filled up with.
+	Masks []uint32
+	// Stop lists the stop words of the language Drop.StopWords; nil where
+	// nobody knows them.
+	Stop []uint32
+}
+
+// Empty tells whether nothing is known.
+func (v Vocabulary) Empty() bool { return v.Special == nil && v.Masks == nil && v.Stop == nil }
 
 // Statistics describes the collection that the query is pruned for.
 type Statistics interface {
 	// Documents is the number of documents that the frequencies count.
 	Documents() int64
+	// Vectors is the number of stored vectors.
+	Vectors() int64
 	// TokenFrequency returns the number of stored vectors with this token id
 	// and the number of documents that have one.
 	TokenFrequency(id uint32) (collection, documents int64)
@@ -96,28 +71,29 @@ type Statistics interface {
 // Validate reports all settings that make no sense.
 func (p Pruner) Validate() error {
 	var faults []error
-	if p.Strategy > DropStopWords {
-		faults = append(faults, fmt.Errorf("%w: unknown strategy %d", ErrInvalid, p.Strategy))
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			faults = append(faults, fmt.Errorf("%w: "+format, append([]any{ErrInvalid}, args...)...))
+		}
 	}
-	if p.Keep.Count < 0 {
-		faults = append(faults, fmt.Errorf("%w: cannot keep %d rows", ErrInvalid, p.Keep.Count))
-	}
-	if !(p.Keep.Share >= 0 && p.Keep.Share <= 1) {
-		faults = append(faults, fmt.Errorf("%w: share %v is not between 0 and 1", ErrInvalid, p.Keep.Share))
-	}
-	if p.Strategy.ranks() && p.Keep.Count == 0 && p.Keep.Share == 0 {
-		faults = append(faults, fmt.Errorf("%w: %s needs a number or share of rows to keep", ErrInvalid, p.Strategy))
-	}
-	if p.Strategy == DropStopWords && p.Keep.Share == 0 {
-		faults = append(faults, fmt.Errorf("%w: %s needs a share of the documents", ErrInvalid, p.Strategy))
+	check(p.Strategy <= Population, "unknown strategy %d", p.Strategy)
+	check(p.Weights <= MaskCounts, "unknown weights %d", p.Weights)
+	check(p.Keep.Count >= 0, "cannot keep %d rows", p.Keep.Count)
+	check(isShare(p.Keep.Share), "share %v is not between 0 and 1", p.Keep.Share)
+	check(isShare(p.Keep.Mass), "mass %v is not between 0 and 1", p.Keep.Mass)
+	check(p.Keep.Cost >= 0, "cost %d is below 0", p.Keep.Cost)
+	check(isShare(p.Merge), "merging from a cosine of %v, which is not between 0 and 1", p.Merge)
+	check(isShare(p.Drop.StopShare), "stop words from a share of %v, which is not between 0 and 1", p.Drop.StopShare)
+	check(p.Drop.StopShare == 0 || p.Drop.StopWords == "", "stop words both by a list and by their share of the documents")
+	if p.Strategy == KeepAll {
+		check(p.Keep == Keep{}, "%s keeps all rows, however many", p.Strategy)
+	} else if p.Strategy <= Population {
+		check(p.Keep != Keep{}, "%s needs to know how many rows to keep", p.Strategy)
 	}
 	return errors.Join(faults...)
 }
 
-// ranks tells whether the strategy orders rows and keeps the first ones.
-func (s Strategy) ranks() bool {
-	return s >= ICF && s <= Population
-}
+func isShare(x float64) bool { return x >= 0 && x <= 1 }
 
 // Select decides for each row of q. Ties are decided by position, earlier
 // rows first. A query with at least one row keeps at least one: when all are to
@@ -127,163 +103,84 @@ func (p Pruner) Select(q encoder.Tokens, stats Statistics) (Selection, error) {
 	if err := errors.Join(p.Validate(), q.Validate(q.Vectors.Dim)); err != nil {
 		return Selection{}, err
 	}
-	rows := make([]Row, q.Vectors.Rows)
+	c := newChoice(p, q, stats)
+	if err := c.drop(); err != nil {
+		return Selection{}, err
+	}
+	c.weigh()
+	c.merge()
+	c.rank()
+	return c.selection(), nil
+}
+
+// choice is a Selection in the making.
+type choice struct {
+	Pruner
+	query encoder.Tokens
+	stats Statistics
+	rows  []Row
+
+	counts []count   // by row, as far as somebody asked
+	left   []int     // rows that may look, ascending
+	scored []bool    // rows that count in scores
+	weight []float32 // by row; nil for 1 each
+	groups [][]int   // by row: the rows that it stands for, itself first; nil without merging
+}
+
+// count is how many vectors and documents have a row's token.
+type count struct {
+	known                 bool
+	collection, documents int64
+}
+
+func newChoice(p Pruner, q encoder.Tokens, stats Statistics) *choice {
+	n := q.Vectors.Rows
+	c := &choice{
+		Pruner: p, query: q, stats: stats,
+		rows: make([]Row, n), counts: make([]count, n), scored: make([]bool, n), left: make([]int, 0, n),
+	}
+	for i := range n {
+		c.rows[i].Frequency, c.rows[i].Weight, c.rows[i].With = -1, 1, -1
+		c.scored[i] = true
+	}
+	return c
+}
+
+// count counts a row's token, or cell if there is no token or the strategy
+// wants it so.
+func (c *choice) count(i int) count {
+	known := &c.counts[i]
 	switch {
-	case p.Strategy == DropStopWords:
-		p.dropStopWords(rows, q, stats)
-	case p.Strategy.ranks():
-		p.rank(rows, q, stats)
+	case known.known:
+	case c.query.IDs == nil || c.Strategy == Population:
+		n := c.stats.CellPopulation(c.query.Vectors.Row(i))
+		*known = count{true, n, n}
 	default:
-		for i := range rows {
-			switch {
-			case p.special(q, i):
-				rows[i] = Row{Reason: SpecialToken, Frequency: -1}
-			case p.Strategy == DropSpecials:
-				rows[i] = Row{Kept: true, Reason: NotSpecial, Frequency: -1}
-			default:
-				rows[i] = Row{Kept: true, Reason: All, Frequency: -1}
-			}
-		}
+		collection, documents := c.stats.TokenFrequency(c.query.IDs[i])
+		*known = count{true, collection, documents}
 	}
-	return p.selection(rows), nil
+	c.rows[i].Frequency = known.documents
+	if c.Strategy == ICF {
+		c.rows[i].Frequency = known.collection
+	}
+	return *known
 }
 
-// special tells whether row i is a special token. KeepAll means all.
-func (p Pruner) special(q encoder.Tokens, i int) bool {
-	return p.Strategy != KeepAll && q.IDs != nil && slices.Contains(p.Special, q.IDs[i])
+// among tells whether a row's token is one of ids.
+func (c *choice) among(ids []uint32, i int) bool {
+	return c.query.IDs != nil && slices.Contains(ids, c.query.IDs[i])
 }
 
-func (p Pruner) selection(rows []Row) Selection {
-	s := Selection{Rows: rows}
-	for i, r := range rows {
-		if r.Kept {
-			s.Probe = append(s.Probe, i)
-		}
+// special tells whether a row is a special token, a mask among them.
+func (c *choice) special(i int) bool {
+	if c.among(c.Vocabulary.Masks, i) {
+		return true
 	}
-	if len(s.Probe) == 0 && len(rows) > 0 {
-		best := 0
-		for i, r := range rows {
-			if r.compareDropped(rows[best]) < 0 {
-				best = i
-			}
-		}
-		rows[best].Kept, rows[best].Reason = true, OnlyOne
-		s.Probe = []int{best}
+	if len(c.Vocabulary.Special) == 0 && c.query.Spans != nil {
+		return c.query.Spans[i].Start == c.query.Spans[i].End
 	}
-	if p.ScoreKept {
-		s.Score = slices.Clone(s.Probe)
-	}
-	return s
+	return c.among(c.Vocabulary.Special, i)
 }
 
-// compareDropped orders dropped rows: special tokens come last, and otherwise
-// the rarest that occurs at all comes first.
-func (r Row) compareDropped(other Row) int {
-	special := func(r Row) int {
-		if r.Reason == SpecialToken {
-			return 1
-		}
-		return 0
-	}
-	rarity := func(r Row) int64 {
-		if r.Frequency <= 0 {
-			return math.MaxInt64
-		}
-		return r.Frequency
-	}
-	return cmp.Or(cmp.Compare(special(r), special(other)), cmp.Compare(rarity(r), rarity(other)))
-}
-
-func (p Pruner) dropStopWords(rows []Row, q encoder.Tokens, stats Statistics) {
-	limit := p.Keep.Share * float64(stats.Documents())
-	for i := range rows {
-		frequency := p.frequency(q, i, stats)
-		switch {
-		case p.special(q, i):
-			rows[i] = Row{Reason: SpecialToken, Frequency: frequency}
-		case frequency == 0 && p.DropUnseen:
-			rows[i] = Row{Reason: NeverOccurs}
-		case frequency == 0:
-			rows[i] = Row{Kept: true, Reason: Unseen}
-		case float64(frequency) > limit:
-			rows[i] = Row{Reason: StopWord, Frequency: frequency}
-		default:
-			rows[i] = Row{Kept: true, Reason: OccursModerately, Frequency: frequency}
-		}
-	}
-}
-
-// rank orders the rows by the strategy's importance and keeps the first ones.
-func (p Pruner) rank(rows []Row, q encoder.Tokens, stats Statistics) {
-	var generator *rand.Rand
-	if p.Strategy == Random {
-		generator = rand.New(rand.NewPCG(p.Seed, fingerprint(q)))
-	}
-	importance := make([]float64, len(rows))
-	eligible := make([]int, 0, len(rows))
-	for i := range rows {
-		switch p.Strategy {
-		case First:
-			rows[i].Frequency, importance[i] = -1, -float64(i)
-		case Random:
-			rows[i].Frequency, importance[i] = -1, generator.Float64()
-		default:
-			rows[i].Frequency = p.frequency(q, i, stats)
-			importance[i] = -float64(rows[i].Frequency)
-		}
-		switch {
-		case p.special(q, i):
-			rows[i].Reason = SpecialToken
-		case p.DropUnseen && rows[i].Frequency == 0:
-			rows[i].Reason = NeverOccurs
-		default:
-			eligible = append(eligible, i)
-		}
-	}
-	slices.SortStableFunc(eligible, func(a, b int) int {
-		return cmp.Compare(importance[b], importance[a])
-	})
-	kept := 0
-	if len(eligible) > 0 {
-		kept = min(p.Keep.of(len(rows)), len(eligible))
-	}
-	for rank, i := range eligible {
-		rows[i].Rank, rows[i].Kept = rank+1, rank < kept
-		switch {
-		case rows[i].Frequency == 0:
-			rows[i].Reason = Unseen
-		case rank < kept:
-			rows[i].Reason = Useful
-		default:
-			rows[i].Reason = LessUseful
-		}
-	}
-}
-
-// frequency is the count that the strategy ranks row i by.
-func (p Pruner) frequency(q encoder.Tokens, i int, stats Statistics) int64 {
-	if q.IDs == nil || p.Strategy == Population {
-		return stats.CellPopulation(q.Vectors.Row(i))
-	}
-	collection, documents := stats.TokenFrequency(q.IDs[i])
-	if p.Strategy == ICF {
-		return collection
-	}
-	return documents
-}
-
-// fingerprint tells queries apart (FNV-1a over ids, or the first components
-// where there are none).
-func fingerprint(q encoder.Tokens) uint64 {
-	hash := uint64(14695981039346656037)
-	mix := func(word uint32) { hash = (hash ^ uint64(word)) * 1099511628211 }
-	mix(uint32(q.Vectors.Rows))
-	for i := range q.Vectors.Rows {
-		if q.IDs != nil {
-			mix(q.IDs[i])
-		} else {
-			mix(math.Float32bits(q.Vectors.Row(i)[0]))
-		}
-	}
-	return hash
-}
+// dropRow keeps a row from looking.
+func (c *choice) dropRow(i int, reason Reason) { c.rows[i].Kept, c.rows[i].Reason = false, reason }

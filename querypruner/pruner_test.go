@@ -32,6 +32,8 @@ func (c collection) TokenFrequency(id uint32) (collection, documents int64) {
 	return c.tokens[id].collection, c.tokens[id].documents
 }
 
+func (c collection) Vectors() int64 { return 10 * c.size }
+
 func (c collection) CellPopulation(vector []float32) int64 { return c.cells[vector[0]] }
 
 const (
@@ -80,6 +82,8 @@ func keep(n int) querypruner.Keep         { return querypruner.Keep{Count: n} }
 func share(s float64) querypruner.Keep    { return querypruner.Keep{Share: s} }
 func words(rows []querypruner.Row) string { return strings.Join(rowStrings(rows), " | ") }
 
+func special(ids ...uint32) querypruner.Vocabulary { return querypruner.Vocabulary{Special: ids} }
+
 func rowStrings(rows []querypruner.Row) []string {
 	out := make([]string, len(rows))
 	for i, r := range rows {
@@ -108,7 +112,7 @@ func TestSelect(t *testing.T) {
 		},
 		{
 			name:   "all ignores the list of special tokens",
-			pruner: querypruner.Pruner{Special: []uint32{cls}},
+			pruner: querypruner.Pruner{Vocabulary: special(cls)},
 			query:  query(cls, rare),
 			probe:  []int{0, 1},
 			rows:   "+ all rows look | + all rows look",
@@ -131,7 +135,7 @@ func TestSelect(t *testing.T) {
 		},
 		{
 			name:   "icf drops unseen tokens if told to",
-			pruner: querypruner.Pruner{Strategy: querypruner.ICF, Keep: keep(3), DropUnseen: true},
+			pruner: querypruner.Pruner{Strategy: querypruner.ICF, Keep: keep(3), Drop: querypruner.Drop{Unseen: true}},
 			query:  sentence,
 			probe:  []int{2, 3, 4},
 			rows: "- rank 4, frequency 100 | - rank 5, frequency 900 | + rank 1, frequency 3 | " +
@@ -139,7 +143,7 @@ func TestSelect(t *testing.T) {
 		},
 		{
 			name:   "unseen tokens do not fill up a small query",
-			pruner: querypruner.Pruner{Strategy: querypruner.IDF, Keep: keep(5), DropUnseen: true},
+			pruner: querypruner.Pruner{Strategy: querypruner.IDF, Keep: keep(5), Drop: querypruner.Drop{Unseen: true}},
 			query:  query(unknown, rare, mask),
 			probe:  []int{1},
 			rows:   "- not in the collection, dropped | + rank 1, frequency 2 | - not in the collection, dropped",
@@ -160,17 +164,17 @@ func TestSelect(t *testing.T) {
 		},
 		{
 			name:   "first passes over special tokens",
-			pruner: querypruner.Pruner{Strategy: querypruner.First, Keep: keep(2), Special: []uint32{cls}},
+			pruner: querypruner.Pruner{Strategy: querypruner.First, Keep: keep(2), Drop: querypruner.Drop{Specials: true}, Vocabulary: special(cls)},
 			query:  query(cls, the, rare, common),
 			probe:  []int{1, 2},
 			rows:   "- special token | + rank 1 | + rank 2 | - rank 3",
 		},
 		{
-			name:   "first does not look at frequencies",
-			pruner: querypruner.Pruner{Strategy: querypruner.First, Keep: keep(1), DropUnseen: true},
-			query:  query(unknown, rare),
-			probe:  []int{0},
-			rows:   "+ rank 1 | - rank 2",
+			name:   "first drops unseen tokens if told to",
+			pruner: querypruner.Pruner{Strategy: querypruner.First, Keep: keep(1), Drop: querypruner.Drop{Unseen: true}},
+			query:  query(unknown, rare, the),
+			probe:  []int{1},
+			rows:   "- not in the collection, dropped | + rank 1, frequency 2 | - rank 2, frequency 90",
 		},
 		{
 			name:   "population looks at cells",
@@ -196,14 +200,14 @@ func TestSelect(t *testing.T) {
 		},
 		{
 			name:   "special tokens cannot be told without ids",
-			pruner: querypruner.Pruner{Strategy: querypruner.DropSpecials, Special: []uint32{cls}},
+			pruner: querypruner.Pruner{Drop: querypruner.Drop{Specials: true}, Vocabulary: special(cls)},
 			query:  withoutIDs(cls, rare),
 			probe:  []int{0, 1},
 			rows:   "+ no special token | + no special token",
 		},
 		{
 			name:   "special tokens never look under a ranking strategy",
-			pruner: querypruner.Pruner{Strategy: querypruner.ICF, Keep: keep(9), Special: []uint32{cls, mask}},
+			pruner: querypruner.Pruner{Strategy: querypruner.ICF, Keep: keep(9), Drop: querypruner.Drop{Specials: true}, Vocabulary: special(cls, mask)},
 			query:  sentence,
 			probe:  []int{1, 2, 3, 4},
 			rows: "- special token | + rank 4, frequency 900 | + rank 1, frequency 3 | " +
@@ -211,22 +215,22 @@ func TestSelect(t *testing.T) {
 		},
 		{
 			name:   "nospecials keeps the rest",
-			pruner: querypruner.Pruner{Strategy: querypruner.DropSpecials, Special: []uint32{cls, mask}},
+			pruner: querypruner.Pruner{Drop: querypruner.Drop{Specials: true}, Vocabulary: special(cls, mask)},
 			query:  sentence,
 			probe:  []int{1, 2, 3, 4},
 			rows: "- special token | + no special token | + no special token | " +
 				"+ no special token | + no special token | - special token",
 		},
 		{
-			name:   "nospecials of nothing but special tokens keeps the first",
-			pruner: querypruner.Pruner{Strategy: querypruner.DropSpecials, Special: []uint32{cls, mask}},
+			name:   "nospecials of nothing but special tokens keeps one that occurs",
+			pruner: querypruner.Pruner{Drop: querypruner.Drop{Specials: true}, Vocabulary: special(cls, mask)},
 			query:  query(mask, cls),
-			probe:  []int{0},
-			rows:   "+ kept, since a query needs one row | - special token",
+			probe:  []int{1},
+			rows:   "- special token | + kept, since a query needs one row",
 		},
 		{
 			name:   "nostopwords counts documents and allows the limit itself",
-			pruner: querypruner.Pruner{Strategy: querypruner.DropStopWords, Keep: share(0.4), Special: []uint32{cls}},
+			pruner: querypruner.Pruner{Drop: querypruner.Drop{Specials: true, StopShare: 0.4}, Vocabulary: special(cls)},
 			query:  query(cls, the, common, repeated, unknown),
 			probe:  []int{2, 3, 4},
 			rows: "- special token | - in 90 documents, too many | + in 40 documents | + in 5 documents | " +
@@ -234,35 +238,35 @@ func TestSelect(t *testing.T) {
 		},
 		{
 			name:   "nostopwords drops unseen tokens if told to",
-			pruner: querypruner.Pruner{Strategy: querypruner.DropStopWords, Keep: share(0.4), DropUnseen: true},
+			pruner: querypruner.Pruner{Drop: querypruner.Drop{Unseen: true, StopShare: 0.4}},
 			query:  query(the, unknown, rare),
 			probe:  []int{2},
 			rows:   "- in 90 documents, too many | - not in the collection, dropped | + in 2 documents",
 		},
 		{
 			name:   "nostopwords without ids counts the documents of cells",
-			pruner: querypruner.Pruner{Strategy: querypruner.DropStopWords, Keep: share(0.5)},
+			pruner: querypruner.Pruner{Drop: querypruner.Drop{StopShare: 0.5}},
 			query:  withoutIDs(rare, common),
 			probe:  []int{1},
 			rows:   "- in 90 documents, too many | + in 20 documents",
 		},
 		{
 			name:   "nothing but stop words keeps the rarest",
-			pruner: querypruner.Pruner{Strategy: querypruner.DropStopWords, Keep: share(0.01)},
+			pruner: querypruner.Pruner{Drop: querypruner.Drop{StopShare: 0.01}},
 			query:  query(the, common, cls),
 			probe:  []int{1},
 			rows:   "- in 90 documents, too many | + kept, since a query needs one row | - in 100 documents, too many",
 		},
 		{
 			name:   "a stop word serves before a special token and before an unseen word",
-			pruner: querypruner.Pruner{Strategy: querypruner.DropStopWords, Keep: share(0.5), DropUnseen: true, Special: []uint32{rare}},
+			pruner: querypruner.Pruner{Drop: querypruner.Drop{Specials: true, Unseen: true, StopShare: 0.5}, Vocabulary: special(rare)},
 			query:  query(unknown, rare, the),
 			probe:  []int{2},
 			rows:   "- not in the collection, dropped | - special token | + kept, since a query needs one row",
 		},
 		{
 			name:   "an unseen word serves before a special token",
-			pruner: querypruner.Pruner{Strategy: querypruner.ICF, Keep: keep(1), DropUnseen: true, Special: []uint32{cls}},
+			pruner: querypruner.Pruner{Strategy: querypruner.ICF, Keep: keep(1), Drop: querypruner.Drop{Specials: true, Unseen: true}, Vocabulary: special(cls)},
 			query:  query(cls, unknown),
 			probe:  []int{1},
 			rows:   "- special token | + kept, since a query needs one row",
@@ -307,6 +311,204 @@ func TestSelect(t *testing.T) {
 				t.Error("the query was changed")
 			}
 		})
+	}
+}
+
+// angles is a query of unit vectors at these angles, in degrees, of a plane.
+func angles(ids []uint32, degrees ...float64) encoder.Tokens {
+	q := encoder.Tokens{IDs: ids, Vectors: simd.NewMatrix(len(degrees), 8)}
+	for i, a := range degrees {
+		sin, cos := math.Sincos(a * math.Pi / 180)
+		copy(q.Vectors.Row(i), []float32{float32(cos), float32(sin)})
+	}
+	return q
+}
+
+func TestSelectMerges(t *testing.T) {
+	// 40 and 50 degrees lie with 0 in a ball of 60 degrees, 100 and 150 do not;
+	// these two lie with each other.
+	q := angles([]uint32{the, rare, common, repeated, unknown}, 0, 40, 100, 50, 150)
+	p := querypruner.Pruner{Merge: 0.5}
+	selection, err := p.Select(q, hundred)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "+ all rows look, looks for 3 tokens | - looks together with token 1 | + all rows look, looks for 2 tokens | " +
+		"- looks together with token 1 | - looks together with token 3"
+	if got := words(selection.Rows); got != want {
+		t.Errorf("reasons\n%s\nwant\n%s", got, want)
+	}
+	if !slices.Equal(selection.Probe, []int{5, 6}) || !slices.Equal(selection.Score, []int{0, 1, 2, 3, 4}) {
+		t.Errorf("rows %v look, %v score", selection.Probe, selection.Score)
+	}
+	for at, group := range [][]int{{0, 1, 3}, {2, 4}} {
+		checkSum(t, selection.Vectors.Row(5+at), q, group...)
+	}
+	p.ScoreKept = true
+	if selection, err = p.Select(q, hundred); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(selection.Probe, []int{0, 2}) || !slices.Equal(selection.Score, []int{0, 2}) {
+		t.Errorf("rows %v look, %v score", selection.Probe, selection.Score)
+	}
+	checkSum(t, selection.Vectors.Row(0), q, 0, 1, 3)
+	checkSum(t, selection.Vectors.Row(2), q, 2, 4)
+
+	// A group is as useful as its rarest token.
+	p = querypruner.Pruner{Merge: 0.5, Strategy: querypruner.ICF, Keep: keep(1), Drop: querypruner.Drop{Unseen: true}}
+	if selection, err = p.Select(q, hundred); err != nil {
+		t.Fatal(err)
+	}
+	want = "+ rank 1, frequency 3, looks for 3 tokens | - looks together with token 1 | - rank 2, frequency 60 | " +
+		"- looks together with token 1 | - not in the collection, dropped"
+	if got := words(selection.Rows); got != want {
+		t.Errorf("reasons\n%s\nwant\n%s", got, want)
+	}
+}
+
+// checkSum wants the sum of rows of q.
+func checkSum(t *testing.T, got []float32, q encoder.Tokens, rows ...int) {
+	t.Helper()
+	for d, v := range got {
+		var sum float64
+		for _, i := range rows {
+			sum += float64(q.Vectors.Row(i)[d])
+		}
+		if math.Abs(float64(v)-sum) > 1e-6 {
+			t.Fatalf("dimension %d of the sum of rows %v is %v, want %v", d, rows, v, sum)
+		}
+	}
+}
+
+func TestSelectCountsMasks(t *testing.T) {
+	// The masks at 42 and 35 degrees are next to 40, the one at 170 to 100: 180 is
+	// no text.
+	q := angles([]uint32{cls, rare, common, mask, mask, mask}, 180, 40, 100, 42, 35, 170)
+	p := querypruner.Pruner{
+		Weights:    querypruner.MaskCounts,
+		Vocabulary: querypruner.Vocabulary{Special: []uint32{cls}, Masks: []uint32{mask}},
+	}
+	selection, err := p.Select(q, hundred)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "+ all rows look | + all rows look, weight 3.00 | + all rows look, weight 2.00 | " +
+		"- mask, counts for token 2 | - mask, counts for token 2 | - mask, counts for token 3"
+	if got := words(selection.Rows); got != want {
+		t.Errorf("reasons\n%s\nwant\n%s", got, want)
+	}
+	if text := []int{0, 1, 2}; !slices.Equal(selection.Probe, text) || !slices.Equal(selection.Score, text) {
+		t.Errorf("rows %v look and %v score, want %v", selection.Probe, selection.Score, text)
+	}
+	for i, weight := range []float32{1, 3, 2} {
+		for d, v := range selection.Vectors.Row(i) {
+			if v != weight*q.Vectors.Row(i)[d] {
+				t.Fatalf("row %d is %v, want %v times %v", i, selection.Vectors.Row(i), weight, q.Vectors.Row(i))
+			}
+		}
+	}
+	// Without text there is nothing to count for.
+	selection, err = p.Select(angles([]uint32{cls, mask}, 0, 1), hundred)
+	if err != nil || len(selection.Probe) != 2 || selection.Score != nil {
+		t.Errorf("rows %v of a query without text look, %v score (%v)", selection.Probe, selection.Score, err)
+	}
+}
+
+func TestSelectWeighsByIDF(t *testing.T) {
+	q := query(the, rare, unknown)
+	selection, err := querypruner.Pruner{Weights: querypruner.IDFWeights, TokenRarity: true}.Select(q, hundred)
+	if err != nil {
+		t.Fatal(err)
+	}
+	idf := func(n float64) float64 { return math.Log(1 + (100-n+0.5)/(n+0.5)) }
+	mean := (idf(90) + idf(2) + idf(0)) / 3
+	for i, n := range []float64{90, 2, 0} {
+		want := idf(n) / mean
+		if got := float64(selection.Rows[i].Weight); math.Abs(got-want) > 1e-6 {
+			t.Errorf("row %d weighs %v, want %v", i, got, want)
+		}
+		if got := float64(selection.Vectors.Row(i)[0]); math.Abs(got-want*float64(q.IDs[i])) > 1e-4 {
+			t.Errorf("row %d begins with %v, want %v", i, got, want*float64(q.IDs[i]))
+		}
+		if got, want := selection.Rarity[i], math.Log(1001/(n+1)); math.Abs(got-want) > 1e-12 {
+			t.Errorf("row %d has the rarity %v, want %v", i, got, want)
+		}
+	}
+}
+
+// TestSelectAdapts compares the adaptive limits with a search among all
+// numbers of rows.
+func TestSelectAdapts(t *testing.T) {
+	random := rand.New(rand.NewPCG(7, 8))
+	for range 1000 {
+		q := randomQuery(random)
+		if q.IDs == nil || len(q.IDs) == 0 {
+			continue
+		}
+		mass, cost := 1-random.Float64(), 1+random.IntN(300)
+		order := make([]int, len(q.IDs))
+		for i := range order {
+			order[i] = i
+		}
+		n := func(i int) float64 { return float64(hundred.tokens[q.IDs[i]].documents) }
+		idf := func(i int) float64 { return math.Log(1 + (100-n(i)+0.5)/(n(i)+0.5)) }
+		slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(n(a), n(b)) })
+		var all, held, read float64
+		for i := range order {
+			all += idf(i)
+		}
+		byMass, byCost := 0, 0
+		for held < mass*all-1e-9 && byMass < len(order) {
+			held += idf(order[byMass])
+			byMass++
+		}
+		for byCost < len(order) && read+n(order[byCost]) <= float64(cost) {
+			read += n(order[byCost])
+			byCost++
+		}
+		for _, test := range []struct {
+			keep querypruner.Keep
+			want int
+		}{
+			{querypruner.Keep{Mass: mass}, byMass},
+			{querypruner.Keep{Cost: cost}, byCost},
+			{querypruner.Keep{Mass: mass, Cost: cost}, min(byMass, byCost)},
+			{querypruner.Keep{Mass: mass, Cost: cost, Count: 2}, min(byMass, byCost, 2)},
+		} {
+			selection, err := querypruner.Pruner{Strategy: querypruner.IDF, Keep: test.keep}.Select(q, hundred)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := slices.Sorted(slices.Values(order[:max(test.want, 1)]))
+			if !slices.Equal(selection.Probe, want) {
+				t.Fatalf("%+v of %v: rows %v look, want %v", test.keep, q.IDs, selection.Probe, want)
+			}
+		}
+	}
+}
+
+func TestSelectStopWords(t *testing.T) {
+	p := querypruner.Pruner{Drop: querypruner.Drop{StopWords: "english"}}
+	if _, err := p.Select(query(the, rare), hundred); !errors.Is(err, querypruner.ErrInvalid) || !strings.Contains(err.Error(), `"english"`) {
+		t.Errorf("without a list: error %v", err)
+	}
+	p.Vocabulary.Stop = []uint32{the, common}
+	selection, err := p.Select(query(the, rare, common), hundred)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := words(selection.Rows), "- stop word | + no stop word | - stop word"; got != want {
+		t.Errorf("reasons %s, want %s", got, want)
+	}
+}
+
+// TestSelectSpans tells special tokens by their empty spans.
+func TestSelectSpans(t *testing.T) {
+	q := query(cls, rare, mask)
+	q.Spans = []encoder.Span{{}, {Start: 0, End: 4}, {}}
+	selection, err := querypruner.Pruner{Drop: querypruner.Drop{Specials: true}}.Select(q, hundred)
+	if err != nil || !slices.Equal(selection.Probe, []int{1}) {
+		t.Errorf("rows %v look (%v), want row 1", selection.Probe, err)
 	}
 }
 
@@ -426,12 +628,15 @@ func TestSelectRefuses(t *testing.T) {
 var valid = []querypruner.Pruner{
 	{},
 	{Strategy: querypruner.ICF, Keep: keep(2)},
-	{Strategy: querypruner.IDF, Keep: share(0.5), DropUnseen: true},
+	{Strategy: querypruner.IDF, Keep: share(0.5), Drop: querypruner.Drop{Unseen: true}},
 	{Strategy: querypruner.First, Keep: keep(2)},
 	{Strategy: querypruner.Random, Keep: keep(2), Seed: 7},
 	{Strategy: querypruner.Population, Keep: keep(2), ScoreKept: true},
-	{Strategy: querypruner.DropSpecials, Special: []uint32{cls}},
-	{Strategy: querypruner.DropStopWords, Keep: share(0.2)},
+	{Drop: querypruner.Drop{Specials: true}, Vocabulary: special(cls)},
+	{Drop: querypruner.Drop{StopShare: 0.2}},
+	{Strategy: querypruner.ICF, Keep: querypruner.Keep{Count: 9, Mass: 0.8, Cost: 5000}, Merge: 0.7},
+	{Weights: querypruner.IDFWeights, TokenRarity: true},
+	{Weights: querypruner.MaskCounts, Vocabulary: querypruner.Vocabulary{Special: []uint32{cls}, Masks: []uint32{mask}}},
 }
 
 // published is the selection of Tonellotto and Macdonald (CIKM 2021) as their
@@ -485,7 +690,7 @@ func TestSelectPublished(t *testing.T) {
 			if len(occurring) == 0 {
 				occurring = []int{0}
 			}
-			selection, err := querypruner.Pruner{Strategy: strategy, Keep: keep(p), DropUnseen: true}.Select(query(ids...), stats)
+			selection, err := querypruner.Pruner{Strategy: strategy, Keep: keep(p), Drop: querypruner.Drop{Unseen: true}}.Select(query(ids...), stats)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -513,19 +718,8 @@ func TestSelectProperties(t *testing.T) {
 		if rows > 0 && len(selection.Probe) == 0 {
 			t.Fatalf("%v: no row looks", p)
 		}
-		var kept []int
-		for i, r := range selection.Rows {
-			if r.Kept {
-				kept = append(kept, i)
-			}
-		}
-		if !slices.Equal(kept, selection.Probe) {
-			t.Fatalf("%v: rows %v look, but %v are marked", p, selection.Probe, kept)
-		}
-		if p.ScoreKept != (selection.Score != nil) && rows > 0 {
-			t.Fatalf("%v: rows %v score", p, selection.Score)
-		}
-		if p.Keep.Count == 0 {
+		checkSelection(t, p, q, selection)
+		if p.Keep.Count == 0 || p.Merge > 0 {
 			continue
 		}
 		// One row more keeps what one row less kept.
@@ -543,6 +737,43 @@ func TestSelectProperties(t *testing.T) {
 	}
 }
 
+// checkSelection checks that the parts of a selection agree with each other.
+func checkSelection(t *testing.T, p querypruner.Pruner, q encoder.Tokens, s querypruner.Selection) {
+	t.Helper()
+	rows := q.Vectors.Rows
+	var kept, sums int
+	for i, r := range s.Rows {
+		if r.Kept {
+			kept++
+			if r.Members > 1 && !p.ScoreKept {
+				sums++
+			} else if !slices.Contains(s.Probe, i) {
+				t.Fatalf("%v: row %d is marked, but only %v look", p, i, s.Probe)
+			}
+		}
+	}
+	if kept != len(s.Probe) {
+		t.Fatalf("%v: rows %v look, but %d are marked", p, s.Probe, kept)
+	}
+	if s.Vectors.Rows != rows+sums || s.Vectors.Validate() != nil {
+		t.Fatalf("%v: %d vectors for %d rows and %d sums", p, s.Vectors.Rows, rows, sums)
+	}
+	for _, list := range [][]int{s.Probe, s.Score} {
+		if !slices.IsSorted(list) || len(slices.Compact(slices.Clone(list))) != len(list) {
+			t.Fatalf("%v: rows %v are not ascending", p, list)
+		}
+	}
+	if p.ScoreKept && rows > 0 && !slices.Equal(s.Score, s.Probe) {
+		t.Fatalf("%v: rows %v score, but %v look", p, s.Score, s.Probe)
+	}
+	if s.Score == nil && sums > 0 {
+		t.Fatalf("%v: sums score beside their parts", p)
+	}
+	if p.TokenRarity && len(s.Rarity) != s.Vectors.Rows {
+		t.Fatalf("%v: rarities %v of %d vectors", p, s.Rarity, s.Vectors.Rows)
+	}
+}
+
 func randomQuery(random *rand.Rand) encoder.Tokens {
 	ids := make([]uint32, random.IntN(12))
 	for i := range ids {
@@ -556,25 +787,42 @@ func randomQuery(random *rand.Rand) encoder.Tokens {
 
 // randomPruner returns a valid pruner.
 func randomPruner(random *rand.Rand) querypruner.Pruner {
+	often := func() bool { return random.IntN(2) == 0 }
+	seldom := func() bool { return random.IntN(4) == 0 }
 	p := querypruner.Pruner{
-		Strategy:   querypruner.Strategy(random.IntN(int(querypruner.DropStopWords) + 1)),
-		DropUnseen: random.IntN(2) == 0,
-		ScoreKept:  random.IntN(2) == 0,
+		Strategy:    querypruner.Strategy(random.IntN(int(querypruner.Population) + 1)),
+		Drop:        querypruner.Drop{Specials: seldom(), Unseen: seldom()},
+		Weights:     querypruner.Weights(random.IntN(int(querypruner.MaskCounts) + 1)),
+		ScoreKept:   often(),
+		TokenRarity: seldom(),
 	}
-	if random.IntN(2) == 0 {
+	if often() {
 		p.Seed = random.Uint64()
 	}
-	switch {
-	case p.Strategy == querypruner.DropStopWords || p.Strategy >= querypruner.ICF && p.Strategy <= querypruner.Population && random.IntN(2) == 0:
-		p.Keep.Share = 1 - random.Float64()
-		if random.IntN(4) == 0 {
+	if p.Strategy != querypruner.KeepAll {
+		switch random.IntN(4) {
+		case 0:
 			p.Keep.Share = cmp.Or(float64(random.IntN(101))/100, 1)
+		case 1:
+			p.Keep.Share = 1 - random.Float64()
+		case 2:
+			p.Keep.Mass = 1 - random.Float64()
 		}
-	case p.Strategy >= querypruner.ICF && p.Strategy <= querypruner.Population:
-		p.Keep.Count = 1 + random.IntN(12)
+		if p.Keep == (querypruner.Keep{}) {
+			p.Keep.Count = 1 + random.IntN(12)
+		}
+		if seldom() {
+			p.Keep.Cost = 1 + random.IntN(500)
+		}
 	}
-	if random.IntN(3) == 0 {
-		p.Special = []uint32{cls, mask}
+	if seldom() {
+		p.Drop.StopShare = 1 - random.Float64()
+	}
+	if seldom() {
+		p.Merge = 1 - random.Float64()
+	}
+	if seldom() {
+		p.Vocabulary = querypruner.Vocabulary{Special: []uint32{cls}, Masks: []uint32{mask}}
 	}
 	return p
 }
@@ -585,8 +833,12 @@ func TestValidate(t *testing.T) {
 		faults []string
 	}{
 		{querypruner.Pruner{Strategy: 200}, []string{"unknown strategy 200"}},
-		{querypruner.Pruner{Strategy: querypruner.ICF}, []string{"icf needs a number or share of rows"}},
-		{querypruner.Pruner{Strategy: querypruner.DropStopWords, Keep: keep(3)}, []string{"nostopwords needs a share of the documents"}},
+		{querypruner.Pruner{Strategy: querypruner.ICF}, []string{"icf needs to know how many rows"}},
+		{querypruner.Pruner{Keep: keep(3)}, []string{"all keeps all rows"}},
+		{querypruner.Pruner{Weights: 9, Merge: 2}, []string{"unknown weights 9", "a cosine of 2"}},
+		{querypruner.Pruner{Drop: querypruner.Drop{StopShare: 0.2, StopWords: "english"}}, []string{"both by a list and by their share"}},
+		{querypruner.Pruner{Drop: querypruner.Drop{StopShare: math.NaN()}}, []string{"a share of NaN"}},
+		{querypruner.Pruner{Strategy: querypruner.ICF, Keep: querypruner.Keep{Mass: -1, Cost: -1}}, []string{"mass -1 is not", "cost -1"}},
 		{querypruner.Pruner{Strategy: querypruner.First, Keep: querypruner.Keep{Count: -1, Share: 1.5}}, []string{"cannot keep -1 rows", "share 1.5 is not"}},
 		{querypruner.Pruner{Strategy: querypruner.First, Keep: share(math.NaN())}, []string{"share NaN is not"}},
 	} {
