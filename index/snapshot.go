@@ -374,6 +374,9 @@ type Statistics struct{ snapshot *Snapshot }
 // Documents is the number of documents, deleted ones included.
 func (t Statistics) Documents() int64 { return int64(t.snapshot.documents) }
 
+// Vectors is the number of stored vectors, deleted documents' included.
+func (t Statistics) Vectors() int64 { return t.snapshot.vectors }
+
 // TokenFrequency returns how many vectors and documents have a token id.
 func (t Statistics) TokenFrequency(id uint32) (vectors, documents int64) {
 	for _, p := range t.snapshot.parts {

@@ -272,7 +272,7 @@ func TestStatisticsOfUpdates(t *testing.T) {
 		check(t, w.Commit(t.Context()))
 	}
 	check(t, w.Close())
-	pruner := querypruner.Pruner{Strategy: querypruner.DropStopWords, Keep: querypruner.Keep{Share: 1}}
+	pruner := querypruner.Pruner{Drop: querypruner.Drop{StopShare: 1}}
 	query := randomTokens(rand.New(rand.NewPCG(4, 4)), 50, 8, true)
 	for _, ids := range [][]uint32{query.IDs, nil} {
 		query.IDs = ids

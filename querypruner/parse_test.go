@@ -54,7 +54,7 @@ func TestParseErrors(t *testing.T) {
 	for spec, says := range map[string]string{
 		"":                          `unknown strategy "", want one of all, icf, idf, first, random, population, mass, cost, nospecials, nostopwords`,
 		"ICF:4":                     `unknown strategy "ICF"`,
-		"icf":                       `icf needs to know how many rows to keep in "icf"`,
+		"icf":                       `icf needs a number, share, mass or cost of the rows to keep in "icf"`,
 		"icf:":                      `"" is not a positive number of rows in "icf:"`,
 		"icf:0":                     `"0" is not a positive number of rows`,
 		"icf:-1":                    `"-1" is not a positive number of rows`,

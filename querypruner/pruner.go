@@ -54,6 +54,11 @@ type Vocabulary struct {
 // Empty tells whether nothing is known.
 func (v Vocabulary) Empty() bool { return v.Special == nil && v.Masks == nil && v.Stop == nil }
 
+// NeedsVocabulary tells whether a step asks what token ids stand for.
+func (p Pruner) NeedsVocabulary() bool {
+	return p.Drop.Specials || p.Drop.StopWords != "" || p.Weights == MaskCounts
+}
+
 // Statistics describes the collection that the query is pruned for.
 type Statistics interface {
 	// Documents is the number of documents that the frequencies count.
@@ -88,7 +93,7 @@ func (p Pruner) Validate() error {
 	if p.Strategy == KeepAll {
 		check(p.Keep == Keep{}, "%s keeps all rows, however many", p.Strategy)
 	} else if p.Strategy <= Population {
-		check(p.Keep != Keep{}, "%s needs to know how many rows to keep", p.Strategy)
+		check(p.Keep != Keep{}, "%s needs a number, share, mass or cost of the rows to keep", p.Strategy)
 	}
 	return errors.Join(faults...)
 }

@@ -833,7 +833,7 @@ func TestValidate(t *testing.T) {
 		faults []string
 	}{
 		{querypruner.Pruner{Strategy: 200}, []string{"unknown strategy 200"}},
-		{querypruner.Pruner{Strategy: querypruner.ICF}, []string{"icf needs to know how many rows"}},
+		{querypruner.Pruner{Strategy: querypruner.ICF}, []string{"icf needs a number, share, mass or cost"}},
 		{querypruner.Pruner{Keep: keep(3)}, []string{"all keeps all rows"}},
 		{querypruner.Pruner{Weights: 9, Merge: 2}, []string{"unknown weights 9", "a cosine of 2"}},
 		{querypruner.Pruner{Drop: querypruner.Drop{StopShare: 0.2, StopWords: "english"}}, []string{"both by a list and by their share"}},

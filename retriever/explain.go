@@ -58,7 +58,7 @@ func (r *Retriever) Explain(ctx context.Context, query, id string, options Optio
 	if err != nil {
 		return Explanation{}, err
 	}
-	selection, err := options.Pruner.Select(tokens, r.snapshot.Statistics())
+	selection, err := Informed(options.Pruner, r.encoder).Select(tokens, r.snapshot.Statistics())
 	if err != nil {
 		return Explanation{}, err
 	}
@@ -73,7 +73,7 @@ func (r *Retriever) Explain(ctx context.Context, query, id string, options Optio
 	for _, i := range selection.Score {
 		e.Rows[i].Scored = true
 	}
-	if err := r.match(&e, document, tokens.Vectors, options.Search.Refine > 0); err != nil {
+	if err := r.match(&e, document, selection.Vectors, options.Search.Refine > 0); err != nil {
 		return Explanation{}, err
 	}
 	if e.Text, err = r.snapshot.Text(document); err != nil {
@@ -99,6 +99,8 @@ func (r *Retriever) match(e *Explanation, document uint32, vectors simd.Matrix, 
 	if err := scorer.Reset(simd.PackQuery(vectors), nil, nil); err != nil {
 		return err
 	}
+	// The sums of merged rows are compared too, though they do not score: how fine
+	// similarities are depends on the longest row.
 	best, match := make([]float32, vectors.Rows), make([]int32, vectors.Rows)
 	var refinement []byte
 	if refine {

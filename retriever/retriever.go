@@ -196,7 +196,7 @@ func (r *Retriever) SearchTokens(ctx context.Context, query encoder.Tokens, opti
 		return Results{}, fmt.Errorf("query: %w", err)
 	}
 	start := time.Now()
-	selection, err := options.Pruner.Select(query, r.snapshot.Statistics())
+	selection, err := Informed(options.Pruner, r.encoder).Select(query, r.snapshot.Statistics())
 	if err != nil {
 		return Results{}, err
 	}
@@ -206,7 +206,8 @@ func (r *Retriever) SearchTokens(ctx context.Context, query encoder.Tokens, opti
 	}
 	searcher := r.searchers.Get().(*index.Searcher)
 	defer r.searchers.Put(searcher)
-	results.Hits, results.Stats.Stats, err = searcher.Search(ctx, simd.PackQuery(query.Vectors), selection, options.Search)
+	results.Hits, results.Stats.Stats, err = searcher.Search(ctx, simd.PackQuery(selection.Vectors), selection, options.Search)
+	results.Stats.Rows = query.Vectors.Rows
 	return results, err
 }
 

@@ -55,8 +55,17 @@ them, and "-" stands for all.
   first:4  random:4   the 4 leading ones, 4 at random
   population:4        the 4 whose nearest cells are smallest
   icf:50%             half of the tokens
+  icf+mass:0.8        the rarest that hold 0.8 of the importance
+  icf+cost:5000       the rarest that are in 5000 documents together
+  nospecials          all but [CLS] and its kind
   nostopwords:20%     all but those in over 20 % of the documents
-  icf:4+scorekept     and only these 4 score; also +dropunseen, +seed=N
+  nostopwords:english all but the words of a list
+  merge:0.7           tokens with a cosine of at least 0.7 look as their sum
+  weigh:idf           tokens count by inverse document frequency, in scores too
+  weigh:masks         masks count for the tokens next to them
+  icf:4+scorekept     and only these 4 score
+A plus sign joins them, as in icf:8+mass:0.8+nospecials, and adds dropunseen, seed:N,
+tokenrarity and, for token ids that no encoder explains, special:101/102 and mask:103.
 
 The tokens that look share --budget, spent where it promises most; --neighbors gives each
 its own. Of what they find, the best --rank-depth by the cells of their tokens are scored,

@@ -186,6 +186,16 @@ func (e *Encoder) Config() Config { return e.config }
 // Tokenizer returns the model's tokenizer.
 func (e *Encoder) Tokenizer() *Tokenizer { return e.tokenizer }
 
+// SpecialIDs returns the ids that queries begin and end with whatever they say,
+// such as [CLS], [SEP] and a mark of queries.
+func (e *Encoder) SpecialIDs() []uint32 {
+	before, after := e.tokenizer.Special()
+	return slices.Concat(before, e.query.prefix, after)
+}
+
+// Mask returns the id that short queries are filled up with, if they are.
+func (e *Encoder) Mask() (id uint32, ok bool) { return e.query.mask, e.query.to > 0 }
+
 // Fingerprint is a SHA-256 hash of the files that vectors depend on, in the
 // order in which the model applies them.
 func (e *Encoder) Fingerprint() [sha256.Size]byte { return e.fingerprint }

@@ -80,6 +80,13 @@ func (e *Encoder) Word(id uint32) (string, bool) {
 	return e.vocab.words[id], true
 }
 
+// ID returns the id of a word as Word gives it, and false for words that are not
+// in the table.
+func (e *Encoder) ID(word string) (uint32, bool) {
+	id, ok := e.ids[word]
+	return id, ok
+}
+
 // DocumentFrequency is the number of training texts that hold the word. For
 // ids outside the table it is that of the most frequent word left out of it,
 // an upper bound.

@@ -54,6 +54,16 @@ var stemmers = map[string]func(*snowballstem.Env) bool{
 // Languages lists the values of Options.Language in alphabetical order.
 func Languages() []string { return slices.Sorted(maps.Keys(stemmers)) }
 
+// StopWords returns the list of a language's stop words in alphabetical order,
+// nil where there is none.
+func StopWords(language string) []string {
+	words, ok := stopWords()[language]
+	if !ok {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(words))
+}
+
 //go:embed stopwords/*.txt
 var stopFiles embed.FS
 

@@ -216,7 +216,7 @@ func (s searcher) search(ctx context.Context, query Query, setting Setting) ([]i
 	if err != nil {
 		return nil, index.Stats{}, err
 	}
-	return s.Search(ctx, simd.PackQuery(query.Tokens.Vectors), selection, setting.Options)
+	return s.Search(ctx, simd.PackQuery(selection.Vectors), selection, setting.Options)
 }
 
 func results(hits []index.Hit) []eval.Result {

@@ -88,11 +88,12 @@ func (r *run) maxima(h *hit) ([]rowMatch, error) {
 	}
 	if h.group.scorer == nil {
 		h.group.scorer = src.book.NewScorer()
-		if err := h.group.scorer.Reset(r.packed, nil, nil); err != nil {
+		if err := h.group.scorer.Reset(h.group.packed, nil, nil); err != nil {
 			return nil, err
 		}
 	}
-	best, arg := make([]float32, rows), make([]int32, rows)
+	all := h.group.packed.Rows // sums of merged rows come last
+	best, arg := make([]float32, all), make([]int32, all)
 	if err := h.group.scorer.Maxima(payload, best, arg); err != nil {
 		return nil, fmt.Errorf("%w: document number %d: %w", ErrCorrupt, h.document, err)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/pare-search/pare/index"
 	"github.com/pare-search/pare/index/codec"
 	"github.com/pare-search/pare/querypruner"
+	"github.com/pare-search/pare/retriever"
 	"github.com/pare-search/pare/simd"
 )
 
@@ -45,6 +46,7 @@ type run struct {
 type group struct {
 	source    *source
 	selection querypruner.Selection
+	packed    *simd.Query   // of the selection's vectors
 	scorer    *codec.Scorer // for explanations, nil before the first
 
 	// Of the last search.
@@ -216,6 +218,7 @@ func (r *run) openGroups() error {
 	if r.query.pruner != nil {
 		pruner = *r.query.pruner
 	}
+	pruner = retriever.Informed(pruner, r.index.options.Encoder)
 	for i := range r.groups {
 		g := &r.groups[i]
 		stats.source = g.source
@@ -223,6 +226,7 @@ func (r *run) openGroups() error {
 		if g.selection, err = pruner.Select(stats.known(r.tokens), stats); err != nil {
 			return err
 		}
+		g.packed = simd.PackQuery(g.selection.Vectors)
 	}
 	return nil
 }
@@ -272,7 +276,7 @@ func (r *run) searchSource(ctx context.Context, g *group, target index.Source, o
 	searcher := g.source.book.searchers.Get().(*searcher)
 	defer g.source.book.searchers.Put(searcher)
 	searcher.source.Source = target
-	found, stats, err := searcher.Search(ctx, r.packed, g.selection, options)
+	found, stats, err := searcher.Search(ctx, g.packed, g.selection, options)
 	searcher.source.Source = &source{book: g.source.book} // the snapshot is not kept
 	if err != nil {
 		return nil, err

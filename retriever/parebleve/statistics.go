@@ -30,6 +30,15 @@ func (s statistics) Documents() int64 {
 	return n
 }
 
+// Vectors is the number of vectors.
+func (s statistics) Vectors() int64 {
+	var n int64
+	for i := range s.run.groups {
+		n += s.run.groups[i].source.vectors
+	}
+	return n
+}
+
 // TokenFrequency returns how many vectors and documents have a token id.
 func (s statistics) TokenFrequency(id uint32) (vectors, documents int64) {
 	for count := 1; count <= 255; count++ {

@@ -1,0 +1,41 @@
+package retriever
+
+import (
+	"github.com/pare-search/pare/encoder"
+	"github.com/pare-search/pare/encoder/bert"
+	"github.com/pare-search/pare/encoder/corpus"
+	"github.com/pare-search/pare/querypruner"
+)
+
+// Informed returns the pruner with what the encoder knows about its token ids,
+// unless the pruner knows or does not need it. Search and Explain call it.
+func Informed(p querypruner.Pruner, enc encoder.Encoder) querypruner.Pruner {
+	if !p.NeedsVocabulary() || !p.Vocabulary.Empty() {
+		return p
+	}
+	switch enc := enc.(type) {
+	case *bert.Encoder:
+		p.Vocabulary.Special = enc.SpecialIDs()
+		if mask, ok := enc.Mask(); ok {
+			p.Vocabulary.Masks = []uint32{mask}
+		}
+		p.Vocabulary.Stop = idsOf(corpus.StopWords(p.Drop.StopWords), enc.Tokenizer().ID)
+	case *corpus.Encoder:
+		p.Vocabulary.Stop = idsOf(corpus.StopWords(p.Drop.StopWords), enc.ID)
+	}
+	return p
+}
+
+// idsOf returns the ids of the words that are one token, nil without words.
+func idsOf(words []string, id func(string) (uint32, bool)) []uint32 {
+	if words == nil {
+		return nil
+	}
+	ids := make([]uint32, 0, len(words))
+	for _, word := range words {
+		if id, ok := id(word); ok {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
