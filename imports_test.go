@@ -53,6 +53,7 @@ var allowed = []room{
 	{"eval/report", []string{"eval", "eval/stats"}},
 	{"eval/precomputed", []string{"eval/dataset", "simd", "encoder", "index/...", "retriever"}},
 	{"eval/sweep", []string{"eval/...", "simd", "encoder/...", "querypruner", "index/...", "retriever/..."}},
+	{"eval/tune", []string{"eval", "eval/stats", "eval/sweep"}},
 	{"eval/searchbench", []string{"eval/...", "simd/...", "encoder/...", "querypruner", "index/...", "retriever"}},
 
 	{"configs", []string{"encoder/...", "querypruner", "index/...", "retriever/...", "eval/..."}},

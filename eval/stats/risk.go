@@ -171,14 +171,32 @@ func LossesForRisk(losses []float64, limit, level, power float64) (n int, ok boo
 	// for the deviations from a mean that begins at 1/2.
 	const opening, openingSquares = 64, 0.41
 	enough := func(n int) bool {
-		settled := gain(bettingStake(level, float64(n), variance))
+		last := bettingStake(level, float64(n), variance)
+		settled := gain(last)
 		capital := float64(n) * settled.mean
 		for t := range min(n, opening) {
 			seen := (openingSquares + float64(t)*variance) / float64(t+1)
-			capital += gain(bettingStake(level, float64(n), seen)).mean - settled.mean
+			if stake := bettingStake(level, float64(n), seen); stake < last {
+				capital += gain(stake).mean - settled.mean
+			}
 		}
 		spread := settled.stderr * math.Sqrt(float64(s.n)*float64(n))
 		return capital-z*spread >= math.Log(1/level)
+	}
+	return least(FewestLosses(limit, level), enough)
+}
+
+// LossesForHoeffding is LossesForRisk for HoeffdingBentkus, by Hoeffding's bound
+// alone, which is the smaller one but for few losses.
+func LossesForHoeffding(losses []float64, limit, level, power float64) (n int, ok bool) {
+	s := summarise(losses)
+	if s.n == 0 {
+		return 0, false
+	}
+	deviation := normal.Quantile(power) * s.stderr * math.Sqrt(float64(s.n))
+	enough := func(n int) bool {
+		high := min(s.mean+deviation/math.Sqrt(float64(n)), limit)
+		return float64(n)*divergence(high, limit) >= math.Log(1/level)
 	}
 	return least(FewestLosses(limit, level), enough)
 }

@@ -122,20 +122,27 @@ func TestQueriesNeeded(t *testing.T) {
 	random := rand.New(rand.NewPCG(9, 10))
 	for name, pilot := range testLosses(t) {
 		limit := mean(pilot) + 0.03
-		n, ok := LossesForRisk(pilot, limit, level, power)
-		if !ok {
-			t.Fatalf("%s: no number of losses", name)
-		}
-		got := share(400, func() bool {
-			losses := make([]float64, n)
-			for i := range losses {
-				losses[i] = pilot[random.IntN(len(pilot))]
+		for method, m := range map[string]struct {
+			test RiskTest
+			need func(losses []float64, limit, level, power float64) (int, bool)
+		}{
+			"betting": {Betting(level), LossesForRisk}, "Hoeffding and Bentkus": {HoeffdingBentkus, LossesForHoeffding},
+		} {
+			n, ok := m.need(pilot, limit, level, power)
+			if !ok {
+				t.Fatalf("%s: no number of losses", name)
 			}
-			return Betting(level)(losses, limit) <= level
-		})
-		// Where all losses are zero there is no chance, only enough or not.
-		if got < power-0.1 || got > power+0.15 && mean(pilot) > 0 {
-			t.Errorf("%s: %d losses suffice in %.2f of the samples, want %.2f", name, n, got, power)
+			got := share(400, func() bool {
+				losses := make([]float64, n)
+				for i := range losses {
+					losses[i] = pilot[random.IntN(len(pilot))]
+				}
+				return m.test(losses, limit) <= level
+			})
+			// Where all losses are zero there is no chance, only enough or not.
+			if got < power-0.1 || got > power+0.15 && mean(pilot) > 0 {
+				t.Errorf("%s, %s: %d losses suffice in %.2f of the samples, want %.2f", name, method, n, got, power)
+			}
 		}
 	}
 	for name, s := range testSamples(t) {

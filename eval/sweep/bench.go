@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/pare-search/pare/encoder"
 	"github.com/pare-search/pare/eval"
@@ -30,9 +32,29 @@ type Bench struct {
 	// Index, if not nil, is searched whatever the setting; settings that shape
 	// the index are refused.
 	Index *retriever.Retriever
-	// Dir is where indexes are built, one at a time, each in a folder that is
-	// removed when the next one is needed or the measuring ends.
-	Dir string
+	// Dir is where indexes are built, each in a folder of its own; "" is the folder
+	// for temporary files. An index is removed as soon as its settings have been
+	// measured, unless Keep is set: then it serves again, until Close.
+	Dir  string
+	Keep bool
+
+	kept map[string]keptIndex // by the assignments that shape it
+}
+
+// keptIndex is an index that was built, and what closes and removes it.
+type keptIndex struct {
+	retriever *retriever.Retriever
+	remove    func() error
+}
+
+// Close closes and removes the indexes that were kept.
+func (b *Bench) Close() error {
+	var faults []error
+	for _, name := range slices.Sorted(maps.Keys(b.kept)) {
+		faults = append(faults, b.kept[name].remove())
+	}
+	b.kept = nil
+	return errors.Join(faults...)
 }
 
 // Measured is what a setting found and what it cost.
@@ -40,6 +62,9 @@ type Measured struct {
 	Setting Setting
 	Answers []Answer // in the order of the queries; their times exclude encoding
 	Index   IndexSize
+	// Fingerprint and Documents are those of the index.
+	Fingerprint string
+	Documents   int
 }
 
 // Measure asks all queries of all settings and hands on what each of them found
@@ -48,6 +73,11 @@ type Measured struct {
 // to the setting. Queries are encoded once per index. Measure stops at the first
 // error, that of done included.
 func (b *Bench) Measure(ctx context.Context, settings []Setting, options AskOptions, done func(Measured) error) error {
+	return b.MeasureQueries(ctx, settings, b.Queries, options, done)
+}
+
+// MeasureQueries is Measure for other queries than those of the bench.
+func (b *Bench) MeasureQueries(ctx context.Context, settings []Setting, queries []Query, options AskOptions, done func(Measured) error) error {
 	var names []string
 	groups := make(map[string][]Setting)
 	for _, s := range settings {
@@ -58,7 +88,7 @@ func (b *Bench) Measure(ctx context.Context, settings []Setting, options AskOpti
 		groups[name] = append(groups[name], s)
 	}
 	for _, name := range names {
-		if err := b.group(ctx, groups[name], options, done); err != nil {
+		if err := b.group(ctx, groups[name], queries, options, done); err != nil {
 			return err
 		}
 	}
@@ -66,14 +96,14 @@ func (b *Bench) Measure(ctx context.Context, settings []Setting, options AskOpti
 }
 
 // group measures settings that share an index.
-func (b *Bench) group(ctx context.Context, settings []Setting, options AskOptions, done func(Measured) error) (err error) {
+func (b *Bench) group(ctx context.Context, settings []Setting, queries []Query, options AskOptions, done func(Measured) error) (err error) {
 	systems := make([]System, len(settings))
 	r, closeIndex, err := b.open(ctx, settings[0])
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeIndex()) }()
-	encoded, err := encode(ctx, r, b.Queries)
+	encoded, err := encode(ctx, r, queries)
 	if err != nil {
 		return err
 	}
@@ -89,12 +119,12 @@ func (b *Bench) group(ctx context.Context, settings []Setting, options AskOption
 		return err
 	}
 	size := IndexSize{Bytes: info.Bytes, BytesPerToken: info.BytesPerToken, Vectors: info.Vectors}
-	answers, err := Ask(ctx, systems, b.Queries, options)
+	answers, err := Ask(ctx, systems, queries, options)
 	if err != nil {
 		return err
 	}
 	for i, s := range settings {
-		if err := done(Measured{s, answers[i], size}); err != nil {
+		if err := done(Measured{s, answers[i], size, r.Snapshot().Fingerprint(), r.Snapshot().LiveDocuments()}); err != nil {
 			return err
 		}
 	}
@@ -109,6 +139,10 @@ func (b *Bench) open(ctx context.Context, s Setting) (*retriever.Retriever, func
 		}
 		return b.Index, func() error { return nil }, nil
 	}
+	name := s.Index().String()
+	if kept, ok := b.kept[name]; ok {
+		return kept.retriever, func() error { return nil }, nil
+	}
 	build, _, err := b.Options(s)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %s: %w", ErrSetting, s, err)
@@ -121,7 +155,15 @@ func (b *Bench) open(ctx context.Context, s Setting) (*retriever.Retriever, func
 	if err != nil {
 		return nil, nil, errors.Join(err, os.RemoveAll(parent))
 	}
-	return r, func() error { return errors.Join(r.Close(), os.RemoveAll(parent)) }, nil
+	remove := func() error { return errors.Join(r.Close(), os.RemoveAll(parent)) }
+	if !b.Keep {
+		return r, remove, nil
+	}
+	if b.kept == nil {
+		b.kept = make(map[string]keptIndex)
+	}
+	b.kept[name] = keptIndex{r, remove}
+	return r, func() error { return nil }, nil
 }
 
 // encode encodes queries, by their texts.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -162,6 +163,36 @@ func TestBench(t *testing.T) {
 	}
 	if !slices.Equal(order, want) {
 		t.Errorf("measured in the order %q, want %q", order, want)
+	}
+
+	// A bench that keeps its indexes builds each of them once.
+	builds := 0
+	keeping := bench
+	keeping.Keep = true
+	keeping.Build = func(ctx context.Context, dir string, options retriever.BuildOptions) (*retriever.Retriever, error) {
+		builds++
+		return build(ctx, dir, options)
+	}
+	fingerprints := make(map[string]bool)
+	for range 2 {
+		if err := keeping.MeasureQueries(t.Context(), settings, queries[:2], sweep.AskOptions{}, func(m sweep.Measured) error {
+			fingerprints[m.Fingerprint] = true
+			if len(m.Answers) != 2 || m.Documents != len(documents) {
+				t.Errorf("%d answers from %d documents", len(m.Answers), m.Documents)
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if builds != 2 || len(fingerprints) != 2 {
+		t.Errorf("%d builds of %d indexes, want 2 of 2", builds, len(fingerprints))
+	}
+	if err := keeping.Close(); err != nil {
+		t.Error(err)
+	}
+	if left, err := os.ReadDir(bench.Dir); err != nil || len(left) > 0 {
+		t.Errorf("%v are left behind (%v)", left, err)
 	}
 
 	none := func(sweep.Measured) error { return nil }
