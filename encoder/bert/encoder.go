@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/pare-search/pare/encoder"
+	"github.com/pare-search/pare/encoder/table"
 	"github.com/pare-search/pare/simd"
 	"github.com/pare-search/pare/simd/gemm"
 )
@@ -73,6 +74,7 @@ type Encoder struct {
 	dim             int
 	projects        bool          // hidden states, through a projection that is learnt
 	learnt          simd.Matrix   // the projection, [dim x Hidden]
+	added           *table.Table  // of word pieces, if not the model's own
 	projection      *gemm.Weights // packed; nil until it is learnt
 
 	options Options
@@ -143,7 +145,11 @@ func (e *Encoder) load(f *folder) error {
 		return err
 	}
 	defer weights.Close()
-	if e.model, err = newModel(f.config, weights, ModelOptions{Int8: e.options.Int8}); err != nil {
+	wordTable, err := openTable(f.table)
+	if err != nil {
+		return err
+	}
+	if e.model, err = newModel(f.config, weights, ModelOptions{Int8: e.options.Int8, Words: wordTable}); err != nil {
 		return fmt.Errorf("%s: %w", f.weights, err)
 	}
 	return e.loadHeads(f.heads, weights)

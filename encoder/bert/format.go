@@ -1,6 +1,7 @@
 package bert
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -10,6 +11,7 @@ import (
 	"math"
 	"path/filepath"
 
+	"github.com/pare-search/pare/encoder/table"
 	"github.com/pare-search/pare/internal/fields"
 	"github.com/pare-search/pare/simd"
 )
@@ -19,7 +21,7 @@ import (
 //
 //	offset  bytes   field
 //	0       8       magic "PAREBERT"
-//	8       4       version, 2
+//	8       4       version, 3
 //	12      32      fingerprint of the model, SHA-256
 //	44      4       Dim of the options
 //	48      4       QueryLength
@@ -31,11 +33,14 @@ import (
 //	        4       rows of the projection, 0 for none
 //	        4       columns of the projection
 //	        4 x ... projection: float32, row by row
+//	        4       bytes of a table of word pieces that is not the model's own,
+//	                0 for none
+//	        ...     the table, see package table
 //	        4       CRC-32C of everything before
 
 const (
 	magic   = "PAREBERT"
-	version = 2 // 2: fingerprints tell the order of modules; 1: first version
+	version = 3 // 3: tables of word pieces; 2: fingerprints tell the order of modules; 1: first version
 
 	maxPathBytes = 1 << 16
 )
@@ -68,7 +73,15 @@ func (e *Encoder) MarshalBinary() ([]byte, error) {
 	for _, v := range e.learnt.Data {
 		b = le.AppendUint32(b, math.Float32bits(v))
 	}
-	return fields.Seal(b), nil
+	if e.added == nil {
+		return fields.Seal(le.AppendUint32(b, 0)), nil
+	}
+	added, err := e.added.MarshalBinary()
+	if err != nil {
+		return nil, err
+	}
+	b = le.AppendUint32(b, uint32(len(added)))
+	return fields.Seal(append(b, added...)), nil
 }
 
 // LoadOptions say where a saved encoder finds its model and how it computes.
@@ -107,6 +120,11 @@ func Load(data []byte, options LoadOptions) (*Encoder, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.table != nil {
+		if e, err = e.WithWords(s.table); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
+		}
+	}
 	if !e.projects && s.projection.Rows == 0 {
 		return e, nil
 	}
@@ -125,6 +143,7 @@ type saved struct {
 	options     Options
 	dir         string
 	projection  simd.Matrix
+	table       *table.Table // of word pieces; nil for the model's own embeddings
 }
 
 func parseSaved(data []byte) (*saved, error) {
@@ -151,9 +170,16 @@ func parseSaved(data []byte) (*saved, error) {
 	for values := r.Bytes("projection", 4*s.projection.Rows*s.projection.Dim); len(values) > 0; values = values[4:] {
 		s.projection.Data = append(s.projection.Data, math.Float32frombits(binary.LittleEndian.Uint32(values)))
 	}
+	added := r.Bytes("table of word pieces", r.size("table of word pieces", math.MaxInt32))
 	r.End()
 	if r.Err() != nil {
 		return nil, r.Err()
+	}
+	if len(added) > 0 {
+		// A copy, since data may be reused.
+		if s.table, err = table.Load(bytes.Clone(added)); err != nil {
+			return nil, fmt.Errorf("%w: table of word pieces: %w", ErrCorrupt, err)
+		}
 	}
 	if err := s.options.Validate(); err != nil {
 		return nil, fmt.Errorf("%w: options: %w", ErrCorrupt, err)

@@ -143,7 +143,8 @@ func (w *worker) embed() {
 	for i := range w.tasks(len(w.texts)) {
 		t := w.texts[i]
 		for j, id := range t.ids {
-			gemm.AddNorm(w.x.Data[(t.first+j)*w.x.Stride:][:hidden], w.words[int(id)*hidden:][:hidden], w.positions[j*hidden:][:hidden],
+			dst := w.x.Data[(t.first+j)*w.x.Stride:][:hidden]
+			gemm.AddNorm(dst, w.words.row(dst, id), w.positions[j*hidden:][:hidden],
 				w.inputNorm.gamma, w.inputNorm.beta, float32(w.cfg.Epsilon))
 		}
 	}

@@ -33,6 +33,7 @@ const (
 type folder struct {
 	layout          Layout
 	weights         string     // the file of weights
+	table           string     // the file of a table of word pieces, if there is one
 	config          Config     // of the transformer
 	tokenizer       *Tokenizer // of both sides
 	query, document side
@@ -194,7 +195,8 @@ func (f *folder) readTransformer(dir, root string) (architectures []string, err 
 	if f.weights, err = findWeights(root); err != nil {
 		return nil, err
 	}
-	f.files = append(f.files, filepath.Join(root, "config.json"), tokenizer, f.weights)
+	f.table = filepath.Join(root, TableFile)
+	f.files = append(f.files, filepath.Join(root, "config.json"), tokenizer, f.weights, f.table)
 	return names.Architectures, f.checkCase(root)
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/pare-search/pare/encoder/table"
 	"github.com/pare-search/pare/simd/gemm"
 )
 
@@ -19,6 +20,9 @@ type ModelOptions struct {
 	// dimensions is 0.522, 0.505 and 0.412 on Cranfield, NPL and CISI, where
 	// float32 has 0.520, 0.501 and 0.414.
 	Int8 bool
+	// Words, if not nil, holds the embeddings of word pieces; the tensor may then
+	// be missing.
+	Words *table.Table
 }
 
 // tensors is where weights come from. Names are those of a plain BertModel.
@@ -30,7 +34,7 @@ type tensors interface {
 // for concurrent use.
 type model struct {
 	cfg        Config
-	words      []float32 // [Vocabulary x Hidden]
+	words      words
 	positions  []float32 // [Positions x Hidden], the type embedding of 0 added
 	inputNorm  layerNorm
 	layers     []layer
@@ -81,7 +85,12 @@ func newModel(cfg Config, t tensors, opts ModelOptions) (*model, error) {
 		return nil, fmt.Errorf("%w: activation %q", ErrUnsupported, cfg.Activation)
 	}
 	l := loader{tensors: t, cfg: cfg, int8: opts.Int8}
-	m.words = l.read("embeddings.word_embeddings.weight", cfg.Vocabulary, cfg.Hidden)
+	if opts.Words == nil {
+		m.words.rows = l.read(wordsTensor, cfg.Vocabulary, cfg.Hidden)
+	} else if err := cfg.fits(opts.Words); err != nil {
+		return nil, err
+	}
+	m.words.table = opts.Words
 	m.positions = l.positions()
 	m.inputNorm = l.norm("embeddings.LayerNorm")
 	for i := range cfg.Layers {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 
 	"github.com/pare-search/pare/simd"
@@ -138,6 +139,7 @@ func (t *Table) Row(dst []float32, id int) {
 		panic(fmt.Sprintf("table: row %d of %d, %d of %d dimensions", id, t.rows, len(dst), t.dim))
 	}
 	t.form.row(dst, id)
+	runtime.KeepAlive(t) // with it a mapping may go
 }
 
 // Matrix returns all rows.

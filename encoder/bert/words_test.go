@@ -1,0 +1,130 @@
+package bert_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/pare-search/pare/encoder"
+	"github.com/pare-search/pare/encoder/bert"
+	"github.com/pare-search/pare/encoder/table"
+)
+
+// exact returns a table that keeps every row as it is.
+func exact(t testing.TB, enc *bert.Encoder) *table.Table {
+	t.Helper()
+	words := enc.Words()
+	all, err := table.Fit(t.Context(), "used-rows", words, table.Options{Budget: 4*len(words.Data) + 256})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func sameTokens(t *testing.T, got, want []encoder.Tokens) {
+	t.Helper()
+	for i := range want {
+		for j, v := range want[i].Vectors.Data {
+			if got[i].Vectors.Data[j] != v {
+				t.Fatalf("text %d: value %d is %v, want %v", i, j, got[i].Vectors.Data[j], v)
+			}
+		}
+	}
+}
+
+// TestWriteFolder writes every kind of model with a table of the very same rows:
+// vectors must be the same to the last bit, the folder smaller by the tensor but for
+// the table, and another model by its fingerprint.
+func TestWriteFolder(t *testing.T) {
+	models, err := os.ReadDir("testdata/models")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, model := range models {
+		if !model.IsDir() {
+			continue
+		}
+		t.Run(model.Name(), func(t *testing.T) {
+			enc := open(t, filepath.Join("testdata/models", model.Name()), raw())
+			dir := filepath.Join(t.TempDir(), "small")
+			if err := enc.WriteFolder(dir, exact(t, enc)); err != nil {
+				t.Fatal(err)
+			}
+			written := open(t, dir, raw())
+			if written.WordTable() == nil {
+				t.Fatal("the folder has no table")
+			}
+			sameTokens(t, encode(t, written, sentences), encode(t, enc, sentences))
+			if written.Fingerprint() == enc.Fingerprint() {
+				t.Error("both models have one fingerprint")
+			}
+			if err := enc.WriteFolder(dir, exact(t, enc)); !errors.Is(err, os.ErrExist) {
+				t.Errorf("writing over a folder: %v, want that it exists", err)
+			}
+		})
+	}
+}
+
+// TestWithWords saves an encoder with its table and loads it.
+func TestWithWords(t *testing.T) {
+	enc := learnt(t, "testdata/models/plain")
+	words := enc.Words()
+	small, err := table.Fit(t.Context(), "lloyd", words, table.Options{Budget: len(words.Data)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	compressed, err := enc.WithWords(small)
+	if err != nil {
+		t.Fatal(err)
+	}
+	saved, err := compressed.MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	loaded, err := bert.Load(saved, bert.LoadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sameTokens(t, encode(t, loaded, sentences), encode(t, compressed, sentences))
+	for id := range words.Rows {
+		want := make([]float32, words.Dim)
+		small.Row(want, id)
+		for d, v := range loaded.Words().Row(id) {
+			if v != want[d] {
+				t.Fatalf("word %d, column %d is %v, want %v", id, d, v, want[d])
+			}
+		}
+	}
+	other, err := table.Fit(t.Context(), "lloyd", words.Slice(1, words.Rows), table.Options{Budget: len(words.Data)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := enc.WithWords(other); !errors.Is(err, bert.ErrModel) {
+		t.Errorf("a table of another vocabulary: %v, want %v", err, bert.ErrModel)
+	}
+}
+
+// TestDamagedTable changes each byte of a folder's table in turn.
+func TestDamagedTable(t *testing.T) {
+	enc := open(t, "testdata/models/plain", raw())
+	dir := filepath.Join(t.TempDir(), "small")
+	if err := enc.WriteFolder(dir, exact(t, enc)); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, bert.TableFile)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := 0; at < len(data); at += 1 + len(data)/50 {
+		data[at] ^= 0x10
+		if err := os.WriteFile(path, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := bert.Open(dir, raw()); !errors.Is(err, bert.ErrModel) {
+			t.Errorf("byte %d changed: %v, want %v", at, err, bert.ErrModel)
+		}
+		data[at] ^= 0x10
+	}
+}
