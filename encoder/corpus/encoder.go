@@ -20,11 +20,10 @@ const hashedID = 1 << 31
 type Encoder struct {
 	opts  Options
 	vocab vocabulary
-	codes []int8 // vocab.size() x opts.Dim
+	words words
 
 	// Made from the fields above.
 	ids         map[string]uint32
-	scales      []float64 // of each row's codes, so that it has length 1
 	idf         []float64
 	hashedIDF   float64
 	analyzers   sync.Pool // of *analyzer
@@ -33,31 +32,23 @@ type Encoder struct {
 
 var _ encoder.Encoder = (*Encoder)(nil)
 
-func newEncoder(opts Options, vocab vocabulary, codes []int8) *Encoder {
+func newEncoder(opts Options, vocab vocabulary, words words) *Encoder {
 	e := &Encoder{
 		opts:      opts,
 		vocab:     vocab,
-		codes:     codes,
+		words:     words,
 		ids:       make(map[string]uint32, vocab.size()),
-		scales:    make([]float64, vocab.size()),
 		idf:       make([]float64, vocab.size()),
 		hashedIDF: vocab.idf(vocab.dropped),
 	}
 	for id, word := range vocab.words {
 		e.ids[word] = uint32(id)
 		e.idf[id] = vocab.idf(vocab.df[id])
-		sum := 0
-		for _, c := range e.row(id) {
-			sum += int(c) * int(c)
-		}
-		e.scales[id] = 1 / math.Sqrt(float64(sum))
 	}
 	e.analyzers.New = func() any { return newAnalyzer(opts.Language, opts.SplitCode) }
 	e.fingerprint = sync.OnceValue(e.hash)
 	return e
 }
-
-func (e *Encoder) row(id int) []int8 { return e.codes[id*e.opts.Dim : (id+1)*e.opts.Dim] }
 
 // Dim is the width of every vector.
 func (e *Encoder) Dim() int { return e.opts.Dim }
@@ -159,10 +150,7 @@ func (e *Encoder) lookUp(word string, vector []float32) uint32 {
 		hashVector(vector, hash)
 		return uint32(hash) | hashedID
 	}
-	scale := e.scales[id]
-	for d, c := range e.row(int(id)) {
-		vector[d] = float32(scale * float64(c))
-	}
+	e.words.row(vector, int(id))
 	return id
 }
 

@@ -10,7 +10,7 @@ import (
 func TestContextCancelsWord(t *testing.T) {
 	opts := Options{Dim: 8, Window: 1, LocalMix: 0.4, GlobalMix: 0.2, MinDocumentFrequency: 1, MaxVocabulary: 2, MaxTrainingTokens: 1}
 	vocab := vocabulary{texts: 2, words: []string{"left", "right"}, df: []uint32{1, 1}}
-	e := newEncoder(opts, vocab, []int8{0, 127, 0, 0, 0, 0, 0, 0, 0, -127, 0, 0, 0, 0, 0, 0})
+	e := newEncoder(opts, vocab, newCodes([]int8{0, 127, 0, 0, 0, 0, 0, 0, 0, -127, 0, 0, 0, 0, 0, 0}, opts.Dim))
 	documents, err := e.EncodeDocuments(t.Context(), []string{"left right"})
 	if err != nil {
 		t.Fatal(err)

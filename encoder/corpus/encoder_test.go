@@ -19,6 +19,7 @@ import (
 
 	"github.com/pare-search/pare/encoder"
 	"github.com/pare-search/pare/encoder/corpus"
+	"github.com/pare-search/pare/encoder/table"
 	"github.com/pare-search/pare/simd"
 )
 
@@ -316,9 +317,9 @@ func TestLoadDamaged(t *testing.T) {
 			}
 		}
 	}
-	data[8] = 2
-	if _, err := corpus.Load(data); !errors.Is(err, corpus.ErrVersion) || !strings.Contains(err.Error(), "2") {
-		t.Errorf("version 2: %v", err)
+	data[8] = 99
+	if _, err := corpus.Load(data); !errors.Is(err, corpus.ErrVersion) || !strings.Contains(err.Error(), "99") {
+		t.Errorf("version 99: %v", err)
 	}
 }
 
@@ -373,4 +374,40 @@ func BenchmarkEncodeDocuments(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(tokens)/b.Elapsed().Seconds(), "tokens/s")
+}
+
+// TestWithWords replaces the vectors of words by a table that keeps them as they
+// are, and by a small one, and saves both.
+func TestWithWords(t *testing.T) {
+	enc := train(t, madeUp(300), func(o *corpus.Options) { o.Dim = 16 })
+	words := enc.Words()
+	for _, budget := range []int{4*len(words.Data) + 256, 3 * len(words.Data)} {
+		small, err := table.Fit(t.Context(), "row-clusters", words, table.Options{Budget: budget})
+		if err != nil {
+			t.Fatal(err)
+		}
+		with, err := enc.WithWords(small)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := with.MarshalBinary()
+		if err != nil {
+			t.Fatal(err)
+		}
+		loaded, err := corpus.Load(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := small.Matrix()
+		want.Normalize()
+		got := loaded.Words()
+		for i, v := range want.Data {
+			if got.Data[i] != v {
+				t.Fatalf("budget %d: value %d is %v, want %v", budget, i, got.Data[i], v)
+			}
+		}
+		if loaded.Fingerprint() == enc.Fingerprint() {
+			t.Error("both encoders have one fingerprint")
+		}
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/pare-search/pare/encoder/table"
 	"github.com/pare-search/pare/internal/fields"
 )
 
@@ -16,7 +17,7 @@ import (
 //
 //	offset  bytes       field
 //	0       8           magic "PAREWORD"
-//	8       4           version, 1
+//	8       4           version, 2
 //	12      4           Dim
 //	16      4           Window
 //	20      1           SplitCode, 0 or 1
@@ -33,7 +34,10 @@ import (
 //	        4 x V       document frequencies, falling
 //	        1 x V       lengths of the words in bytes, at least 1
 //	        ...         the words, UTF-8, without separators, no two alike
-//	        Dim x V     vectors: int8, never -128, no row all zero
+//	        1           0 if vectors follow as codes, 1 if as a table
+//	        Dim x V     codes: int8, never -128, no row all zero
+//	        4           or: length of the table
+//	        ...         the table, see package table
 //	        4           CRC-32C of everything before
 //
 // A row's scale is not stored: rows have length 1, so that it is one over the
@@ -42,7 +46,7 @@ import (
 
 const (
 	magic   = "PAREWORD"
-	version = 1 // 1: first version
+	version = 2 // 2: vectors may be a table; 1: first version
 )
 
 // ErrCorrupt reports saved bytes that are no encoder or are damaged,
@@ -86,10 +90,7 @@ func (e *Encoder) MarshalBinary() ([]byte, error) {
 		b = append(b, byte(len(word)))
 	}
 	b = append(b, words...)
-	for _, c := range e.codes {
-		b = append(b, byte(c))
-	}
-	return fields.Seal(b), nil
+	return fields.Seal(e.words.append(b)), nil
 }
 
 // Load reads what MarshalBinary wrote. It accepts any bytes and keeps no
@@ -103,12 +104,12 @@ func Load(data []byte) (*Encoder, error) {
 
 	opts := r.options()
 	vocab := r.vocabulary(opts)
-	codes := r.codes(vocab.size(), opts.Dim)
+	words := r.vectors(vocab.size(), opts.Dim)
 	r.End()
 	if r.Err() != nil {
 		return nil, r.Err()
 	}
-	return newEncoder(opts, vocab, codes), nil
+	return newEncoder(opts, vocab, words), nil
 }
 
 // Fingerprint is a hash of the saved form. Encoders with the same fingerprint
@@ -191,6 +192,27 @@ func (r reader) vocabulary(opts Options) vocabulary {
 		v.df[i], v.words[i] = df, word
 	}
 	return v
+}
+
+func (r reader) vectors(rows, dim int) words {
+	if kind := r.Uint8("kind of vectors"); kind == asCodes {
+		return newCodes(r.codes(rows, dim), dim)
+	} else if kind != asTable {
+		r.Fail("kind of vectors", "is %d, want 0 or 1", kind)
+	}
+	// A copy, as of everything else.
+	data := bytes.Clone(r.Bytes("table", int(r.Uint32("length of the table"))))
+	if r.Err() != nil {
+		return words{}
+	}
+	t, err := table.Load(data)
+	if err == nil {
+		err = fits(t, rows, dim)
+	}
+	if err != nil {
+		r.Fail("table", "%w", err)
+	}
+	return words{table: t}
 }
 
 func (r reader) codes(rows, dim int) []int8 {

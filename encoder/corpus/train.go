@@ -44,7 +44,7 @@ func Train(ctx context.Context, texts iter.Seq2[string, error], opts Options, pr
 	if err != nil {
 		return nil, fmt.Errorf("corpus: decomposing: %w", err)
 	}
-	return newEncoder(opts, vocab, quantise(wordVectors(u, s, opts.Dim, vocab.words), opts.Dim)), nil
+	return newEncoder(opts, vocab, newCodes(quantise(wordVectors(u, s, opts.Dim, vocab.words), opts.Dim), opts.Dim)), nil
 }
 
 // wordVectors returns one vector per word, U * S^spectrum, padded with zeros
