@@ -14,6 +14,8 @@ import (
 	"github.com/go-viper/mapstructure/v2"
 	"github.com/spf13/pflag"
 	"github.com/spf13/viper"
+
+	"github.com/pare-search/pare/eval/tune"
 )
 
 // Sources says where Load looks for settings. The zero value yields the defaults.
@@ -32,8 +34,11 @@ const OriginDefault Origin = "default"
 
 // Loaded is a valid Config that knows where each value comes from.
 type Loaded struct {
-	Config  Config
-	origins map[string]Origin
+	Config Config
+	// Certificate is the section certificate of the file, nil where it has none.
+	// Whoever searches an index by it has to check that it is for that index.
+	Certificate *tune.Certificate
+	origins     map[string]Origin
 }
 
 // Origin returns where the key's value comes from, or "" when there is no such key.
@@ -54,8 +59,13 @@ func Load(sources Sources) (*Loaded, error) {
 		origins[k.Name] = OriginDefault
 	}
 
+	loaded := &Loaded{origins: origins}
 	layers := []func() ([]setting, error){
-		func() ([]setting, error) { return readFile(sources.File) },
+		func() ([]setting, error) {
+			settings, certificate, err := readFile(sources.File)
+			loaded.Certificate = certificate
+			return settings, err
+		},
 		func() ([]setting, error) { return readEnv(sources.Env) },
 		func() ([]setting, error) { return readFlags(sources.Flags) },
 	}
@@ -72,7 +82,6 @@ func Load(sources Sources) (*Loaded, error) {
 		return nil, err
 	}
 
-	loaded := &Loaded{origins: origins}
 	if err := v.UnmarshalExact(&loaded.Config, strict); err != nil {
 		return nil, err
 	}
@@ -89,30 +98,31 @@ type setting struct {
 	origin Origin
 }
 
-// readFile returns the settings of a file. It has a viper of its own, so that the
-// file's keys can be told from the defaults.
-func readFile(path string) ([]setting, error) {
+// readFile returns the settings of a file and its certificate, if it has one. It
+// has a viper of its own, so that the file's keys can be told from the defaults.
+func readFile(path string) ([]setting, *tune.Certificate, error) {
 	if path == "" {
-		return nil, nil
+		return nil, nil, nil
 	}
 	switch ext := strings.ToLower(filepath.Ext(path)); ext {
 	case ".yaml", ".yml", ".toml", ".json":
 	default:
-		return nil, fmt.Errorf("%w: %s: want .yaml, .toml or .json, got %q", ErrFile, path, ext)
+		return nil, nil, fmt.Errorf("%w: %s: want .yaml, .toml or .json, got %q", ErrFile, path, ext)
 	}
 	v := viper.New()
 	v.SetConfigFile(path)
 	v.SetConfigType(strings.ToLower(filepath.Ext(path))[1:]) // viper itself knows no .YAML
 	if err := v.ReadInConfig(); err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", ErrFile, path, oneLine(err))
+		return nil, nil, fmt.Errorf("%w: %s: %w", ErrFile, path, oneLine(err))
 	}
 
 	origin := Origin("file " + path)
+	certificate, err := readCertificate(v, origin)
+	faults := []error{err}
 	var settings []setting
-	var faults []error
 	for _, name := range slices.Sorted(slices.Values(v.AllKeys())) {
 		raw := v.Get(name)
-		if raw == nil {
+		if raw == nil || inCertificate(name) {
 			continue // "k:" with nothing behind it leaves the default
 		}
 		k, err := lookup(name)
@@ -125,7 +135,7 @@ func readFile(path string) ([]setting, error) {
 		}
 		settings = append(settings, setting{name, raw, origin})
 	}
-	return settings, errors.Join(faults...)
+	return settings, certificate, errors.Join(faults...)
 }
 
 // readEnv returns the settings of the environment. viper's own binding is not

@@ -3,6 +3,7 @@ package tune
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -52,7 +53,7 @@ func (r *Report) Certificate() (Certificate, error) {
 	}
 	c := Certificate{
 		Target: r.Target.String(), Confidence: r.Confidence, Minimise: string(r.Minimise), Method: r.Method,
-		Settings: r.Settings, Kept: chosen.Testing.Kept, Bound: chosen.Testing.Bound, P: chosen.Testing.P, Seed: r.Seed,
+		Settings: r.Settings, Kept: digits(chosen.Testing.Kept), Bound: digits(chosen.Testing.Bound), P: digits(chosen.Testing.P), Seed: r.Seed,
 	}
 	c.Tuned, c.Queries, c.Made = r.Queries()
 	for _, step := range r.Path {
@@ -68,6 +69,16 @@ func (r *Report) Certificate() (Certificate, error) {
 		c.Collections = append(c.Collections, mark)
 	}
 	return c, nil
+}
+
+// digits rounds for people: to four significant digits below the point.
+func digits(x float64) float64 {
+	text := strconv.FormatFloat(x, 'g', 4, 64)
+	rounded, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		return x
+	}
+	return rounded
 }
 
 // Check fails unless the certificate was made on the index with a fingerprint.
