@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/pare-search/pare/index/codec"
+	"github.com/pare-search/pare/index/docpruner"
 	"github.com/pare-search/pare/internal/durable"
 )
 
@@ -180,15 +181,15 @@ func (c *container) corrupt(section, format string, args ...any) error {
 	return fmt.Errorf("%w: %s, section %s: %s", ErrCorrupt, c.name, section, fmt.Sprintf(format, args...))
 }
 
-// fault turns an error of package codec about a section's bytes into one of
-// this package.
+// fault turns an error of package codec or docpruner about a section's bytes
+// into one of this package.
 func (c *container) fault(section string, err error) error {
 	return fmt.Errorf("%w: %s, section %s: %w", faultKind(err), c.name, section, err)
 }
 
 // faultKind returns the error of this package that one of package codec is.
 func faultKind(err error) error {
-	if errors.Is(err, codec.ErrVersion) {
+	if errors.Is(err, codec.ErrVersion) || errors.Is(err, docpruner.ErrVersion) {
 		return ErrVersion
 	}
 	return ErrCorrupt

@@ -25,7 +25,7 @@ import (
 )
 
 // buildEverything makes a small index with every kind of file and section:
-// an encoder, two segments with texts, and deletes in both.
+// an encoder, a pruner, two segments with texts, and deletes in both.
 func buildEverything(t testing.TB, seed uint64) string {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(seed, 4))
@@ -35,7 +35,10 @@ func buildEverything(t testing.TB, seed uint64) string {
 	options.TrainingVectors = 1
 	documents := randomDocuments(rng, 10, 8, true)
 	dir := filepath.Join(t.TempDir(), "index")
-	w := must[*Writer](t)(Create(dir, options, CreateOptions{EncoderKind: "test", EncoderData: fmt.Append(nil, "seed ", seed)}))
+	w := must[*Writer](t)(Create(dir, options, CreateOptions{
+		EncoderKind: "test", EncoderData: fmt.Append(nil, "seed ", seed),
+		Pruner: fitPruner(t, "idf:1+voronoi:90%+tokens+directions=3", documents),
+	}))
 	check(t, w.Add(t.Context(), documents[:5]...))
 	// A long id fills the first segment; a short document starts the second.
 	check(t, w.Add(t.Context(), Document{ID: strings.Repeat("long", 256)}))
@@ -53,7 +56,7 @@ func buildEverything(t testing.TB, seed uint64) string {
 		kind, _, _ := strings.Cut(name, "-")
 		kinds[kind]++
 	}
-	if !maps.Equal(kinds, map[string]int{"MANIFEST": 1, "codebook": 1, "encoder": 1, "segment": 2, "deletes": 2}) {
+	if !maps.Equal(kinds, map[string]int{"MANIFEST": 1, "codebook": 1, "encoder": 1, "pruner": 1, "segment": 2, "deletes": 2}) {
 		t.Fatalf("files: %v", kinds)
 	}
 	return dir
@@ -383,7 +386,7 @@ func TestMissingAndForeignFiles(t *testing.T) {
 	if err := Verify(t.TempDir()); !errors.Is(err, ErrNotIndex) {
 		t.Errorf("an empty folder: %v", err)
 	}
-	check(t, os.Remove(filepath.Join(dir, "segment-000003.pare")))
+	check(t, os.Remove(filepath.Join(dir, "segment-000004.pare")))
 	if _, err := Open(dir); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a missing segment: %v", err)
 	}
@@ -392,12 +395,12 @@ func TestMissingAndForeignFiles(t *testing.T) {
 func TestHostileManifest(t *testing.T) {
 	dir := buildEverything(t, 6)
 	whole := must[manifest](t)(readManifest(onDisk(dir)))
-	outside := filepath.Join(filepath.Dir(dir), "segment-000003.pare")
-	check(t, os.WriteFile(outside, readDir(t, dir)["segment-000003.pare"], 0o644))
+	outside := filepath.Join(filepath.Dir(dir), "segment-000004.pare")
+	check(t, os.WriteFile(outside, readDir(t, dir)["segment-000004.pare"], 0o644))
 	for name, change := range map[string]func(m *manifest){
-		"outside":           func(m *manifest) { m.Segments[0].File = "../segment-000003.pare" },
+		"outside":           func(m *manifest) { m.Segments[0].File = "../segment-000004.pare" },
 		"absolute":          func(m *manifest) { m.Segments[0].File = outside },
-		"backslash":         func(m *manifest) { m.Segments[0].File = `..\segment-000003.pare` },
+		"backslash":         func(m *manifest) { m.Segments[0].File = `..\segment-000004.pare` },
 		"dots":              func(m *manifest) { m.Encoder = ".." },
 		"zero byte":         func(m *manifest) { m.Codebook += "\x00" },
 		"lock":              func(m *manifest) { m.Encoder = lockName },
@@ -406,6 +409,8 @@ func TestHostileManifest(t *testing.T) {
 		"number to come":    func(m *manifest) { m.NextFile = 2 },
 		"no codebook":       func(m *manifest) { m.Codebook = "" },
 		"no file":           func(m *manifest) { m.Segments[1].File = "" },
+		"no pruner":         func(m *manifest) { m.Pruner = "" },
+		"other pruner":      func(m *manifest) { m.Pruner = m.Encoder },
 		"same segment":      func(m *manifest) { m.Segments[1] = m.Segments[0] },
 		"documents":         func(m *manifest) { m.Segments[0].Documents++ },
 		"no documents":      func(m *manifest) { m.Segments[0].Documents = 0 },

@@ -30,6 +30,7 @@
 //	MANIFEST             which files make up the index, replaced atomically
 //	codebook-N.pare      centroids and residual tables (package codec)
 //	encoder-N.pare       the encoder that made the vectors, if it was given
+//	pruner-N.pare        what leaves out vectors (package docpruner), if any does
 //	segment-N.pare       documents: payloads, postings, ids, counts, texts
 //	deletes-N.pare       the deleted documents of one segment
 //	LOCK                 held by the one writer

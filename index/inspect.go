@@ -7,20 +7,24 @@ import (
 
 // Info describes an index from the outside.
 type Info struct {
-	Generation    uint64  `json:"generation"`
-	Dim           int     `json:"dimensions"`
-	Codec         string  `json:"codec"`
-	Cells         int     `json:"cells"`
-	Documents     int     `json:"documents"`
-	Deleted       int     `json:"deleted"`
-	Vectors       int64   `json:"vectors"`
-	Segments      int     `json:"segments"`
-	EncoderKind   string  `json:"encoder,omitempty"`
-	Bytes         int64   `json:"bytes"`
-	TextBytes     int64   `json:"text_bytes"`
-	BytesPerToken float64 `json:"bytes_per_token"`
-	Parts         []Part  `json:"parts"`
-	Files         []File  `json:"files"`
+	Generation uint64 `json:"generation"`
+	Dim        int    `json:"dimensions"`
+	Codec      string `json:"codec"`
+	Cells      int    `json:"cells"`
+	Documents  int    `json:"documents"`
+	Deleted    int    `json:"deleted"`
+	Vectors    int64  `json:"vectors"`
+	// Pruner is what left out vectors, in its short form, and UnprunedVectors how many
+	// there were before; "" and Vectors when all are stored.
+	Pruner          string  `json:"pruner,omitempty"`
+	UnprunedVectors int64   `json:"unpruned_vectors"`
+	Segments        int     `json:"segments"`
+	EncoderKind     string  `json:"encoder,omitempty"`
+	Bytes           int64   `json:"bytes"`
+	TextBytes       int64   `json:"text_bytes"`
+	BytesPerToken   float64 `json:"bytes_per_token"`
+	Parts           []Part  `json:"parts"`
+	Files           []File  `json:"files"`
 }
 
 // Part is the share of one kind of content in the index, over all files.
@@ -60,6 +64,10 @@ func (s *Snapshot) Inspect() (Info, error) {
 		Deleted:    s.documents - s.live,
 		Vectors:    s.vectors,
 		Segments:   len(s.parts),
+	}
+	info.UnprunedVectors = s.UnprunedVectors()
+	if s.pruner != nil {
+		info.Pruner = s.pruner.Pruner().String()
 	}
 	if s.codebook != nil {
 		info.Cells = s.codebook.Cells()

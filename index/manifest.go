@@ -32,6 +32,7 @@ type manifest struct {
 	Dim      int            `json:"dimensions"`
 	Codebook string         `json:"codebook,omitempty"` // "" until the first commit with vectors
 	Encoder  string         `json:"encoder,omitempty"`
+	Pruner   string         `json:"pruner,omitempty"` // of documents' vectors
 	Options  Options        `json:"options"`
 	Segments []segmentEntry `json:"segments"`
 	// Checksums holds, for every other file of the index, the checksum in its
@@ -47,6 +48,8 @@ type segmentEntry struct {
 	Documents uint32 `json:"documents"`
 	Deletes   string `json:"deletes,omitempty"`
 	Deleted   uint32 `json:"deleted,omitempty"`
+	// Unpruned is the number of vectors before pruning, 0 in an index without.
+	Unpruned uint64 `json:"unpruned_vectors,omitempty"`
 }
 
 // files lists every file the manifest names.
@@ -59,6 +62,7 @@ func (m *manifest) files() []string {
 	}
 	add(m.Codebook)
 	add(m.Encoder)
+	add(m.Pruner)
 	for _, s := range m.Segments {
 		add(s.File)
 		add(s.Deletes)
@@ -87,7 +91,7 @@ func parseFileName(name string) (kind string, number uint64, ok bool) {
 // an index but its manifest and lock.
 func removable(name string) bool {
 	kind, _, ok := parseFileName(name)
-	return ok && slices.Contains([]string{"codebook", "encoder", "segment", "deletes"}, kind) || name == manifestName+".new"
+	return ok && slices.Contains([]string{"codebook", "encoder", "pruner", "segment", "deletes"}, kind) || name == manifestName+".new"
 }
 
 func readManifest(f folder) (manifest, error) {
@@ -134,11 +138,11 @@ func (m *manifest) check() error {
 	if err := m.checkFile("codebook", m.Codebook); err != nil {
 		return err
 	}
-	if err := m.checkFile("encoder", m.Encoder); err != nil {
+	if err := errors.Join(m.checkFile("encoder", m.Encoder), m.checkFile("pruner", m.Pruner)); err != nil {
 		return err
 	}
 	for _, s := range m.Segments {
-		if s.File == "" || s.Documents == 0 || s.Deletes == "" && s.Deleted > 0 {
+		if s.File == "" || s.Documents == 0 || s.Deletes == "" && s.Deleted > 0 || m.Pruner == "" && s.Unpruned > 0 {
 			return fmt.Errorf("impossible segment %+v", s)
 		}
 		if err := errors.Join(m.checkFile("segment", s.File), m.checkFile("deletes", s.Deletes)); err != nil {

@@ -43,6 +43,8 @@ type Document struct {
 	// Text is what the vectors were made of, stored for snippets and
 	// highlights if Options.StoreText is set.
 	Text string
+
+	unpruned int // vectors there were before pruning, set by Writer
 }
 
 // Options shape an index when it is created; they are kept in it.

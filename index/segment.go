@@ -74,6 +74,7 @@ type segmentBuilder struct {
 	ids      []string
 	idBytes  int
 	vectors  uint64
+	unpruned uint64     // vectors before pruning
 	postings [][]uint32 // by cell: ascending document numbers
 	tokens   map[uint32]tokenCount
 	text     *textBuilder // nil when texts are not stored
@@ -127,6 +128,7 @@ func (b *segmentBuilder) add(c coded) {
 	b.ids = append(b.ids, c.document.ID)
 	b.idBytes += len(c.document.ID)
 	b.vectors += uint64(c.document.Tokens.Vectors.Rows)
+	b.unpruned += uint64(c.document.unpruned)
 	for _, cell := range c.encoded.Cells {
 		b.postings[cell] = append(b.postings[cell], number)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"github.com/pare-search/pare/index/codec"
+	"github.com/pare-search/pare/index/docpruner"
 	"github.com/pare-search/pare/simd"
 )
 
@@ -28,11 +29,13 @@ type Snapshot struct {
 	files    []File     // in the manifest's order, it first
 	encoder  *container // nil when the index has none
 	codebook *codec.Codebook
+	pruner   *docpruner.Fitted // nil when all vectors are stored
 	parts    []part
 
 	documents int
 	live      int
 	vectors   int64
+	unpruned  int64    // vectors before pruning
 	deleted   []uint64 // bitmap of document numbers, nil when there are none
 
 	count  sync.Once
@@ -80,6 +83,9 @@ func (s *Snapshot) load() error {
 			return err
 		}
 	}
+	if s.pruner, err = s.manifest.readPruner(s.folder); err != nil {
+		return err
+	}
 	if s.manifest.Codebook == "" {
 		return nil
 	}
@@ -101,6 +107,7 @@ func (s *Snapshot) load() error {
 		s.documents += int(p.segment.documents)
 		s.live += int(p.segment.documents) - int(entry.Deleted)
 		s.vectors += int64(p.vectors)
+		s.unpruned += int64(entry.Unpruned)
 	}
 	s.gatherDeleted()
 	return nil
@@ -163,6 +170,47 @@ func (f folder) writeCodebook(name string, codebook *codec.Codebook) error {
 	return w.finish()
 }
 
+// prunerVersion is the version of the section "pruner" of a pruner file; what is
+// inside has a version of its own (package docpruner).
+const prunerVersion = 1
+
+func (f folder) writePruner(name string, pruner *docpruner.Fitted) error {
+	data, err := pruner.MarshalBinary()
+	if err != nil {
+		return err
+	}
+	w, err := f.create(name)
+	if err != nil {
+		return err
+	}
+	w.add("pruner", prunerVersion, data)
+	return w.finish()
+}
+
+// readPruner reads the pruner of documents, nil if there is none.
+func (m *manifest) readPruner(f folder) (*docpruner.Fitted, error) {
+	if m.Pruner == "" {
+		return nil, nil
+	}
+	c, err := m.open(f, m.Pruner)
+	if err != nil {
+		return nil, err
+	}
+	defer c.close()
+	data, err := c.checked("pruner", prunerVersion)
+	if err != nil {
+		return nil, err
+	}
+	pruner, err := docpruner.Load(data)
+	if err != nil {
+		return nil, c.fault("pruner", err)
+	}
+	if pruner.Dim() > 0 && pruner.Dim() != m.Dim {
+		return nil, c.corrupt("pruner", "for %d dimensions, the index is for %d", pruner.Dim(), m.Dim)
+	}
+	return pruner, nil
+}
+
 // Close unmaps the files. Nothing got from the snapshot may be used after.
 func (s *Snapshot) Close() error {
 	var err error
@@ -197,6 +245,18 @@ func (s *Snapshot) LiveDocuments() int { return s.live }
 
 // Vectors is the number of stored vectors, deleted documents' included.
 func (s *Snapshot) Vectors() int64 { return s.vectors }
+
+// Pruner returns what decided which vectors are stored, or nil when all are.
+func (s *Snapshot) Pruner() *docpruner.Fitted { return s.pruner }
+
+// UnprunedVectors is the number of vectors that the documents had, of which Vectors
+// are stored.
+func (s *Snapshot) UnprunedVectors() int64 {
+	if s.pruner == nil {
+		return s.vectors
+	}
+	return s.unpruned
+}
 
 // Encoder returns the kind and the saved form of the encoder that the index
 // was created with, or "" when it has none.

@@ -29,6 +29,13 @@ func (m *manifest) verify(f folder) error {
 	if m.Encoder != "" {
 		faults = append(faults, m.verifyFile(f, m.Encoder, "kind", "data"))
 	}
+	if m.Pruner != "" {
+		err := m.verifyFile(f, m.Pruner, "pruner")
+		if err == nil {
+			_, err = m.readPruner(f)
+		}
+		faults = append(faults, err)
+	}
 	var codebook *codec.Codebook
 	if m.Codebook != "" {
 		err := m.verifyFile(f, m.Codebook, "codebook")

@@ -13,7 +13,9 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/pare-search/pare/encoder"
 	"github.com/pare-search/pare/index/codec"
+	"github.com/pare-search/pare/index/docpruner"
 	"github.com/pare-search/pare/internal/durable"
 	"github.com/pare-search/pare/simd"
 )
@@ -31,6 +33,7 @@ type Writer struct {
 	lock     io.Closer
 	manifest manifest // what the next commit will say
 	codebook *codec.Codebook
+	pruner   *docpruner.Fitted // nil to store all vectors
 	progress func(done, total int)
 
 	parts   []writerPart
@@ -61,6 +64,9 @@ type CreateOptions struct {
 	// the vectors, kept with the index so that it can encode queries.
 	EncoderKind string
 	EncoderData []byte
+	// Pruner decides which vectors of a document are stored, in this writer and
+	// in those of later changes: it is kept with the index. Nil stores all.
+	Pruner *docpruner.Fitted
 	// Progress is told how far the training of the codebook is.
 	Progress func(done, total int)
 }
@@ -78,6 +84,9 @@ func (f folder) createIndex(options Options, more CreateOptions) (*Writer, error
 	if c := more.Codebook; c != nil && (c.Dim() != options.Dim || c.Kind() != options.Codec.Kind) {
 		return nil, fmt.Errorf("%w: the codebook is for %d dimensions and %s, the index for %d and %s",
 			ErrInvalid, c.Dim(), c.Kind(), options.Dim, options.Codec.Kind)
+	}
+	if p := more.Pruner; p != nil && p.Dim() > 0 && p.Dim() != options.Dim {
+		return nil, fmt.Errorf("%w: the pruner is for %d dimensions, the index for %d", ErrInvalid, p.Dim(), options.Dim)
 	}
 	if err := f.fs.MkdirAll(f.dir); err != nil {
 		return nil, err
@@ -142,6 +151,12 @@ func (w *Writer) create(more CreateOptions) error {
 			return err
 		}
 	}
+	if more.Pruner != nil {
+		w.manifest.Pruner, w.pruner = w.manifest.newFile("pruner"), more.Pruner
+		if err := w.folder.writePruner(w.manifest.Pruner, more.Pruner); err != nil {
+			return err
+		}
+	}
 	if more.Codebook != nil {
 		if err := w.setCodebook(more.Codebook); err != nil {
 			return err
@@ -194,6 +209,9 @@ func (w *Writer) open() error {
 	if _, err := w.manifest.describe(w.folder); err != nil {
 		return err
 	}
+	if w.pruner, err = w.manifest.readPruner(w.folder); err != nil {
+		return err
+	}
 	if w.manifest.Codebook == "" {
 		return nil
 	}
@@ -235,7 +253,8 @@ func (w *Writer) Codebook() *codec.Codebook { return w.codebook }
 // in parallel. Nothing is added when an error wraps ErrInvalid or
 // ErrDuplicate.
 func (w *Writer) Add(ctx context.Context, documents ...Document) error {
-	if err := w.check(ctx, documents); err != nil {
+	documents, err := w.prepare(ctx, documents)
+	if err != nil {
 		return err
 	}
 	for _, d := range documents {
@@ -252,7 +271,8 @@ func (w *Writer) Add(ctx context.Context, documents ...Document) error {
 
 // Update adds documents and deletes those that had their ids before.
 func (w *Writer) Update(ctx context.Context, documents ...Document) error {
-	if err := w.check(ctx, documents); err != nil {
+	documents, err := w.prepare(ctx, documents)
+	if err != nil {
 		return err
 	}
 	ids := make([]string, len(documents))
@@ -284,6 +304,30 @@ func (w *Writer) check(ctx context.Context, documents []Document) error {
 		seen[d.ID] = true
 	}
 	return nil
+}
+
+// prepare checks a batch and leaves of its vectors what is stored.
+func (w *Writer) prepare(ctx context.Context, documents []Document) ([]Document, error) {
+	if err := w.check(ctx, documents); err != nil || w.pruner == nil {
+		return documents, err
+	}
+	tokens := make([]encoder.Tokens, len(documents))
+	for i, d := range documents {
+		tokens[i] = d.Tokens
+	}
+	pruned, err := w.pruner.PruneAll(ctx, tokens)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, fmt.Errorf("%w: batch of documents %q to %q: %w", ErrInvalid, documents[0].ID, documents[len(documents)-1].ID, err)
+	}
+	documents = slices.Clone(documents)
+	for i := range documents {
+		documents[i].unpruned = tokens[i].Vectors.Rows
+		documents[i].Tokens = pruned[i].Tokens
+	}
+	return documents, nil
 }
 
 // fail remembers an error that leaves the writer in an unknown state.
@@ -462,7 +506,7 @@ func (w *Writer) flush() error {
 	if w.builder == nil {
 		return nil
 	}
-	entry := segmentEntry{File: w.manifest.newFile("segment"), Documents: uint32(len(w.builder.ids))}
+	entry := segmentEntry{File: w.manifest.newFile("segment"), Documents: uint32(len(w.builder.ids)), Unpruned: w.builder.unpruned}
 	if err := w.builder.write(w.folder, entry.File); err != nil {
 		return err
 	}

@@ -85,12 +85,18 @@ func factsTable(info index.Info) table {
 	if encoder == "" {
 		encoder = "-"
 	}
+	pruner := info.Pruner
+	if pruner == "" {
+		pruner = "none"
+	}
 	return table{
 		columns: []column{{name: "index"}, {"value", true}},
 		rows: [][]string{
 			{"documents", strconv.Itoa(info.Documents)},
 			{"deleted", strconv.Itoa(info.Deleted)},
 			{"vectors", strconv.FormatInt(info.Vectors, 10)},
+			{"vectors before pruning", strconv.FormatInt(info.UnprunedVectors, 10)},
+			{"pruning of documents", printable(pruner)},
 			{"dimensions", strconv.Itoa(info.Dim)},
 			{"codec", info.Codec},
 			{"cells", strconv.Itoa(info.Cells)},

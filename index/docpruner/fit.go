@@ -63,6 +63,9 @@ type fittedStep struct {
 // Pruner returns what was fitted.
 func (f *Fitted) Pruner() Pruner { return f.pruner }
 
+// Dim returns the number of dimensions that vectors must have, 0 for any.
+func (f *Fitted) Dim() int { return f.dim }
+
 // Fit gathers what the pruner has to know about a collection. It goes through
 // the documents once, and not at all if it needs nothing; what they consist of may
 // be used again after each. Its memory is that of the token ids and of
