@@ -76,7 +76,12 @@ type Search struct {
 
 	Budget      int     `mapstructure:"budget" doc:"document tokens that all probing query tokens look at together, spent where they promise most"`
 	MarginShare float64 `mapstructure:"margin_share" doc:"with a budget: how much a cell must stand out among a token's cells, 0 to 1"`
+	RarityPower float64 `mapstructure:"rarity_power" doc:"with a budget: exponent of a cell's rarity, 0 for none"`
+	RankPower   float64 `mapstructure:"rank_power" doc:"with a budget: exponent of a cell's rank among a token's cells, by which its worth is divided, 0 for none"`
 	Neighbors   int     `mapstructure:"neighbors" doc:"document tokens that each probing query token looks at (k' of the literature), in place of the budget; 0 for the budget"`
+
+	Cells int     `mapstructure:"cells" doc:"cells that a query token looks into at most; 0 for no limit"`
+	Peak  float64 `mapstructure:"peak" doc:"share by which a token's nearest cell must be closer than its 64th nearest, or the token does not look, 0 to 1"`
 
 	Depth  int `mapstructure:"depth" doc:"candidates that are scored, the best by the cells of their tokens; 0 chooses 256 or 4 k"`
 	Refine int `mapstructure:"refine" doc:"best documents that are scored again by their refinements, where the index has them; 0 for none"`
@@ -99,7 +104,7 @@ func Default() Config {
 		Service: Service{Format: string(remote.NextPlaid)},
 		Codec:   Codec{Kind: "residual2", VectorsPerCell: 128, Seed: 1},
 		Index:   Index{StoreText: true, SegmentMB: 64},
-		Search:  Search{K: 10, Prune: "all", Plan: "auto", Budget: 4000, MarginShare: 0.5, Refine: 32},
+		Search:  Search{K: 10, Prune: "all", Plan: "auto", Budget: 4000, MarginShare: 0.5, RarityPower: 1, RankPower: 0.5, Refine: 32},
 		Eval: Eval{
 			Measures: []string{"RR@10", "nDCG@10", "R@100"},
 			Prune:    []string{"all", "icf:2", "icf:4", "first:4", "random:4"},
@@ -163,6 +168,10 @@ func (c Config) Validate() error {
 	atLeast("search.depth", c.Search.Depth, 0)
 	atLeast("search.refine", c.Search.Refine, 0)
 	check(c.Search.MarginShare >= 0 && c.Search.MarginShare <= 1, "search.margin_share", "want a share from 0 to 1, got %v", c.Search.MarginShare)
+	check(c.Search.RarityPower >= 0 && c.Search.RarityPower <= 8, "search.rarity_power", "want 0 to 8, got %v", c.Search.RarityPower)
+	check(c.Search.RankPower >= 0 && c.Search.RankPower <= 8, "search.rank_power", "want 0 to 8, got %v", c.Search.RankPower)
+	atLeast("search.cells", c.Search.Cells, 0)
+	check(c.Search.Peak >= 0 && c.Search.Peak <= 1, "search.peak", "want a share from 0 to 1, got %v", c.Search.Peak)
 	check(len(c.Eval.Measures) > 0, "eval.measures", "want at least one")
 	_, err := eval.ParseMeasures(c.Eval.Measures...)
 	parsed("eval.measures", err)

@@ -144,6 +144,10 @@ func (c Config) SearchOptions() (retriever.Options, error) {
 	options.Search.Neighbors = c.Search.Neighbors
 	options.Search.Budget = c.Search.Budget
 	options.Search.MarginShare = c.Search.MarginShare
+	options.Search.RarityPower = c.Search.RarityPower
+	options.Search.RankPower = c.Search.RankPower
+	options.Search.Cells = c.Search.Cells
+	options.Search.Peak = c.Search.Peak
 	options.Search.Depth = c.Search.Depth
 	options.Search.Refine = c.Search.Refine
 	return options, options.Validate()

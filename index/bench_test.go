@@ -33,7 +33,7 @@ func BenchmarkSearch(b *testing.B) {
 		for _, plan := range []Plan{Exhaustive, Interaction, Probe} {
 			b.Run(fmt.Sprintf("%v/%v", kind, plan), func(b *testing.B) {
 				searcher := NewSearcher(s)
-				search := SearchOptions{K: 10, Plan: plan, Budget: 800, MarginShare: 0.5, Depth: 128, Refine: 32, Times: true}
+				search := SearchOptions{K: 10, Plan: plan, Budget: 800, MarginShare: 0.5, RarityPower: 1, RankPower: 0.5, Depth: 128, Refine: 32, Times: true}
 				var sum Stats
 				for b.Loop() {
 					_, stats, err := searcher.Search(b.Context(), query, querypruner.Selection{}, search)

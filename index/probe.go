@@ -7,6 +7,7 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 
+	"github.com/pare-search/pare/querypruner"
 	"github.com/pare-search/pare/simd"
 )
 
@@ -20,25 +21,26 @@ const offeredCells = 64
 type visit struct {
 	order    uint64
 	postings uint32
+	row      uint32 // of the query
 }
 
 func (v visit) cell() uint32 { return cellOf(v.order) }
 
 // probe makes candidates of the live documents in the cells that the probing
 // rows visit. packed are the query's rows that are compared.
-func (s *Searcher) probe(packed, probing []int, options SearchOptions) error {
+func (s *Searcher) probe(packed []int, selection querypruner.Selection, options SearchOptions) error {
 	s.columns = s.columns[:0]
 	for column, row := range packed {
-		if probing == nil || slices.Contains(probing, row) {
+		if selection.Probe == nil || slices.Contains(selection.Probe, row) {
 			s.columns = append(s.columns, column)
 		}
 	}
 	s.wanted = s.wanted[:0]
 	s.place = slices.Grow(s.place[:0], s.codebook.Cells())[:s.codebook.Cells()]
 	if options.Neighbors > 0 {
-		s.wantNeighbors(s.forFilter(options.Neighbors, options.Filter))
+		s.wantNeighbors(packed, options)
 	} else {
-		s.wantBudget(options)
+		s.wantBudget(packed, selection.Rarity, options)
 	}
 	s.found = zeroed(s.found, s.source.Documents())
 	for _, v := range s.wanted {
@@ -51,25 +53,32 @@ func (s *Searcher) probe(packed, probing []int, options SearchOptions) error {
 		}
 		s.stats.CellsProbed++
 		s.stats.Postings += len(s.list)
+		s.visited[v.row].Cells++
+		s.visited[v.row].Postings += len(s.list)
 	}
 	s.collect(options.Filter)
 	return nil
 }
 
-// wantNeighbors makes each row want its nearest cells until they hold that
-// many postings.
-func (s *Searcher) wantNeighbors(neighbors int) {
+// wantNeighbors makes each row want its nearest cells until they hold Neighbors
+// postings.
+func (s *Searcher) wantNeighbors(packed []int, options SearchOptions) {
+	neighbors := s.forFilter(options.Neighbors, options.Filter)
 	s.offer(func(offered []uint64) bool {
+		if options.Peak > 0 && len(offered) < offeredCells {
+			return false
+		}
 		sum := 0
 		for _, key := range offered {
 			sum += s.source.PostingCount(cellOf(key))
 		}
 		return sum >= neighbors
 	})
+	s.passOverFlat(packed, options)
 	for _, column := range s.columns {
 		s.visits = s.visits[:0]
-		for _, key := range s.offered[column] {
-			s.visits = append(s.visits, visit{key, uint32(s.source.PostingCount(cellOf(key)))})
+		for _, key := range options.nearest(s.offered[column]) {
+			s.visits = append(s.visits, visit{key, uint32(s.source.PostingCount(cellOf(key))), uint32(packed[column])})
 		}
 		for _, v := range s.visits[:selectPostings(s.visits, neighbors)] {
 			s.want(v)
@@ -78,32 +87,94 @@ func (s *Searcher) wantNeighbors(neighbors int) {
 	s.forget()
 }
 
+// nearest moves the cells that a row may visit to the front of those offered,
+// which it returns.
+func (o SearchOptions) nearest(offered []uint64) []uint64 {
+	if o.Cells == 0 || o.Cells >= len(offered) {
+		return offered
+	}
+	selectLargest(offered, o.Cells)
+	return offered[:o.Cells]
+}
+
+// passOverFlat takes columns away that are flat.
+func (s *Searcher) passOverFlat(packed []int, options SearchOptions) {
+	if options.Peak == 0 || len(s.columns) == 0 {
+		return
+	}
+	best, highest := s.columns[0], -1.0
+	for _, column := range s.columns {
+		if peak := peakOf(s.offered[column]); peak > highest {
+			best, highest = column, peak
+		}
+	}
+	s.columns = slices.DeleteFunc(s.columns, func(column int) bool {
+		flat := column != best && peakOf(s.offered[column]) < options.Peak
+		s.visited[packed[column]].Flat = flat
+		return flat
+	})
+	s.stats.RowsKept = len(s.columns)
+}
+
+// peakOf returns by which share of its similarity the nearest cell is closer
+// than the last of the nearest ones; 0 if it is not similar at all.
+func peakOf(offered []uint64) float64 {
+	n := min(len(offered), offeredCells)
+	if n == 0 {
+		return 0
+	}
+	selectLargest(offered, n)
+	nearest, last := float64(valueOf(slices.Max(offered[:n]))), float64(valueOf(slices.Min(offered[:n])))
+	if nearest <= 0 {
+		return 0
+	}
+	return (nearest - last) / nearest
+}
+
 // wantBudget makes the rows want the cells of highest priority that hold
-// Budget postings; see SearchOptions.Budget.
-func (s *Searcher) wantBudget(options SearchOptions) {
+// Budget postings; see SearchOptions.Budget. rarities are the rows', or nil.
+func (s *Searcher) wantBudget(packed []int, rarities []float64, options SearchOptions) {
 	s.offer(func(offered []uint64) bool { return len(offered) >= offeredCells })
+	s.passOverFlat(packed, options)
 	vectors := float64(s.source.Vectors())
 	for _, column := range s.columns {
-		offered := s.offered[column]
+		offered, row := s.offered[column], packed[column]
 		selectLargest(offered, offeredCells)
 		offered = offered[:min(offeredCells, len(offered))]
 		if len(offered) == 0 {
 			continue
 		}
+		last := float64(valueOf(slices.Min(offered)))
+		offered = options.nearest(offered)
 		slices.Sort(offered)
-		last := float64(valueOf(offered[0]))
 		for i, offer := range offered {
 			rank, postings := len(offered)-i, s.source.PostingCount(cellOf(offer))
 			// The conversion keeps the compiler from fusing operations, which
 			// would round differently on some machines.
 			margin := max(float64(valueOf(offer))-float64(options.MarginShare*last), 0)
 			rarity := math.Log(vectors / float64(postings))
-			priority := margin * rarity / math.Sqrt(float64(rank))
-			s.want(visit{key(float32(priority), cellOf(offer)), uint32(postings)})
+			if rarities != nil {
+				rarity = rarities[row]
+			}
+			priority := margin * power(rarity, options.RarityPower) / power(float64(rank), options.RankPower)
+			s.want(visit{key(float32(priority), cellOf(offer)), uint32(postings), uint32(row)})
 		}
 	}
 	s.forget()
 	s.wanted = s.wanted[:selectPostings(s.wanted, s.forFilter(options.postings(0), options.Filter))]
+}
+
+// power is math.Pow, faster for the exponents that are usual.
+func power(x, exponent float64) float64 {
+	switch exponent {
+	case 0:
+		return 1
+	case 0.5:
+		return math.Sqrt(x)
+	case 1:
+		return x
+	}
+	return math.Pow(x, exponent)
 }
 
 // want adds a cell to the wanted ones, or raises its priority.
@@ -114,7 +185,9 @@ func (s *Searcher) want(v visit) {
 		s.place[v.cell()] = uint32(len(s.wanted))
 		return
 	}
-	s.wanted[at-1].order = max(s.wanted[at-1].order, v.order)
+	if v.order > s.wanted[at-1].order {
+		s.wanted[at-1] = v
+	}
 }
 
 // forget clears the places that want has set.

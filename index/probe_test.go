@@ -23,10 +23,10 @@ func compareInterests(a, b interest) int {
 
 // budgeted finds candidates as SearchOptions.Budget is defined, with maps and
 // sorts over all cells.
-func budgeted(s *Snapshot, postings map[uint32][]uint32, query *simd.Query, rows []int, options SearchOptions) (found map[uint32]bool, cells, read int) {
+func budgeted(s *Snapshot, postings map[uint32][]uint32, query *simd.Query, selection querypruner.Selection, options SearchOptions) (found map[uint32]bool, cells, read int) {
 	var interests []interest
 	similarities := cellSimilarities(s, query)
-	for _, row := range rows {
+	for _, row := range selection.Probe {
 		var nearest []interest
 		for cell := range postings {
 			nearest = append(nearest, interest{float64(similarities.Value(cell, row)), cell})
@@ -34,11 +34,17 @@ func budgeted(s *Snapshot, postings map[uint32][]uint32, query *simd.Query, rows
 		slices.SortFunc(nearest, compareInterests)
 		nearest = nearest[:min(64, len(nearest))]
 		last := nearest[len(nearest)-1].priority
+		if options.Cells > 0 {
+			nearest = nearest[:min(options.Cells, len(nearest))]
+		}
 		for rank, n := range nearest {
 			margin := max(0, n.priority-options.MarginShare*last)
 			// Priorities are compared as float32.
 			rarity := math.Log(float64(s.Vectors()) / float64(len(postings[n.cell])))
-			priority := float32(margin * rarity / math.Sqrt(float64(rank+1)))
+			if selection.Rarity != nil {
+				rarity = selection.Rarity[row]
+			}
+			priority := float32(margin * math.Pow(rarity, options.RarityPower) / math.Pow(float64(rank+1), options.RankPower))
 			interests = append(interests, interest{float64(priority), n.cell})
 		}
 	}
@@ -74,19 +80,94 @@ func TestBudgetAgainstPlainLoop(t *testing.T) {
 		query := simd.PackQuery(randomTokens(rng, 5, 24, withIDs).Vectors)
 		for _, rows := range [][]int{{2}, {0, 3}, {0, 1, 2, 3, 4}} {
 			for _, budget := range []int{1, 20, 100, 1 << 20} {
-				for _, share := range []float64{0, 0.5, 1} {
-					options := SearchOptions{K: 1 << 20, Plan: Probe, Budget: budget, MarginShare: share}
-					hits, stats := search(t, s, query, querypruner.Selection{Probe: rows}, options)
-					found, cells, read := budgeted(s, postings, query, rows, options)
+				for i, share := range []float64{0, 0.5, 1, 0.5, 0.5, 0.5} {
+					options := SearchOptions{K: 1 << 20, Plan: Probe, Budget: budget, MarginShare: share, RarityPower: 1, RankPower: 0.5}
+					selection := querypruner.Selection{Probe: rows}
+					switch i {
+					case 3:
+						options.RarityPower, options.RankPower = 2, 0
+					case 4:
+						options.RarityPower, options.RankPower, options.Cells = 0, 1, 5
+					case 5:
+						selection.Rarity = []float64{3, 1, 0, 4, 2.5}
+					}
+					searcher := NewSearcher(s)
+					hits, stats, err := searcher.Search(t.Context(), query, selection, options)
+					check(t, err)
+					found, cells, read := budgeted(s, postings, query, selection, options)
 					if stats.CellsProbed != cells || stats.Postings != read || stats.Candidates != len(found) {
 						t.Fatalf("ids %v, rows %v, budget %d, share %v: %d cells, %d postings, %d candidates; want %d, %d, %d",
 							withIDs, rows, budget, share, stats.CellsProbed, stats.Postings, stats.Candidates, cells, read, len(found))
+					}
+					var visited Visited
+					for row, v := range searcher.Visited() {
+						if v.Cells > 0 && !slices.Contains(rows, row) {
+							t.Fatalf("row %d visits %d cells, but only %v probe", row, v.Cells, rows)
+						}
+						visited.Cells += v.Cells
+						visited.Postings += v.Postings
+					}
+					if visited.Cells != cells || visited.Postings != read {
+						t.Fatalf("the rows visited %+v, want %d cells with %d postings", visited, cells, read)
 					}
 					for _, hit := range hits {
 						if !found[hit.Document] {
 							t.Fatalf("document %d is no candidate", hit.Document)
 						}
 					}
+				}
+			}
+		}
+	}
+}
+
+// TestPeak computes the peaks of rows by sorting all cells, and searches with
+// the rows that are left.
+func TestPeak(t *testing.T) {
+	rng := rand.New(rand.NewPCG(15, 15))
+	documents := randomDocuments(rng, 1500, 24, true)
+	shape := smallOptions(24, codec.Residual2)
+	shape.Codec.Cells, shape.Codec.MinCellVectors = 400, 2
+	s := open(t, build(t, shape, documents))
+	postings := cellsOf(t, s, documents)
+	query := simd.PackQuery(randomTokens(rng, 6, 24, true).Vectors)
+	similarities := cellSimilarities(s, query)
+	peaks := make([]float64, query.Rows)
+	for row := range peaks {
+		var values []float64
+		for cell := range postings {
+			values = append(values, float64(similarities.Value(cell, row)))
+		}
+		slices.Sort(values)
+		slices.Reverse(values)
+		peaks[row] = (values[0] - values[63]) / values[0]
+	}
+	ordered := slices.Sorted(slices.Values(peaks))
+	searcher := NewSearcher(s)
+	for _, least := range append(ordered, 1) {
+		if least > 1 {
+			continue // the last cells are on the other side
+		}
+		var left querypruner.Selection
+		for row, peak := range peaks {
+			if peak >= least || peak == ordered[len(ordered)-1] {
+				left.Probe = append(left.Probe, row)
+			}
+		}
+		for _, options := range []SearchOptions{
+			{K: 1 << 20, Plan: Probe, Budget: 50, MarginShare: 0.5},
+			{K: 1 << 20, Plan: Probe, Neighbors: 20, Cells: 3},
+		} {
+			want, wantStats := search(t, s, query, left, options)
+			options.Peak = least
+			got, stats, err := searcher.Search(t.Context(), query, querypruner.Selection{}, options)
+			check(t, err)
+			if !slices.Equal(got, want) || stats != wantStats {
+				t.Fatalf("peak %v: %d hits and %+v, want %d and %+v", least, len(got), stats, len(want), wantStats)
+			}
+			for row, v := range searcher.Visited() {
+				if v.Flat == slices.Contains(left.Probe, row) {
+					t.Errorf("peak %v: row %d with %v is flat: %v", least, row, peaks[row], v.Flat)
 				}
 			}
 		}
@@ -141,7 +222,7 @@ func TestSelectPostings(t *testing.T) {
 	for range 500 {
 		var visits []visit
 		for i := range rng.IntN(40) {
-			visits = append(visits, visit{uint64(rng.IntN(30))<<32 | uint64(^uint32(i)), uint32(1 + rng.IntN(50))})
+			visits = append(visits, visit{uint64(rng.IntN(30))<<32 | uint64(^uint32(i)), uint32(1 + rng.IntN(50)), 0})
 		}
 		want := slices.Clone(visits)
 		slices.SortFunc(want, func(a, b visit) int { return cmp.Compare(b.order, a.order) })

@@ -60,16 +60,29 @@ type SearchOptions struct {
 	// last list, which is read to its end; 0 is 4,000. A Filter that lets a share
 	// of the documents through raises it accordingly. It is spent where it
 	// promises most. One order of priority goes through all pairs of a row
-	// and one of its 64 nearest cells: similarity, less MarginShare of the row's
-	// similarity to the last of these, times rarity, the logarithm of the number
-	// of stored vectors over the cell's postings, over the root of the cell's rank
-	// among the row's cells, so that no row spends all. A row that says little is
+	// and one of its 64 nearest cells,
+	//
+	//	(similarity - MarginShare * last) * rarity^RarityPower / rank^RankPower
+	//
+	// where last is the row's similarity to the last of these cells, rarity the
+	// logarithm of the number of stored vectors over the cell's postings, unless
+	// the selection has a Rarity, and rank the cell's place among the row's cells,
+	// the nearest being 1, so that no row spends all. A row that says little is
 	// passed over, and a row that says much visits more cells, without anybody
 	// choosing how many rows to keep.
 	Budget int
 	// MarginShare is a share from 0 to 1. The higher it is, the more a cell must
 	// stand out among the row's cells.
 	MarginShare float64
+	// RarityPower and RankPower are exponents, at most 8; 0 leaves the factor out.
+	RarityPower, RankPower float64
+	// Cells, if above zero, is how many cells a row visits at most, the nearest,
+	// as nprobe of an inverted file (PLAID, Santhanam et al., 2022).
+	Cells int
+	// Peak, if above zero, passes over rows whose similarities are flat: those
+	// whose nearest cell is not closer than the 64th nearest by this share, from 0
+	// to 1, of its similarity. The row that stands out most always probes.
+	Peak float64
 	// Neighbors, if above zero, takes the place of Budget: it is how many
 	// postings each probing row reads. The row visits cells, nearest first, until
 	// their posting lists hold this many documents, more with a Filter. It is the k' of the query
@@ -100,13 +113,16 @@ type SearchOptions struct {
 // defaultBudget is the budget where none is given.
 const defaultBudget = 4000
 
+// maxPower bounds exponents, lest priorities leave the range of float32.
+const maxPower = 8
+
 // AllCandidates is a depth that no collection has.
 const AllCandidates = math.MaxInt
 
 // DefaultSearchOptions returns ten hits from the 256 best of some thousands of
 // candidates, the plan chosen by cost.
 func DefaultSearchOptions() SearchOptions {
-	return SearchOptions{K: 10, Budget: defaultBudget, MarginShare: 0.5, Refine: 32}
+	return SearchOptions{K: 10, Budget: defaultBudget, MarginShare: 0.5, RarityPower: 1, RankPower: 0.5, Refine: 32}
 }
 
 // ExhaustiveSearch returns the options of the search that all others are
@@ -130,6 +146,9 @@ func (o SearchOptions) Validate() error {
 	if o.Budget < 0 {
 		faults = append(faults, fmt.Errorf("%w: a budget of %d postings", ErrInvalid, o.Budget))
 	}
+	if o.Cells < 0 {
+		faults = append(faults, fmt.Errorf("%w: %d cells per row", ErrInvalid, o.Cells))
+	}
 	if o.Depth < 0 {
 		faults = append(faults, fmt.Errorf("%w: a depth of %d documents", ErrInvalid, o.Depth))
 	}
@@ -141,6 +160,14 @@ func (o SearchOptions) Validate() error {
 	}
 	if !(o.MarginShare >= 0 && o.MarginShare <= 1) {
 		faults = append(faults, fmt.Errorf("%w: margin share %v, want 0 to 1", ErrInvalid, o.MarginShare))
+	}
+	if !(o.Peak >= 0 && o.Peak <= 1) {
+		faults = append(faults, fmt.Errorf("%w: peak %v, want 0 to 1", ErrInvalid, o.Peak))
+	}
+	for _, power := range []float64{o.RarityPower, o.RankPower} {
+		if !(power >= 0 && power <= maxPower) {
+			faults = append(faults, fmt.Errorf("%w: power %v, want 0 to %d", ErrInvalid, power, maxPower))
+		}
 	}
 	return errors.Join(faults...)
 }
@@ -166,7 +193,8 @@ type Hit struct {
 type Stats struct {
 	// Plan is the plan that was followed, never Auto.
 	Plan Plan
-	// Rows is the number of query rows, RowsKept of those that probed.
+	// Rows is the number of query rows, RowsKept of those that probed, or would
+	// have if the plan were to probe.
 	Rows, RowsKept int
 	// CellsProbed counts the cells whose posting lists were read, Postings
 	// their entries.
@@ -208,8 +236,9 @@ type Searcher struct {
 	offered [][]uint64 // by column: valueKey of its cells
 	visits  []visit    // of one column
 	wanted  []visit
-	place   []uint32 // by cell: its place among the wanted ones plus 1, or 0
-	list    []uint32 // a posting list
+	visited []Visited // by query row
+	place   []uint32  // by cell: its place among the wanted ones plus 1, or 0
+	list    []uint32  // a posting list
 }
 
 // NewSearcher returns a searcher on source.
@@ -235,6 +264,8 @@ func (s *Searcher) Search(ctx context.Context, query *simd.Query, selection quer
 		probing = query.Rows
 	}
 	s.stats = Stats{Plan: options.Plan, Rows: query.Rows, RowsKept: probing}
+	s.visited = slices.Grow(s.visited[:0], query.Rows)[:query.Rows]
+	clear(s.visited)
 	if s.scorer == nil || query.Rows == 0 || options.K == 0 || s.findable(options.Filter) == 0 {
 		if s.stats.Plan == Auto {
 			s.stats.Plan = Exhaustive
@@ -266,7 +297,7 @@ func (s *Searcher) run(ctx context.Context, rows []int, selection querypruner.Se
 		return nil, err
 	}
 	if s.stats.Plan == Probe {
-		if err := s.probe(rows, selection.Probe, options); err != nil {
+		if err := s.probe(rows, selection, options); err != nil {
 			return nil, err
 		}
 	} else {
@@ -298,6 +329,19 @@ func (s *Searcher) run(ctx context.Context, rows []int, selection querypruner.Se
 	}
 	return s.hits(options.K)
 }
+
+// Visited is where a query row looked for candidates: in how many cells, with
+// how many postings. A cell that several rows want counts for the one that it
+// had the highest priority for, or is nearest to.
+type Visited struct {
+	Cells, Postings int
+	// Flat tells that the row was passed over for SearchOptions.Peak.
+	Flat bool
+}
+
+// Visited tells for each row of the last query what it visited. It is valid
+// until the next search.
+func (s *Searcher) Visited() []Visited { return s.visited }
 
 // lap sets the time of the stage that ends here.
 func (s *Searcher) lap(stage *time.Duration, options SearchOptions) {
@@ -331,6 +375,9 @@ func (s *Searcher) check(query *simd.Query, selection querypruner.Selection, opt
 	}
 	if err := checkComponents(query.Float()); err != nil {
 		return fmt.Errorf("%w: the query: %w", ErrInvalid, err)
+	}
+	if n := len(selection.Rarity); selection.Rarity != nil && n != query.Rows {
+		return fmt.Errorf("%w: %d rarities of a query with %d rows", ErrInvalid, n, query.Rows)
 	}
 	for _, rows := range [][]int{selection.Probe, selection.Score} {
 		for _, row := range rows {

@@ -401,12 +401,16 @@ func TestSearchRefuses(t *testing.T) {
 		"budget":        {query, allRows(query), SearchOptions{K: 1, Neighbors: 1, Budget: -1}},
 		"depth":         {query, allRows(query), SearchOptions{K: 1, Neighbors: 1, Depth: -1}},
 		"margin share":  {query, allRows(query), SearchOptions{K: 1, Neighbors: 1, MarginShare: math.NaN()}},
+		"cells":         {query, allRows(query), SearchOptions{K: 1, Neighbors: 1, Cells: -1}},
+		"peak":          {query, allRows(query), SearchOptions{K: 1, Neighbors: 1, Peak: 1.5}},
+		"power":         {query, allRows(query), SearchOptions{K: 1, Budget: 1, RarityPower: -1}},
+		"rarities":      {query, querypruner.Selection{Rarity: []float64{1}}, good},
 	} {
 		if _, _, err := NewSearcher(s).Search(t.Context(), test.query, test.selection, test.options); !errors.Is(err, ErrInvalid) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := (SearchOptions{K: -1, Plan: 9, Budget: -1, Neighbors: -1, MarginShare: 2, Depth: -1, Refine: -1, Workers: -1}).Validate(); len(unjoin(err)) != 8 {
+	if err := (SearchOptions{K: -1, Plan: 9, Budget: -1, Neighbors: -1, MarginShare: 2, RarityPower: 9, RankPower: -1, Cells: -1, Peak: 2, Depth: -1, Refine: -1, Workers: -1}).Validate(); len(unjoin(err)) != 12 {
 		t.Errorf("Validate reports %v", err)
 	}
 

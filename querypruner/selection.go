@@ -28,6 +28,24 @@ type Selection struct {
 	Rows []Row
 }
 
+// RowOf returns the query row that a row of Vectors stands for: itself, or of a
+// sum of merged rows the first.
+func (s Selection) RowOf(vector int) int {
+	sum := vector - len(s.Rows)
+	if sum < 0 {
+		return vector
+	}
+	for i, row := range s.Rows {
+		if row.Kept && row.Members > 1 {
+			if sum == 0 {
+				return i
+			}
+			sum--
+		}
+	}
+	return -1
+}
+
 // Row explains what became of one query row.
 type Row struct {
 	Kept   bool

@@ -55,8 +55,12 @@ func TestExplainScore(t *testing.T) {
 				if sum != e.Score {
 					t.Errorf("%v, %s: rows add up to %v, the score is %v", kind, pruner, sum, e.Score)
 				}
-				if !slices.Equal(rows, results.Selection.Rows) {
-					t.Errorf("%v, %s: rows %v, Search had %v", kind, pruner, rows, results.Selection.Rows)
+				searched := slices.Clone(results.Selection.Rows)
+				for i := range searched {
+					searched[i].Cells, searched[i].Postings = 0, 0
+				}
+				if !slices.Equal(rows, searched) {
+					t.Errorf("%v, %s: rows %v, Search had %v", kind, pruner, rows, searched)
 				}
 				want := results.Selection.Score
 				if want == nil {

@@ -208,7 +208,22 @@ func (r *Retriever) SearchTokens(ctx context.Context, query encoder.Tokens, opti
 	defer r.searchers.Put(searcher)
 	results.Hits, results.Stats.Stats, err = searcher.Search(ctx, simd.PackQuery(selection.Vectors), selection, options.Search)
 	results.Stats.Rows = query.Vectors.Rows
+	noteVisits(results.Selection, searcher.Visited())
 	return results, err
+}
+
+// noteVisits tells the rows of a selection where a search has looked for them.
+func noteVisits(selection querypruner.Selection, visited []index.Visited) {
+	for vector, v := range visited {
+		if v == (index.Visited{}) {
+			continue
+		}
+		row := &selection.Rows[selection.RowOf(vector)]
+		row.Cells, row.Postings = v.Cells, v.Postings
+		if v.Flat {
+			row.Kept, row.Reason = false, querypruner.Flat
+		}
+	}
 }
 
 // Text returns the stored text of a document by id: "" when texts are not

@@ -103,6 +103,10 @@ var effortFlags = []struct{ key, name string }{
 	{"search.neighbors", "neighbors"},
 	{"search.budget", "budget"},
 	{"search.margin_share", "margin-share"},
+	{"search.rarity_power", "rarity-power"},
+	{"search.rank_power", "rank-power"},
+	{"search.cells", "cells"},
+	{"search.peak", "peak"},
 	{"search.depth", "rank-depth"},
 	{"search.refine", "refine"},
 }

@@ -263,6 +263,10 @@ func (s *search) tag() string {
 		Neighbors int
 		Budget    int
 		Margin    float64
+		Rarity    float64
+		Rank      float64
+		Cells     int
+		Peak      float64
 		Depth     int
 		Refine    int
 		K         int
@@ -274,6 +278,10 @@ func (s *search) tag() string {
 		s.options.Search.Neighbors,
 		s.options.Search.Budget,
 		s.options.Search.MarginShare,
+		s.options.Search.RarityPower,
+		s.options.Search.RankPower,
+		s.options.Search.Cells,
+		s.options.Search.Peak,
 		s.options.Search.Depth,
 		s.options.Search.Refine,
 		s.options.Search.K,

@@ -46,10 +46,22 @@ var parameters = []parameter{
 		"depth", func(o *index.SearchOptions) *int { return &o.Depth },
 		func(o index.SearchOptions) bool { return o.Plan != index.Exhaustive },
 	},
+	{"cells", func(o *index.SearchOptions) *int { return &o.Cells }, never},
 	{
 		"refine", func(o *index.SearchOptions) *int { return &o.Refine },
 		func(index.SearchOptions) bool { return true },
 	},
+}
+
+// factors are the other numbers of a Setting.
+var factors = []struct {
+	name  string
+	field func(*index.SearchOptions) *float64
+}{
+	{"margin", func(o *index.SearchOptions) *float64 { return &o.MarginShare }},
+	{"rarity", func(o *index.SearchOptions) *float64 { return &o.RarityPower }},
+	{"rank", func(o *index.SearchOptions) *float64 { return &o.RankPower }},
+	{"peak", func(o *index.SearchOptions) *float64 { return &o.Peak }},
 }
 
 func never(index.SearchOptions) bool { return false }
@@ -67,8 +79,10 @@ func (s Setting) String() string {
 			words = append(words, p.name+"="+strconv.Itoa(value))
 		}
 	}
-	if s.Options.MarginShare != fallback.Options.MarginShare {
-		words = append(words, "margin="+strconv.FormatFloat(s.Options.MarginShare, 'g', -1, 64))
+	for _, f := range factors {
+		if value := *f.field(&s.Options); value != *f.field(&fallback.Options) {
+			words = append(words, f.name+"="+strconv.FormatFloat(value, 'g', -1, 64))
+		}
 	}
 	if pruner := s.Pruner.String(); pruner != fallback.Pruner.String() {
 		words = append(words, "prune="+pruner)
@@ -82,19 +96,26 @@ func (s *Setting) set(name, value string) (err error) {
 		*parameters[i].field(&s.Options), err = strconv.Atoi(value)
 		return err
 	}
+	for _, f := range factors {
+		if f.name == name {
+			*f.field(&s.Options), err = strconv.ParseFloat(value, 64)
+			return err
+		}
+	}
 	switch name {
 	case "plan":
 		s.Options.Plan, err = index.ParsePlan(value)
-	case "margin":
-		s.Options.MarginShare, err = strconv.ParseFloat(value, 64)
 	case "prune":
 		s.Pruner, err = querypruner.Parse(value)
 	default:
-		names := make([]string, len(parameters))
-		for i, p := range parameters {
-			names[i] = p.name
+		var names []string
+		for _, p := range parameters {
+			names = append(names, p.name)
 		}
-		return fmt.Errorf("unknown name, want plan, %s, margin or prune", strings.Join(names, ", "))
+		for _, f := range factors {
+			names = append(names, f.name)
+		}
+		return fmt.Errorf("unknown name, want plan, %s or prune", strings.Join(names, ", "))
 	}
 	return err
 }
@@ -105,8 +126,8 @@ func (s *Setting) set(name, value string) (err error) {
 //
 // and returns all combinations, the last name's values changing fastest; what is
 // not named is that of DefaultSetting. Names are plan, k, neighbors, budget,
-// depth, refine (fields of index.SearchOptions), margin (MarginShare) and prune (see
-// querypruner.Parse). Errors wrap ErrInvalid.
+// depth, cells, refine, peak (fields of index.SearchOptions), margin, rarity, rank
+// (MarginShare, RarityPower, RankPower) and prune (see querypruner.Parse). Errors wrap ErrInvalid.
 func ParseGrid(text string) ([]Setting, error) {
 	settings := []Setting{DefaultSetting()}
 	seen := make(map[string]bool)

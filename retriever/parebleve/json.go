@@ -71,6 +71,10 @@ type searchJSON struct {
 	Neighbors   *int     `json:"neighbors,omitempty"`
 	Budget      *int     `json:"budget,omitempty"`
 	MarginShare *float64 `json:"margin_share,omitempty"`
+	RarityPower *float64 `json:"rarity_power,omitempty"`
+	RankPower   *float64 `json:"rank_power,omitempty"`
+	Cells       *int     `json:"cells,omitempty"`
+	Peak        *float64 `json:"peak,omitempty"`
 	Depth       *int     `json:"depth,omitempty"`
 	Refine      *int     `json:"refine,omitempty"`
 	Workers     *int     `json:"workers,omitempty"`
@@ -91,6 +95,7 @@ func (j searchJSON) apply(options *index.SearchOptions) error {
 	}{
 		{j.Neighbors, &options.Neighbors},
 		{j.Budget, &options.Budget},
+		{j.Cells, &options.Cells},
 		{j.Depth, &options.Depth},
 		{j.Refine, &options.Refine},
 		{j.Workers, &options.Workers},
@@ -99,8 +104,18 @@ func (j searchJSON) apply(options *index.SearchOptions) error {
 			*n.option = *n.set
 		}
 	}
-	if j.MarginShare != nil {
-		options.MarginShare = *j.MarginShare
+	for _, x := range []struct {
+		set    *float64
+		option *float64
+	}{
+		{j.MarginShare, &options.MarginShare},
+		{j.RarityPower, &options.RarityPower},
+		{j.RankPower, &options.RankPower},
+		{j.Peak, &options.Peak},
+	} {
+		if x.set != nil {
+			*x.option = *x.set
+		}
 	}
 	return nil
 }
@@ -209,7 +224,11 @@ func (q *Query) MarshalJSON() ([]byte, error) {
 	}
 	if s := q.search; s != nil {
 		plan := s.Plan.String()
-		j.searchJSON = searchJSON{&plan, &s.Neighbors, &s.Budget, &s.MarginShare, &s.Depth, &s.Refine, &s.Workers}
+		j.searchJSON = searchJSON{
+			Plan: &plan, Neighbors: &s.Neighbors, Budget: &s.Budget,
+			MarginShare: &s.MarginShare, RarityPower: &s.RarityPower, RankPower: &s.RankPower, Cells: &s.Cells, Peak: &s.Peak,
+			Depth: &s.Depth, Refine: &s.Refine, Workers: &s.Workers,
+		}
 	}
 	c.Custom.MaxSim = j
 	return json.Marshal(c)
