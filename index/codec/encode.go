@@ -189,7 +189,7 @@ func (e *encoder) encode(out *Encoded, vectors simd.Matrix, rowCells []uint32, s
 
 // putCells returns the names of cells.
 func (c *Codebook) putCells(cells []uint32) []byte {
-	width := c.cellBytes()
+	width := c.CellBytes()
 	names := make([]byte, 0, width*len(cells))
 	for _, cell := range cells {
 		for b := range width {
@@ -202,7 +202,7 @@ func (c *Codebook) putCells(cells []uint32) []byte {
 // start appends codes with a header and room for the rest, those of a document
 // in the cells that are named.
 func (c *Codebook) start(dst, cells []byte, kind Kind, rows, coded int) ([]byte, payload) {
-	places, factors, body := c.layout(kind, int64(rows), int64(coded), int64(len(cells)/c.cellBytes()))
+	places, factors, body := c.layout(kind, int64(rows), int64(coded), int64(len(cells)/c.CellBytes()))
 	size := int(places + factors + body)
 	dst = slices.Grow(dst, payloadFixed+binary.MaxVarintLen32+size)
 	dst = append(dst, payloadVersion, byte(kind))

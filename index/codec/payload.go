@@ -82,8 +82,8 @@ type payload struct {
 	body    []byte // planes or values
 }
 
-// cellBytes returns the width of a cell id.
-func (c *Codebook) cellBytes() int {
+// CellBytes is how many bytes name a cell in Payload.Cells.
+func (c *Codebook) CellBytes() int {
 	if c.Cells() <= 1<<16 {
 		return 2
 	}
@@ -149,7 +149,7 @@ func cut(cells, rest []byte, rows, coded, places, factors int64) payload {
 
 // countCells returns how many cells are named; it checks the size only.
 func (c *Codebook) countCells(cells []byte) (int, error) {
-	width := c.cellBytes()
+	width := c.CellBytes()
 	if len(cells)%width != 0 {
 		return 0, fmt.Errorf("%w: payload cells: %d bytes of cells of %d", ErrCorrupt, len(cells), width)
 	}
@@ -186,7 +186,7 @@ func readCount(data []byte) (count int64, rest []byte, ok bool) {
 // and exist, which makes them distinct.
 func (c *Codebook) appendCells(dst []uint32, cells []byte) ([]uint32, error) {
 	all, last := uint32(c.Cells()), int64(-1)
-	width := c.cellBytes()
+	width := c.CellBytes()
 	for at := 0; at < len(cells); at += width {
 		cell := uint32(binary.LittleEndian.Uint16(cells[at:]))
 		if width == 3 {

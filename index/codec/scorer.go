@@ -247,7 +247,7 @@ func (s *Scorer) RankScore(cells, next []byte) (uint32, error) {
 	if _, err := s.book.countCells(cells); err != nil {
 		return 0, err
 	}
-	return s.Scan().RankScore(cells, s.book.cellBytes(), next), nil
+	return s.Scan().RankScore(cells, s.book.CellBytes(), next), nil
 }
 
 func (s *Scorer) parse(data Payload, kind Kind) (payload, error) {

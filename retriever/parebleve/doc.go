@@ -47,7 +47,10 @@
 //
 // Encoding and coding are part of Index and Batch, and take longer than bleve's
 // own work. To explain or highlight hits takes encoding those that are returned
-// again, and executing the request twice. Payloads that were read once are kept
-// in memory, up to Options.CacheBytes. Only scorch indexes can have vectors,
+// again, and executing the request twice. In memory are the cells of all
+// documents, two bytes for each of a document's cells (a passage of 53 vectors
+// has 34), made from the posting lists of a segment when it is first searched,
+// which takes about half a microsecond for each document; and the codes of
+// documents that were read once, up to Options.CacheBytes. Only scorch indexes can have vectors,
 // bleve's default.
 package parebleve

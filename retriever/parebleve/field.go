@@ -14,15 +14,9 @@ import (
 )
 
 // What a document stores for one field lies in a hidden field of its own, in
-// the same segment as its text. Its stored value is the record
-//
-//	format version       1
-//	codebook checksum    8   little-endian
-//	bytes of the cells   uv  unsigned varint
-//	cells, codes         the payload, as codec.Codebook.Encode makes it
-//
-// and its terms, which are no part of any other field, _all included, are, with
-// big-endian numbers,
+// the same segment as its text. Its stored value is the codes of its vectors,
+// codec.Payload.Codes, and its terms, which are no part of any other field, _all
+// included, are, with big-endian numbers,
 //
 //	"m" checksum(8)             documents coded with the codebook
 //	"n" checksum(8) bit(1)      those whose number of vectors has this bit set
@@ -31,16 +25,18 @@ import (
 //	                            with Options.TokenStatistics, and up to 255
 //
 // The terms "n" are a bit-sliced sum (O'Neil and Quass, SIGMOD 1997): the
-// number of all vectors is the sum of 2^bit times the number of documents.
+// number of all vectors is the sum of 2^bit times the number of documents. The
+// terms "c" are codec.Payload.Cells turned round, which is stored nowhere else:
+// facts makes it of them.
 const (
-	// hiddenPrefix begins the names of hidden fields.
-	hiddenPrefix = "_pare/"
+	// hiddenPrefix begins the names of hidden fields. bleve compresses the stored
+	// values of a document together, in the order of their fields' names. Codes do
+	// not compress, and the compressor (snappy) skips much of what comes after
+	// such bytes: a tenth of the index is saved by having them last.
+	hiddenPrefix = "~pare/"
 	// storedType marks the stored value. bleve reads the types it knows and
 	// passes over others.
 	storedType = 'M'
-
-	recordVersion = 2 // in 1 the payload was of one part
-	recordHeader  = 9 // bytes before those of the cells
 )
 
 func hiddenName(field string) string { return hiddenPrefix + field }
@@ -57,46 +53,23 @@ func cellTerm(dst []byte, book uint64, cell uint32) []byte {
 	return append(dst, byte(cell>>16), byte(cell>>8), byte(cell))
 }
 
+// cellOf returns the cell that a term is of.
+func cellOf(term string) (cell int, ok bool) {
+	if len(term) != 12 {
+		return 0, false
+	}
+	return int(term[9])<<16 | int(term[10])<<8 | int(term[11]), true
+}
+
 func tokenTerm(id uint32, count int) []byte {
 	return append(binary.BigEndian.AppendUint32([]byte{'t'}, id), byte(count))
-}
-
-// makeRecord returns the stored value of a document's tokens and the cells of
-// its vectors.
-func makeRecord(book *codec.Codebook, tokens encoder.Tokens) (record []byte, cells []uint32, err error) {
-	encoded, err := book.Encode(tokens.Vectors, tokens.IDs)
-	if err != nil {
-		return nil, nil, err
-	}
-	payload := encoded.Payload
-	record = make([]byte, 0, recordHeader+binary.MaxVarintLen32+payload.Size())
-	record = append(record, recordVersion)
-	record = binary.LittleEndian.AppendUint64(record, book.Checksum())
-	record = binary.AppendUvarint(record, uint64(len(payload.Cells)))
-	record = append(append(record, payload.Cells...), payload.Codes...)
-	return record, encoded.Cells, nil
-}
-
-// cutRecord returns the codebook's checksum and the payload of a stored value.
-func cutRecord(record []byte) (book uint64, payload codec.Payload, err error) {
-	if len(record) < recordHeader || record[0] != recordVersion {
-		return 0, payload, fmt.Errorf("%w: %d bytes are no record of version %d", ErrCorrupt, len(record), recordVersion)
-	}
-	rest := record[recordHeader:]
-	cells, n := binary.Uvarint(rest)
-	if n <= 0 || cells > uint64(len(rest)-n) {
-		return 0, payload, fmt.Errorf("%w: a record of %d bytes ends among its cells", ErrCorrupt, len(record))
-	}
-	rest = rest[n:]
-	payload = codec.Payload{Cells: rest[:cells:cells], Codes: rest[cells:]}
-	return binary.LittleEndian.Uint64(record[1:]), payload, nil
 }
 
 // vectorField is the stored half of a hidden field. The other half is a
 // composite field: bleve adds the terms of all others to _all.
 type vectorField struct {
-	name   string
-	record []byte
+	name  string
+	codes []byte
 }
 
 var _ document.Field = (*vectorField)(nil)
@@ -105,9 +78,9 @@ func (f *vectorField) Name() string                                     { return
 func (f *vectorField) ArrayPositions() []uint64                         { return nil }
 func (f *vectorField) Options() index.FieldIndexingOptions              { return index.StoreField }
 func (f *vectorField) Analyze()                                         {}
-func (f *vectorField) Value() []byte                                    { return f.record }
+func (f *vectorField) Value() []byte                                    { return f.codes }
 func (f *vectorField) NumPlainTextBytes() uint64                        { return 0 }
-func (f *vectorField) Size() int                                        { return len(f.record) }
+func (f *vectorField) Size() int                                        { return len(f.codes) }
 func (f *vectorField) EncodedFieldType() byte                           { return storedType }
 func (f *vectorField) AnalyzedLength() int                              { return 0 }
 func (f *vectorField) AnalyzedTokenFrequencies() index.TokenFrequencies { return nil }
@@ -118,21 +91,19 @@ func addVectors(doc *document.Document, hidden string, book *codec.Codebook, tok
 	if tokens.Vectors.Rows > pareindex.MaxTokens {
 		return fmt.Errorf("document %q: %d vectors, at most %d are allowed", doc.ID(), tokens.Vectors.Rows, pareindex.MaxTokens)
 	}
-	record, cells, err := makeRecord(book, tokens)
+	encoded, err := book.Encode(tokens.Vectors, tokens.IDs)
 	if err != nil {
 		return fmt.Errorf("document %q: %w", doc.ID(), err)
 	}
-	terms := make(index.TokenFrequencies, len(cells)+10)
+	terms := make(index.TokenFrequencies, len(encoded.Cells)+10)
 	add := func(term []byte) { terms[string(term)] = &index.TokenFreq{Term: term} }
 	sum := book.Checksum()
 	add(memberTerm(sum))
 	for rows := uint(tokens.Vectors.Rows); rows != 0; rows &= rows - 1 {
 		add(rowsTerm(sum, bits.TrailingZeros(rows)))
 	}
-	if book.Cells() > 1 {
-		for _, cell := range cells {
-			add(cellTerm(nil, sum, cell))
-		}
+	for _, cell := range encoded.Cells {
+		add(cellTerm(nil, sum, cell))
 	}
 	if statistics {
 		counts := make(map[uint32]int)
@@ -145,7 +116,7 @@ func addVectors(doc *document.Document, hidden string, book *codec.Codebook, tok
 	composite := document.NewCompositeFieldWithIndexingOptions(hidden, false, []string{hidden}, nil, index.IndexField|index.SkipFreqNorm)
 	composite.Compose(hidden, 0, terms)
 	removeVectors(doc, hidden)
-	doc.AddField(&vectorField{hidden, record})
+	doc.AddField(&vectorField{hidden, encoded.Payload.Codes})
 	doc.AddField(composite)
 	return nil
 }

@@ -301,7 +301,7 @@ func dump(t testing.TB, idx bleve.Index) map[string]string {
 		idOf := make(map[uint64]string)
 		var names []string
 		for _, name := range seg.Fields() {
-			if !strings.HasPrefix(name, "_pare") {
+			if !strings.HasPrefix(name, "~pare") {
 				names = append(names, name)
 			}
 		}
@@ -314,7 +314,7 @@ func dump(t testing.TB, idx bleve.Index) map[string]string {
 			idOf[n] = string(id)
 			var own []string
 			check(t, seg.VisitDocument(n, func(name string, kind byte, value []byte, positions []uint64) bool {
-				if !strings.HasPrefix(name, "_pare") {
+				if !strings.HasPrefix(name, "~pare") {
 					own = append(own, fmt.Sprintf("stored %s %c %q %v", name, kind, value, positions))
 				}
 				return true

@@ -32,7 +32,7 @@ var (
 	// Status.Lost counts the documents, and Reindex makes their vectors anew where
 	// texts are stored.
 	ErrCodebook = errors.New("parebleve: missing codebook")
-	// ErrVersion: the index was written by a newer version of parebleve.
+	// ErrVersion: the index was written by another version of parebleve.
 	ErrVersion = errors.New("parebleve: unknown version of the index")
 	// ErrBleve: this version of bleve is built in a way that parebleve does not
 	// know.
@@ -88,7 +88,7 @@ type Options struct {
 	// unless set, or as many as the request asks for if that is more. A query that
 	// is alone in a request matches as many as the request asks for.
 	Matches int
-	// CacheBytes is how many bytes of compressed vectors are kept in memory once
+	// CacheBytes is how many bytes of vectors' codes are kept in memory once
 	// they were read, 256 MiB unless set, none below zero. bleve keeps them in
 	// blocks together with the documents' texts, which take about 1 µs to unpack.
 	CacheBytes int64

@@ -106,14 +106,14 @@ func TestKeepLimit(t *testing.T) {
 	}
 	var bytes int64
 	facts := src.parts[0].facts
-	for i := range facts.payloads {
-		if p := facts.payloads[i].Load(); p != nil {
+	for i := range facts.codes {
+		if p := facts.codes[i].Load(); p != nil {
 			kept++
-			bytes += int64(p.Size())
+			bytes += int64(len(*p))
 		}
 	}
 	if kept == 0 || kept == 200 || bytes > 100<<10 || facts.bytes.Load() != bytes || src.shelf.room.Load() != 100<<10-bytes {
-		t.Errorf("%d payloads of %d bytes are kept, room for %d is left", kept, bytes, src.shelf.room.Load())
+		t.Errorf("codes of %d documents, %d bytes, are kept, room for %d is left", kept, bytes, src.shelf.room.Load())
 	}
 	src.shelf.sweep(nil)
 	if src.shelf.room.Load() != 100<<10 {

@@ -456,7 +456,7 @@ func TestHidden(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range names {
-		if strings.HasPrefix(name, "_pare") {
+		if strings.HasPrefix(name, "~pare") {
 			t.Errorf("Fields lists %q", name)
 		}
 	}
@@ -465,14 +465,14 @@ func TestHidden(t *testing.T) {
 		t.Fatal(err)
 	}
 	doc.VisitFields(func(f bleveindex.Field) {
-		if strings.HasPrefix(f.Name(), "_pare") {
+		if strings.HasPrefix(f.Name(), "~pare") {
 			t.Errorf("Document has %q", f.Name())
 		}
 	})
 	request := bleve.NewSearchRequest(parebleve.NewQuery("body", "w1"))
 	request.Fields = []string{"*"}
 	for name := range find(t, idx, request).Hits[0].Fields {
-		if strings.HasPrefix(name, "_pare") {
+		if strings.HasPrefix(name, "~pare") {
 			t.Errorf("a hit has the field %q", name)
 		}
 	}

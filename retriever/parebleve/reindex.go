@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/blevesearch/bleve/v2/document"
 	"github.com/blevesearch/bleve/v2/index/scorch"
 
 	"github.com/pare-search/pare/encoder"
-	"github.com/pare-search/pare/simd"
+	"github.com/pare-search/pare/index/codec"
 )
 
 // Progress says how far Reindex is.
@@ -118,8 +119,9 @@ func (e *IncompleteError) unless(err error) error {
 
 // work is some documents of one segment that need other vectors.
 type work struct {
-	segment *scorch.SegmentSnapshot
-	numbers []uint32
+	snapshot *scorch.IndexSnapshot
+	segment  *scorch.SegmentSnapshot
+	numbers  []uint32
 }
 
 // reindexField codes the documents of a field with its codebook, which does not
@@ -169,7 +171,7 @@ func (x *Index) todo(snapshot *scorch.IndexSnapshot, f *field, book *book) (list
 		}
 		total += len(numbers)
 		for part := range slices.Chunk(numbers, reindexDocuments) {
-			list = append(list, work{seg, part})
+			list = append(list, work{snapshot, seg, part})
 		}
 	}
 	return list, total, nil
@@ -182,16 +184,18 @@ func (f *facts) has(document uint32) bool {
 
 // material is what a document's vectors were, or are to be, made of.
 type material struct {
-	texts  []string
-	record []byte // its vectors, if texts are not stored
-	bad    bool   // the record cannot be read
-	err    error  // why the texts cannot be encoded
+	texts   []string
+	vectors codec.Payload // if texts are not stored
+	book    *book         // codes the vectors, nil if it is missing
+	err     error         // why the texts cannot be encoded
+	bad     bool          // the vectors cannot be read
 }
 
-func (m material) empty() bool { return len(m.texts) == 0 && m.record == nil }
+func (m material) empty() bool { return len(m.texts) == 0 && m.vectors.Codes == nil }
 
 func (m material) equal(other material) bool {
-	return slices.Equal(m.texts, other.texts) && slices.Equal(m.record, other.record)
+	return slices.Equal(m.texts, other.texts) && m.book == other.book &&
+		slices.Equal(m.vectors.Cells, other.vectors.Cells) && slices.Equal(m.vectors.Codes, other.vectors.Codes)
 }
 
 // replace gives documents other vectors and returns how many it could, and which
@@ -200,8 +204,9 @@ func (m material) equal(other material) bool {
 func (x *Index) replace(ctx context.Context, f *field, book *book, w work) (replaced int, failed []Failure, err error) {
 	ids := make(map[string]int)
 	var made []material
+	source := x.materials(w.snapshot, w.segment, f)
 	for _, number := range w.numbers {
-		m, err := readMaterial(w.segment, f, number)
+		m, err := source.read(number)
 		if err != nil {
 			return 0, nil, err
 		}
@@ -268,6 +273,7 @@ func (x *Index) copyUnchanged(f *field, ids map[string]int, made []material) (_ 
 		if err != nil {
 			return nil, err
 		}
+		source := x.materials(snapshot, seg, f)
 		var numbers []uint32
 		for it := live.Iterator(); it.HasNext(); {
 			number := it.Next()
@@ -275,7 +281,7 @@ func (x *Index) copyUnchanged(f *field, ids map[string]int, made []material) (_ 
 			if err != nil {
 				return nil, err
 			}
-			now, err := readMaterial(seg, f, number)
+			now, err := source.read(number)
 			if err != nil {
 				return nil, err
 			}
@@ -295,22 +301,58 @@ func (x *Index) copyUnchanged(f *field, ids map[string]int, made []material) (_ 
 	return documents, nil
 }
 
-// readMaterial reads what a document's vectors can be made of.
-func readMaterial(seg *scorch.SegmentSnapshot, f *field, number uint32) (material, error) {
-	var m material
-	err := seg.VisitDocument(uint64(number), func(name string, kind byte, value []byte, _ []uint64) bool {
+// materials reads what vectors of a segment's documents can be made of.
+type materials struct {
+	field   *field
+	segment *scorch.SegmentSnapshot
+	coded   func() ([]coded, error) // how documents are, in the segment
+}
+
+// coded is the documents of a segment that are coded with one codebook.
+type coded struct {
+	book  *book
+	facts *facts
+}
+
+func (x *Index) materials(snapshot *scorch.IndexSnapshot, seg *scorch.SegmentSnapshot, f *field) materials {
+	return materials{f, seg, sync.OnceValues(func() (list []coded, err error) {
+		for _, book := range x.library.all() {
+			facts, err := x.shelf.of(snapshot, seg, f.hidden, book)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, coded{book, facts})
+		}
+		return list, nil
+	})}
+}
+
+// read reads what a document's vectors can be made of.
+func (m materials) read(number uint32) (material, error) {
+	var found material
+	if err := m.segment.VisitDocument(uint64(number), func(name string, kind byte, value []byte, _ []uint64) bool {
 		switch {
-		case name == f.name && kind == 't':
-			m.texts = append(m.texts, string(value))
-		case name == f.hidden && kind == storedType:
-			m.record = slices.Clone(value)
+		case name == m.field.name && kind == 't':
+			found.texts = append(found.texts, string(value))
+		case name == m.field.hidden && kind == storedType:
+			found.vectors.Codes = slices.Clone(value)
 		}
 		return true
-	})
-	if len(m.texts) > 0 {
-		m.record = nil
+	}); err != nil || found.vectors.Codes == nil {
+		return found, err
 	}
-	return m, err
+	if len(found.texts) > 0 {
+		found.vectors.Codes = nil
+		return found, nil
+	}
+	list, err := m.coded()
+	for _, c := range list {
+		if c.facts.has(number) {
+			found.book, found.vectors.Cells = c.book, c.facts.cellsOf(number)
+			break
+		}
+	}
+	return found, err
 }
 
 // tokensOf makes vectors: from texts with the encoder, and from vectors as they
@@ -318,10 +360,12 @@ func readMaterial(seg *scorch.SegmentSnapshot, f *field, number uint32) (materia
 func (x *Index) tokensOf(ctx context.Context, made []material) ([]encoder.Tokens, error) {
 	out := make([]encoder.Tokens, len(made))
 	for i := range made {
-		if m := &made[i]; m.record != nil {
-			var err error
-			out[i].Vectors, err = x.decode(m.record)
-			m.bad = err != nil
+		if m := &made[i]; m.vectors.Codes != nil {
+			if m.bad = m.book == nil; !m.bad {
+				var err error
+				out[i].Vectors, err = m.book.Decode(m.vectors) // nearly as they were
+				m.bad = err != nil
+			}
 		}
 	}
 	for first := 0; first < len(made); {
@@ -374,17 +418,4 @@ func (x *Index) encodeMaterial(ctx context.Context, made []material, out []encod
 		}
 	}
 	return nil
-}
-
-// decode returns the vectors of a record, nearly as they were.
-func (x *Index) decode(record []byte) (simd.Matrix, error) {
-	checksum, payload, err := cutRecord(record)
-	if err != nil {
-		return simd.Matrix{}, err
-	}
-	book, err := x.library.get(checksum)
-	if err != nil {
-		return simd.Matrix{}, err
-	}
-	return book.Decode(payload)
 }

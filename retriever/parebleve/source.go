@@ -45,17 +45,22 @@ type facts struct {
 	members []uint64 // bitmap of the segment's documents
 	count   int
 	vectors int64
-	counts  map[uint32]uint32 // documents by cell
 
-	// Payloads that were read before, by document. A segment holds them
-	// compressed, together with its stored texts.
-	payloads []atomic.Pointer[codec.Payload]
-	bytes    atomic.Int64 // of the payloads
+	// The posting lists of cells turned round: codec.Payload.Cells of a document
+	// is cells[first[document]:first[document+1]].
+	cells  []byte
+	first  []uint32
+	counts []uint32 // documents by cell
+
+	// Codes that were read before, by document. A segment holds them compressed,
+	// together with its stored texts.
+	codes []atomic.Pointer[[]byte]
+	bytes atomic.Int64 // of the codes
 }
 
-// shelf keeps the facts of the segments in use, and payloads up to a limit.
+// shelf keeps the facts of the segments in use, and codes up to a limit.
 type shelf struct {
-	room    atomic.Int64 // bytes of payloads there is still room for
+	room    atomic.Int64 // bytes of codes there is still room for
 	readers sync.Pool    // of *reader
 
 	mu    sync.Mutex
@@ -105,15 +110,15 @@ func (s *shelf) sweep(segments []*scorch.SegmentSnapshot) {
 	}
 }
 
-// keep remembers the payload of a document if there is room for it.
-func (s *shelf) keep(f *facts, document uint32, payload *codec.Payload) {
-	size := int64(payload.Size())
+// keep remembers the codes of a document if there is room for them.
+func (s *shelf) keep(f *facts, document uint32, codes *[]byte) {
+	size := int64(len(*codes))
 	if s.room.Add(-size) < 0 {
 		s.room.Add(size)
 		return
 	}
 	// Another search may have been quicker, or the segment be gone.
-	if !f.payloads[document].CompareAndSwap(nil, payload) || f.bytes.Add(size) < 0 {
+	if !f.codes[document].CompareAndSwap(nil, codes) || f.bytes.Add(size) < 0 {
 		s.room.Add(size)
 	}
 }
@@ -138,30 +143,80 @@ func readFacts(seg *scorch.SegmentSnapshot, hidden string, book *book) (*facts, 
 		return nil, err
 	}
 	f.members = dense(members, int(seg.FullSize()))
-	f.payloads = make([]atomic.Pointer[codec.Payload], seg.FullSize())
+	f.codes = make([]atomic.Pointer[[]byte], seg.FullSize())
 	for bit := range 32 {
 		if list, err = terms.PostingsList(rowsTerm(checksum, bit), nil, list); err != nil {
 			return nil, err
 		}
 		f.vectors += int64(list.Count()) << bit
 	}
-	if book.exhaustive() {
-		return f, nil
-	}
-	f.counts = make(map[uint32]uint32)
-	low := cellTerm(nil, checksum, 0)
+	return f, f.readCells(terms, int(seg.FullSize()), book)
+}
+
+// readCells turns the posting lists of cells round.
+func (f *facts) readCells(terms segment.TermDictionary, documents int, book *book) error {
+	f.counts = make([]uint32, book.Cells())
+	f.first = make([]uint32, documents+1)
+	var numbers []uint32 // of one cell after the other
+	var list segment.PostingsList
+	low := cellTerm(nil, book.Checksum(), 0)
 	high := append(slices.Clone(low[:9]), 0xff, 0xff, 0xff, 0xff)
 	cells := terms.AutomatonIterator(nil, low, high)
 	for {
 		entry, err := cells.Next()
-		if err != nil || entry == nil {
-			return f, err
+		if err != nil {
+			return err
 		}
-		if term := entry.Term; len(term) == len(low) {
-			cell := uint32(term[9])<<16 | uint32(term[10])<<8 | uint32(term[11])
-			f.counts[cell] = uint32(entry.Count)
+		if entry == nil {
+			break
 		}
+		cell, ok := cellOf(entry.Term)
+		if !ok || cell >= len(f.counts) {
+			return fmt.Errorf("%w: a term of %d bytes for a cell", ErrCorrupt, len(entry.Term))
+		}
+		if list, err = terms.PostingsList([]byte(entry.Term), nil, list); err != nil {
+			return err
+		}
+		before := len(numbers)
+		if numbers, err = appendNumbers(numbers, list); err != nil {
+			return err
+		}
+		f.counts[cell] = uint32(len(numbers) - before)
 	}
+	width := uint32(book.CellBytes())
+	if len(numbers) > math.MaxUint32/int(width) {
+		return fmt.Errorf("parebleve: %d cells of the documents of one segment are too many", len(numbers))
+	}
+	for _, n := range numbers {
+		if int(n) >= documents {
+			return fmt.Errorf("%w: a cell has document number %d of %d", ErrCorrupt, n, documents)
+		}
+		f.first[n+1] += width
+	}
+	for i := range documents {
+		f.first[i+1] += f.first[i]
+	}
+	f.cells = make([]byte, f.first[documents])
+	next := slices.Clone(f.first)
+	for cell, count := range f.counts {
+		for _, n := range numbers[:count] {
+			for b := range width {
+				f.cells[next[n]+b] = byte(cell >> (8 * b))
+			}
+			next[n] += width
+		}
+		numbers = numbers[count:]
+	}
+	return nil
+}
+
+// cellsOf returns codec.Payload.Cells of a document.
+func (f *facts) cellsOf(document uint32) []byte {
+	if f.first == nil {
+		return nil
+	}
+	lo, hi := f.first[document], f.first[document+1]
+	return f.cells[lo:hi:hi]
 }
 
 // postings is how zap, bleve's segment format, hands out what an iterator is
@@ -190,6 +245,16 @@ func eachBitmap(list segment.PostingsList, bitmap func(*roaring.Bitmap), one fun
 		bitmap(b)
 	}
 	return nil
+}
+
+// appendNumbers appends what a posting list holds.
+func appendNumbers(dst []uint32, list segment.PostingsList) ([]uint32, error) {
+	err := eachBitmap(list, func(b *roaring.Bitmap) {
+		start, n := len(dst), int(b.GetCardinality())
+		dst = slices.Grow(dst, n)[:start+n]
+		b.ManyIterator().NextMany(dst[start:])
+	}, func(n uint32) { dst = append(dst, n) })
+	return dst, err
 }
 
 // eachMember calls do for each codebook that live documents of a snapshot are
@@ -318,7 +383,9 @@ func (s *source) ClearDeleted(bitmap []uint64) {
 func (s *source) PostingCount(cell uint32) int {
 	count := 0
 	for i := range s.parts {
-		count += int(s.parts[i].facts.counts[cell])
+		if counts := s.parts[i].facts.counts; counts != nil {
+			count += int(counts[cell])
+		}
 	}
 	return count
 }
@@ -331,7 +398,7 @@ func (s *source) AppendPostings(dst []uint32, cell uint32) ([]uint32, error) {
 	var list segment.PostingsList
 	for i := range s.parts {
 		p := &s.parts[i]
-		if p.facts.counts[cell] == 0 {
+		if p.facts.counts == nil || p.facts.counts[cell] == 0 {
 			continue
 		}
 		var err error
@@ -339,11 +406,7 @@ func (s *source) AppendPostings(dst []uint32, cell uint32) ([]uint32, error) {
 			return dst, err
 		}
 		start := len(dst)
-		if err := eachBitmap(list, func(b *roaring.Bitmap) {
-			n := int(b.GetCardinality())
-			dst = slices.Grow(dst, n)[:start+n]
-			b.ManyIterator().NextMany(dst[start:])
-		}, func(n uint32) { dst = append(dst, n) }); err != nil {
+		if dst, err = appendNumbers(dst, list); err != nil {
 			return dst, err
 		}
 		for j := range dst[start:] {
@@ -356,38 +419,27 @@ func (s *source) AppendPostings(dst []uint32, cell uint32) ([]uint32, error) {
 // Payload returns a document's payload.
 func (s *source) Payload(document uint32) (codec.Payload, error) {
 	p, local := s.part(document)
-	if known := p.facts.payloads; known != nil {
-		if payload := known[local].Load(); payload != nil {
-			return *payload, nil
+	payload := codec.Payload{Cells: p.facts.cellsOf(local)}
+	if known := p.facts.codes; known != nil {
+		if codes := known[local].Load(); codes != nil {
+			payload.Codes = *codes
+			return payload, nil
 		}
 	}
 	r := s.shelf.borrow(s.hidden)
 	defer s.shelf.readers.Put(r)
-	payload, err := s.readPayload(r, p, local)
-	if err != nil {
+	var err error
+	if payload.Codes, err = r.read(p.snapshot, local); err != nil {
 		return payload, fmt.Errorf("document number %d: %w", document, err)
 	}
-	if p.facts.payloads != nil {
-		s.shelf.keep(p.facts, local, r.header(payload))
+	if p.facts.codes != nil {
+		s.shelf.keep(p.facts, local, r.header(payload.Codes))
 	}
 	return payload, nil
 }
 
 // Refinement returns nil: none are stored.
 func (s *source) Refinement(uint32) ([]byte, error) { return nil, nil }
-
-// readPayload reads a payload from the segment.
-func (s *source) readPayload(r *reader, p *part, local uint32) (codec.Payload, error) {
-	record, err := r.read(p.snapshot, local)
-	if err != nil {
-		return codec.Payload{}, err
-	}
-	checksum, payload, err := cutRecord(record)
-	if err == nil && checksum != s.book.Checksum() {
-		err = fmt.Errorf("%w: it is coded with %s, not %s", ErrCorrupt, bookFile(checksum), bookFile(s.book.Checksum()))
-	}
-	return payload, err
-}
 
 // ID returns a name for a document that orders equals as bleve does, by
 // ascending number: a search orders them by descending id. The external ids are
@@ -396,14 +448,14 @@ func (s *source) ID(document uint32) (string, error) {
 	return fmt.Sprintf("%08x (document number %d)", ^document, document), nil
 }
 
-// reader reads stored records, and keeps its memory. Records are copied, since
+// reader reads stored codes, and keeps its memory. Codes are copied, since
 // segments hand them out for a moment only; what it has returned stays as it is.
 type reader struct {
 	hidden  string
 	visit   segment.StoredFieldValueVisitor // take, made once
-	record  []byte
-	block   []byte          // for records
-	headers []codec.Payload // for pointers to payloads
+	codes   []byte
+	block   []byte   // for codes
+	headers [][]byte // for pointers to codes
 }
 
 // borrow returns a reader for a hidden field.
@@ -417,38 +469,38 @@ func (s *shelf) borrow(hidden string) *reader {
 	return r
 }
 
-// recordBlock is how much memory for records is taken at a time.
-const recordBlock = 256 << 10
+// codesBlock is how much memory for codes is taken at a time.
+const codesBlock = 256 << 10
 
 func (r *reader) take(name string, kind byte, value []byte, _ []uint64) bool {
 	if kind != storedType || name != r.hidden {
 		return true
 	}
 	if len(value) > cap(r.block)-len(r.block) {
-		r.block = make([]byte, 0, max(recordBlock, len(value)))
+		r.block = make([]byte, 0, max(codesBlock, len(value)))
 	}
 	start := len(r.block)
 	r.block = append(r.block, value...)
-	r.record = r.block[start:len(r.block):len(r.block)]
+	r.codes = r.block[start:len(r.block):len(r.block)]
 	return false
 }
 
-// read returns the record of a document, nil if it has none.
+// read returns the codes of a document, nil if it has none.
 func (r *reader) read(seg *scorch.SegmentSnapshot, document uint32) ([]byte, error) {
-	r.record = nil
+	r.codes = nil
 	err := seg.VisitDocument(uint64(document), r.visit)
-	return r.record, err
+	return r.codes, err
 }
 
-// header returns a pointer to a payload that may be kept. Headers are made many
-// at a time, like blocks.
-func (r *reader) header(payload codec.Payload) *codec.Payload {
+// header returns a pointer to codes that may be kept. Headers are made many at a
+// time, like blocks.
+func (r *reader) header(codes []byte) *[]byte {
 	if len(r.headers) == 0 {
-		r.headers = make([]codec.Payload, 128)
+		r.headers = make([][]byte, 128)
 	}
 	h := &r.headers[0]
 	r.headers = r.headers[1:]
-	*h = payload
+	*h = codes
 	return h
 }
 
@@ -516,15 +568,15 @@ func (s *source) termCount(term []byte) int64 {
 	return n
 }
 
-// AppendCells appends the cells of the documents' payloads to dst. Reading the
-// cells of a record costs as much as reading all of it.
+// AppendCells appends the cells of the documents' payloads to dst.
 func (s *source) AppendCells(dst [][]byte, documents []uint32) ([][]byte, error) {
-	for _, document := range documents {
-		payload, err := s.Payload(document)
-		if err != nil {
-			return dst, err
+	for len(documents) > 0 {
+		p, _ := s.part(documents[0])
+		end := p.base + p.size
+		for len(documents) > 0 && documents[0] < end {
+			dst = append(dst, p.facts.cellsOf(documents[0]-p.base))
+			documents = documents[1:]
 		}
-		dst = append(dst, payload.Cells)
 	}
 	return dst, nil
 }

@@ -29,7 +29,7 @@ type fieldState struct {
 	Vectors int64 `json:"vectors"`
 }
 
-const stateVersion = 1 // version 1 is the first one
+const stateVersion = 2 // in 1 cells were stored with the codes, and under other names
 
 // fingerprint identifies an encoder that can tell itself from others.
 func fingerprint(enc any) string {
@@ -87,9 +87,9 @@ func (x *Index) checkState(s state) error {
 	enc := x.options.Encoder
 	switch made := fingerprint(enc); {
 	case s.Version > stateVersion:
-		return fmt.Errorf("%w: its state has version %d, this program reads up to %d", ErrVersion, s.Version, stateVersion)
-	case s.Version < 0:
-		return fmt.Errorf("%w: the state has version %d", ErrCorrupt, s.Version)
+		return fmt.Errorf("%w: its state has version %d, this program reads %d", ErrVersion, s.Version, stateVersion)
+	case s.Version < stateVersion:
+		return fmt.Errorf("%w: its state has version %d, this program reads %d", ErrVersion, s.Version, stateVersion)
 	case s.Dim != enc.Dim():
 		return fmt.Errorf("%w: it makes vectors of %d dimensions, the index has %d", ErrEncoder, enc.Dim(), s.Dim)
 	case s.Encoder != "" && made != "" && s.Encoder != made:

@@ -42,11 +42,8 @@ func (s *subset) ID(document uint32) (string, error) { return s.source.ID(s.docu
 // AppendCells appends the cells of the documents' payloads to dst.
 func (s *subset) AppendCells(dst [][]byte, documents []uint32) ([][]byte, error) {
 	for _, document := range documents {
-		payload, err := s.source.Payload(s.documents[document])
-		if err != nil {
-			return dst, err
-		}
-		dst = append(dst, payload.Cells)
+		p, local := s.part(s.documents[document])
+		dst = append(dst, p.facts.cellsOf(local))
 	}
 	return dst, nil
 }

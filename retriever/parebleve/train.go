@@ -156,13 +156,14 @@ func (x *Index) sample(ctx context.Context, snapshot *scorch.IndexSnapshot, f *f
 		return nil
 	}
 	for _, seg := range snapshot.Segments() {
+		source := x.materials(snapshot, seg, f)
 		for it := seg.DocNumbersLive().Iterator(); it.HasNext(); seen++ {
 			number := it.Next()
 			if float64(seen) < next {
 				continue
 			}
 			next += step
-			m, err := readMaterial(seg, f, number)
+			m, err := source.read(number)
 			if err != nil {
 				return simd.Matrix{}, nil, err
 			}
