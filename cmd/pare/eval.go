@@ -37,6 +37,7 @@ type evaluation struct {
 	format                          *formatFlag
 	encoderGiven                    bool
 
+	loaded  *configs.Loaded
 	config  configs.Config
 	stderr  io.Writer
 	cleanup []func() error
@@ -170,7 +171,7 @@ func (e *evaluation) execute(c *cobra.Command, runs []string) (err error) {
 	if err != nil {
 		return err
 	}
-	e.config, e.stderr = loaded.Config, c.ErrOrStderr()
+	e.loaded, e.config, e.stderr = loaded, loaded.Config, c.ErrOrStderr()
 	defer func() {
 		for _, clean := range e.cleanup {
 			err = errors.Join(err, clean())
@@ -292,6 +293,11 @@ func (e *evaluation) compareSearches(ctx context.Context, options sweep.Options)
 	m, err := collect(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if e.index != "" {
+		if err := e.checkCertificate(e.stderr, e.loaded, e.index, m.retrievers[0].Snapshot()); err != nil {
+			return nil, err
+		}
 	}
 	systems := sweep.Standard(m.retrievers[0], m.bm25, pruners, searchOptions)
 	if len(m.codecs) > 1 {

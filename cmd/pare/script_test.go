@@ -35,6 +35,7 @@ func TestMain(m *testing.M) {
 //	hub folder                  serve its folders NAME as models org/NAME of a hub at $HUB
 //	service                     encode as a PyLate server does, at $SERVICE, for the key "secret"
 //	embeddings folder           make a small folder of token embeddings
+//	pairs folder n              make a collection: documents and queries on pairs of n words
 //
 // $MODELS is the folder of small models of package encoder/bert.
 //
@@ -52,8 +53,38 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "flip": flip, "lock": lock, "isempty": isEmpty, "hub": serveHub, "service": serveService, "embeddings": writeEmbeddings,
+			"pairs": writePairs,
 		},
 	})
+}
+
+// writePairs writes a document on every pair of n words, and queries for some of them.
+func writePairs(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: pairs folder n")
+	}
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	words := make([]string, n)
+	for i := range words {
+		words[i] = string([]byte{"bdfgkmnprt"[i%10], "aeiou"[i/10%5], "lnrst"[i/10%5], 'o'})
+	}
+	var documents, queries, qrels strings.Builder
+	for i, a := range words {
+		for j, b := range words {
+			id := a + "-" + b
+			fmt.Fprintf(&documents, `{"_id": %q, "text": "The %s tree and the %s bush grow in one row."}`+"\n", id, a, b)
+			if (i+3*j)%17 == 0 {
+				fmt.Fprintf(&queries, `{"_id": %q, "text": "%s and %s"}`+"\n", "q-"+id, a, b)
+				fmt.Fprintf(&qrels, "q-%s\t%s\t1\n", id, id)
+			}
+		}
+	}
+	folder := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(folder, 0o755))
+	ts.Check(os.WriteFile(filepath.Join(folder, "corpus.jsonl"), []byte(documents.String()), 0o644))
+	ts.Check(os.WriteFile(filepath.Join(folder, "queries.jsonl"), []byte(queries.String()), 0o644))
+	ts.Check(os.WriteFile(filepath.Join(folder, "qrels.tsv"), []byte(qrels.String()), 0o644))
 }
 
 func exits(ts *testscript.TestScript, neg bool, args []string) {

@@ -31,6 +31,7 @@ type search struct {
 	format         *formatFlag
 
 	retriever      *retriever.Retriever
+	loaded         *configs.Loaded
 	config         configs.Config
 	options        retriever.Options
 	stdout, stderr io.Writer
@@ -97,7 +98,7 @@ and the best --refine of those again where the index was built with --refinement
 		if err != nil {
 			return err
 		}
-		s.config = loaded.Config
+		s.loaded, s.config = loaded, loaded.Config
 		if s.options, err = s.config.SearchOptions(); err != nil {
 			return err
 		}
@@ -189,6 +190,9 @@ func (s *search) restrict() error {
 // queries, those without words are left out with a note.
 func (s *search) all(ctx context.Context, queries iter.Seq2[query, error], several bool) (err error) {
 	defer func() { err = errors.Join(err, s.retriever.Close()) }()
+	if err := s.checkCertificate(s.stderr, s.loaded, s.index, s.retriever.Snapshot()); err != nil {
+		return err
+	}
 	if err := s.restrict(); err != nil {
 		return err
 	}

@@ -184,6 +184,15 @@ func firstOf(id *string, candidates ...jsonID) error {
 	return errors.New("no id")
 }
 
+// ReadQueriesFileWith reads a file of queries in any of the formats: lines of id,
+// tab and text, JSON objects, or TREC topics.
+func ReadQueriesFileWith(path string, limits Limits) ([]Query, error) {
+	if err := limits.Validate(); err != nil {
+		return nil, err
+	}
+	return readFile(path, limits, parseQueries)
+}
+
 // parseQueries reads queries in any of the formats.
 func parseQueries(l *lineReader) ([]Query, error) {
 	next := nextTSVQuery
