@@ -56,7 +56,7 @@ func buildEverything(t testing.TB, seed uint64) string {
 		kind, _, _ := strings.Cut(name, "-")
 		kinds[kind]++
 	}
-	if !maps.Equal(kinds, map[string]int{"MANIFEST": 1, "codebook": 1, "encoder": 1, "pruner": 1, "segment": 2, "deletes": 2}) {
+	if !maps.Equal(kinds, map[string]int{"MANIFEST": 1, "codebook": 1, "encoder": 1, "pruner": 1, "segment": 2, "deletes": 1}) {
 		t.Fatalf("files: %v", kinds)
 	}
 	return dir
@@ -289,7 +289,7 @@ func TestTextBomb(t *testing.T) {
 	b := newTextBuilder()
 	section := func(size int) []byte {
 		blocks := b.encoder.EncodeAll(make([]byte, size), nil)
-		return append(appendUint32s(nil, []uint32{1, 0, uint32(len(blocks))}), blocks...)
+		return appendUint32s(slices.Clone(blocks), []uint32{0, uint32(len(blocks)), 1})
 	}
 	for size, want := range map[int]error{1: nil, maxTextBlock: nil, maxTextBlock + 1: ErrCorrupt} {
 		s := &segment{file: &container{name: "bomb"}, documents: 1, text: section(size)}
@@ -300,23 +300,47 @@ func TestTextBomb(t *testing.T) {
 }
 
 func TestDeletesMustFit(t *testing.T) {
-	data := must[[]byte](t)(roaring.BitmapOf(2, 5).ToBytes())
-	if deleted := must[*roaring.Bitmap](t)(parseDeletes(data, 6)); !slices.Equal(deleted.ToArray(), []uint32{2, 5}) {
-		t.Errorf("read %v", deleted)
+	bitmap := must[[]byte](t)(roaring.BitmapOf(2, 5).ToBytes())
+	entry := func(segment uint64, bitmap []byte) []byte {
+		data := binary.AppendUvarint(nil, segment)
+		return append(binary.AppendUvarint(data, uint64(len(bitmap))), bitmap...)
 	}
-	for name, err := range map[string]error{
-		"last document": second(parseDeletes(data, 5)),
-		"a byte more":   second(parseDeletes(append(slices.Clone(data), 0), 6)),
-		"a byte less":   second(parseDeletes(data[:len(data)-1], 6)),
-		"nothing":       second(parseDeletes(nil, 6)),
+	data := slices.Concat(entry(3, bitmap), entry(300, bitmap))
+	d := must[deletes](t)(parseDeletes(data))
+	if len(d) != 2 || d.count() != 4 || !slices.Equal(d[300].ToArray(), []uint32{2, 5}) {
+		t.Errorf("read %v", d)
+	}
+	if d := must[deletes](t)(parseDeletes(nil)); len(d) != 0 {
+		t.Errorf("of nothing: %v", d)
+	}
+	for name, data := range map[string][]byte{
+		"a byte more":     append(slices.Clone(data), 0),
+		"a byte less":     data[:len(data)-1],
+		"not ascending":   slices.Concat(entry(3, bitmap), entry(3, bitmap)),
+		"segment 0":       entry(0, bitmap),
+		"empty":           entry(1, nil),
+		"no documents":    entry(1, must[[]byte](t)(roaring.New().ToBytes())),
+		"a longer bitmap": entry(1, append(slices.Clone(bitmap), 0)),
 	} {
-		if err == nil {
+		if _, err := parseDeletes(data); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
+	var m manifest
+	segment := segmentEntry{File: fileName("segment", 300), Documents: 6, Deleted: 2}
+	must[*roaring.Bitmap](t)(m.deletedOf(segment, []deletes{d}))
+	for name, change := range map[string]func(*segmentEntry){
+		"fewer documents": func(s *segmentEntry) { s.Documents = 5 },
+		"more deleted":    func(s *segmentEntry) { s.Deleted = 3 },
+		"other segment":   func(s *segmentEntry) { s.File = fileName("segment", 4) },
+	} {
+		entry := segment
+		change(&entry)
+		if _, err := m.deletedOf(entry, []deletes{d}); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
-
-func second(_ *roaring.Bitmap, err error) error { return err }
 
 func TestTruncation(t *testing.T) {
 	dir := buildEverything(t, 3)
@@ -402,12 +426,12 @@ func TestHostileManifest(t *testing.T) {
 		"absolute":          func(m *manifest) { m.Segments[0].File = outside },
 		"backslash":         func(m *manifest) { m.Segments[0].File = `..\segment-000004.pare` },
 		"dots":              func(m *manifest) { m.Encoder = ".." },
-		"zero byte":         func(m *manifest) { m.Codebook += "\x00" },
+		"zero byte":         func(m *manifest) { m.Codebooks[0].File += "\x00" },
 		"lock":              func(m *manifest) { m.Encoder = lockName },
-		"manifest":          func(m *manifest) { m.Codebook = manifestName },
-		"other kind":        func(m *manifest) { m.Codebook = m.Segments[0].File },
+		"manifest":          func(m *manifest) { m.Codebooks[0].File = manifestName },
+		"other kind":        func(m *manifest) { m.Codebooks[0].File = m.Segments[0].File },
 		"number to come":    func(m *manifest) { m.NextFile = 2 },
-		"no codebook":       func(m *manifest) { m.Codebook = "" },
+		"no codebook":       func(m *manifest) { m.Codebooks = nil },
 		"no file":           func(m *manifest) { m.Segments[1].File = "" },
 		"no pruner":         func(m *manifest) { m.Pruner = "" },
 		"other pruner":      func(m *manifest) { m.Pruner = m.Encoder },
@@ -415,17 +439,21 @@ func TestHostileManifest(t *testing.T) {
 		"documents":         func(m *manifest) { m.Segments[0].Documents++ },
 		"no documents":      func(m *manifest) { m.Segments[0].Documents = 0 },
 		"deleted":           func(m *manifest) { m.Segments[0].Deleted++ },
-		"deleted, no file":  func(m *manifest) { m.Segments[0].Deletes = "" },
+		"deleted, no file":  func(m *manifest) { m.Deletes = nil },
+		"deletes":           func(m *manifest) { m.Deletes[0].Documents++ },
+		"same deletes":      func(m *manifest) { m.Deletes = append(m.Deletes, m.Deletes[0]) },
+		"other codebook":    func(m *manifest) { m.Segments[0].Codebook = "codebook-000099.pare" },
 		"dimensions":        func(m *manifest) { m.Dim = 16 },
 		"other dimensions":  func(m *manifest) { m.Dim, m.Options.Dim = 16, 16 },
 		"absurd dimensions": func(m *manifest) { m.Dim, m.Options.Dim = math.MaxInt, math.MaxInt },
 		"kind":              func(m *manifest) { m.Options.Codec.Kind = codec.Int8 },
 		"segment size":      func(m *manifest) { m.Options.SegmentBytes = -1 },
-		"checksum":          func(m *manifest) { m.Checksums[m.Codebook]++ },
-		"no checksum":       func(m *manifest) { delete(m.Checksums, m.Codebook) },
+		"checksum":          func(m *manifest) { m.Checksums[m.Codebooks[0].File]++ },
+		"no checksum":       func(m *manifest) { delete(m.Checksums, m.Codebooks[0].File) },
 	} {
 		m := whole
 		m.Segments, m.Checksums = slices.Clone(whole.Segments), maps.Clone(whole.Checksums)
+		m.Codebooks, m.Deletes = slices.Clone(whole.Codebooks), slices.Clone(whole.Deletes)
 		change(&m)
 		writeManifest(t, dir, manifestContainer(t, &m))
 		if err := Verify(dir); !errors.Is(err, ErrCorrupt) {

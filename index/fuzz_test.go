@@ -2,12 +2,8 @@ package index
 
 import (
 	"bytes"
-	"math"
 	"slices"
 	"testing"
-
-	"github.com/RoaringBitmap/roaring/v2"
-	"github.com/blevesearch/mmap-go"
 
 	"github.com/pare-search/pare/index/codec"
 	"github.com/pare-search/pare/simd"
@@ -22,9 +18,9 @@ func FuzzOpenContainer(f *testing.F) {
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if len(data) < headerSize+footerSize {
-			return // refused by openContainer
+			return // refused by parse
 		}
-		c := &container{name: "fuzz", data: mmap.MMap(data)}
+		c := &container{name: "fuzz", data: data}
 		if err := c.parse(); err != nil {
 			if !isFault(err) {
 				t.Errorf("%v", err)
@@ -43,7 +39,7 @@ func FuzzOpenContainer(f *testing.F) {
 		if size != int64(len(data)) {
 			t.Errorf("%d of %d bytes are accounted for", size, len(data))
 		}
-		_ = c.verify()
+		_ = c.verify(t.Context())
 	})
 }
 
@@ -200,26 +196,44 @@ func FuzzIDs(f *testing.F) {
 }
 
 func FuzzDeletes(f *testing.F) {
-	seed := roaring.BitmapOf(1, 5, 70_000)
-	seed.AddRange(100, 9000)
-	f.Add(must[[]byte](f)(seed.ToBytes()), uint32(100_000))
-	seed.RunOptimize()
-	f.Add(must[[]byte](f)(seed.ToBytes()), uint32(math.MaxUint32))
-	f.Add(must[[]byte](f)(roaring.New().ToBytes()), uint32(0))
-	f.Fuzz(func(t *testing.T, data []byte, documents uint32) {
-		deleted, err := parseDeletes(data, documents)
+	data, _ := sectionNamed(f, "deletes", "documents")
+	f.Add(data)
+	f.Add([]byte{1, 0})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		d, err := parseDeletes(data)
 		if err != nil {
 			return
 		}
-		var n uint64
-		for rest := deleted.Iterator(); rest.HasNext(); n++ {
-			document := rest.Next()
-			if document >= documents || !deleted.Contains(document) {
-				t.Fatalf("document %d of %d", document, documents)
+		for segment, deleted := range d {
+			var n uint64
+			for rest := deleted.Iterator(); rest.HasNext(); n++ {
+				if document := rest.Next(); !deleted.Contains(document) {
+					t.Fatalf("segment %d: document %d", segment, document)
+				}
+			}
+			if n != deleted.GetCardinality() || n == 0 {
+				t.Errorf("segment %d: %d documents, cardinality %d", segment, n, deleted.GetCardinality())
 			}
 		}
-		if n != deleted.GetCardinality() {
-			t.Errorf("%d documents, cardinality %d", n, deleted.GetCardinality())
-		}
 	})
+}
+
+// sectionNamed returns a section of the first file of a kind.
+func sectionNamed(f *testing.F, kind, name string) ([]byte, *container) {
+	f.Helper()
+	dir := onDisk(buildEverything(f, 9))
+	for file := range readDir(f, dir.dir) {
+		if found, _, ok := parseFileName(file); !ok || found != kind {
+			continue
+		}
+		c := must[*container](f)(dir.open(file))
+		f.Cleanup(func() { check(f, c.close()) })
+		for _, section := range c.sections {
+			if section.name == name {
+				return slices.Clone(must[[]byte](f)(c.checked(name, section.version))), c
+			}
+		}
+	}
+	f.Fatalf("no section %s in a file of %s", name, kind)
+	return nil, nil
 }

@@ -61,6 +61,7 @@ func smallOptions(dim int, kind codec.Kind) Options {
 	options.Codec.Cells = 24
 	options.Codec.MinCellVectors = 4
 	options.SegmentBytes = 4 << 10
+	options.Merge.Manual = true
 	options.StoreText = true
 	return options
 }

@@ -19,7 +19,7 @@ import (
 // new one beside it and renames it into place.
 const (
 	manifestName    = "MANIFEST"
-	manifestVersion = 1
+	manifestVersion = 2 // 1 had one codebook, and a file of deletes for each segment
 	lockName        = "LOCK"
 )
 
@@ -28,13 +28,18 @@ type manifest struct {
 	// Generation counts commits.
 	Generation uint64 `json:"generation"`
 	// NextFile is the number of the next file to create.
-	NextFile uint64         `json:"next_file"`
-	Dim      int            `json:"dimensions"`
-	Codebook string         `json:"codebook,omitempty"` // "" until the first commit with vectors
-	Encoder  string         `json:"encoder,omitempty"`
-	Pruner   string         `json:"pruner,omitempty"` // of documents' vectors
-	Options  Options        `json:"options"`
-	Segments []segmentEntry `json:"segments"`
+	NextFile uint64 `json:"next_file"`
+	Dim      int    `json:"dimensions"`
+	// Codebooks are those that code the segments, and last the one that codes new
+	// documents. There are none until the first commit with vectors.
+	Codebooks []codebookEntry `json:"codebooks,omitempty"`
+	Encoder   string          `json:"encoder,omitempty"`
+	Pruner    string          `json:"pruner,omitempty"` // of documents' vectors
+	Options   Options         `json:"options"`
+	Segments  []segmentEntry  `json:"segments"`
+	// Deletes says which documents of the segments are deleted, in the order of
+	// the commits that deleted them.
+	Deletes []deletesEntry `json:"deletes,omitempty"`
 	// Checksums holds, for every other file of the index, the checksum in its
 	// footer, which covers those of its sections: no file can take the place
 	// of another.
@@ -43,29 +48,64 @@ type manifest struct {
 	frame File // what it was read from
 }
 
+type codebookEntry struct {
+	File string `json:"file"`
+	// Trained are the vectors that the codebook was made for, Added those coded
+	// with it since.
+	Trained population `json:"trained"`
+	Added   population `json:"added"`
+}
+
+// population is a number of vectors and the sum of the squares of their
+// distances from their cells.
+type population struct {
+	Vectors  int64   `json:"vectors"`
+	Residual float64 `json:"residual"`
+}
+
+func (p *population) add(other population) {
+	p.Vectors += other.Vectors
+	p.Residual += other.Residual
+}
+
 type segmentEntry struct {
 	File      string `json:"file"`
+	Codebook  string `json:"codebook"`
 	Documents uint32 `json:"documents"`
-	Deletes   string `json:"deletes,omitempty"`
 	Deleted   uint32 `json:"deleted,omitempty"`
 	// Unpruned is the number of vectors before pruning, 0 in an index without.
 	Unpruned uint64 `json:"unpruned_vectors,omitempty"`
 }
 
+type deletesEntry struct {
+	File      string `json:"file"`
+	Documents uint64 `json:"documents"`
+}
+
+// codebook returns the file of the codebook that codes new documents, or "".
+func (m *manifest) codebook() string {
+	if len(m.Codebooks) == 0 {
+		return ""
+	}
+	return m.Codebooks[len(m.Codebooks)-1].File
+}
+
 // files lists every file the manifest names.
 func (m *manifest) files() []string {
 	files := []string{manifestName}
-	add := func(name string) {
+	for _, c := range m.Codebooks {
+		files = append(files, c.File)
+	}
+	for _, name := range []string{m.Encoder, m.Pruner} {
 		if name != "" {
 			files = append(files, name)
 		}
 	}
-	add(m.Codebook)
-	add(m.Encoder)
-	add(m.Pruner)
 	for _, s := range m.Segments {
-		add(s.File)
-		add(s.Deletes)
+		files = append(files, s.File)
+	}
+	for _, d := range m.Deletes {
+		files = append(files, d.File)
 	}
 	return files
 }
@@ -132,35 +172,50 @@ func (m *manifest) check() error {
 	if m.Dim != m.Options.Dim {
 		return fmt.Errorf("%d dimensions, the options say %d", m.Dim, m.Options.Dim)
 	}
-	if m.Codebook == "" && len(m.Segments) > 0 {
-		return errors.New("segments without a codebook")
-	}
-	if err := m.checkFile("codebook", m.Codebook); err != nil {
-		return err
-	}
-	if err := errors.Join(m.checkFile("encoder", m.Encoder), m.checkFile("pruner", m.Pruner)); err != nil {
-		return err
-	}
-	for _, s := range m.Segments {
-		if s.File == "" || s.Documents == 0 || s.Deletes == "" && s.Deleted > 0 || m.Pruner == "" && s.Unpruned > 0 {
-			return fmt.Errorf("impossible segment %+v", s)
+	codebooks := make(map[string]bool)
+	for _, c := range m.Codebooks {
+		if err := m.checkFile("codebook", c.File); err != nil {
+			return err
 		}
-		if err := errors.Join(m.checkFile("segment", s.File), m.checkFile("deletes", s.Deletes)); err != nil {
+		codebooks[c.File] = true
+	}
+	if m.Encoder != "" {
+		if err := m.checkFile("encoder", m.Encoder); err != nil {
 			return err
 		}
 	}
-	for _, name := range m.files()[1:] {
-		if _, ok := m.Checksums[name]; !ok {
-			return fmt.Errorf("no checksum of %s", name)
+	if m.Pruner != "" {
+		if err := m.checkFile("pruner", m.Pruner); err != nil {
+			return err
 		}
+	}
+	for _, s := range m.Segments {
+		if !codebooks[s.Codebook] || s.Documents == 0 || s.Deleted > s.Documents || m.Pruner == "" && s.Unpruned > 0 {
+			return fmt.Errorf("impossible segment %+v", s)
+		}
+		if err := m.checkFile("segment", s.File); err != nil {
+			return err
+		}
+	}
+	for _, d := range m.Deletes {
+		if err := m.checkFile("deletes", d.File); err != nil {
+			return err
+		}
+	}
+	seen := make(map[string]bool)
+	for _, name := range m.files()[1:] {
+		if _, ok := m.Checksums[name]; !ok || seen[name] {
+			return fmt.Errorf("no checksum of %s, or it stands there twice", name)
+		}
+		seen[name] = true
 	}
 	return nil
 }
 
-// checkFile checks that newFile made a name, unless it is empty.
+// checkFile checks that newFile made a name.
 func (m *manifest) checkFile(kind, name string) error {
 	found, number, ok := parseFileName(name)
-	if name != "" && (!ok || found != kind || number > m.NextFile) {
+	if !ok || found != kind || number > m.NextFile {
 		return fmt.Errorf("%s file %q", kind, name)
 	}
 	return nil
@@ -179,9 +234,21 @@ func (m *manifest) open(f folder, name string) (*container, error) {
 	return c, nil
 }
 
-// readCodebook reads the codebook, which must be the one the options ask for.
-func (m *manifest) readCodebook(f folder) (*codec.Codebook, error) {
-	c, err := m.open(f, m.Codebook)
+// readCodebooks reads the codebooks, which must be what the options ask for.
+func (m *manifest) readCodebooks(f folder) (map[string]*codec.Codebook, error) {
+	codebooks := make(map[string]*codec.Codebook)
+	for _, entry := range m.Codebooks {
+		codebook, err := m.readCodebook(f, entry.File)
+		if err != nil {
+			return nil, err
+		}
+		codebooks[entry.File] = codebook
+	}
+	return codebooks, nil
+}
+
+func (m *manifest) readCodebook(f folder, name string) (*codec.Codebook, error) {
+	c, err := m.open(f, name)
 	if err != nil {
 		return nil, err
 	}

@@ -67,6 +67,8 @@ type Options struct {
 	// codebook on when the index is created without one. They take
 	// TrainingVectors x Dim x 4 bytes of memory.
 	TrainingVectors int `json:"training_vectors"`
+	// Merge says when a writer merges segments in the background.
+	Merge MergeOptions `json:"merge"`
 }
 
 // DefaultOptions returns options for vectors of the given width: 2-bit
@@ -77,6 +79,7 @@ func DefaultOptions(dim int) Options {
 		Codec:           codec.DefaultOptions(),
 		SegmentBytes:    64 << 20,
 		TrainingVectors: 1 << 18,
+		Merge:           DefaultMergeOptions(),
 	}
 }
 
@@ -95,6 +98,7 @@ func (o Options) Validate() error {
 	if o.TrainingVectors < 1 {
 		faults = append(faults, fmt.Errorf("%w: %d training vectors, want at least one", ErrInvalid, o.TrainingVectors))
 	}
+	faults = append(faults, o.Merge.Validate())
 	return errors.Join(faults...)
 }
 

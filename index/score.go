@@ -148,7 +148,7 @@ func (s *Searcher) refine(ctx context.Context, n int) error {
 			next = best[i+1]
 		}
 		document := documentOf(s.keys[i])
-		score, err := s.scorer.Refine(refinement, next)
+		score, err := s.scorerOf(document).Refine(refinement, next)
 		if err != nil {
 			return s.fault("refinement", document, err)
 		}
@@ -157,6 +157,16 @@ func (s *Searcher) refine(ctx context.Context, n int) error {
 	}
 	lowerBelow(s.keys[n:], slices.Min(s.keys[:n]))
 	return nil
+}
+
+// scorerOf returns the scorer of a document's codebook.
+func (s *Searcher) scorerOf(document uint32) *codec.Scorer {
+	for _, part := range slices.Backward(s.mixed) {
+		if document >= part.base {
+			return part.scorer
+		}
+	}
+	return s.scorer
 }
 
 // lowerBelow subtracts the same from the scores of all keys, if need be, so that

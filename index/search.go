@@ -215,6 +215,11 @@ type Stats struct {
 // Searcher runs searches on one Source and keeps its memory between them. It
 // is for one goroutine at a time; make one for each.
 type Searcher struct {
+	// mixed are, for a snapshot of several codebooks, the searchers of the
+	// documents of each; base is the number of the first of them there.
+	mixed []*Searcher
+	base  uint32
+
 	source   Source
 	codebook *codec.Codebook // nil as long as there are no documents
 	scorer   *codec.Scorer
@@ -247,6 +252,14 @@ func NewSearcher(source Source) *Searcher {
 	if s.codebook != nil {
 		s.scorer = s.codebook.NewScorer()
 	}
+	if snapshot, ok := source.(*Snapshot); ok {
+		base := uint32(0)
+		for _, part := range snapshot.mixed {
+			s.mixed = append(s.mixed, NewSearcher(part))
+			s.mixed[len(s.mixed)-1].base = base
+			base += uint32(part.documents)
+		}
+	}
 	return s
 }
 
@@ -259,6 +272,20 @@ func (s *Searcher) Search(ctx context.Context, query *simd.Query, selection quer
 	if err := s.check(query, selection, options); err != nil {
 		return nil, Stats{}, err
 	}
+	if len(s.mixed) > 0 {
+		return s.searchMixed(ctx, query, selection, options)
+	}
+	scored, err := s.searchScored(ctx, query, selection, options)
+	if err != nil || !scored {
+		return nil, s.stats, err
+	}
+	hits, err := s.finish(ctx, options)
+	return hits, s.stats, err
+}
+
+// searchScored finds and scores documents, whose keys it leaves in keys; scored
+// is false if there can be none.
+func (s *Searcher) searchScored(ctx context.Context, query *simd.Query, selection querypruner.Selection, options SearchOptions) (scored bool, err error) {
 	probing := len(selection.Probe)
 	if selection.Probe == nil {
 		probing = query.Rows
@@ -270,35 +297,34 @@ func (s *Searcher) Search(ctx context.Context, query *simd.Query, selection quer
 		if s.stats.Plan == Auto {
 			s.stats.Plan = Exhaustive
 		}
-		return nil, s.stats, ctx.Err()
+		return false, ctx.Err()
 	}
 	if s.stats.Plan == Auto && probing == 0 {
 		s.stats.Plan = Probe // and find nothing
 	}
 	rows := s.compared(query.Rows, selection)
 	if err := s.scorer.Reset(query, rows, selection.Score); err != nil {
-		return nil, Stats{}, err
+		return false, err
 	}
 	if s.stats.Plan == Auto {
 		s.stats.Plan = s.plan(len(rows), probing, options)
 	}
-	hits, err := s.run(ctx, rows, selection, options)
-	return hits, s.stats, err
+	return true, s.run(ctx, rows, selection, options)
 }
 
-// run goes through the stages.
-func (s *Searcher) run(ctx context.Context, rows []int, selection querypruner.Selection, options SearchOptions) ([]Hit, error) {
+// run goes through the stages up to scoring.
+func (s *Searcher) run(ctx context.Context, rows []int, selection querypruner.Selection, options SearchOptions) error {
 	s.last = time.Now()
 	if s.stats.Plan != Exhaustive || s.codebook.Kind().Residual() {
 		s.scorer.Scan()
 	}
 	s.lap(&s.stats.ScanTime, options)
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return err
 	}
 	if s.stats.Plan == Probe {
 		if err := s.probe(rows, selection, options); err != nil {
-			return nil, err
+			return err
 		}
 	} else {
 		s.everything(options.Filter)
@@ -306,7 +332,7 @@ func (s *Searcher) run(ctx context.Context, rows []int, selection querypruner.Se
 	s.lap(&s.stats.ProbeTime, options)
 	if depth := options.depth(); s.stats.Plan != Exhaustive && len(s.documents) > depth {
 		if err := s.rank(ctx, depth, options.Workers); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	s.lap(&s.stats.RankTime, options)
@@ -315,9 +341,14 @@ func (s *Searcher) run(ctx context.Context, rows []int, selection querypruner.Se
 		scoring = len(selection.Score)
 	}
 	if err := s.score(ctx, scoring, options.Workers); err != nil {
-		return nil, err
+		return err
 	}
 	s.lap(&s.stats.ScoreTime, options)
+	return nil
+}
+
+// finish refines what was scored and returns the hits.
+func (s *Searcher) finish(ctx context.Context, options SearchOptions) ([]Hit, error) {
 	if options.Refine > 0 {
 		if err := s.refine(ctx, options.Refine); err != nil {
 			return nil, err

@@ -2,6 +2,7 @@ package index
 
 import (
 	"cmp"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"slices"
 
 	"github.com/pare-search/pare/index/codec"
+	"github.com/pare-search/pare/simd"
 )
 
 // A segment file holds a run of documents and never changes. Documents are
@@ -64,6 +66,7 @@ type tokenCount struct {
 // segmentBuilder gathers documents in memory until they are written.
 type segmentBuilder struct {
 	codebook *codec.Codebook
+	file     string // of the codebook
 
 	cells    []byte
 	cellEnds []uint32
@@ -80,9 +83,10 @@ type segmentBuilder struct {
 	text     *textBuilder // nil when texts are not stored
 }
 
-func newSegmentBuilder(codebook *codec.Codebook, storeText bool) *segmentBuilder {
+func newSegmentBuilder(codebook *codec.Codebook, file string, storeText bool) *segmentBuilder {
 	b := &segmentBuilder{
 		codebook: codebook,
+		file:     file,
 		postings: make([][]uint32, codebook.Cells()),
 		tokens:   make(map[uint32]tokenCount),
 	}
@@ -108,6 +112,9 @@ func (b *segmentBuilder) size() int {
 	}
 	return size
 }
+
+// full tells whether another document should go to the next segment.
+func (b *segmentBuilder) full(limit int, c coded) bool { return b.size() >= limit || !b.fits(c) }
 
 // fits tells whether another document can be addressed.
 func (b *segmentBuilder) fits(c coded) bool {
@@ -154,12 +161,7 @@ func (b *segmentBuilder) write(f folder, name string) error {
 	if err != nil {
 		return err
 	}
-	meta := make([]byte, 0, metaSize)
-	meta = binary.LittleEndian.AppendUint32(meta, uint32(len(b.ids)))
-	meta = binary.LittleEndian.AppendUint64(meta, b.vectors)
-	meta = binary.LittleEndian.AppendUint32(meta, uint32(b.codebook.Dim()))
-	meta = binary.LittleEndian.AppendUint64(meta, b.codebook.Checksum())
-	w.add("meta", metaVersion, meta)
+	w.add("meta", metaVersion, encodeMeta(uint32(len(b.ids)), b.vectors, b.codebook))
 	w.add("cells", cellsVersion, appendUint32s(nil, b.cellEnds), b.cells)
 	w.add("offsets", offsetsVersion, appendUint32s(nil, b.ends))
 	w.add("payloads", payloadsVersion, b.payloads)
@@ -168,11 +170,19 @@ func (b *segmentBuilder) write(f folder, name string) error {
 	}
 	w.add("ids", idsVersion, b.encodeIDs())
 	w.add("postings", postingsVersion, b.encodePostings())
-	w.add("tokens", tokensVersion, b.encodeTokens())
+	w.add("tokens", tokensVersion, encodeTokens(b.tokenCounts()))
 	if b.text != nil {
 		w.add("text", textVersion, b.text.finish())
 	}
 	return w.finish()
+}
+
+func encodeMeta(documents uint32, vectors uint64, codebook *codec.Codebook) []byte {
+	meta := make([]byte, 0, metaSize)
+	meta = binary.LittleEndian.AppendUint32(meta, documents)
+	meta = binary.LittleEndian.AppendUint64(meta, vectors)
+	meta = binary.LittleEndian.AppendUint32(meta, uint32(codebook.Dim()))
+	return binary.LittleEndian.AppendUint64(meta, codebook.Checksum())
 }
 
 func (b *segmentBuilder) encodeIDs() []byte {
@@ -191,26 +201,36 @@ func (b *segmentBuilder) encodePostings() []byte {
 	ends := make([]uint32, len(b.postings))
 	var lists []byte
 	for cell, list := range b.postings {
-		lists = binary.AppendUvarint(lists, uint64(len(list)))
-		last := uint32(0)
-		for _, document := range list {
-			lists = binary.AppendUvarint(lists, uint64(document-last))
-			last = document
-		}
+		lists = appendList(lists, list)
 		ends[cell] = uint32(len(lists))
 	}
 	return append(appendUint32s(nil, ends), lists...)
 }
 
-func (b *segmentBuilder) encodeTokens() []byte {
+// appendList appends a posting list.
+func appendList(dst []byte, documents []uint32) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(documents)))
+	last := uint32(0)
+	for _, document := range documents {
+		dst = binary.AppendUvarint(dst, uint64(document-last))
+		last = document
+	}
+	return dst
+}
+
+// tokenCounts returns the counts, ascending by id.
+func (b *segmentBuilder) tokenCounts() []tokenCount {
+	return slices.SortedFunc(maps.Values(b.tokens), func(x, y tokenCount) int { return cmp.Compare(x.id, y.id) })
+}
+
+func encodeTokens(counts []tokenCount) []byte {
 	var data []byte
 	last := uint32(0)
-	for _, id := range slices.Sorted(maps.Keys(b.tokens)) {
-		count := b.tokens[id]
-		data = binary.AppendUvarint(data, uint64(id-last))
+	for _, count := range counts {
+		data = binary.AppendUvarint(data, uint64(count.id-last))
 		data = binary.AppendUvarint(data, uint64(count.vectors))
 		data = binary.AppendUvarint(data, uint64(count.documents))
-		last = id
+		last = count.id
 	}
 	return data
 }
@@ -245,9 +265,9 @@ type segment struct {
 	text     []byte       // nil when texts are not stored
 }
 
-// openSegment maps a segment and checks the sizes of its sections and the
+// mapSegment maps a segment and checks the sizes of its sections and the
 // sections that it keeps in memory.
-func (m *manifest) openSegment(f folder, name string, cells int) (*segment, error) {
+func (m *manifest) mapSegment(f folder, name string, cells int) (*segment, error) {
 	file, err := m.open(f, name)
 	if err != nil {
 		return nil, err
@@ -395,11 +415,43 @@ func (s *segment) refinement(document uint32) ([]byte, error) {
 }
 
 func (s *segment) id(document uint32) (string, error) {
+	id, err := s.idBytes(document)
+	return string(id), err
+}
+
+func (s *segment) idBytes(document uint32) ([]byte, error) {
 	id, ok := slice(s.ids, s.idEnds, document)
 	if !ok {
-		return "", s.file.corrupt("ids", "document %d has no place", document)
+		return nil, s.file.corrupt("ids", "document %d has no place", document)
 	}
-	return string(id), nil
+	return id, nil
+}
+
+// decode returns a document's vectors as well as they are known, and their token
+// ids as far as their cells tell them.
+func (s *segment) decode(document uint32, codebook *codec.Codebook) (simd.Matrix, []uint32, error) {
+	payload, err := s.payload(document)
+	if err != nil {
+		return simd.Matrix{}, nil, err
+	}
+	refinement, err := s.refinement(document)
+	if err != nil {
+		return simd.Matrix{}, nil, err
+	}
+	var vectors simd.Matrix
+	if refinement != nil {
+		vectors, err = codebook.DecodeRefinement(refinement)
+	} else {
+		vectors, err = codebook.Decode(payload)
+	}
+	if err != nil {
+		return simd.Matrix{}, nil, s.file.fault("payloads", fmt.Errorf("document %d: %w", document, err))
+	}
+	ids, err := codebook.TokenIDs(payload, vectors)
+	if err != nil {
+		return simd.Matrix{}, nil, s.file.fault("payloads", fmt.Errorf("document %d: %w", document, err))
+	}
+	return vectors, ids, nil
 }
 
 // lookup finds the document with an id, the last one if there are several.
@@ -476,7 +528,7 @@ func (s *segment) tokenFrequency(id uint32) (vectors, documents int64) {
 
 // verify reads every byte: all checksums, then the sense of each section.
 func (s *segment) verify(codebook *codec.Codebook) error {
-	if err := s.file.verify(); err != nil {
+	if err := s.file.verify(context.Background()); err != nil {
 		return err
 	}
 	var faults []error

@@ -23,6 +23,10 @@ const encoderVersion = 1
 // Snapshot is one committed state of an index, opened for reading. It is a
 // Source, safe for concurrent use, and stays as it is whatever a Writer commits
 // later. It must not be used once closed.
+//
+// While an index is coded anew, some of its documents have another codebook. A
+// Searcher searches all of them; as a Source a snapshot then shows the postings
+// of those documents alone that have the codebook of new documents.
 type Snapshot struct {
 	folder   folder
 	manifest manifest
@@ -31,6 +35,9 @@ type Snapshot struct {
 	codebook *codec.Codebook
 	pruner   *docpruner.Fitted // nil when all vectors are stored
 	parts    []part
+	// mixed is, where there is more than one codebook, a snapshot of the
+	// documents of each; their document numbers follow each other.
+	mixed []*Snapshot
 
 	documents int
 	live      int
@@ -47,8 +54,9 @@ type Snapshot struct {
 // part is a segment with its place in the snapshot's document numbers.
 type part struct {
 	*segment
-	base    uint32
-	deleted *roaring.Bitmap
+	base     uint32
+	codebook *codec.Codebook
+	deleted  *roaring.Bitmap
 }
 
 // Open opens the last committed state of the index in dir. It reads the
@@ -86,31 +94,66 @@ func (s *Snapshot) load() error {
 	if s.pruner, err = s.manifest.readPruner(s.folder); err != nil {
 		return err
 	}
-	if s.manifest.Codebook == "" {
-		return nil
-	}
-	codebook, err := s.manifest.readCodebook(s.folder)
+	codebooks, err := s.manifest.readCodebooks(s.folder)
 	if err != nil {
 		return err
 	}
-	s.codebook = codebook
-	for _, entry := range s.manifest.Segments {
-		p, err := s.manifest.openPart(s.folder, entry, codebook)
-		if err != nil {
-			return err
+	s.codebook = codebooks[s.manifest.codebook()]
+	deleted, err := s.manifest.readAllDeletes(s.folder)
+	if err != nil {
+		return err
+	}
+	// The documents of a codebook follow each other.
+	for _, book := range s.manifest.Codebooks {
+		for _, entry := range s.manifest.Segments {
+			if entry.Codebook != book.File {
+				continue
+			}
+			p := part{codebook: codebooks[entry.Codebook]}
+			if p.deleted, err = s.manifest.deletedOf(entry, deleted); err != nil {
+				return err
+			}
+			if p.segment, err = s.manifest.openSegment(s.folder, entry, p.codebook); err != nil {
+				return err
+			}
+			if uint64(s.documents)+uint64(p.segment.documents) > math.MaxUint32 {
+				return errors.Join(fmt.Errorf("%w: more than %d documents", ErrInvalid, uint32(math.MaxUint32)), p.file.close())
+			}
+			s.add(p)
+			s.unpruned += int64(entry.Unpruned)
 		}
-		p.base = uint32(s.documents)
-		s.parts = append(s.parts, p)
-		if uint64(s.documents)+uint64(p.segment.documents) > math.MaxUint32 {
-			return fmt.Errorf("%w: more than %d documents", ErrInvalid, uint32(math.MaxUint32))
-		}
-		s.documents += int(p.segment.documents)
-		s.live += int(p.segment.documents) - int(entry.Deleted)
-		s.vectors += int64(p.vectors)
-		s.unpruned += int64(entry.Unpruned)
 	}
 	s.gatherDeleted()
+	s.separate()
 	return nil
+}
+
+// add appends a part.
+func (s *Snapshot) add(p part) {
+	p.base = uint32(s.documents)
+	s.parts = append(s.parts, p)
+	s.documents += int(p.segment.documents)
+	s.live += int(p.segment.documents) - int(p.deleted.GetCardinality())
+	s.vectors += int64(p.vectors)
+}
+
+// separate makes mixed, if there is a need.
+func (s *Snapshot) separate() {
+	if !slices.ContainsFunc(s.parts, func(p part) bool { return p.codebook != s.parts[0].codebook }) {
+		if len(s.parts) > 0 {
+			s.codebook = s.parts[0].codebook
+		}
+		return
+	}
+	for _, p := range s.parts {
+		if n := len(s.mixed); n == 0 || s.mixed[n-1].codebook != p.codebook {
+			s.mixed = append(s.mixed, &Snapshot{manifest: s.manifest, codebook: p.codebook})
+		}
+		s.mixed[len(s.mixed)-1].add(p)
+	}
+	for _, part := range s.mixed {
+		part.gatherDeleted()
+	}
 }
 
 // gatherDeleted sets the bits of deleted documents.
@@ -127,14 +170,11 @@ func (s *Snapshot) gatherDeleted() {
 	}
 }
 
-func (m *manifest) openPart(f folder, entry segmentEntry, codebook *codec.Codebook) (part, error) {
-	deleted, err := m.readDeletes(f, entry)
+// openSegment opens a segment, which must be what its entry says.
+func (m *manifest) openSegment(f folder, entry segmentEntry, codebook *codec.Codebook) (*segment, error) {
+	seg, err := m.mapSegment(f, entry.File, codebook.Cells())
 	if err != nil {
-		return part{}, err
-	}
-	seg, err := m.openSegment(f, entry.File, codebook.Cells())
-	if err != nil {
-		return part{}, err
+		return nil, err
 	}
 	switch {
 	case seg.documents != entry.Documents:
@@ -147,10 +187,9 @@ func (m *manifest) openPart(f folder, entry segmentEntry, codebook *codec.Codebo
 		err = seg.file.corrupt("meta", "%d dimensions, the codebook has %d", seg.dim, codebook.Dim())
 	}
 	if err != nil {
-		seg.file.close()
-		return part{}, err
+		return nil, errors.Join(err, seg.file.close())
 	}
-	return part{segment: seg, deleted: deleted}, nil
+	return seg, nil
 }
 
 // codebookVersion is the version of the section "codebook" of a codebook
@@ -225,8 +264,18 @@ func (s *Snapshot) Close() error {
 	return err
 }
 
-// Codebook returns the codebook, or nil while nothing has been committed.
+// Codebook returns the codebook, or nil while nothing has been committed: where
+// documents have several, that of new documents.
 func (s *Snapshot) Codebook() *codec.Codebook { return s.codebook }
+
+// CodebookOf returns the codebook that a document is coded with.
+func (s *Snapshot) CodebookOf(document uint32) (*codec.Codebook, error) {
+	p, _, err := s.part(document)
+	if err != nil {
+		return nil, err
+	}
+	return p.codebook, nil
+}
 
 // Dim is the number of dimensions of every vector.
 func (s *Snapshot) Dim() int { return s.manifest.Dim }
@@ -405,6 +454,9 @@ func (s *Snapshot) PostingCount(cell uint32) int {
 	s.count.Do(func() {
 		s.counts = make([]uint32, s.codebook.Cells())
 		for _, p := range s.parts {
+			if p.codebook != s.codebook {
+				continue
+			}
 			for cell := range s.counts {
 				s.counts[cell] += uint32(p.postingCount(uint32(cell)))
 			}
@@ -417,6 +469,9 @@ func (s *Snapshot) PostingCount(cell uint32) int {
 func (s *Snapshot) AppendPostings(dst []uint32, cell uint32) ([]uint32, error) {
 	var err error
 	for _, p := range s.parts {
+		if p.codebook != s.codebook {
+			continue
+		}
 		if dst, err = p.appendPostings(dst, cell, p.base); err != nil {
 			return dst, err
 		}
@@ -449,8 +504,15 @@ func (t Statistics) TokenFrequency(id uint32) (vectors, documents int64) {
 
 // CellPopulation returns the number of documents in the cell whose centroid
 // has the largest dot product with the vector. A document counts once however
-// many of its vectors lie there.
-func (t Statistics) CellPopulation(vector []float32) int64 {
+// many of its vectors lie there. Where documents have several codebooks it is the
+// sum over them.
+func (t Statistics) CellPopulation(vector []float32) (documents int64) {
+	for _, part := range t.snapshot.mixed {
+		documents += Statistics{part}.CellPopulation(vector)
+	}
+	if documents > 0 {
+		return documents
+	}
 	codebook := t.snapshot.codebook
 	if codebook == nil {
 		return 0

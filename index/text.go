@@ -2,6 +2,7 @@ package index
 
 import (
 	"encoding/binary"
+	"io"
 	"sort"
 
 	"github.com/klauspost/compress/zstd"
@@ -11,11 +12,13 @@ import (
 // snippets and highlights. Texts are compressed in blocks of about 32 KiB:
 // long enough to compress well, short enough to read one text quickly.
 //
-//	number of blocks                               u32
-//	per block: its first document, where it ends   u32, u32
 //	the blocks, each a zstd frame of:
 //	  per document: length (uv), bytes
-const textVersion = 1
+//	per block: its first document, where it ends   u32, u32
+//	number of blocks                               u32
+//
+// The directory is behind the blocks, so that they are written one by one.
+const textVersion = 2 // 1 began with the directory
 
 const (
 	textBlockSize = 32 << 10
@@ -28,7 +31,8 @@ const (
 type textBuilder struct {
 	encoder   *zstd.Encoder
 	directory []uint32
-	blocks    []byte
+	written   int    // bytes of blocks before those in blocks
+	blocks    []byte // not yet written
 	pending   []byte
 	first     uint32 // first document of pending
 	documents uint32
@@ -54,17 +58,36 @@ func (b *textBuilder) add(text string) {
 
 func (b *textBuilder) flush() {
 	b.blocks = b.encoder.EncodeAll(b.pending, b.blocks)
-	b.directory = append(b.directory, b.first, uint32(len(b.blocks)))
+	b.directory = append(b.directory, b.first, uint32(b.written+len(b.blocks)))
 	b.pending, b.first = b.pending[:0], b.documents
 }
 
-// finish returns the section.
+// addBlock adds a block of so many documents as it is.
+func (b *textBuilder) addBlock(block []byte, documents uint32) {
+	if len(b.pending) > 0 {
+		b.flush()
+	}
+	b.blocks = append(b.blocks, block...)
+	b.documents += documents
+	b.directory = append(b.directory, b.first, uint32(b.written+len(b.blocks)))
+	b.first = b.documents
+}
+
+// write writes the blocks that are finished.
+func (b *textBuilder) write(w io.Writer) error {
+	_, err := w.Write(b.blocks)
+	b.written += len(b.blocks)
+	b.blocks = b.blocks[:0]
+	return err
+}
+
+// finish returns the section, or what is left of it to write.
 func (b *textBuilder) finish() []byte {
 	if len(b.pending) > 0 {
 		b.flush()
 	}
-	data := binary.LittleEndian.AppendUint32(nil, uint32(len(b.directory)/2))
-	return append(appendUint32s(data, b.directory), b.blocks...)
+	data := appendUint32s(b.blocks, b.directory)
+	return binary.LittleEndian.AppendUint32(data, uint32(len(b.directory)/2))
 }
 
 // textOf returns the stored text of a document, "" when texts are not stored.
@@ -97,24 +120,36 @@ func (s *segment) textOf(document uint32) (string, error) {
 }
 
 func (s *segment) textDirectory() (blocks, directory []byte, err error) {
-	d := decoder{data: s.text}
-	count := uint64(d.uint32())
-	directory = d.bytes(8 * count)
-	if d.bad {
+	at := len(s.text) - 4
+	if at < 0 {
+		return nil, nil, s.file.corrupt("text", "%d bytes", len(s.text))
+	}
+	size := 8 * uint64(binary.LittleEndian.Uint32(s.text[at:]))
+	if size > uint64(at) {
 		return nil, nil, s.file.corrupt("text", "the directory is cut short")
 	}
-	return d.data, directory, nil
+	at -= int(size)
+	return s.text[:at], s.text[at : at+int(size)], nil
 }
 
-func (s *segment) textBlock(blocks, directory []byte, i int) (decoder, error) {
+// blockBytes returns a block as it is stored.
+func (s *segment) blockBytes(blocks, directory []byte, i int) ([]byte, error) {
 	start, end := uint32(0), binary.LittleEndian.Uint32(directory[8*i+4:])
 	if i > 0 {
 		start = binary.LittleEndian.Uint32(directory[8*i-4:])
 	}
 	if start > end || uint64(end) > uint64(len(blocks)) {
-		return decoder{}, s.file.corrupt("text", "block %d has no place", i)
+		return nil, s.file.corrupt("text", "block %d has no place", i)
 	}
-	texts, err := textDecoder.DecodeAll(blocks[start:end], nil)
+	return blocks[start:end:end], nil
+}
+
+func (s *segment) textBlock(blocks, directory []byte, i int) (decoder, error) {
+	block, err := s.blockBytes(blocks, directory, i)
+	if err != nil {
+		return decoder{}, err
+	}
+	texts, err := textDecoder.DecodeAll(block, nil)
 	if err != nil {
 		return decoder{}, s.file.corrupt("text", "block %d: %v", i, err)
 	}
@@ -130,6 +165,73 @@ var textDecoder = func() *zstd.Decoder {
 	}
 	return d
 }()
+
+// textCursor reads the texts of a segment, or nothing when texts are not stored,
+// ascending, and unpacks each block once.
+type textCursor struct {
+	segment           *segment
+	blocks, directory []byte
+	block             int     // -1 before the first
+	next, end         uint32  // documents: the next one in texts, and that behind the block
+	texts             decoder // the rest of the block
+}
+
+func newTextCursor(s *segment) (*textCursor, error) {
+	c := &textCursor{segment: s, block: -1}
+	if s.text == nil {
+		return c, nil
+	}
+	var err error
+	c.blocks, c.directory, err = s.textDirectory()
+	return c, err
+}
+
+// count returns the number of blocks.
+func (c *textCursor) count() int { return len(c.directory) / 8 }
+
+// documents returns the first document of a block and the one after the last.
+func (c *textCursor) documents(block int) (first, end uint32, err error) {
+	first, end = binary.LittleEndian.Uint32(c.directory[8*block:]), c.segment.documents
+	if block+1 < c.count() {
+		end = binary.LittleEndian.Uint32(c.directory[8*block+8:])
+	}
+	if first > end || end > c.segment.documents {
+		return 0, 0, c.segment.file.corrupt("text", "block %d begins with document %d", block, first)
+	}
+	return first, end, nil
+}
+
+// text returns the text of a document, which comes after the last one asked for.
+func (c *textCursor) text(document uint32) (string, error) {
+	if c.segment.text == nil {
+		return "", nil
+	}
+	for c.block < 0 || document >= c.end {
+		c.block++
+		if c.block >= c.count() {
+			return "", c.segment.file.corrupt("text", "document %d is in no block", document)
+		}
+		var err error
+		if c.next, c.end, err = c.documents(c.block); err != nil {
+			return "", err
+		}
+		if document >= c.end {
+			continue
+		}
+		if c.texts, err = c.segment.textBlock(c.blocks, c.directory, c.block); err != nil {
+			return "", err
+		}
+	}
+	for ; c.next < document; c.next++ {
+		c.texts.bytes(c.texts.uvarint())
+	}
+	text := c.texts.bytes(c.texts.uvarint())
+	c.next++
+	if c.texts.bad {
+		return "", c.segment.file.corrupt("text", "document %d is cut short", document)
+	}
+	return string(text), nil
+}
 
 // verifyText unpacks every block and counts the documents.
 func (s *segment) verifyText() error {

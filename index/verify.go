@@ -1,6 +1,7 @@
 package index
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -36,16 +37,19 @@ func (m *manifest) verify(f folder) error {
 		}
 		faults = append(faults, err)
 	}
-	var codebook *codec.Codebook
-	if m.Codebook != "" {
-		err := m.verifyFile(f, m.Codebook, "codebook")
+	codebooks := make(map[string]*codec.Codebook)
+	for _, entry := range m.Codebooks {
+		err := m.verifyFile(f, entry.File, "codebook")
 		if err == nil {
-			codebook, err = m.readCodebook(f)
+			codebooks[entry.File], err = m.readCodebook(f, entry.File)
 		}
 		faults = append(faults, err)
 	}
 	for _, entry := range m.Segments {
-		faults = append(faults, m.verifySegment(f, entry, codebook))
+		faults = append(faults, m.verifySegment(f, entry, codebooks[entry.Codebook]))
+	}
+	for _, entry := range m.Deletes {
+		faults = append(faults, m.verifyFile(f, entry.File, "documents"))
 	}
 	if err := errors.Join(faults...); err != nil {
 		return err
@@ -74,30 +78,26 @@ func (m *manifest) verifyFile(f folder, name string, sections ...string) error {
 			return c.corrupt(c.sections[i].name, "not known here")
 		}
 	}
-	return c.verify()
+	return c.verify(context.Background())
 }
 
-// verifySegment checks a segment and its deletes. Without a codebook, which
+// verifySegment checks a segment. Without a codebook, which
 // then is corrupt itself, only the checksums can be compared.
 func (m *manifest) verifySegment(f folder, entry segmentEntry, codebook *codec.Codebook) error {
-	var faults []error
-	if entry.Deletes != "" {
-		faults = append(faults, m.verifyFile(f, entry.Deletes, "documents"))
-	}
 	if codebook == nil {
 		c, err := m.open(f, entry.File)
 		if err != nil {
-			return errors.Join(append(faults, err)...)
+			return err
 		}
 		defer c.close()
-		return errors.Join(append(faults, c.verify())...)
+		return c.verify(context.Background())
 	}
-	s, err := m.openSegment(f, entry.File, codebook.Cells())
+	s, err := m.mapSegment(f, entry.File, codebook.Cells())
 	if err != nil {
-		return errors.Join(append(faults, err)...)
+		return err
 	}
 	defer s.file.close()
-	return errors.Join(append(faults, s.verify(codebook))...)
+	return s.verify(codebook)
 }
 
 // verifyIDs checks that every live id leads to its own document.

@@ -7,52 +7,70 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
-	"runtime"
 	"slices"
+	"sync"
 
 	"github.com/RoaringBitmap/roaring/v2"
-	"golang.org/x/sync/errgroup"
 
-	"github.com/pare-search/pare/encoder"
 	"github.com/pare-search/pare/index/codec"
 	"github.com/pare-search/pare/index/docpruner"
 	"github.com/pare-search/pare/internal/durable"
-	"github.com/pare-search/pare/simd"
 )
 
 // Writer changes an index. Changes become visible, all at once, with Commit;
 // Close without Commit drops them. There is one writer per index at a time,
 // enforced by a lock that the operating system releases when the process
-// ends. A Writer is not safe for concurrent use.
+// ends. A Writer is safe for concurrent use; its calls take turns.
 //
-// An error from Add, Update or Delete that wraps ErrInvalid or ErrDuplicate
-// leaves the writer as it was. After any other error the writer refuses to go
-// on: close it and open it again at the last commit.
+// An error from Add, Update or Delete that wraps ErrInvalid or ErrDuplicate, or
+// is that of the context, leaves the writer as it was. After any other error the
+// writer refuses to go on: close it and open it again at the last commit.
+//
+// After a commit the writer merges segments in the background, as Options.Merge
+// says, see merge.go.
 type Writer struct {
 	folder   folder
 	lock     io.Closer
-	manifest manifest // what the next commit will say
-	codebook *codec.Codebook
 	pruner   *docpruner.Fitted // nil to store all vectors
 	progress func(done, total int)
 
-	parts   []writerPart
+	// mu guards what follows. A merge holds it only to begin and to end.
+	mu        sync.Mutex
+	manifest  manifest // the last commit's, but for NextFile and a first codebook
+	codebooks map[string]*codec.Codebook
+	parts     []*writerPart
+	deletes   []deletes // what each of manifest.Deletes lists
+
 	builder *segmentBuilder // nil when empty
 	// waiting holds documents until there are enough to train the codebook.
 	waiting        []Document
 	waitingVectors int
 	fresh          map[string]int // ids in waiting or builder → position there
 	freshDeleted   *roaring.Bitmap
+	added          population // since the last commit
 
-	broken error
+	merging merging
+	broken  error
 }
 
-// writerPart is a segment, its deletes, and whether those changed.
+// writerPart is a segment and what of it is deleted.
 type writerPart struct {
-	part
-	entry segmentEntry
-	dirty bool
+	*segment
+	entry     segmentEntry // as committed, if it was
+	number    uint64       // of the file
+	committed bool
+	deleted   *roaring.Bitmap // in commits
+	fresh     *roaring.Bitmap // since the last commit
+	busy      bool            // being merged
 }
+
+// has tells whether a document is live.
+func (p *writerPart) has(document uint32) bool {
+	return !p.deleted.Contains(document) && !p.fresh.Contains(document)
+}
+
+// live is the number of documents not deleted by a commit.
+func (p *writerPart) live() uint64 { return uint64(p.documents) - p.deleted.GetCardinality() }
 
 // CreateOptions is what Create may be given beside Options.
 type CreateOptions struct {
@@ -158,7 +176,7 @@ func (w *Writer) create(more CreateOptions) error {
 		}
 	}
 	if more.Codebook != nil {
-		if err := w.setCodebook(more.Codebook); err != nil {
+		if err := w.setCodebook(more.Codebook, population{}); err != nil {
 			return err
 		}
 	}
@@ -195,7 +213,12 @@ func (f folder) lockWriter() (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Writer{folder: f, lock: lock, fresh: make(map[string]int), freshDeleted: roaring.New()}, nil
+	return &Writer{
+		folder: f, lock: lock,
+		codebooks: make(map[string]*codec.Codebook),
+		fresh:     make(map[string]int), freshDeleted: roaring.New(),
+		merging: newMerging(),
+	}, nil
 }
 
 func (w *Writer) open() error {
@@ -212,20 +235,38 @@ func (w *Writer) open() error {
 	if w.pruner, err = w.manifest.readPruner(w.folder); err != nil {
 		return err
 	}
-	if w.manifest.Codebook == "" {
-		return nil
+	if w.codebooks, err = w.manifest.readCodebooks(w.folder); err != nil {
+		return err
 	}
-	if w.codebook, err = w.manifest.readCodebook(w.folder); err != nil {
+	if w.deletes, err = w.manifest.readAllDeletes(w.folder); err != nil {
 		return err
 	}
 	for _, entry := range w.manifest.Segments {
-		p, err := w.manifest.openPart(w.folder, entry, w.codebook)
+		p, err := w.openPart(entry)
 		if err != nil {
 			return err
 		}
-		w.parts = append(w.parts, writerPart{part: p, entry: entry})
+		w.parts = append(w.parts, p)
+		if p.deleted, err = w.manifest.deletedOf(entry, w.deletes); err != nil {
+			return err
+		}
+		p.committed = true
 	}
 	return nil
+}
+
+// openPart opens a segment of which nothing is deleted.
+func (w *Writer) openPart(entry segmentEntry) (*writerPart, error) {
+	seg, err := w.manifest.openSegment(w.folder, entry, w.codebooks[entry.Codebook])
+	if err != nil {
+		return nil, err
+	}
+	return newPart(seg, entry), nil
+}
+
+func newPart(seg *segment, entry segmentEntry) *writerPart {
+	_, number, _ := parseFileName(entry.File)
+	return &writerPart{segment: seg, entry: entry, number: number, deleted: roaring.New(), fresh: roaring.New()}
 }
 
 // removeStray removes files of ours that the manifest does not name.
@@ -247,87 +288,67 @@ func (w *Writer) removeStray() error {
 }
 
 // Codebook returns the codebook, or nil as long as none has been trained.
-func (w *Writer) Codebook() *codec.Codebook { return w.codebook }
+func (w *Writer) Codebook() *codec.Codebook {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.codebook()
+}
 
-// Add adds documents, whose ids must be new to the index. Vectors are coded
-// in parallel. Nothing is added when an error wraps ErrInvalid or
-// ErrDuplicate.
-func (w *Writer) Add(ctx context.Context, documents ...Document) error {
-	documents, err := w.prepare(ctx, documents)
-	if err != nil {
-		return err
+// codebook codes new documents; nil as long as none has been trained.
+func (w *Writer) codebook() *codec.Codebook { return w.codebooks[w.manifest.codebook()] }
+
+// find returns where a live document is: in a part, or, with a nil part,
+// among the documents that are in no segment yet.
+func (w *Writer) find(id string) (p *writerPart, document uint32, found bool, err error) {
+	if at, ok := w.fresh[id]; ok {
+		return nil, uint32(at), true, nil
 	}
-	for _, d := range documents {
-		_, _, found, err := w.find(d.ID)
+	for _, p := range w.parts {
+		document, found, err := p.lookup(id)
 		if err != nil {
-			return w.fail(err)
+			return nil, 0, false, err
 		}
-		if found {
-			return fmt.Errorf("%w: %q is in the index already", ErrDuplicate, d.ID)
+		if found && p.has(document) {
+			return p, document, true, nil
 		}
 	}
-	return w.fail(w.add(ctx, documents))
+	return nil, 0, false, nil
 }
 
-// Update adds documents and deletes those that had their ids before.
-func (w *Writer) Update(ctx context.Context, documents ...Document) error {
-	documents, err := w.prepare(ctx, documents)
-	if err != nil {
-		return err
-	}
-	ids := make([]string, len(documents))
-	for i, d := range documents {
-		ids[i] = d.ID
-	}
-	if _, err := w.Delete(ids...); err != nil {
-		return err
-	}
-	return w.fail(w.add(ctx, documents))
-}
-
-// check refuses a batch that must not be added, before anything has changed.
-func (w *Writer) check(ctx context.Context, documents []Document) error {
+// Delete deletes documents by id and returns how many there were. Unknown ids
+// are no error.
+func (w *Writer) Delete(ids ...string) (deleted int, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.broken != nil {
-		return w.broken
+		return 0, w.broken
 	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	seen := make(map[string]bool, len(documents))
-	for i, d := range documents {
-		if err := d.validate(w.manifest.Dim); err != nil {
-			return fmt.Errorf("%w: document %d of the batch: %w", ErrInvalid, i, err)
-		}
-		if seen[d.ID] {
-			return fmt.Errorf("%w: %q stands twice in one batch", ErrDuplicate, d.ID)
-		}
-		seen[d.ID] = true
-	}
-	return nil
+	deleted, err = w.delete(ids)
+	return deleted, w.fail(err)
 }
 
-// prepare checks a batch and leaves of its vectors what is stored.
-func (w *Writer) prepare(ctx context.Context, documents []Document) ([]Document, error) {
-	if err := w.check(ctx, documents); err != nil || w.pruner == nil {
-		return documents, err
-	}
-	tokens := make([]encoder.Tokens, len(documents))
-	for i, d := range documents {
-		tokens[i] = d.Tokens
-	}
-	pruned, err := w.pruner.PruneAll(ctx, tokens)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
+func (w *Writer) delete(ids []string) (deleted int, err error) {
+	for _, id := range ids {
+		p, document, found, err := w.find(id)
+		if err != nil {
+			return deleted, err
 		}
-		return nil, fmt.Errorf("%w: batch of documents %q to %q: %w", ErrInvalid, documents[0].ID, documents[len(documents)-1].ID, err)
+		if !found {
+			continue
+		}
+		deleted++
+		if p != nil {
+			p.fresh.Add(document)
+			continue
+		}
+		w.freshDeleted.Add(document)
+		delete(w.fresh, id)
+		if w.codebook() == nil {
+			w.waitingVectors -= w.waiting[document].Tokens.Vectors.Rows
+			w.waiting[document] = Document{}
+		}
 	}
-	documents = slices.Clone(documents)
-	for i := range documents {
-		documents[i].unpruned = tokens[i].Vectors.Rows
-		documents[i].Tokens = pruned[i].Tokens
-	}
-	return documents, nil
+	return deleted, nil
 }
 
 // fail remembers an error that leaves the writer in an unknown state.
@@ -338,250 +359,197 @@ func (w *Writer) fail(err error) error {
 	return err
 }
 
-// Delete deletes documents by id and returns how many there were. Unknown ids
-// are no error.
-func (w *Writer) Delete(ids ...string) (deleted int, err error) {
-	if w.broken != nil {
-		return 0, w.broken
-	}
-	for _, id := range ids {
-		p, document, found, err := w.find(id)
-		if err != nil {
-			return deleted, w.fail(err)
-		}
-		if !found {
-			continue
-		}
-		deleted++
-		if p == nil {
-			w.freshDeleted.Add(document)
-			delete(w.fresh, id)
-			if w.codebook == nil {
-				w.waitingVectors -= w.waiting[document].Tokens.Vectors.Rows
-				w.waiting[document] = Document{}
-			}
-			continue
-		}
-		p.deleted.Add(document)
-		p.dirty = true
-	}
-	return deleted, nil
-}
-
-// find returns where a live document is: in a part, or, with a nil part,
-// among the documents that are in no segment yet.
-func (w *Writer) find(id string) (p *writerPart, document uint32, found bool, err error) {
-	if at, ok := w.fresh[id]; ok {
-		return nil, uint32(at), true, nil
-	}
-	for i := range w.parts {
-		p := &w.parts[i]
-		document, found, err := p.lookup(id)
-		if err != nil {
-			return nil, 0, false, err
-		}
-		if found && !p.deleted.Contains(document) {
-			return p, document, true, nil
-		}
-	}
-	return nil, 0, false, nil
-}
-
-func (w *Writer) add(ctx context.Context, documents []Document) error {
-	if w.codebook != nil {
-		return w.code(ctx, documents)
-	}
-	for _, d := range documents {
-		w.fresh[d.ID] = len(w.waiting)
-		// The caller may use the slices again.
-		d.Tokens.Vectors.Data = slices.Clone(d.Tokens.Vectors.Data)
-		d.Tokens.IDs = slices.Clone(d.Tokens.IDs)
-		d.Tokens.Spans = nil
-		w.waiting = append(w.waiting, d)
-		w.waitingVectors += d.Tokens.Vectors.Rows
-	}
-	if w.waitingVectors < w.manifest.Options.TrainingVectors {
-		return nil
-	}
-	return w.train(ctx)
-}
-
-// train trains the codebook on the waiting documents and codes them.
-func (w *Writer) train(ctx context.Context) error {
-	var waiting []Document
-	for i, d := range w.waiting {
-		if !w.freshDeleted.Contains(uint32(i)) {
-			waiting = append(waiting, d)
-		}
-	}
-	sample := simd.Matrix{Dim: w.manifest.Dim, Data: make([]float32, 0, w.waitingVectors*w.manifest.Dim)}
-	var ids []uint32
-	withIDs := true
-	for _, d := range waiting {
-		sample.Data = append(sample.Data, d.Tokens.Vectors.Data...)
-		sample.Rows += d.Tokens.Vectors.Rows
-		ids = append(ids, d.Tokens.IDs...)
-		withIDs = withIDs && (d.Tokens.IDs != nil || d.Tokens.Vectors.Rows == 0)
-	}
-	if !withIDs {
-		ids = nil
-	}
-	codebook, err := codec.Train(ctx, sample, ids, w.manifest.Options.Codec, w.progress)
-	if err != nil {
-		return fmt.Errorf("training the codebook: %w", err)
-	}
-	if err := w.setCodebook(codebook); err != nil {
-		return err
-	}
-	w.waiting, w.waitingVectors = nil, 0
-	clear(w.fresh)
-	w.freshDeleted.Clear()
-	return w.code(ctx, waiting)
-}
-
-func (w *Writer) setCodebook(codebook *codec.Codebook) error {
-	w.manifest.Codebook = w.manifest.newFile("codebook")
-	w.codebook = codebook
-	return w.folder.writeCodebook(w.manifest.Codebook, codebook)
-}
-
-// code turns documents into payloads, in parallel, and gathers them in the
-// builder in their order.
-func (w *Writer) code(ctx context.Context, documents []Document) error {
-	vectors := make([]codec.Document, len(documents))
-	for i, d := range documents {
-		vectors[i] = codec.Document{Vectors: d.Tokens.Vectors, IDs: d.Tokens.IDs}
-	}
-	encoded, err := w.codebook.EncodeAll(ctx, vectors)
-	if err != nil {
-		return err
-	}
-	batch := make([]coded, len(documents))
-	for i, d := range documents {
-		batch[i] = coded{document: d, encoded: encoded[i]}
-	}
-	if w.manifest.Options.Refine {
-		if err := w.refine(ctx, batch); err != nil {
-			return err
-		}
-	}
-	for _, c := range batch {
-		if w.builder != nil && (w.builder.size() >= w.manifest.Options.SegmentBytes || !w.builder.fits(c)) {
-			if err := w.flush(); err != nil {
-				return err
-			}
-		}
-		if w.builder == nil {
-			w.builder = newSegmentBuilder(w.codebook, w.manifest.Options.StoreText)
-		}
-		w.fresh[c.document.ID] = len(w.builder.ids)
-		w.builder.add(c)
-	}
-	return nil
-}
-
-// refine makes the documents' refinements, in parallel.
-func (w *Writer) refine(ctx context.Context, batch []coded) error {
-	group, ctx := errgroup.WithContext(ctx)
-	workers := runtime.GOMAXPROCS(0)
-	for worker := range workers {
-		group.Go(func() (err error) {
-			for i := worker; i < len(batch); i += workers {
-				if err := ctx.Err(); err != nil {
-					return err
-				}
-				d := batch[i].document
-				if batch[i].refined, err = w.codebook.EncodeRefinement(nil, d.Tokens.Vectors); err != nil {
-					return fmt.Errorf("document %q: %w", d.ID, err)
-				}
-			}
-			return nil
-		})
-	}
-	return group.Wait()
-}
-
 // flush writes the builder's documents as a segment, not yet committed.
 func (w *Writer) flush() error {
 	if w.builder == nil {
 		return nil
 	}
-	entry := segmentEntry{File: w.manifest.newFile("segment"), Documents: uint32(len(w.builder.ids)), Unpruned: w.builder.unpruned}
-	if err := w.builder.write(w.folder, entry.File); err != nil {
-		return err
-	}
-	p, err := w.manifest.openPart(w.folder, entry, w.codebook)
+	p, err := w.writeSegment(w.builder, w.manifest.newFile("segment"))
 	if err != nil {
 		return err
 	}
 	// Documents deleted before they reached a segment.
-	p.deleted = w.freshDeleted
-	w.parts = append(w.parts, writerPart{part: p, entry: entry, dirty: !p.deleted.IsEmpty()})
+	p.fresh = w.freshDeleted
+	w.parts = append(w.parts, p)
 	w.builder, w.freshDeleted = nil, roaring.New()
 	clear(w.fresh)
 	return nil
 }
 
+// writeSegment writes a segment and opens it.
+func (w *Writer) writeSegment(b *segmentBuilder, file string) (*writerPart, error) {
+	if err := b.write(w.folder, file); err != nil {
+		return nil, err
+	}
+	return w.openPart(segmentEntry{File: file, Codebook: b.file, Documents: uint32(len(b.ids)), Unpruned: b.unpruned})
+}
+
 // Commit makes all changes since the last commit visible and durable, all at
-// once: after a crash the index is either as before or as after.
+// once: after a crash the index is either as before or as after. It writes what
+// has changed, however large the index is.
 func (w *Writer) Commit(ctx context.Context) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.broken != nil {
 		return w.broken
 	}
-	return w.fail(w.commit(ctx))
-}
-
-func (w *Writer) commit(ctx context.Context) error {
 	// Documents that were deleted again are nothing to train on.
-	if w.codebook == nil && len(w.fresh) > 0 {
-		if err := w.train(ctx); err != nil {
+	if w.codebook() == nil && len(w.fresh) > 0 {
+		if err := w.train(ctx, nil, nil); err != nil {
 			return err
 		}
 	}
-	if err := w.flush(); err != nil {
+	if err := ctx.Err(); err != nil {
 		return err
 	}
-	old := w.manifest.files()
-	w.manifest.Segments = nil
-	for i := range w.parts {
-		p := &w.parts[i]
-		if p.dirty {
-			p.entry.Deletes = w.manifest.newFile("deletes")
-			p.entry.Deleted = uint32(p.deleted.GetCardinality())
-			if err := w.folder.writeDeletes(p.entry.Deletes, p.deleted); err != nil {
-				return err
-			}
-			p.dirty = false
-		}
-		w.manifest.Segments = append(w.manifest.Segments, p.entry)
-	}
-	w.manifest.Generation++
-	if err := w.manifest.commit(w.folder); err != nil {
+	if err := w.fail(w.commit()); err != nil {
 		return err
 	}
-	w.removeReplaced(old)
+	w.mergeInBackground()
 	return nil
 }
 
-// removeReplaced removes files that only the last commit used. A snapshot
-// that has them mapped keeps them; where the system forbids removing mapped
-// files they stay until the next writer opens the index.
-func (w *Writer) removeReplaced(old []string) {
+func (w *Writer) commit() error {
+	if err := w.flush(); err != nil {
+		return err
+	}
+	w.dropDead()
+	deleted := make(deletes)
+	for _, p := range w.parts {
+		if !p.fresh.IsEmpty() {
+			deleted[p.number] = p.fresh
+		}
+	}
+	old := w.manifest.files()
+	if err := w.publish(w.parts, deleted, w.added); err != nil {
+		return err
+	}
+	for _, p := range w.parts {
+		p.deleted.Or(p.fresh)
+		p.fresh, p.committed = roaring.New(), true
+	}
+	w.added = population{}
+	w.release(old)
+	return nil
+}
+
+// dropDead drops the segments of which every document is deleted.
+func (w *Writer) dropDead() {
+	w.parts = slices.DeleteFunc(w.parts, func(p *writerPart) bool {
+		dead := !p.busy && p.deleted.GetCardinality()+p.fresh.GetCardinality() == uint64(p.documents)
+		if dead {
+			w.merging.released = append(w.merging.released, p)
+		}
+		return dead
+	})
+}
+
+// publish makes a new manifest of parts, which beside what was deleted before
+// have lost what deleted holds.
+func (w *Writer) publish(parts []*writerPart, deleted deletes, added population) error {
+	entries := make([]segmentEntry, len(parts))
+	for i, p := range parts {
+		entries[i] = p.entry
+		entries[i].Deleted = uint32(p.deleted.GetCardinality())
+		if fresh := deleted[p.number]; fresh != nil {
+			entries[i].Deleted += uint32(fresh.GetCardinality())
+		}
+	}
+	deletesEntries, all, err := w.writeDeletes(parts, deleted)
+	if err != nil {
+		return err
+	}
+	next := w.manifest
+	next.Segments, next.Deletes = entries, deletesEntries
+	next.Codebooks = w.codebooksOf(entries, added)
+	next.Generation++
+	if err := next.commit(w.folder); err != nil {
+		return err
+	}
+	w.manifest, w.deletes = next, all
+	for i, p := range parts {
+		p.entry = entries[i]
+	}
+	return nil
+}
+
+// codebooksOf returns the codebooks of segments and that of new documents, which
+// codes so many vectors more.
+func (w *Writer) codebooksOf(segments []segmentEntry, added population) []codebookEntry {
+	var used []codebookEntry
+	for i, entry := range w.manifest.Codebooks {
+		current := i == len(w.manifest.Codebooks)-1
+		if current {
+			entry.grow(added)
+		}
+		if current || slices.ContainsFunc(segments, func(s segmentEntry) bool { return s.Codebook == entry.File }) {
+			used = append(used, entry)
+		}
+	}
+	return used
+}
+
+// writeDeletes writes what parts have lost, and returns the files that list all
+// they have lost ever, with what each of them lists.
+func (w *Writer) writeDeletes(parts []*writerPart, deleted deletes) ([]deletesEntry, []deletes, error) {
+	exists := make(map[uint64]bool, len(parts))
+	for _, p := range parts {
+		exists[p.number] = true
+	}
+	var entries []deletesEntry
+	var all []deletes
+	for i, d := range w.deletes {
+		if d.concern(exists) {
+			entries, all = append(entries, w.manifest.Deletes[i]), append(all, d)
+		}
+	}
+	if len(deleted) == 0 {
+		return entries, all, nil
+	}
+	sum := make(deletes)
+	sum.add(deleted)
+	for n := len(all); n > 0 && 2*sum.count() >= entries[n-1].Documents; n-- {
+		sum.add(all[n-1])
+		entries, all = entries[:n-1], all[:n-1]
+	}
+	sum.keep(exists)
+	file := w.manifest.newFile("deletes")
+	if err := w.folder.writeDeletes(file, sum); err != nil {
+		return nil, nil, err
+	}
+	return append(entries, deletesEntry{file, sum.count()}), append(all, sum), nil
+}
+
+// release closes the segments that have gone, and removes the files that only
+// the last commit used. A snapshot has all its files open, in this process or
+// another, and keeps them. Where the system forbids to remove open files it is
+// tried again at the next commit, and when the next writer opens the index.
+func (w *Writer) release(old []string) {
+	for _, p := range w.merging.released {
+		_ = p.file.close()
+	}
+	w.merging.released = nil
 	current := w.manifest.files()
-	for _, name := range old {
-		if !slices.Contains(current, name) {
-			_ = w.folder.remove(name)
+	left := slices.Concat(w.merging.left, old)
+	w.merging.left = nil
+	for _, name := range left {
+		if !slices.Contains(current, name) && w.folder.remove(name) != nil {
+			w.merging.left = append(w.merging.left, name)
 		}
 	}
 }
 
-// Close releases the index. Changes since the last commit are dropped.
+// Close releases the index. Changes since the last commit are dropped, and so is
+// a merge that is under way.
 func (w *Writer) Close() error {
+	w.stopMerging()
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.lock == nil {
 		return nil
 	}
-	var err error
-	for _, p := range w.parts {
+	err := w.merging.err
+	for _, p := range slices.Concat(w.parts, w.merging.released) {
 		err = errors.Join(err, p.file.close())
 	}
 	w.parts, w.builder, w.waiting = nil, nil, nil

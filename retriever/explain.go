@@ -95,7 +95,11 @@ func (r *Retriever) match(e *Explanation, document uint32, vectors simd.Matrix, 
 	if err != nil {
 		return err
 	}
-	scorer := r.snapshot.Codebook().NewScorer()
+	codebook, err := r.snapshot.CodebookOf(document)
+	if err != nil {
+		return err
+	}
+	scorer := codebook.NewScorer()
 	if err := scorer.Reset(simd.PackQuery(vectors), nil, nil); err != nil {
 		return err
 	}

@@ -23,6 +23,9 @@ type Document struct {
 type Encoded struct {
 	Payload Payload
 	Cells   []uint32
+	// Residual is the sum of the squares of the vectors' distances from the
+	// centroids of their cells: how well the cells fit the vectors.
+	Residual float64
 }
 
 // Encode returns the payload of one document, a vector per row. ids are the
@@ -160,7 +163,10 @@ func (e *encoder) encode(out *Encoded, vectors simd.Matrix, rowCells []uint32, s
 	slices.Sort(cells)
 	names := c.putCells(cells)
 	codes, p := c.start(nil, names, c.kind, vectors.Rows, coded)
-	*out, e.distinct = Encoded{Payload{names, codes}, slices.Clone(cells)}, cells
+	*out, e.distinct = Encoded{Payload: Payload{names, codes}, Cells: slices.Clone(cells)}, cells
+	for row, cell := range rowCells {
+		out.Residual += squaredDistance(vectors.Row(row), c.Centroid(int(cell)))
+	}
 	for i, cell := range cells {
 		e.places[cell] = int32(i + 1)
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // Train learns a codebook from a sample of vectors, one row each. ids are
-// their token ids, or nil; with ids, k-means runs inside each id. Unit length
+// their token ids, or nil, NoID where one is not known; with ids, k-means runs inside each id. Unit length
 // is usual, but any vectors will do, none included, with components up to
 // MaxComponent in size.
 //
@@ -112,7 +112,7 @@ func groupByID(rows []int32, ids []uint32, minimum int) (byID map[uint32][]int32
 	for _, r := range rows {
 		byID[ids[r]] = append(byID[ids[r]], r)
 	}
-	maps.DeleteFunc(byID, func(_ uint32, rows []int32) bool { return len(rows) < minimum })
+	maps.DeleteFunc(byID, func(id uint32, rows []int32) bool { return len(rows) < minimum || id == NoID })
 	for _, r := range rows {
 		if _, ok := byID[ids[r]]; !ok {
 			rest = append(rest, r)
