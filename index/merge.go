@@ -29,6 +29,7 @@ type merging struct {
 	ctx  context.Context
 	stop context.CancelFunc
 	slot chan struct{} // full while somebody merges
+	off  bool          // nothing is merged in the background
 	done sync.WaitGroup
 
 	// Guarded by Writer.mu.
@@ -46,7 +47,7 @@ func newMerging() merging {
 // mergeInBackground begins to merge, if there is a need and nobody does it. It is
 // called with the lock held.
 func (w *Writer) mergeInBackground() {
-	if w.manifest.Options.Merge.Manual || w.merging.running || w.merging.ctx.Err() != nil {
+	if w.merging.off || w.manifest.Options.Merge.Manual || w.merging.running || w.merging.ctx.Err() != nil {
 		return
 	}
 	if job := w.nextJob(); job == nil {

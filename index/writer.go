@@ -85,6 +85,9 @@ type CreateOptions struct {
 	// Pruner decides which vectors of a document are stored, in this writer and
 	// in those of later changes: it is kept with the index. Nil stores all.
 	Pruner *docpruner.Fitted
+	// Bulk says that a whole collection comes at once: this writer merges nothing
+	// in the background, so that the same documents make the same files.
+	Bulk bool
 	// Progress is told how far the training of the codebook is.
 	Progress func(done, total int)
 }
@@ -121,7 +124,7 @@ func (f folder) createIndex(options Options, more CreateOptions) (*Writer, error
 	if err := f.checkEmpty(); err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
-	w.progress = more.Progress
+	w.progress, w.merging.off = more.Progress, more.Bulk
 	w.manifest = manifest{Dim: options.Dim, Options: options}
 	if err := w.create(more); err != nil {
 		for _, name := range append(w.manifest.files(), manifestName+".new") {

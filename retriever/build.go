@@ -350,7 +350,7 @@ func writeIndex(dir string, options index.Options, codebook *codec.Codebook, enc
 	if err != nil {
 		return err
 	}
-	writer, err := index.Create(dir, options, index.CreateOptions{Codebook: codebook, EncoderKind: kind, EncoderData: data})
+	writer, err := index.Create(dir, options, index.CreateOptions{Codebook: codebook, EncoderKind: kind, EncoderData: data, Bulk: true})
 	if err == nil {
 		err = errors.Join(fill(writer), writer.Close())
 	}
