@@ -2,6 +2,7 @@ package configs
 
 import (
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 
@@ -36,6 +37,28 @@ func (c Config) With(setting sweep.Setting) (Config, error) {
 		return c, err
 	}
 	return c, c.Validate()
+}
+
+// Reduce returns the assignments of a setting by which it differs from c, in the
+// form in which all that mean the same are equal. The errors are those of With.
+func (c Config) Reduce(setting sweep.Setting) (sweep.Setting, error) {
+	changed, err := c.With(setting)
+	if err != nil {
+		return nil, err
+	}
+	var reduced sweep.Setting
+	for _, k := range Keys() {
+		value := k.Value(changed)
+		if reflect.DeepEqual(value, k.Value(c)) {
+			continue
+		}
+		text := fmt.Sprint(value)
+		if list, ok := value.([]string); ok {
+			text = strings.Join(list, ",")
+		}
+		reduced = reduced.With(k.Name, text)
+	}
+	return reduced, nil
 }
 
 // Options returns the options to build an index and to search it with, as

@@ -1,6 +1,7 @@
 package configs_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -189,5 +190,28 @@ func TestWith(t *testing.T) {
 	build, search, err := before.Options(sweep.Setting{}.With("codec.kind", "residual1").With("search.depth", "31"))
 	if err != nil || build.Index.Codec.Kind != codec.Residual1 || search.Search.Depth != 31 {
 		t.Errorf("%v %d (%v)", build.Index.Codec.Kind, search.Search.Depth, err)
+	}
+}
+
+// TestReduce checks that settings which mean the same become equal, and mean what
+// they meant.
+func TestReduce(t *testing.T) {
+	c := configs.Default()
+	for _, setting := range []sweep.Setting{
+		sweep.Setting{}.With("search.budget", "0500").With("codec.kind", c.Codec.Kind).With("eval.prune", "all, icf:2"),
+		sweep.Setting{}.With("search.margin_share", "0.50").With("search.budget", "500").With("eval.prune", "all,icf:2"),
+	} {
+		reduced, err := c.Reduce(setting)
+		if err != nil || reduced.String() != "eval.prune=all,icf:2 search.budget=500" {
+			t.Errorf("%v became %v (%v)", setting, reduced, err)
+		}
+		before, _ := c.With(setting)
+		after, err := c.With(reduced)
+		if diff := cmp.Diff(before, after); diff != "" || err != nil {
+			t.Errorf("the meaning changed (%v):\n%s", err, diff)
+		}
+	}
+	if _, err := c.Reduce(sweep.Setting{}.With("search.budget", "0")); !errors.Is(err, configs.ErrValue) {
+		t.Errorf("error %v, want ErrValue", err)
 	}
 }

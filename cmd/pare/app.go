@@ -47,13 +47,13 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		err = errors.New("interrupted")
 	}
-	report(stderr, err)
+	printError(stderr, err)
 	return exitCode(err)
 }
 
 // root returns the tree of commands.
 func (a *app) root() *cobra.Command {
-	root := group("pare", "Late-interaction search with pruned queries", a.demoCommand(), a.evalCommand(), a.tuneCommand(), a.versionCommand(), a.configCommand(),
+	root := group("pare", "Late-interaction search with pruned queries", a.demoCommand(), a.evalCommand(), a.sweepCommand(), a.tuneCommand(), a.versionCommand(), a.configCommand(),
 		a.indexCommand(), a.encodeCommand(), a.searchCommand(), a.rerankCommand(), a.inspectCommand(), a.verifyCommand(), a.modelCommand(), a.benchCommand())
 	root.Long = `Pare searches texts with one vector per token (late interaction, MaxSim) and shows
 how much of a query can be pruned without losing quality.

@@ -282,7 +282,7 @@ func (d *demo) systems(bm25 *sweep.BM25, pruners []querypruner.Pruner) []sweep.S
 
 // measure compares the systems on the known-item queries.
 func (d *demo) measure(ctx context.Context) (err error) {
-	bm25, err := d.newBM25(ctx, d.stderr, d.documents, d.retriever)
+	bm25, err := d.newBM25(ctx, d.stderr, d.documents, d.retriever.Encoder())
 	if err != nil {
 		return err
 	}

@@ -29,6 +29,8 @@ type encoded struct {
 	Queries      int    `json:"queries"`
 	QueryVectors int    `json:"query_vectors"`
 	Dimensions   int    `json:"dimensions"`
+
+	encoder encoder.Encoder // that encoded
 }
 
 func (a *app) encodeCommand() *cobra.Command {
@@ -114,7 +116,7 @@ func (a *app) encode(ctx context.Context, stderr io.Writer, path, out string, co
 	if err != nil {
 		return result, err
 	}
-	result = encoded{Path: out, Dimensions: enc.Dim()}
+	result = encoded{Path: out, Dimensions: enc.Dim(), encoder: enc}
 	if err := result.write(ctx, fresh, collection, enc, bars); err != nil {
 		return result, err
 	}

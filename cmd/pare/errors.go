@@ -68,8 +68,8 @@ func exitCode(err error) int {
 	}
 }
 
-// report prints err, one line for each of the errors joined in it, then its hints.
-func report(w io.Writer, err error) {
+// printError prints err, one line for each of the errors joined in it, then its hints.
+func printError(w io.Writer, err error) {
 	for line := range strings.Lines(err.Error()) {
 		fmt.Fprintf(w, "pare: %s\n", strings.TrimSpace(line))
 	}

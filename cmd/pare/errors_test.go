@@ -32,7 +32,7 @@ func TestReport(t *testing.T) {
 		usage(errors.New("third"), "look here"),
 	)
 	var b bytes.Buffer
-	report(&b, err)
+	printError(&b, err)
 	want := "pare: first\npare: second: cause\npare: third\nhint: look here\nhint: look there\n"
 	if b.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", b.String(), want)

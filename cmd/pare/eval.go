@@ -461,7 +461,7 @@ func openBuilt(dir string, enc encoder.Encoder) (*retriever.Retriever, error) {
 
 // bm25 indexes the documents for the BM25 baseline.
 func (e *evaluation) bm25(ctx context.Context, documents []retriever.Document, r *retriever.Retriever) (*sweep.BM25, error) {
-	bm25, err := e.newBM25(ctx, e.stderr, documents, r)
+	bm25, err := e.newBM25(ctx, e.stderr, documents, r.Encoder())
 	if err != nil {
 		return nil, err
 	}
@@ -469,10 +469,10 @@ func (e *evaluation) bm25(ctx context.Context, documents []retriever.Document, r
 	return bm25, nil
 }
 
-// newBM25 indexes documents for BM25, cut into words as the encoder of r does.
-func (a *app) newBM25(ctx context.Context, stderr io.Writer, documents []retriever.Document, r *retriever.Retriever) (*sweep.BM25, error) {
+// newBM25 indexes documents for BM25, cut into words as the encoder does.
+func (a *app) newBM25(ctx context.Context, stderr io.Writer, documents []retriever.Document, enc encoder.Encoder) (*sweep.BM25, error) {
 	options := sweep.DefaultBM25Options()
-	if trained, ok := r.Encoder().(*corpus.Encoder); ok {
+	if trained, ok := enc.(*corpus.Encoder); ok {
 		options.Language, options.SplitCode = trained.Options().Language, trained.Options().SplitCode
 	}
 	bar := a.progress(stderr, "indexing for BM25", "documents", int64(len(documents)))
