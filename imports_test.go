@@ -55,6 +55,7 @@ var allowed = []room{
 	{"eval/sweep", []string{"eval/...", "simd", "encoder/...", "querypruner", "index/...", "retriever/..."}},
 	{"eval/tune", []string{"eval", "eval/stats", "eval/sweep"}},
 	{"eval/searchbench", []string{"eval/...", "simd/...", "encoder/...", "querypruner", "index/...", "retriever"}},
+	{"eval/tablebench", []string{"eval", "eval/stats", "eval/searchbench", "simd", "encoder", "encoder/table", "index"}},
 
 	{"configs", []string{"encoder/...", "querypruner", "index/...", "retriever/...", "eval/..."}},
 	{"cmd/pare", []string{"simd/...", "encoder/...", "querypruner", "index/...", "retriever/...", "eval/...", "configs"}},

@@ -1,9 +1,12 @@
 package bert
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"runtime"
 
@@ -106,4 +109,23 @@ func openTable(path string) (*table.Table, error) {
 	}
 	runtime.AddCleanup(t, func(data mmap.MMap) { _ = data.Unmap() }, data)
 	return t, nil
+}
+
+// WordFrequencies counts how often each word piece is looked up when the texts are
+// encoded as documents; what every query adds by itself counts once.
+func (e *Encoder) WordFrequencies(ctx context.Context, texts iter.Seq2[string, error]) ([]int64, error) {
+	counts := make([]int64, e.config.Vocabulary)
+	add := func(s *side, text string) {
+		for _, id := range e.sequence(s, text).ids {
+			counts[id]++
+		}
+	}
+	add(&e.query, "")
+	for text, err := range texts {
+		if err := cmp.Or(err, ctx.Err()); err != nil {
+			return nil, err
+		}
+		add(&e.document, text)
+	}
+	return counts, nil
 }

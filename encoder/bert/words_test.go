@@ -128,3 +128,43 @@ func TestDamagedTable(t *testing.T) {
 		data[at] ^= 0x10
 	}
 }
+
+// TestUsedRows is that texts get exactly the same vectors from a table of the rows
+// that they use.
+func TestUsedRows(t *testing.T) {
+	for _, model := range []string{"plain", "pylate", "stanford"} {
+		enc := open(t, filepath.Join("testdata/models", model), raw())
+		frequencies, err := enc.WordFrequencies(t.Context(), each(sentences))
+		if err != nil {
+			t.Fatal(err)
+		}
+		words := enc.Words()
+		used := 0
+		for _, f := range frequencies {
+			if f > 0 {
+				used++
+			}
+		}
+		small, err := table.Fit(t.Context(), "used-rows", words, table.Options{Budget: 4*words.Dim*(used+1) + 4*words.Rows, Frequencies: frequencies})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if used == words.Rows || small.Size() > 4*len(words.Data) {
+			t.Fatalf("%s: %d of %d rows used, a table of %d bytes", model, used, words.Rows, small.Size())
+		}
+		compressed, err := enc.WithWords(small)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sameTokens(t, encode(t, compressed, sentences), encode(t, enc, sentences))
+		got, err := compressed.EncodeQuery(t.Context(), sentences[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := enc.EncodeQuery(t.Context(), sentences[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		sameTokens(t, []encoder.Tokens{got}, []encoder.Tokens{want})
+	}
+}

@@ -411,3 +411,28 @@ func TestWithWords(t *testing.T) {
 		}
 	}
 }
+
+// TestWordFrequencies compares with the ids of encoded documents.
+func TestWordFrequencies(t *testing.T) {
+	texts := madeUp(200)
+	enc := train(t, texts, func(o *corpus.Options) { o.Dim = 16 })
+	got, err := enc.WordFrequencies(t.Context(), each(texts))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := make([]int64, enc.Vocabulary())
+	documents, err := enc.EncodeDocuments(t.Context(), texts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tokens := range documents {
+		for _, id := range tokens.IDs {
+			if int(id) < len(want) {
+				want[id]++
+			}
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}

@@ -1,9 +1,12 @@
 package corpus
 
 import (
+	"cmp"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"iter"
 	"math"
 
 	"github.com/pare-search/pare/encoder/table"
@@ -91,4 +94,22 @@ func (e *Encoder) WithWords(t *table.Table) (*Encoder, error) {
 		return nil, err
 	}
 	return newEncoder(e.opts, e.vocab, words{table: t}), nil
+}
+
+// WordFrequencies counts how often the vector of each word is looked up when the
+// texts are encoded as documents.
+func (e *Encoder) WordFrequencies(ctx context.Context, texts iter.Seq2[string, error]) ([]int64, error) {
+	counts := make([]int64, e.Vocabulary())
+	a := newAnalyzer(e.opts.Language, e.opts.SplitCode)
+	for text, err := range texts {
+		if err := cmp.Or(err, ctx.Err()); err != nil {
+			return nil, err
+		}
+		for _, t := range a.terms(text) {
+			if id, ok := e.ids[t.word]; ok {
+				counts[id]++
+			}
+		}
+	}
+	return counts, nil
 }

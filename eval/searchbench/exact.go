@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -25,6 +26,17 @@ import (
 // vectors once and uses all processors. progress, if not nil, is told how many
 // documents are done.
 func Exact(ctx context.Context, e *dataset.Embeddings, queries []Query, k int, progress func(done, total int)) (eval.Run, error) {
+	return RankAll(ctx, precomputed.Documents(e, nil).All, queries, k, func(done int) {
+		if progress != nil {
+			progress(done, len(e.Documents.IDs))
+		}
+	})
+}
+
+// RankAll ranks documents for every query by MaxSim over the float32 vectors, and
+// returns the best k of each. It goes through the documents once and uses all
+// processors. progress, if not nil, is told how many documents are done.
+func RankAll(ctx context.Context, documents iter.Seq2[index.Document, error], queries []Query, k int, progress func(done int)) (eval.Run, error) {
 	if k < 1 {
 		return eval.Run{}, fmt.Errorf("%w: the best %d documents", ErrInvalid, k)
 	}
@@ -50,12 +62,12 @@ func Exact(ctx context.Context, e *dataset.Embeddings, queries []Query, k int, p
 			}
 		}
 		if done += len(batch); progress != nil {
-			progress(done, len(e.Documents.IDs))
+			progress(done)
 		}
 		batch = batch[:0]
 		return nil
 	}
-	for document, err := range precomputed.Documents(e, nil).All {
+	for document, err := range documents {
 		if err != nil {
 			return eval.Run{}, err
 		}
