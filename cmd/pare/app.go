@@ -53,8 +53,23 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 
 // root returns the tree of commands.
 func (a *app) root() *cobra.Command {
-	root := group("pare", "Late-interaction search with pruned queries", a.demoCommand(), a.evalCommand(), a.sweepCommand(), a.tuneCommand(), a.versionCommand(), a.configCommand(),
-		a.indexCommand(), a.encodeCommand(), a.searchCommand(), a.rerankCommand(), a.inspectCommand(), a.verifyCommand(), a.modelCommand(), a.benchCommand())
+	root := group("pare", "Late-interaction search with pruned queries",
+		a.demoCommand(),
+		a.indexCommand(),
+		a.encodeCommand(),
+		a.searchCommand(),
+		a.rerankCommand(),
+		a.evalCommand(),
+		a.sweepCommand(),
+		a.tuneCommand(),
+		a.inspectCommand(),
+		a.verifyCommand(),
+		a.modelCommand(),
+		a.tableCommand(),
+		a.benchCommand(),
+		a.configCommand(),
+		a.versionCommand(),
+	)
 	root.Long = `Pare searches texts with one vector per token (late interaction, MaxSim) and shows
 how much of a query can be pruned without losing quality.
 

@@ -62,6 +62,9 @@ func openEncoder(ctx context.Context, config configs.Config, count func(tokens i
 	if client != nil || err != nil {
 		return client, err
 	}
+	if trained, err := openCorpusEncoder(modelDir(config)); trained != nil || err != nil {
+		return trained, err
+	}
 	model, err := openModel(config, count)
 	if model == nil || err != nil {
 		return nil, err
