@@ -8,6 +8,7 @@ import (
 
 	"github.com/pare-search/pare/encoder/corpus"
 	"github.com/pare-search/pare/encoder/remote"
+	"github.com/pare-search/pare/encoder/table"
 	"github.com/pare-search/pare/eval"
 	"github.com/pare-search/pare/index"
 	"github.com/pare-search/pare/index/codec"
@@ -40,6 +41,8 @@ type Encoder struct {
 	QueryLength    int  `mapstructure:"query_length" doc:"word pieces at which a model cuts a query; 0 for the model's own"`
 	DocumentLength int  `mapstructure:"document_length" doc:"word pieces at which a model cuts a document; 0 for the model's own"`
 	Quantize       bool `mapstructure:"quantize" doc:"compute a model with weights of 8 bits: faster, a little less exact"`
+
+	Table string `mapstructure:"table" doc:"compress the encoder's embedding matrix when an index is built: a method and a factor, as opq:16x; empty for no"`
 }
 
 // Service is the section service of Config.
@@ -155,6 +158,10 @@ func (c Config) Validate() error {
 	oneOf("service.format", c.Service.Format, serviceFormats()...)
 	atLeast("encoder.query_length", c.Encoder.QueryLength, 0)
 	atLeast("encoder.document_length", c.Encoder.DocumentLength, 0)
+	if c.Encoder.Table != "" {
+		_, err := table.ParseSpec(c.Encoder.Table)
+		parsed("encoder.table", err)
+	}
 	oneOf("codec.kind", c.Codec.Kind, codecKinds()...)
 	atLeast("codec.vectors_per_cell", c.Codec.VectorsPerCell, 1)
 	check(c.Codec.Uncoded >= 0 && c.Codec.Uncoded <= 1, "codec.uncoded", "want a share from 0 to 1, got %v", c.Codec.Uncoded)

@@ -17,6 +17,7 @@ import (
 	"github.com/pare-search/pare/configs"
 	"github.com/pare-search/pare/encoder"
 	"github.com/pare-search/pare/encoder/bert"
+	wordtable "github.com/pare-search/pare/encoder/table"
 	"github.com/pare-search/pare/eval/dataset"
 	"github.com/pare-search/pare/eval/precomputed"
 	"github.com/pare-search/pare/index"
@@ -88,6 +89,7 @@ a projection of its own, as PyLate and ColBERT models have.`,
 	configs.Flag(flags, "encoder.language", "language", "")
 	configs.Flag(flags, "encoder.dim", "dim", "")
 	configs.Flag(flags, "encoder.quantize", "quantize", "")
+	configs.Flag(flags, "encoder.table", "table", "")
 	addService(flags)
 	configs.Flag(flags, "codec.kind", "codec", "")
 	configs.Flag(flags, "codec.refine", "refinements", "")
@@ -213,7 +215,7 @@ func (in *indexing) builder(bars *stages, textBytes *int64) (func(ctx context.Co
 	options := in.options
 	if in.embeddings == "" {
 		return func(ctx context.Context, dir string) (err error) {
-			if options.Encoder, err = openEncoder(ctx, in.config, bars.count); err != nil {
+			if options.Encoder, err = in.openEncoder(ctx, documents, bars); err != nil {
 				return err
 			}
 			return serviceError(retriever.Build(ctx, dir, documents, options))
@@ -231,6 +233,30 @@ func (in *indexing) builder(bars *stages, textBytes *int64) (func(ctx context.Co
 		}
 		return retriever.BuildEmbeddings(ctx, dir, encoded, options)
 	}, nil
+}
+
+// openEncoder opens the encoder of the settings, nil for the default one. Where its
+// embedding matrix is to be compressed it is trained or learns here, on the documents.
+func (in *indexing) openEncoder(ctx context.Context, documents iter.Seq2[retriever.Document, error], bars *stages) (encoder.Encoder, error) {
+	if in.config.Encoder.Table == "" {
+		return openEncoder(ctx, in.config, bars.count)
+	}
+	spec, err := wordtable.ParseSpec(in.config.Encoder.Table)
+	if err != nil {
+		return nil, asUsage(err)
+	}
+	all := func(yield func(string, error) bool) {
+		for document, err := range documents {
+			if !yield(document.Text, err) {
+				return
+			}
+		}
+	}
+	enc, err := encoderFor(ctx, all, in.config)
+	if err != nil {
+		return nil, err
+	}
+	return compressWords(ctx, enc, spec, all, in.config.Encoder.Seed)
 }
 
 // encoderOf opens the encoder that made the vectors, if the settings name one.
