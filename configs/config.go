@@ -12,6 +12,7 @@ import (
 	"github.com/pare-search/pare/eval"
 	"github.com/pare-search/pare/index"
 	"github.com/pare-search/pare/index/codec"
+	"github.com/pare-search/pare/index/docpruner"
 	"github.com/pare-search/pare/querypruner"
 )
 
@@ -67,8 +68,9 @@ type Codec struct {
 
 // Index is the section index of Config.
 type Index struct {
-	StoreText bool `mapstructure:"store_text" doc:"keep the texts, compressed, for snippets and highlights"`
-	SegmentMB int  `mapstructure:"segment_mb" doc:"size in MB at which a segment is written and a new one begun"`
+	Prune     string `mapstructure:"prune" doc:"which vectors of a document are stored, such as ward:2, voronoi:50%, idf:100 or voronoi:67%+ward:2; none prunes none"`
+	StoreText bool   `mapstructure:"store_text" doc:"keep the texts, compressed, for snippets and highlights"`
+	SegmentMB int    `mapstructure:"segment_mb" doc:"size in MB at which a segment is written and a new one begun"`
 }
 
 // Search is the section search of Config.
@@ -106,7 +108,7 @@ func Default() Config {
 		Encoder: Encoder{Kind: Corpus, Language: "english", Dim: 128, SplitCode: true, Seed: 1},
 		Service: Service{Format: string(remote.NextPlaid)},
 		Codec:   Codec{Kind: "residual2", VectorsPerCell: 128, Seed: 1},
-		Index:   Index{StoreText: true, SegmentMB: 64},
+		Index:   Index{Prune: "none", StoreText: true, SegmentMB: 64},
 		Search:  Search{K: 10, Prune: "all", Plan: "auto", Budget: 4000, MarginShare: 0.5, RarityPower: 1, RankPower: 0.5, Refine: 32},
 		Eval: Eval{
 			Measures: []string{"RR@10", "nDCG@10", "R@100"},
@@ -166,6 +168,8 @@ func (c Config) Validate() error {
 	atLeast("codec.vectors_per_cell", c.Codec.VectorsPerCell, 1)
 	check(c.Codec.Uncoded >= 0 && c.Codec.Uncoded <= 1, "codec.uncoded", "want a share from 0 to 1, got %v", c.Codec.Uncoded)
 	between("codec.cells", c.Codec.Cells, 0, codec.MaxCells)
+	_, err := docpruner.Parse(c.Index.Prune)
+	parsed("index.prune", err)
 	between("index.segment_mb", c.Index.SegmentMB, 1, 2047)
 	atLeast("search.k", c.Search.K, 1)
 	pruners("search.prune", c.Search.Prune)
@@ -180,7 +184,7 @@ func (c Config) Validate() error {
 	atLeast("search.cells", c.Search.Cells, 0)
 	check(c.Search.Peak >= 0 && c.Search.Peak <= 1, "search.peak", "want a share from 0 to 1, got %v", c.Search.Peak)
 	check(len(c.Eval.Measures) > 0, "eval.measures", "want at least one")
-	_, err := eval.ParseMeasures(c.Eval.Measures...)
+	_, err = eval.ParseMeasures(c.Eval.Measures...)
 	parsed("eval.measures", err)
 	check(len(c.Eval.Prune) > 0, "eval.prune", "want at least one")
 	pruners("eval.prune", c.Eval.Prune...)

@@ -13,6 +13,7 @@ import (
 	"github.com/pare-search/pare/eval/sweep"
 	"github.com/pare-search/pare/index"
 	"github.com/pare-search/pare/index/codec"
+	"github.com/pare-search/pare/index/docpruner"
 	"github.com/pare-search/pare/querypruner"
 	"github.com/pare-search/pare/retriever"
 )
@@ -135,6 +136,9 @@ func (c Config) BuildOptions() (retriever.BuildOptions, error) {
 		return retriever.BuildOptions{}, err
 	}
 	options := retriever.DefaultBuildOptions()
+	if options.Pruner, err = docpruner.Parse(c.Index.Prune); err != nil {
+		return retriever.BuildOptions{}, err
+	}
 	options.Corpus = c.CorpusOptions()
 	options.Seed = c.Codec.Seed
 	options.Index.Dim = c.Encoder.Dim

@@ -14,6 +14,7 @@ import (
 	"github.com/pare-search/pare/eval/sweep"
 	"github.com/pare-search/pare/index"
 	"github.com/pare-search/pare/index/codec"
+	"github.com/pare-search/pare/index/docpruner"
 	"github.com/pare-search/pare/querypruner"
 	"github.com/pare-search/pare/retriever"
 )
@@ -45,12 +46,15 @@ func TestOptions(t *testing.T) {
 	c := configs.Default()
 	c.Encoder = configs.Encoder{Kind: "corpus", Language: "german", Dim: 64, SplitCode: false, Seed: 7}
 	c.Codec = configs.Codec{Kind: "int8", VectorsPerCell: 32, Cells: 9, Seed: 8}
-	c.Index = configs.Index{StoreText: false, SegmentMB: 5}
+	c.Index = configs.Index{Prune: "voronoi:50%+ward:2", StoreText: false, SegmentMB: 5}
 	c.Search = configs.Search{K: 3, Prune: "first:2", Plan: "probe", Neighbors: 50}
 
 	wantBuild := retriever.DefaultBuildOptions()
 	wantBuild.Corpus.Language, wantBuild.Corpus.Dim, wantBuild.Corpus.SplitCode, wantBuild.Corpus.Seed = "german", 64, false, 7
 	wantBuild.Seed = 8
+	wantBuild.Pruner = docpruner.Pruner{Steps: []docpruner.Step{
+		{Strategy: docpruner.Voronoi, Keep: docpruner.Keep{Share: 0.5}}, {Strategy: docpruner.Ward, Factor: 2},
+	}}
 	wantBuild.Index.Dim, wantBuild.Index.StoreText, wantBuild.Index.SegmentBytes = 64, false, 5*1024*1024
 	codecOptions := &wantBuild.Index.Codec
 	codecOptions.Kind, codecOptions.Cells, codecOptions.VectorsPerCell, codecOptions.Seed = codec.Int8, 9, 32, 8

@@ -14,7 +14,8 @@ import (
 	"github.com/pare-search/pare/encoder/bert"
 	"github.com/pare-search/pare/encoder/corpus"
 	"github.com/pare-search/pare/index"
-	"github.com/pare-search/pare/index/codec"
+	"github.com/pare-search/pare/index/docpruner"
+	"github.com/pare-search/pare/simd"
 )
 
 // Document is one text to be indexed.
@@ -43,6 +44,14 @@ type BuildOptions struct {
 	Corpus  corpus.Options
 	// Index shapes the index. Its Dim is taken from the encoder.
 	Index index.Options
+	// Pruner decides which vectors of a document are stored; its zero value stores
+	// all. What it has to know it learns from the vectors that the codebook is
+	// trained on, which are fewer then. The index keeps it for documents that are
+	// added later.
+	Pruner docpruner.Pruner
+	// Queries are vectors of queries, one a row, for a pruner that learns from
+	// them.
+	Queries simd.Matrix
 	// Batch is the number of documents encoded and added at a time; of long
 	// documents fewer are, so that their texts stay near 1 MiB.
 	Batch int
@@ -92,7 +101,7 @@ func (o BuildOptions) Validate() error {
 	} else {
 		o.Index.Dim = o.Encoder.Dim()
 	}
-	return errors.Join(append(faults, o.Index.Validate())...)
+	return errors.Join(append(faults, o.Pruner.Validate(), o.Index.Validate())...)
 }
 
 // Build makes an index of texts in the folder dir, which must not exist or be
@@ -123,7 +132,7 @@ func Build(ctx context.Context, dir string, documents iter.Seq2[Document, error]
 		return err
 	}
 	b.options.Index.Dim = b.encoder.Dim()
-	if err := b.trainCodebook(ctx); err != nil {
+	if err := b.learn(ctx); err != nil {
 		return err
 	}
 	return b.index(ctx, dir)
@@ -147,7 +156,7 @@ type builder struct {
 	pilot        []Document // a reservoir sample
 	encoder      encoder.Encoder
 	memo         *memo // of the encoder
-	codebook     *codec.Codebook
+	learnt       index.CreateOptions
 }
 
 // texts yields the documents' texts while it counts them and draws the pilot
@@ -230,9 +239,9 @@ func (b *builder) checkCount() error {
 	return nil
 }
 
-// trainCodebook trains the codebook on the vectors of documents drawn evenly
-// from the collection.
-func (b *builder) trainCodebook(ctx context.Context) error {
+// learn learns from the vectors of documents drawn evenly from the collection
+// which vectors to store and how.
+func (b *builder) learn(ctx context.Context) error {
 	expected, err := b.expectedVectors(ctx)
 	if err != nil {
 		return err
@@ -241,7 +250,7 @@ func (b *builder) trainCodebook(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.codebook, err = sample.train(ctx, b.options)
+	b.learnt, err = sample.train(ctx, b.encoder, b.options)
 	return err
 }
 
@@ -340,17 +349,18 @@ func (b *builder) encodeAll(ctx context.Context, documents iter.Seq2[Document, e
 
 // index encodes all documents and commits them, or empties the folder.
 func (b *builder) index(ctx context.Context, dir string) error {
-	return writeIndex(dir, b.options.Index, b.codebook, b.encoder, func(writer *index.Writer) error { return b.fill(ctx, writer) })
+	return writeIndex(dir, b.options.Index, b.learnt, b.encoder, func(writer *index.Writer) error { return b.fill(ctx, writer) })
 }
 
 // writeIndex makes an index and fills it, or empties the folder. It keeps the
 // encoder if that can be kept.
-func writeIndex(dir string, options index.Options, codebook *codec.Codebook, enc encoder.Encoder, fill func(*index.Writer) error) error {
-	kind, data, err := saveEncoder(enc)
-	if err != nil {
+func writeIndex(dir string, options index.Options, learnt index.CreateOptions, enc encoder.Encoder, fill func(*index.Writer) error) error {
+	var err error
+	if learnt.EncoderKind, learnt.EncoderData, err = saveEncoder(enc); err != nil {
 		return err
 	}
-	writer, err := index.Create(dir, options, index.CreateOptions{Codebook: codebook, EncoderKind: kind, EncoderData: data, Bulk: true})
+	learnt.Bulk = true
+	writer, err := index.Create(dir, options, learnt)
 	if err == nil {
 		err = errors.Join(fill(writer), writer.Close())
 	}

@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 
 	"github.com/pare-search/pare/index"
-	"github.com/pare-search/pare/index/codec"
 )
 
 // Embeddings are documents that another program has encoded.
@@ -49,18 +48,18 @@ func BuildEmbeddings(ctx context.Context, dir string, embeddings Embeddings, opt
 	if err := index.CheckEmpty(dir); err != nil {
 		return err
 	}
-	codebook, err := embeddings.trainCodebook(ctx, options)
+	learnt, err := embeddings.learn(ctx, options)
 	if err != nil {
 		return err
 	}
-	return writeIndex(dir, options.Index, codebook, options.Encoder, func(writer *index.Writer) error {
+	return writeIndex(dir, options.Index, learnt, options.Encoder, func(writer *index.Writer) error {
 		return embeddings.fill(ctx, writer, options)
 	})
 }
 
 // validate reports all that makes no sense.
 func (e Embeddings) validate(options BuildOptions) error {
-	faults := []error{options.Index.Validate()}
+	faults := []error{options.Pruner.Validate(), options.Index.Validate()}
 	if options.Batch < 1 {
 		faults = append(faults, fmt.Errorf("retriever: batches of %d documents", options.Batch))
 	}
@@ -90,8 +89,8 @@ func (e Embeddings) each(ctx context.Context, use func(index.Document) (more boo
 	return nil
 }
 
-// trainCodebook trains the codebook on vectors of documents drawn evenly.
-func (e Embeddings) trainCodebook(ctx context.Context, options BuildOptions) (*codec.Codebook, error) {
+// learn learns from vectors of documents drawn evenly which to store and how.
+func (e Embeddings) learn(ctx context.Context, options BuildOptions) (index.CreateOptions, error) {
 	random := rand.New(rand.NewPCG(options.Seed, 0))
 	sample := newSample(e.Dim, e.Vectors, options)
 	err := e.each(ctx, func(document index.Document) (bool, error) {
@@ -101,9 +100,9 @@ func (e Embeddings) trainCodebook(ctx context.Context, options BuildOptions) (*c
 		return !sample.full(), nil
 	})
 	if err != nil {
-		return nil, err
+		return index.CreateOptions{}, err
 	}
-	return sample.train(ctx, options)
+	return sample.train(ctx, options.Encoder, options)
 }
 
 // fill adds all documents and commits them.

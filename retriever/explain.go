@@ -6,6 +6,7 @@ import (
 
 	"github.com/pare-search/pare/encoder"
 	"github.com/pare-search/pare/index"
+	"github.com/pare-search/pare/index/docpruner"
 	"github.com/pare-search/pare/querypruner"
 	"github.com/pare-search/pare/simd"
 )
@@ -30,7 +31,7 @@ type RowExplanation struct {
 	querypruner.Row
 	// Scored tells whether the row counts in the score.
 	Scored bool
-	// Match is the document's vector that is most similar to the row,
+	// Match is the document's stored vector that is most similar to the row,
 	// Similarity their dot product, weight included. Match is -1 for a
 	// document without vectors.
 	Match      int
@@ -79,7 +80,7 @@ func (r *Retriever) Explain(ctx context.Context, query, id string, options Optio
 	if e.Text, err = r.snapshot.Text(document); err != nil {
 		return Explanation{}, err
 	}
-	if err := r.place(ctx, &e); err != nil {
+	if err := r.place(ctx, &e, tokens.Vectors); err != nil {
 		return Explanation{}, err
 	}
 	return e, nil
@@ -134,8 +135,9 @@ func (r *Retriever) match(e *Explanation, document uint32, vectors simd.Matrix, 
 }
 
 // place finds the matched tokens in the stored text by encoding it again:
-// places are not stored, since only explanations need them.
-func (r *Retriever) place(ctx context.Context, e *Explanation) error {
+// places are not stored, since only explanations need them. A vector that
+// several were merged into stands for the one most similar to the row.
+func (r *Retriever) place(ctx context.Context, e *Explanation, query simd.Matrix) error {
 	if e.Text == "" || len(e.Rows) == 0 {
 		return nil
 	}
@@ -143,14 +145,24 @@ func (r *Retriever) place(ctx context.Context, e *Explanation) error {
 	if err != nil {
 		return fmt.Errorf("document %q: %w", e.ID, err)
 	}
-	spans := documents[0].Spans
+	whole := documents[0]
+	pruned := docpruner.Pruned{Tokens: whole}
+	if pruner := r.snapshot.Pruner(); pruner != nil {
+		if pruned, err = pruner.Prune(whole); err != nil {
+			return fmt.Errorf("document %q: %w", e.ID, err)
+		}
+	}
 	for i := range e.Rows {
 		row := &e.Rows[i]
-		if row.Match < 0 || row.Match >= len(spans) {
+		if row.Match < 0 {
 			continue
 		}
-		if row.MatchToken = spans[row.Match].In(e.Text); row.MatchToken != "" {
-			row.MatchSpan = spans[row.Match]
+		token := pruned.Match(row.Match, query.Row(i), whole.Vectors)
+		if token < 0 || token >= len(whole.Spans) {
+			continue
+		}
+		if row.MatchToken = whole.Spans[token].In(e.Text); row.MatchToken != "" {
+			row.MatchSpan = whole.Spans[token]
 		}
 	}
 	return nil

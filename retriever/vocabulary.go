@@ -4,6 +4,7 @@ import (
 	"github.com/pare-search/pare/encoder"
 	"github.com/pare-search/pare/encoder/bert"
 	"github.com/pare-search/pare/encoder/corpus"
+	"github.com/pare-search/pare/index/docpruner"
 	"github.com/pare-search/pare/querypruner"
 )
 
@@ -24,6 +25,26 @@ func Informed(p querypruner.Pruner, enc encoder.Encoder) querypruner.Pruner {
 		p.Vocabulary.Stop = idsOf(corpus.StopWords(p.Drop.StopWords), enc.ID)
 	}
 	return p
+}
+
+// learnFrom says what a pruner of documents may learn from: the whole sample, so
+// many vectors, and what the encoder knows about its token ids.
+func learnFrom(options BuildOptions, enc encoder.Encoder, vectors int) docpruner.FitOptions {
+	fit := docpruner.FitOptions{Sample: max(vectors, 1), Queries: options.Queries}
+	var id func(string) (uint32, bool)
+	switch enc := enc.(type) {
+	case *bert.Encoder:
+		fit.Special, id = enc.SpecialIDs(), enc.Tokenizer().ID
+	case *corpus.Encoder:
+		id = enc.ID
+	default:
+		return fit
+	}
+	fit.StopWords = make(map[string][]uint32)
+	for _, step := range options.Pruner.Steps {
+		fit.StopWords[step.Language] = idsOf(corpus.StopWords(step.Language), id)
+	}
+	return fit
 }
 
 // idsOf returns the ids of the words that are one token, nil without words.

@@ -81,6 +81,7 @@ func (e *evaluation) embedded(ctx context.Context) (*material, error) {
 	defer bars.done()
 	m.retrievers, m.codecs, err = e.buildEach(func(dir string, options retriever.BuildOptions) (*retriever.Retriever, error) {
 		options.Progress = bars.report
+		options.Queries = queries.Vectors()
 		if err := retriever.BuildEmbeddings(ctx, dir, documents, options); err != nil {
 			return nil, err
 		}

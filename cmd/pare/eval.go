@@ -21,6 +21,7 @@ import (
 	"github.com/pare-search/pare/eval/stats"
 	"github.com/pare-search/pare/eval/sweep"
 	"github.com/pare-search/pare/index"
+	"github.com/pare-search/pare/index/docpruner"
 	"github.com/pare-search/pare/retriever"
 )
 
@@ -29,7 +30,7 @@ type evaluation struct {
 	*app
 	collection, split, index, qrels string
 	embeddings                      string
-	codecs                          []string
+	codecs, prunings                []string
 	run                             string
 	perQuery                        bool
 	gate                            string
@@ -53,7 +54,9 @@ the layout of BEIR, MS MARCO or TREC. Always compared: the unpruned exhaustive s
 which is the baseline, the searches named by --prune, BM25, and BM25 and the search of
 your settings together. All see the same texts, and BM25 has the language and the
 splitting of identifiers of the encoder. Several codecs may be given to --codec: the
-first is searched pruned and unpruned, the others unpruned. Without --index the index is
+first is searched pruned and unpruned, the others unpruned. With --prune-documents the
+baseline has all vectors of the documents, and indexes with fewer are compared with it, in
+the first codec. Without --index the index is
 built in a temporary folder.
 
 With --embeddings the documents and queries are token vectors that another program made,
@@ -71,6 +74,7 @@ json are adjusted for the number of systems (Holm).`,
   pare eval --collection npl --codec float32,residual4,residual2,residual1 --format md
   pare eval --collection scifact --prune icf:2,icf:4 --run out.trec.gz --gate icf:4
   pare eval --embeddings vectors --codec float32,residual2
+  pare eval --embeddings vectors --prune-documents ward:2,voronoi:50%,first:50%
   pare eval --qrels qrels.txt --measures nDCG@10,AP bm25.run.gz dense.run.gz`,
 	}
 	flags := c.Flags()
@@ -80,6 +84,7 @@ json are adjusted for the number of systems (Holm).`,
 	flags.StringVar(&e.index, "index", "", "search the index in this `folder`, made of the same collection")
 	flags.StringVar(&e.qrels, "qrels", "", "judgements for the given runs, a `file` of TREC or BEIR")
 	flags.StringSliceVar(&e.codecs, "codec", nil, "build indexes with these codecs (default: codec.kind)")
+	flags.StringSliceVar(&e.prunings, "prune-documents", nil, "also build an index with each of these `prunings` of documents, which \"pare index\" explains")
 	configs.Flag(flags, "encoder.kind", "encoder", "")
 	configs.Flag(flags, "encoder.dim", "dim", "")
 	configs.Flag(flags, "encoder.quantize", "quantize", "")
@@ -108,7 +113,7 @@ func (e *evaluation) checkFlags(c *cobra.Command, runs []string) error {
 	given := c.Flags().Changed
 	e.encoderGiven = given("encoder")
 	if len(runs) > 0 {
-		searching := []string{"run", "embeddings", "index", "codec", "depth", "prune", "workers"}
+		searching := []string{"run", "embeddings", "index", "codec", "prune-documents", "depth", "prune", "workers"}
 		for _, flag := range effortFlags {
 			searching = append(searching, flag.name)
 		}
@@ -138,6 +143,8 @@ func (e *evaluation) checkFlags(c *cobra.Command, runs []string) error {
 		return usage(errors.New("--qrels is for given runs; a collection has its own judgements"), "")
 	case e.index != "" && len(e.codecs) > 0:
 		return usage(errors.New("--index and --codec exclude each other"), "an index has its codec already")
+	case e.index != "" && len(e.prunings) > 0:
+		return usage(errors.New("--index and --prune-documents exclude each other"), "the vectors of an index are pruned already")
 	case given("run") && filepath.Base(e.run) != e.run && !isFolder(filepath.Dir(e.run)):
 		return usage(fmt.Errorf("--run %s: there is no folder %s", e.run, filepath.Dir(e.run)), "")
 	case given("run") && (e.run == "" || os.IsPathSeparator(e.run[len(e.run)-1])):
@@ -148,7 +155,12 @@ func (e *evaluation) checkFlags(c *cobra.Command, runs []string) error {
 			return err
 		}
 	}
-	return firstTwice("--codec", e.codecs)
+	for _, spec := range e.prunings {
+		if _, err := docpruner.Parse(spec); err != nil {
+			return usage(fmt.Errorf("--prune-documents: %w", err), "")
+		}
+	}
+	return errors.Join(firstTwice("--codec", e.codecs), firstTwice("--prune-documents", e.prunings))
 }
 
 // firstTwice refuses a list that names something twice.
@@ -412,13 +424,32 @@ func (e *evaluation) retrievers(ctx context.Context, documents []retriever.Docum
 	})
 }
 
-// buildEach builds an index with each codec in a folder that is removed in the
-// end.
-func (e *evaluation) buildEach(build func(dir string, options retriever.BuildOptions) (*retriever.Retriever, error)) ([]*retriever.Retriever, []string, error) {
-	codecs := e.codecs
+// variants are the settings of the indexes to be built, with their names.
+func (e *evaluation) variants() (names []string, variants []configs.Config) {
+	add := func(name, codec, pruning string) {
+		config := e.config
+		config.Codec.Kind, config.Index.Prune, config.Index.StoreText = codec, pruning, false
+		names, variants = append(names, name), append(variants, config)
+	}
+	codecs, pruning := e.codecs, e.config.Index.Prune
 	if len(codecs) == 0 {
 		codecs = []string{e.config.Codec.Kind}
 	}
+	if len(e.prunings) > 0 {
+		pruning = docpruner.Pruner{}.String()
+	}
+	for _, codec := range codecs {
+		add(codec, codec, pruning)
+	}
+	for _, pruning := range e.prunings {
+		add(codecs[0]+" "+pruning, codecs[0], pruning)
+	}
+	return names, variants
+}
+
+// buildEach builds an index for each codec and pruning of documents in a folder
+// that is removed in the end.
+func (e *evaluation) buildEach(build func(dir string, options retriever.BuildOptions) (*retriever.Retriever, error)) ([]*retriever.Retriever, []string, error) {
 	temporary, err := os.MkdirTemp("", "pare-eval-")
 	if err != nil {
 		return nil, nil, err
@@ -428,10 +459,8 @@ func (e *evaluation) buildEach(build func(dir string, options retriever.BuildOpt
 		e.cleanup = append(e.cleanup, func() error { return os.RemoveAll(temporary) })
 	}()
 	var retrievers []*retriever.Retriever
-	for i, name := range codecs {
-		config := e.config
-		config.Codec.Kind = name
-		config.Index.StoreText = false
+	names, variants := e.variants()
+	for i, config := range variants {
 		options, err := config.BuildOptions()
 		if err != nil {
 			return nil, nil, usage(err, "")
@@ -443,7 +472,7 @@ func (e *evaluation) buildEach(build func(dir string, options retriever.BuildOpt
 		e.cleanup = append(e.cleanup, r.Close)
 		retrievers = append(retrievers, r)
 	}
-	return retrievers, codecs, nil
+	return retrievers, names, nil
 }
 
 // openBuilt opens an index with the encoder that made it, unless the one that is

@@ -21,7 +21,9 @@ import (
 	"github.com/pare-search/pare/eval/dataset"
 	"github.com/pare-search/pare/eval/precomputed"
 	"github.com/pare-search/pare/index"
+	"github.com/pare-search/pare/index/docpruner"
 	"github.com/pare-search/pare/retriever"
+	"github.com/pare-search/pare/simd"
 )
 
 // built is what "pare index" prints. Bytes counts the whole index but for the
@@ -66,6 +68,16 @@ also be the ORG/NAME of one that "pare model get" got, or a service: --encoder i
 address then, --service what it speaks, and PARE_API_KEY its key. The index keeps the
 address, never the key.
 
+--prune-documents leaves out vectors that hardly any query will miss:
+  ward:2               makes one vector of every two on average that are alike
+  voronoi:50%          keeps the half that are the best match of queries most clearly
+  idf:100              drops the 100 token ids in the most documents
+  stopwords:english    drops stop words
+  first:50%  random:50%  docidf:10  norm:0.5    the leading vectors, some at random,
+                       all but the 10 most frequent of each document, the long ones
+Several follow each other: voronoi:67%+ward:2. The index keeps what it has learnt for
+documents that are added later; "pare inspect" tells it.
+
 With --embeddings nothing is encoded: the folder holds token vectors in flat NumPy files,
 docs.npy (float32 or float16, one row per token) and docs_lens.npy (tokens of each
 document), and if there are any docs_tokids.npy (token ids) and doc_ids.txt (one per
@@ -95,6 +107,7 @@ a projection of its own, as PyLate and ColBERT models have.`,
 	configs.Flag(flags, "codec.refine", "refinements", "")
 	configs.Flag(flags, "codec.uncoded", "uncoded", "")
 	configs.Flag(flags, "codec.cells", "cells", "")
+	configs.Flag(flags, "index.prune", "prune-documents", "")
 	configs.FlagOff(flags, "index.store_text", "no-text", "do not keep the texts: no snippets, no highlights")
 	format := addFormat(flags, "table", "tsv", "json", "md")
 	required(c, "out")
@@ -191,8 +204,11 @@ func (in *indexing) run(ctx context.Context) (built, error) {
 	result.Bytes, result.BytesPerToken = info.Bytes, info.BytesPerToken
 	result.StoredTextBytes = info.TextBytes
 	in.note(in.stderr, "%d documents, %d token vectors, %.1f bytes per token", info.Documents, info.Vectors, info.BytesPerToken)
+	if info.Pruner != "" {
+		in.note(in.stderr, "%d token vectors before pruning by %s", info.UnprunedVectors, info.Pruner)
+	}
 	if in.embeddings != "" {
-		in.note(in.stderr, "%s of index for %s of float32 vectors", byteSize(info.Bytes), byteSize(4*info.Vectors*int64(info.Dim)))
+		in.note(in.stderr, "%s of index for %s of float32 vectors", byteSize(info.Bytes), byteSize(4*info.UnprunedVectors*int64(info.Dim)))
 	}
 	if in.collection != "" {
 		in.note(in.stderr, "%s of index and %s of stored texts for %s of text", byteSize(info.Bytes), byteSize(info.TextBytes), byteSize(result.TextBytes))
@@ -231,6 +247,9 @@ func (in *indexing) builder(bars *stages, textBytes *int64) (func(ctx context.Co
 		if options.Encoder, err = in.encoderOf(ctx, embeddings); err != nil {
 			return err
 		}
+		if options.Queries, err = queriesFor(options.Pruner, embeddings); err != nil {
+			return err
+		}
 		return retriever.BuildEmbeddings(ctx, dir, encoded, options)
 	}, nil
 }
@@ -257,6 +276,19 @@ func (in *indexing) openEncoder(ctx context.Context, documents iter.Seq2[retriev
 		return nil, err
 	}
 	return compressWords(ctx, enc, spec, all, in.config.Encoder.Seed)
+}
+
+// queriesFor returns the vectors of the folder's queries, if the pruner asks for
+// any.
+func queriesFor(p docpruner.Pruner, embeddings *dataset.Embeddings) (simd.Matrix, error) {
+	if !p.NeedsQueries() {
+		return simd.Matrix{}, nil
+	}
+	queries, err := precomputed.ReadQueries(embeddings)
+	if err != nil {
+		return simd.Matrix{}, err
+	}
+	return queries.Vectors(), nil
 }
 
 // encoderOf opens the encoder that made the vectors, if the settings name one.

@@ -153,6 +153,17 @@ func ReadQueries(e *dataset.Embeddings) (*Queries, error) {
 // Dim returns the width of the vectors.
 func (q *Queries) Dim() int { return q.dim }
 
+// Vectors returns the vectors of all queries, one after the other.
+func (q *Queries) Vectors() simd.Matrix {
+	all := simd.Matrix{Dim: q.dim}
+	for _, id := range q.IDs {
+		vectors := q.tokens[id].Vectors
+		all.Data = append(all.Data, vectors.Data...)
+		all.Rows += vectors.Rows
+	}
+	return all
+}
+
 // EncodeQuery returns the query with an id. The error wraps ErrQuery.
 func (q *Queries) EncodeQuery(_ context.Context, id string) (encoder.Tokens, error) {
 	tokens, ok := q.tokens[id]

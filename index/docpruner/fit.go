@@ -22,8 +22,8 @@ type FitOptions struct {
 	// place the threshold of Voronoi and to draw directions from. They are held in
 	// memory. A collection with no more vectors is taken whole.
 	Sample int
-	// StopWords are the token ids that StopWords drops.
-	StopWords []uint32
+	// StopWords are token ids of stop words, by their language.
+	StopWords map[string][]uint32
 	// Special are the token ids that belong to no word and that frequency does
 	// not drop. Nil finds them: those that stand once in every document.
 	Special []uint32
@@ -108,8 +108,8 @@ func (p Pruner) check(options FitOptions) error {
 	var faults []error
 	for _, s := range p.Steps {
 		switch {
-		case s.Strategy == StopWords && s.Keep.Share == 0 && len(options.StopWords) == 0:
-			faults = append(faults, fmt.Errorf("%w: the token ids of stop words are not known; a share of the documents, as in %s:20%%, does without", ErrInvalid, s.Strategy))
+		case s.Strategy == StopWords && s.Language != "" && len(options.StopWords[s.Language]) == 0:
+			faults = append(faults, fmt.Errorf("%w: %s: the token ids of these words are not known; a share of the documents, as in %s:20%%, does without", ErrInvalid, s, s.Strategy))
 		case s.Strategy == Voronoi && s.Source == QueryVectors && options.Queries.Rows == 0:
 			faults = append(faults, fmt.Errorf("%w: %s needs vectors of queries", ErrInvalid, s))
 		case s.Strategy == Voronoi && options.Sample < 1:
@@ -214,14 +214,15 @@ func (f *Fitted) fit(ctx context.Context, i int, c *collection, options FitOptio
 			ids = ids[:min(s.Count, len(ids))]
 		case s.Strategy == DocumentIDF:
 			ids = ids[:min(maxKnownIDs, len(ids))]
-		case s.Keep.Share > 0:
+		case s.Language == "":
 			ids = slices.DeleteFunc(ids, func(id uint32) bool {
 				return float64(c.counts[id].documents) <= s.Keep.Share*float64(c.documents)
 			})
 		default:
-			unseen := slices.DeleteFunc(slices.Clone(options.StopWords), func(id uint32) bool { return c.counts[id].documents > 0 })
+			words := options.StopWords[s.Language]
+			unseen := slices.DeleteFunc(slices.Clone(words), func(id uint32) bool { return c.counts[id].documents > 0 })
 			slices.Sort(unseen)
-			ids = slices.DeleteFunc(ids, func(id uint32) bool { return !slices.Contains(options.StopWords, id) })
+			ids = slices.DeleteFunc(ids, func(id uint32) bool { return !slices.Contains(words, id) })
 			ids = append(ids, slices.Compact(unseen)...)
 		}
 		s.setIDs(ids)

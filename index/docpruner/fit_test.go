@@ -25,7 +25,7 @@ func TestFitErrors(t *testing.T) {
 		is        error
 		says      string
 	}{
-		"no stop words":   {spec: "stopwords", documents: good, is: ErrInvalid, says: "as in stopwords:20%, does without"},
+		"no stop words":   {spec: "stopwords:english", documents: good, is: ErrInvalid, says: "as in stopwords:20%, does without"},
 		"no queries":      {spec: "voronoi:50%+queries", documents: good, options: DefaultFitOptions(), is: ErrInvalid, says: "needs vectors of queries"},
 		"other queries":   {spec: "voronoi:50%+queries", documents: good, options: FitOptions{Sample: 10, Queries: simd.NewMatrix(3, 8)}, is: ErrInvalid, says: "queries of 8 dimensions, documents of 16"},
 		"bad queries":     {spec: "ward:2", options: FitOptions{Queries: simd.Matrix{Rows: 3}}, is: simd.ErrShape},

@@ -65,7 +65,7 @@ func fitted(t testing.TB, spec string, documents []encoder.Tokens) *Fitted {
 		t.Fatal(err)
 	}
 	options := DefaultFitOptions()
-	options.StopWords = []uint32{0, 1, 2, 99}
+	options.StopWords = map[string][]uint32{"english": {0, 1, 2, 99}}
 	options.Queries = documents[0].Vectors
 	f, err := p.Fit(t.Context(), each(documents), options)
 	if err != nil {

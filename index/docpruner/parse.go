@@ -32,7 +32,7 @@ func (s Strategy) String() string {
 // Parse reads a pruner from its short form:
 //
 //	none                every vector is stored
-//	stopwords           all but those of stop words
+//	stopwords:english   all but those of stop words
 //	stopwords:20%       all but those of token ids in over 20 % of the documents
 //	idf:100             all but those of the 100 token ids in the most documents
 //	docidf:10           without the 10 of each document whose ids are in the most
@@ -80,7 +80,7 @@ func Parse(spec string) (Pruner, error) {
 
 // setValue sets what stands behind the strategy's name.
 func (s *Step) setValue(text string) (err error) {
-	share, isShare := strings.CutSuffix(text, "%")
+	isShare := strings.HasSuffix(text, "%")
 	switch s.Strategy {
 	case IDF, DocumentIDF:
 		s.Count, err = strconv.Atoi(text)
@@ -89,20 +89,31 @@ func (s *Step) setValue(text string) (err error) {
 	case Ward:
 		s.Factor, err = strconv.ParseFloat(text, 64)
 	case First, Random:
-		if !isShare {
-			s.Keep.Count, err = strconv.Atoi(text)
-			break
+		if isShare {
+			return s.setShare(text)
 		}
-		fallthrough
+		s.Keep.Count, err = strconv.Atoi(text)
+	case StopWords:
+		if isShare {
+			return s.setShare(text)
+		}
+		s.Language = text
 	default:
-		// Dividing by 100 in decimal makes the share exactly the one meant.
-		s.Keep.Share, err = strconv.ParseFloat(share+"e-2", 64)
-		if err != nil || !isShare || !(s.Keep.Share > 0 && s.Keep.Share <= 1) {
-			return fmt.Errorf("%w: %s: share %q is not above 0 and at most 100 %%", ErrInvalid, s.Strategy, text)
-		}
+		return s.setShare(text)
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %s: %q is not a number it takes", ErrInvalid, s.Strategy, text)
+	}
+	return nil
+}
+
+// setShare sets the share to keep.
+func (s *Step) setShare(text string) (err error) {
+	share, isShare := strings.CutSuffix(text, "%")
+	// Dividing by 100 in decimal makes the share exactly the one meant.
+	s.Keep.Share, err = strconv.ParseFloat(share+"e-2", 64)
+	if err != nil || !isShare || !(s.Keep.Share > 0 && s.Keep.Share <= 1) {
+		return fmt.Errorf("%w: %s: share %q is not above 0 and at most 100 %%", ErrInvalid, s.Strategy, text)
 	}
 	return nil
 }
@@ -168,6 +179,8 @@ func (s Step) String() string {
 		fmt.Fprintf(&b, ":%s", decimal(s.Length))
 	case s.Strategy == Ward:
 		fmt.Fprintf(&b, ":%s", decimal(s.Factor))
+	case s.Strategy == StopWords && s.Language != "":
+		fmt.Fprintf(&b, ":%s", s.Language)
 	case s.Keep.Count > 0:
 		fmt.Fprintf(&b, ":%d", s.Keep.Count)
 	case s.Keep.Share > 0:

@@ -35,6 +35,28 @@ func (p Pruned) Place(i int) int {
 	return p.Places[i]
 }
 
+// Match returns which vector of the whole document a stored one stands for in the
+// eyes of a query row: of those merged into it the most similar, the first of
+// equals. It is -1 if there is none.
+func (p Pruned) Match(stored int, row []float32, whole simd.Matrix) int {
+	if p.Places == nil {
+		if stored < whole.Rows {
+			return stored
+		}
+		return -1
+	}
+	match, best := -1, float32(0)
+	for i, place := range p.Places {
+		if place != stored || i >= whole.Rows {
+			continue
+		}
+		if similarity := simd.Dot(row, whole.Row(i)); match < 0 || similarity > best {
+			match, best = i, similarity
+		}
+	}
+	return match
+}
+
 // PruneAll prunes documents, on all processors. The result is in their order.
 // The error is that of ctx or of Prune and says the number of its document, from 0.
 func (f *Fitted) PruneAll(ctx context.Context, documents []encoder.Tokens) ([]Pruned, error) {

@@ -17,7 +17,7 @@ import (
 
 // specs has every strategy and option.
 var specs = []string{
-	"none", "stopwords", "stopwords:30%", "idf:5", "docidf:4", "first:7", "first:40%", "random:5", "random:40%+seed=3", "norm:0.5",
+	"none", "stopwords:english", "stopwords:30%", "idf:5", "docidf:4", "first:7", "first:40%", "random:5", "random:40%+seed=3", "norm:0.5",
 	"ward:2", "ward:3+protect=1", "ward:2+rows", "ward:2+raw", "voronoi:50%", "voronoi:30%+tokens", "voronoi:30%+queries+directions=100",
 	"voronoi:60%+ward:2", "idf:3+voronoi:50%+ward:1.5+protect=2+seed=8", "ward:2+voronoi:50%",
 }
@@ -171,7 +171,7 @@ func TestFrequencies(t *testing.T) {
 		}
 		return n
 	}
-	idf, share, list, document := fitted(t, "idf:6", collection), fitted(t, "stopwords:40%", collection), fitted(t, "stopwords", collection), fitted(t, "docidf:3", collection)
+	idf, share, list, document := fitted(t, "idf:6", collection), fitted(t, "stopwords:40%", collection), fitted(t, "stopwords:english", collection), fitted(t, "docidf:3", collection)
 	for _, d := range collection {
 		for row, id := range d.IDs {
 			isSpecial := slices.Contains(special, id)
@@ -274,7 +274,7 @@ func TestWithoutIDs(t *testing.T) {
 			t.Fatal(err)
 		}
 		options := DefaultFitOptions()
-		options.StopWords, options.Queries = []uint32{1}, collection[0].Vectors
+		options.StopWords, options.Queries = map[string][]uint32{"english": {1}}, collection[0].Vectors
 		f, err := p.Fit(t.Context(), each(collection), options)
 		if p.NeedsIDs() {
 			if !errors.Is(err, ErrNoIDs) || !strings.Contains(err.Error(), spec) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 )
 
 // Errors that callers test for.
@@ -22,10 +23,10 @@ var (
 type Strategy uint8
 
 const (
-	// StopWords drops the vectors of stop words: those listed in
-	// FitOptions.StopWords or, if Step.Keep.Share is set, the token ids in more
-	// than that share of the documents. It needs token ids, as IDF and
-	// DocumentIDF do.
+	// StopWords drops the vectors of stop words: those of Step.Language, which
+	// FitOptions.StopWords lists, or else the token ids in more than
+	// Step.Keep.Share of the documents. It needs token ids, as IDF and DocumentIDF
+	// do.
 	StopWords Strategy = iota + 1
 	// IDF drops the vectors of the Step.Count token ids that are in the most
 	// documents (uniform IDF pruning; Acquavia, Macdonald and Tonellotto, DocEng
@@ -70,6 +71,8 @@ type Step struct {
 	// share of all vectors that stays, and of StopWords the share of the documents
 	// that a token id may be in.
 	Keep Keep
+	// Language is that of the stop words.
+	Language string
 	// Count is the number of token ids that IDF drops, or of vectors that
 	// DocumentIDF drops from each document.
 	Count int
@@ -145,6 +148,9 @@ func (s Step) validate() []error {
 	fault(s.Keep.Count < 0, "cannot keep %d vectors", s.Keep.Count)
 	fault(!(s.Keep.Share >= 0 && s.Keep.Share <= 1), "share %v is not between 0 and 1", s.Keep.Share)
 	switch s.Strategy {
+	case StopWords:
+		fault(s.Language == "" && s.Keep.Share == 0, "needs a language, or a share of the documents")
+		fault(strings.ContainsAny(s.Language, "+%:"), "language %q", s.Language)
 	case IDF, DocumentIDF:
 		fault(s.Count < 1, "needs a number to drop, not %d", s.Count)
 	case First, Random:
@@ -173,6 +179,11 @@ func (p Pruner) NeedsIDs() bool { return slices.ContainsFunc(p.Steps, Step.needs
 // Fit looks at no document.
 func (p Pruner) NeedsCollection() bool {
 	return slices.ContainsFunc(p.Steps, func(s Step) bool { return s.needsCounts() || s.Strategy == Voronoi })
+}
+
+// NeedsQueries tells whether Fit needs vectors of queries.
+func (p Pruner) NeedsQueries() bool {
+	return slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Source == QueryVectors })
 }
 
 func (s Step) needsIDs() bool {
