@@ -4,12 +4,10 @@ import (
 	"context"
 	"fmt"
 	"reflect"
-	"runtime"
 
 	"github.com/blevesearch/bleve/v2"
 	"github.com/blevesearch/bleve/v2/document"
 	bleveindex "github.com/blevesearch/bleve_index_api"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/pare-search/pare/encoder"
 )
@@ -79,30 +77,27 @@ func (x *Index) attach(ctx context.Context, documents []*document.Document) ([]a
 	return made, nil
 }
 
-// code adds vectors to documents, in parallel; tokens[first[i]:first[i+1]] are
-// those of documents[i].
+// code adds vectors to documents; tokens[first[i]:first[i+1]] are those of
+// documents[i].
 func (x *Index) code(ctx context.Context, a attached, documents []*document.Document, tokens []encoder.Tokens, first []int) error {
-	group, ctx := errgroup.WithContext(ctx)
-	workers := runtime.GOMAXPROCS(0)
-	for worker := range workers {
-		group.Go(func() error {
-			for i := worker; i < len(documents); i += workers {
-				if err := ctx.Err(); err != nil {
-					return err
-				}
-				if first[i] == first[i+1] {
-					removeVectors(documents[i], a.field.hidden) // it has no text any more
-					continue
-				}
-				all := joinTokens(tokens[first[i]:first[i+1]])
-				if err := addVectors(documents[i], a.field.hidden, a.book.Codebook, all, x.options.TokenStatistics); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+	joined := make([]encoder.Tokens, len(documents))
+	for i := range documents {
+		joined[i] = joinTokens(tokens[first[i]:first[i+1]])
 	}
-	return group.Wait()
+	encoded, err := a.book.encodeAll(ctx, joined)
+	if err != nil {
+		return err
+	}
+	for i, doc := range documents {
+		if first[i] == first[i+1] {
+			removeVectors(doc, a.field.hidden) // it has no text any more
+			continue
+		}
+		if err := addVectors(doc, a.field.hidden, a.book, joined[i], encoded[i], x.options.TokenStatistics); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // encodeDocuments encodes texts and checks what the encoder returns.

@@ -1,9 +1,11 @@
 package parebleve
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"math/bits"
+	"slices"
 
 	"github.com/blevesearch/bleve/v2/document"
 	index "github.com/blevesearch/bleve_index_api"
@@ -42,10 +44,12 @@ const (
 func hiddenName(field string) string { return hiddenPrefix + field }
 
 // Terms of the hidden field.
-func memberTerm(book uint64) []byte { return binary.BigEndian.AppendUint64([]byte{'m'}, book) }
+func memberTerm(dst []byte, book uint64) []byte {
+	return binary.BigEndian.AppendUint64(append(dst, 'm'), book)
+}
 
-func rowsTerm(book uint64, bit int) []byte {
-	return append(binary.BigEndian.AppendUint64([]byte{'n'}, book), byte(bit))
+func rowsTerm(dst []byte, book uint64, bit int) []byte {
+	return append(binary.BigEndian.AppendUint64(append(dst, 'n'), book), byte(bit))
 }
 
 func cellTerm(dst []byte, book uint64, cell uint32) []byte {
@@ -61,18 +65,27 @@ func cellOf(term string) (cell int, ok bool) {
 	return int(term[9])<<16 | int(term[10])<<8 | int(term[11]), true
 }
 
-func tokenTerm(id uint32, count int) []byte {
-	return append(binary.BigEndian.AppendUint32([]byte{'t'}, id), byte(count))
+func tokenTerm(dst []byte, id uint32, count int) []byte {
+	return append(binary.BigEndian.AppendUint32(append(dst, 't'), id), byte(count))
 }
 
-// vectorField is the stored half of a hidden field. The other half is a
-// composite field: bleve adds the terms of all others to _all.
+// vectorField is the hidden field. Its terms are its own: bleve adds the terms
+// of indexed fields to those of composite ones such as _all, so it says that it
+// is stored only. That it is indexed as well is said by indexedField, a second
+// field of the same name.
 type vectorField struct {
 	name  string
 	codes []byte
+	terms index.TokenFrequencies
 }
 
-var _ document.Field = (*vectorField)(nil)
+// indexedField has no terms.
+type indexedField struct{ vectorField }
+
+var (
+	_ document.Field = (*vectorField)(nil)
+	_ document.Field = (*indexedField)(nil)
+)
 
 func (f *vectorField) Name() string                                     { return f.name }
 func (f *vectorField) ArrayPositions() []uint64                         { return nil }
@@ -80,61 +93,76 @@ func (f *vectorField) Options() index.FieldIndexingOptions              { return
 func (f *vectorField) Analyze()                                         {}
 func (f *vectorField) Value() []byte                                    { return f.codes }
 func (f *vectorField) NumPlainTextBytes() uint64                        { return 0 }
-func (f *vectorField) Size() int                                        { return len(f.codes) }
+func (f *vectorField) Size() int                                        { return len(f.codes) + f.terms.Size() }
 func (f *vectorField) EncodedFieldType() byte                           { return storedType }
 func (f *vectorField) AnalyzedLength() int                              { return 0 }
-func (f *vectorField) AnalyzedTokenFrequencies() index.TokenFrequencies { return nil }
+func (f *vectorField) AnalyzedTokenFrequencies() index.TokenFrequencies { return f.terms }
 
-// addVectors codes tokens and adds the two halves of the hidden field to a
-// document.
-func addVectors(doc *document.Document, hidden string, book *codec.Codebook, tokens encoder.Tokens, statistics bool) error {
-	if tokens.Vectors.Rows > pareindex.MaxTokens {
-		return fmt.Errorf("document %q: %d vectors, at most %d are allowed", doc.ID(), tokens.Vectors.Rows, pareindex.MaxTokens)
+func (f *indexedField) Options() index.FieldIndexingOptions {
+	return index.IndexField | index.SkipFreqNorm
+}
+
+// encodeAll codes the tokens of documents.
+func (b *book) encodeAll(ctx context.Context, tokens []encoder.Tokens) ([]codec.Encoded, error) {
+	documents := make([]codec.Document, len(tokens))
+	for i, t := range tokens {
+		documents[i] = codec.Document{Vectors: t.Vectors, IDs: t.IDs}
 	}
-	encoded, err := book.Encode(tokens.Vectors, tokens.IDs)
-	if err != nil {
-		return fmt.Errorf("document %q: %w", doc.ID(), err)
-	}
-	terms := make(index.TokenFrequencies, len(encoded.Cells)+10)
-	add := func(term []byte) { terms[string(term)] = &index.TokenFreq{Term: term} }
-	sum := book.Checksum()
-	add(memberTerm(sum))
+	return b.EncodeAll(ctx, documents)
+}
+
+// termsOf returns the terms of the hidden field for tokens that are coded.
+func (b *book) termsOf(tokens encoder.Tokens, cells []uint32, statistics bool) index.TokenFrequencies {
+	// All terms are one string, and what belongs to them one slice.
+	const termBytes, others = 12, 20
+	text := make([]byte, 0, termBytes*(len(cells)+others))
+	ends := make([]int, 0, len(cells)+others)
+	sum := b.Checksum()
+	text = memberTerm(text, sum)
+	ends = append(ends, len(text))
 	for rows := uint(tokens.Vectors.Rows); rows != 0; rows &= rows - 1 {
-		add(rowsTerm(sum, bits.TrailingZeros(rows)))
+		text = rowsTerm(text, sum, bits.TrailingZeros(rows))
+		ends = append(ends, len(text))
 	}
-	for _, cell := range encoded.Cells {
-		add(cellTerm(nil, sum, cell))
+	for _, cell := range cells {
+		text = cellTerm(text, sum, cell)
+		ends = append(ends, len(text))
 	}
 	if statistics {
 		counts := make(map[uint32]int)
 		for _, id := range tokens.IDs {
 			if counts[id]++; counts[id] <= 255 {
-				add(tokenTerm(id, counts[id]))
+				text = tokenTerm(text, id, counts[id])
+				ends = append(ends, len(text))
 			}
 		}
 	}
-	composite := document.NewCompositeFieldWithIndexingOptions(hidden, false, []string{hidden}, nil, index.IndexField|index.SkipFreqNorm)
-	composite.Compose(hidden, 0, terms)
+	names, start := string(text), 0
+	frequencies := make([]index.TokenFreq, len(ends))
+	terms := make(index.TokenFrequencies, len(ends))
+	for i, end := range ends {
+		frequencies[i].Term = text[start:end:end]
+		terms[names[start:end]] = &frequencies[i]
+		start = end
+	}
+	return terms
+}
+
+// addVectors adds the hidden field to a document, given its tokens and what they
+// are coded as.
+func addVectors(doc *document.Document, hidden string, book *book, tokens encoder.Tokens, encoded codec.Encoded, statistics bool) error {
+	if tokens.Vectors.Rows > pareindex.MaxTokens {
+		return fmt.Errorf("document %q: %d vectors, at most %d are allowed", doc.ID(), tokens.Vectors.Rows, pareindex.MaxTokens)
+	}
 	removeVectors(doc, hidden)
-	doc.AddField(&vectorField{hidden, encoded.Payload.Codes})
-	doc.AddField(composite)
+	doc.AddField(&vectorField{hidden, encoded.Payload.Codes, book.termsOf(tokens, encoded.Cells, statistics)})
+	doc.AddField(&indexedField{vectorField{name: hidden}})
 	return nil
 }
 
 // removeVectors undoes addVectors, for batches that are executed again.
 func removeVectors(doc *document.Document, hidden string) {
-	for i, f := range doc.Fields {
-		if f.Name() == hidden {
-			doc.Fields = append(doc.Fields[:i:i], doc.Fields[i+1:]...)
-			break
-		}
-	}
-	for i, f := range doc.CompositeFields {
-		if f.Name() == hidden {
-			doc.CompositeFields = append(doc.CompositeFields[:i:i], doc.CompositeFields[i+1:]...)
-			break
-		}
-	}
+	doc.Fields = slices.DeleteFunc(doc.Fields, func(f document.Field) bool { return f.Name() == hidden })
 }
 
 // textsOf returns the values of a text field, those of nested documents after

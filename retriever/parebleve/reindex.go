@@ -224,6 +224,10 @@ func (x *Index) replace(ctx context.Context, f *field, book *book, w work) (repl
 	if err != nil {
 		return 0, nil, err
 	}
+	encoded, err := codeMaterial(ctx, book, made, tokens)
+	if err != nil {
+		return 0, nil, err
+	}
 	x.writes.Lock()
 	defer x.writes.Unlock()
 	documents, err := x.copyUnchanged(f, ids, made)
@@ -233,9 +237,10 @@ func (x *Index) replace(ctx context.Context, f *field, book *book, w work) (repl
 	batch := x.NewBatch()
 	replaced = len(made)
 	for _, doc := range documents {
-		m := &made[ids[doc.ID()]]
+		i := ids[doc.ID()]
+		m := &made[i]
 		if m.err == nil && !m.bad {
-			m.err = addVectors(doc, f.hidden, book.Codebook, tokens[ids[doc.ID()]], x.options.TokenStatistics)
+			m.err = addVectors(doc, f.hidden, book, tokens[i], encoded[i], x.options.TokenStatistics)
 		}
 		switch {
 		case m.err != nil:
@@ -253,6 +258,22 @@ func (x *Index) replace(ctx context.Context, f *field, book *book, w work) (repl
 		return replaced, failed, nil
 	}
 	return replaced, failed, x.bleveIndex.Batch(batch)
+}
+
+// codeMaterial codes tokens, all together or, if that fails, one document after
+// the other.
+func codeMaterial(ctx context.Context, book *book, made []material, tokens []encoder.Tokens) ([]codec.Encoded, error) {
+	encoded, err := book.encodeAll(ctx, tokens)
+	if err == nil || ctx.Err() != nil {
+		return encoded, ctx.Err()
+	}
+	encoded = make([]codec.Encoded, len(tokens))
+	for i, t := range tokens {
+		if encoded[i], err = book.Encode(t.Vectors, t.IDs); err != nil {
+			made[i].bad = true
+		}
+	}
+	return encoded, nil
 }
 
 // copyUnchanged copies the documents whose material is still what it was.

@@ -131,7 +131,7 @@ func readFacts(seg *scorch.SegmentSnapshot, hidden string, book *book) (*facts, 
 	}
 	f := &facts{}
 	checksum := book.Checksum()
-	list, err := terms.PostingsList(memberTerm(checksum), nil, nil)
+	list, err := terms.PostingsList(memberTerm(nil, checksum), nil, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +145,7 @@ func readFacts(seg *scorch.SegmentSnapshot, hidden string, book *book) (*facts, 
 	f.members = dense(members, int(seg.FullSize()))
 	f.codes = make([]atomic.Pointer[[]byte], seg.FullSize())
 	for bit := range 32 {
-		if list, err = terms.PostingsList(rowsTerm(checksum, bit), nil, list); err != nil {
+		if list, err = terms.PostingsList(rowsTerm(nil, checksum, bit), nil, list); err != nil {
 			return nil, err
 		}
 		f.vectors += int64(list.Count()) << bit
@@ -260,7 +260,7 @@ func appendNumbers(dst []uint32, list segment.PostingsList) ([]uint32, error) {
 // eachMember calls do for each codebook that live documents of a snapshot are
 // coded with, once for every segment, with the number of these documents.
 func eachMember(snapshot *scorch.IndexSnapshot, hidden string, do func(checksum uint64, documents int)) error {
-	from, to := memberTerm(0)[:1], []byte{memberTerm(0)[0] + 1}
+	from, to := memberTerm(nil, 0)[:1], []byte{memberTerm(nil, 0)[0] + 1}
 	for _, seg := range snapshot.Segments() {
 		terms, err := seg.Segment().Dictionary(hidden)
 		if err != nil {
@@ -542,7 +542,7 @@ func (s *source) liveVectors() (int64, error) {
 		}
 		for bit := range 32 {
 			var err error
-			if list, err = p.terms.PostingsList(rowsTerm(s.book.Checksum(), bit), deleted, list); err != nil {
+			if list, err = p.terms.PostingsList(rowsTerm(nil, s.book.Checksum(), bit), deleted, list); err != nil {
 				return 0, err
 			}
 			n += int64(list.Count()) << bit

@@ -42,7 +42,7 @@ func (s statistics) Vectors() int64 {
 // TokenFrequency returns how many vectors and documents have a token id.
 func (s statistics) TokenFrequency(id uint32) (vectors, documents int64) {
 	for count := 1; count <= 255; count++ {
-		n := s.source.termCount(tokenTerm(id, count))
+		n := s.source.termCount(tokenTerm(nil, id, count))
 		if n == 0 {
 			break
 		}
