@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"math/bits"
 	"slices"
 
 	"github.com/blevesearch/bleve/v2/document"
@@ -20,15 +19,13 @@ import (
 // codec.Payload.Codes, and its terms, which are no part of any other field, _all
 // included, are, with big-endian numbers,
 //
-//	"m" checksum(8)             documents coded with the codebook
-//	"n" checksum(8) bit(1)      those whose number of vectors has this bit set
+//	"m" checksum(8) vectors(4)  documents coded with the codebook that have so
+//	                            many vectors
 //	"c" checksum(8) cell(3)     those with a vector in the cell
 //	"t" id(4) count(1)          those with the token id at least count times;
 //	                            with Options.TokenStatistics, and up to 255
 //
-// The terms "n" are a bit-sliced sum (O'Neil and Quass, SIGMOD 1997): the
-// number of all vectors is the sum of 2^bit times the number of documents. The
-// terms "c" are codec.Payload.Cells turned round, which is stored nowhere else:
+// The terms "c" are codec.Payload.Cells turned round, which is stored nowhere else:
 // facts makes it of them.
 const (
 	// hiddenPrefix begins the names of hidden fields. bleve compresses the stored
@@ -44,12 +41,26 @@ const (
 func hiddenName(field string) string { return hiddenPrefix + field }
 
 // Terms of the hidden field.
-func memberTerm(dst []byte, book uint64) []byte {
-	return binary.BigEndian.AppendUint64(append(dst, 'm'), book)
+func memberTerm(dst []byte, book uint64, vectors int) []byte {
+	dst = binary.BigEndian.AppendUint64(append(dst, 'm'), book)
+	return binary.BigEndian.AppendUint32(dst, uint32(vectors))
 }
 
-func rowsTerm(dst []byte, book uint64, bit int) []byte {
-	return append(binary.BigEndian.AppendUint64(append(dst, 'n'), book), byte(bit))
+// members is the range of all member terms, or of those of one codebook.
+func members(book ...uint64) (from, to []byte) {
+	from = []byte{'m'}
+	for _, b := range book {
+		from = binary.BigEndian.AppendUint64(from, b)
+	}
+	return from, append(slices.Clone(from), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)
+}
+
+// memberOf returns what a member term says.
+func memberOf(term string) (book uint64, vectors int, ok bool) {
+	if len(term) != 13 {
+		return 0, 0, false
+	}
+	return binary.BigEndian.Uint64([]byte(term[1:9])), int(binary.BigEndian.Uint32([]byte(term[9:]))), true
 }
 
 func cellTerm(dst []byte, book uint64, cell uint32) []byte {
@@ -114,16 +125,9 @@ func (b *book) encodeAll(ctx context.Context, tokens []encoder.Tokens) ([]codec.
 // termsOf returns the terms of the hidden field for tokens that are coded.
 func (b *book) termsOf(tokens encoder.Tokens, cells []uint32, statistics bool) index.TokenFrequencies {
 	// All terms are one string, and what belongs to them one slice.
-	const termBytes, others = 12, 20
-	text := make([]byte, 0, termBytes*(len(cells)+others))
-	ends := make([]int, 0, len(cells)+others)
 	sum := b.Checksum()
-	text = memberTerm(text, sum)
-	ends = append(ends, len(text))
-	for rows := uint(tokens.Vectors.Rows); rows != 0; rows &= rows - 1 {
-		text = rowsTerm(text, sum, bits.TrailingZeros(rows))
-		ends = append(ends, len(text))
-	}
+	text := memberTerm(make([]byte, 0, 16*(len(cells)+1)), sum, tokens.Vectors.Rows)
+	ends := append(make([]int, 0, len(cells)+1), len(text))
 	for _, cell := range cells {
 		text = cellTerm(text, sum, cell)
 		ends = append(ends, len(text))

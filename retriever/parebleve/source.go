@@ -130,26 +130,22 @@ func readFacts(seg *scorch.SegmentSnapshot, hidden string, book *book) (*facts, 
 		return nil, err
 	}
 	f := &facts{}
-	checksum := book.Checksum()
-	list, err := terms.PostingsList(memberTerm(nil, checksum), nil, nil)
-	if err != nil {
+	all := roaring.New()
+	if err := eachTerm(terms, func(_ uint64, vectors int, term []byte) error {
+		list, err := terms.PostingsList(term, nil, nil)
+		if err != nil {
+			return err
+		}
+		f.vectors += int64(vectors) * int64(list.Count())
+		return eachBitmap(list, func(b *roaring.Bitmap) { all.Or(b) }, all.Add)
+	}, book.Checksum()); err != nil {
 		return nil, err
 	}
-	if f.count = int(list.Count()); f.count == 0 {
+	if f.count = int(all.GetCardinality()); f.count == 0 {
 		return f, nil
 	}
-	members := roaring.New()
-	if err := eachBitmap(list, func(b *roaring.Bitmap) { members.Or(b) }, members.Add); err != nil {
-		return nil, err
-	}
-	f.members = dense(members, int(seg.FullSize()))
+	f.members = dense(all, int(seg.FullSize()))
 	f.codes = make([]atomic.Pointer[[]byte], seg.FullSize())
-	for bit := range 32 {
-		if list, err = terms.PostingsList(rowsTerm(nil, checksum, bit), nil, list); err != nil {
-			return nil, err
-		}
-		f.vectors += int64(list.Count()) << bit
-	}
 	return f, f.readCells(terms, int(seg.FullSize()), book)
 }
 
@@ -257,35 +253,46 @@ func appendNumbers(dst []uint32, list segment.PostingsList) ([]uint32, error) {
 	return dst, err
 }
 
-// eachMember calls do for each codebook that live documents of a snapshot are
-// coded with, once for every segment, with the number of these documents.
-func eachMember(snapshot *scorch.IndexSnapshot, hidden string, do func(checksum uint64, documents int)) error {
-	from, to := memberTerm(nil, 0)[:1], []byte{memberTerm(nil, 0)[0] + 1}
+// eachTerm calls do with the member terms of a segment, or with those of one
+// codebook.
+func eachTerm(terms segment.TermDictionary, do func(checksum uint64, vectors int, term []byte) error, book ...uint64) error {
+	from, to := members(book...)
+	iterator := terms.AutomatonIterator(nil, from, to)
+	for {
+		entry, err := iterator.Next()
+		if err != nil || entry == nil {
+			return err
+		}
+		checksum, vectors, ok := memberOf(entry.Term)
+		if !ok {
+			return fmt.Errorf("%w: a term of %d bytes for the codebook", ErrCorrupt, len(entry.Term))
+		}
+		if err := do(checksum, vectors, []byte(entry.Term)); err != nil {
+			return err
+		}
+	}
+}
+
+// coders returns the number of live documents of a snapshot by the codebook that
+// they are coded with.
+func coders(snapshot *scorch.IndexSnapshot, hidden string) (map[uint64]int, error) {
+	documents := make(map[uint64]int)
 	for _, seg := range snapshot.Segments() {
 		terms, err := seg.Segment().Dictionary(hidden)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		members := terms.AutomatonIterator(nil, from, to)
-		for {
-			entry, err := members.Next()
-			if err != nil {
-				return err
-			}
-			if entry == nil {
-				break
-			}
-			term := []byte(entry.Term)
+		if err := eachTerm(terms, func(checksum uint64, _ int, term []byte) error {
 			list, err := terms.PostingsList(term, seg.Deleted(), nil)
-			if err != nil {
-				return err
+			if err == nil && list.Count() > 0 {
+				documents[checksum] += int(list.Count())
 			}
-			if n := int(list.Count()); n > 0 && len(term) == 9 {
-				do(binary.BigEndian.Uint64(term[1:]), n)
-			}
+			return err
+		}); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	return documents, nil
 }
 
 // dense returns a bitmap of size bits.
@@ -532,7 +539,6 @@ func (s *source) live() int {
 // liveVectors is the number of vectors of the documents to be found.
 func (s *source) liveVectors() (int64, error) {
 	var n int64
-	var list segment.PostingsList
 	for i := range s.parts {
 		p := &s.parts[i]
 		deleted := p.snapshot.Deleted()
@@ -540,12 +546,14 @@ func (s *source) liveVectors() (int64, error) {
 			n += p.facts.vectors
 			continue
 		}
-		for bit := range 32 {
-			var err error
-			if list, err = p.terms.PostingsList(rowsTerm(nil, s.book.Checksum(), bit), deleted, list); err != nil {
-				return 0, err
+		if err := eachTerm(p.terms, func(_ uint64, vectors int, term []byte) error {
+			list, err := p.terms.PostingsList(term, deleted, nil)
+			if err == nil {
+				n += int64(vectors) * int64(list.Count())
 			}
-			n += int64(list.Count()) << bit
+			return err
+		}, s.book.Checksum()); err != nil {
+			return 0, err
 		}
 	}
 	return n, nil

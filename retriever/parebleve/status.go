@@ -3,6 +3,8 @@ package parebleve
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/blevesearch/bleve/v2/index/scorch"
@@ -68,12 +70,14 @@ func (x *Index) Status() (_ []Status, err error) {
 				s.Outdated += live
 			}
 		}
-		if err := eachMember(snapshot, f.hidden, func(checksum uint64, documents int) {
-			if !x.library.has(checksum) {
-				s.Lost += documents
-			}
-		}); err != nil {
+		coded, err := coders(snapshot, f.hidden)
+		if err != nil {
 			return nil, err
+		}
+		for checksum, n := range coded {
+			if !x.library.has(checksum) {
+				s.Lost += n
+			}
 		}
 		f.mu.RLock()
 		s.Recoding, s.Err = f.progress, f.err
@@ -115,14 +119,18 @@ func (x *Index) takeStock() (err error) {
 // findBooks returns ErrCodebook if documents are coded with a codebook that is
 // missing, unless another one is given to code them anew.
 func (x *Index) findBooks(snapshot *scorch.IndexSnapshot, f *field) error {
-	var faults []error
-	err := eachMember(snapshot, f.hidden, func(checksum uint64, documents int) {
-		if _, err := x.bookOf(checksum); err != nil {
-			faults = append(faults, fmt.Errorf("%d documents of field %q: %w", documents, f.name, err))
-		}
-	})
-	if err != nil || x.options.Codebook != nil {
+	coded, err := coders(snapshot, f.hidden)
+	if err != nil {
 		return err
+	}
+	var faults []error
+	for _, checksum := range slices.Sorted(maps.Keys(coded)) {
+		if _, err := x.bookOf(checksum); err != nil {
+			faults = append(faults, fmt.Errorf("%d documents of field %q: %w", coded[checksum], f.name, err))
+		}
+	}
+	if x.options.Codebook != nil {
+		return nil
 	}
 	return errors.Join(faults...)
 }
@@ -168,8 +176,12 @@ func (x *Index) removeBooks(snapshot *scorch.IndexSnapshot) error {
 		}
 	}
 	for name := range hidden {
-		if err := eachMember(snapshot, name, func(checksum uint64, _ int) { needed[bookFile(checksum)] = true }); err != nil {
+		coded, err := coders(snapshot, name)
+		if err != nil {
 			return err
+		}
+		for checksum := range coded {
+			needed[bookFile(checksum)] = true
 		}
 	}
 	for _, book := range x.library.all() {
