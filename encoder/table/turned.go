@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"sync"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -18,26 +19,25 @@ import (
 type turned struct {
 	axes array
 	part form
+	pool sync.Pool // of *[]float32, coordinates
 }
 
 func (t *turned) row(dst []float32, id int) {
-	var coordinates [maxTurned]float32
-	from := coordinates[:len(dst)]
-	t.part.row(from, id)
+	coordinates := t.pool.Get().(*[]float32)
+	t.part.row(*coordinates, id)
 	clear(dst)
-	for d, v := range from {
+	for d, v := range *coordinates {
 		t.axes.add(dst, d, v)
 	}
+	t.pool.Put(coordinates)
 }
 
-// maxTurned is the most dimensions, which lie on the stack.
-const maxTurned = 4096
-
 func openTurned(n node, rows, dim int) (form, error) {
-	if len(n.arrays) != 1 || len(n.parts) != 1 || dim > maxTurned {
-		return nil, fmt.Errorf("%w: axes: %d arrays and %d parts, %d dimensions", ErrCorrupt, len(n.arrays), len(n.parts), dim)
+	if len(n.arrays) != 1 || len(n.parts) != 1 {
+		return nil, fmt.Errorf("%w: axes: %d arrays and %d parts", ErrCorrupt, len(n.arrays), len(n.parts))
 	}
 	t := &turned{axes: n.arrays[0]}
+	t.pool.New = func() any { coordinates := make([]float32, dim); return &coordinates }
 	if err := t.axes.wants("axes", true, dim, dim); err != nil {
 		return nil, err
 	}
@@ -53,9 +53,6 @@ const turnRounds = 4
 // spread alike, then rounds of quantising and of the rotation that brings rows nearest
 // to their codes.
 func fitOPQ(ctx context.Context, p problem) (node, error) {
-	if p.Dim > maxTurned {
-		return node{}, fmt.Errorf("%w: %d dimensions, at most %d can be turned", ErrInvalid, p.Dim, maxTurned)
-	}
 	frame := nodeHeader + sizeOf(int8s, 0, p.Dim, p.Dim)
 	q := p
 	q.budget -= frame
