@@ -122,3 +122,28 @@ func exists(path string) bool {
 	_, err := os.Stat(path)
 	return !errors.Is(err, fs.ErrNotExist)
 }
+
+// damage changes a byte in the middle of a section of the first file of a kind.
+func damage(t testing.TB, dir, kind, section string) {
+	t.Helper()
+	s := must[*Snapshot](t)(Open(dir))
+	files := must[Info](t)(s.Inspect()).Files
+	check(t, s.Close())
+	for _, file := range files {
+		if found, _, ok := parseFileName(file.Name); !ok || found != kind {
+			continue
+		}
+		at := int64(headerSize)
+		for _, part := range file.Sections {
+			if part.Name == section {
+				path := filepath.Join(dir, file.Name)
+				data := must[[]byte](t)(os.ReadFile(path))
+				data[at+part.Bytes/2] ^= 0x10
+				check(t, os.WriteFile(path, data, 0o644))
+				return
+			}
+			at += part.Bytes
+		}
+	}
+	t.Fatalf("no section %s in a file of kind %s", section, kind)
+}

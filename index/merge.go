@@ -163,7 +163,9 @@ type job struct {
 
 // mergeInput is a segment as it was when the job began.
 type mergeInput struct {
-	*writerPart
+	*segment
+	part     *writerPart // only for who holds the lock
+	entry    segmentEntry
 	gone     *roaring.Bitmap // deleted
 	codebook *codec.Codebook
 
@@ -192,7 +194,7 @@ func (in *mergeInput) count() {
 func (w *Writer) newJob(parts ...*writerPart) *job {
 	j := &job{writer: w, folder: w.folder, manifest: w.manifest, file: w.manifest.codebook()}
 	for _, p := range parts {
-		j.inputs = append(j.inputs, &mergeInput{writerPart: p})
+		j.inputs = append(j.inputs, &mergeInput{segment: p.segment, part: p, entry: p.entry})
 	}
 	return j
 }
@@ -296,8 +298,8 @@ func liveVectors(parts []*writerPart) (n int64) {
 // begin notes what a job works on.
 func (w *Writer) begin(j *job) {
 	for _, in := range j.inputs {
-		in.busy = true
-		in.gone = in.deleted.Clone()
+		in.part.busy = true
+		in.gone = in.part.deleted.Clone()
 		in.codebook = w.codebooks[in.entry.Codebook]
 	}
 	j.codebook = w.codebooks[j.file]
@@ -307,7 +309,7 @@ func (w *Writer) begin(j *job) {
 // nothing else.
 func (w *Writer) end(j *job, err error) error {
 	for _, in := range j.inputs {
-		in.busy = false
+		in.part.busy = false
 	}
 	if err == nil {
 		err = w.broken
@@ -346,7 +348,7 @@ func (w *Writer) installSegments(j *job) error {
 	late := j.late()
 	var parts, committed []*writerPart
 	for _, p := range w.parts {
-		switch i := slices.IndexFunc(j.inputs, func(in *mergeInput) bool { return in.writerPart == p }); {
+		switch i := slices.IndexFunc(j.inputs, func(in *mergeInput) bool { return in.part == p }); {
 		case i == 0:
 			parts = append(parts, j.outputs...)
 			committed = append(committed, j.outputs...)
@@ -373,7 +375,7 @@ func (w *Writer) installSegments(j *job) error {
 	}
 	j.outputs = nil // the writer's now
 	for _, in := range j.inputs {
-		w.merging.released = append(w.merging.released, in.writerPart)
+		w.merging.released = append(w.merging.released, in.part)
 	}
 	w.release(old)
 	return nil
@@ -385,7 +387,7 @@ func (j *job) late() deletes {
 	late := make(deletes)
 	first := uint32(0) // number of the input's first document, counted over all outputs
 	for _, in := range j.inputs {
-		for it := in.deleted.Iterator(); it.HasNext(); {
+		for it := in.part.deleted.Iterator(); it.HasNext(); {
 			if number := in.numbers[it.Next()]; number != noDocument {
 				p, local := j.place(first + number)
 				if late[p.number] == nil {
@@ -394,7 +396,7 @@ func (j *job) late() deletes {
 				late[p.number].Add(local)
 			}
 		}
-		for it := in.fresh.Iterator(); it.HasNext(); {
+		for it := in.part.fresh.Iterator(); it.HasNext(); {
 			p, local := j.place(first + in.numbers[it.Next()])
 			p.fresh.Add(local)
 		}
