@@ -129,11 +129,11 @@ func TestReplaceUnderReaders(t *testing.T) {
 	if overtaken.Generation != after.manifest.Generation {
 		t.Fatalf("generations %d and %d", overtaken.Generation, after.manifest.Generation)
 	}
-	if overtaken.outdated(onDisk(dir), overtaken.verify(onDisk(dir))) || overtaken.outdated(onDisk(dir), ErrCorrupt) {
+	if overtaken.outdated(onDisk(dir), overtaken.verify(t.Context(), onDisk(dir))) || overtaken.outdated(onDisk(dir), ErrCorrupt) {
 		t.Error("outdated before anything has happened")
 	}
 	check(t, Replace(dir, other))
-	if !overtaken.outdated(onDisk(dir), overtaken.verify(onDisk(dir))) {
+	if !overtaken.outdated(onDisk(dir), overtaken.verify(t.Context(), onDisk(dir))) {
 		t.Error("not outdated by another index")
 	}
 

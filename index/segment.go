@@ -527,13 +527,18 @@ func (s *segment) tokenFrequency(id uint32) (vectors, documents int64) {
 }
 
 // verify reads every byte: all checksums, then the sense of each section.
-func (s *segment) verify(codebook *codec.Codebook) error {
-	if err := s.file.verify(context.Background()); err != nil {
+func (s *segment) verify(ctx context.Context, codebook *codec.Codebook) error {
+	if err := s.file.verify(ctx); err != nil {
 		return err
 	}
 	var faults []error
 	vectors := uint64(0)
 	for document := range s.documents {
+		if document%checkEvery == 0 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+		}
 		payload, err := s.payload(document)
 		if err != nil {
 			faults = append(faults, err)
@@ -556,6 +561,9 @@ func (s *segment) verify(codebook *codec.Codebook) error {
 	faults = append(faults, s.verifyIDs())
 	var list []uint32
 	for cell := range uint32(codebook.Cells()) {
+		if cell%checkEvery == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
 		var err error
 		if list, err = s.appendPostings(list[:0], cell, 0); err != nil {
 			faults = append(faults, err)

@@ -47,7 +47,7 @@ make sense together. Each fault found is a line on stderr with file and section.
 		if err := folderExists(dir); err != nil {
 			return err
 		}
-		if err := index.Verify(dir); err != nil {
+		if err := index.VerifyContext(c.Context(), dir); err != nil {
 			if errors.Is(err, index.ErrNotIndex) {
 				return indexError(dir, err)
 			}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/sha1"
 	"encoding/hex"
 	"encoding/json"
@@ -31,6 +32,7 @@ func TestMain(m *testing.M) {
 //	exits 2 pare config shwo    run a program and compare its exit code
 //	flip idx/MANIFEST 20        invert a byte of a file; -1 is the last one
 //	lock idx                    hold the lock of an index until the script ends
+//	remove idx 1 2              delete documents by their ids
 //	isempty folder              fail unless the folder is empty
 //	hub folder                  serve its folders NAME as models org/NAME of a hub at $HUB
 //	service                     encode as a PyLate server does, at $SERVICE, for the key "secret"
@@ -52,7 +54,7 @@ func TestScripts(t *testing.T) {
 			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "flip": flip, "lock": lock, "isempty": isEmpty, "hub": serveHub, "service": serveService, "embeddings": writeEmbeddings,
+			"exits": exits, "flip": flip, "lock": lock, "remove": remove, "isempty": isEmpty, "hub": serveHub, "service": serveService, "embeddings": writeEmbeddings,
 			"pairs": writePairs,
 		},
 	})
@@ -120,6 +122,18 @@ func flip(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	data[offset] ^= 0xff
 	ts.Check(os.WriteFile(path, data, 0o644))
+}
+
+func remove(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: remove index id...")
+	}
+	writer, err := index.OpenWriter(ts.MkAbs(args[0]))
+	ts.Check(err)
+	_, err = writer.Delete(args[1:]...)
+	ts.Check(err)
+	ts.Check(writer.Commit(context.Background()))
+	ts.Check(writer.Close())
 }
 
 func lock(ts *testscript.TestScript, neg bool, args []string) {
