@@ -64,6 +64,8 @@ func (a *app) root() *cobra.Command {
 		a.tuneCommand(),
 		a.inspectCommand(),
 		a.verifyCommand(),
+		a.snapshotCommand(),
+		a.mergeCommand(),
 		a.modelCommand(),
 		a.tableCommand(),
 		a.benchCommand(),
