@@ -64,12 +64,11 @@ func (x *Index) attach(ctx context.Context, documents []*document.Document) ([]a
 			if err != nil {
 				return nil, fmt.Errorf("field %q: %w", f.name, err)
 			}
-			if err := x.code(ctx, a, rest[:n], tokens, first); err != nil {
+			vectors, err := x.code(ctx, a, rest[:n], tokens, first)
+			if err != nil {
 				return nil, fmt.Errorf("field %q: %w", f.name, err)
 			}
-			for _, t := range tokens {
-				a.vectors += int64(t.Vectors.Rows)
-			}
+			a.vectors += vectors
 			rest = rest[n:]
 		}
 		made = append(made, a)
@@ -77,27 +76,47 @@ func (x *Index) attach(ctx context.Context, documents []*document.Document) ([]a
 	return made, nil
 }
 
-// code adds vectors to documents; tokens[first[i]:first[i+1]] are those of
-// documents[i].
-func (x *Index) code(ctx context.Context, a attached, documents []*document.Document, tokens []encoder.Tokens, first []int) error {
-	joined := make([]encoder.Tokens, len(documents))
+// code adds vectors to documents and returns how many; tokens[first[i]:first[i+1]]
+// are those of documents[i].
+func (x *Index) code(ctx context.Context, a attached, documents []*document.Document, tokens []encoder.Tokens, first []int) (vectors int64, err error) {
+	stored := make([]encoder.Tokens, len(documents))
 	for i := range documents {
-		joined[i] = joinTokens(tokens[first[i]:first[i+1]])
+		stored[i] = joinTokens(tokens[first[i]:first[i+1]])
 	}
-	encoded, err := a.book.encodeAll(ctx, joined)
+	if stored, err = x.prune(ctx, stored); err != nil {
+		return 0, err
+	}
+	encoded, err := a.book.encodeAll(ctx, stored)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for i, doc := range documents {
 		if first[i] == first[i+1] {
 			removeVectors(doc, a.field.hidden) // it has no text any more
 			continue
 		}
-		if err := addVectors(doc, a.field.hidden, a.book, joined[i], encoded[i], x.options.TokenStatistics); err != nil {
-			return err
+		if err := addVectors(doc, a.field.hidden, a.book, stored[i], encoded[i], x.options.TokenStatistics); err != nil {
+			return 0, err
 		}
+		vectors += int64(stored[i].Vectors.Rows)
 	}
-	return nil
+	return vectors, nil
+}
+
+// prune returns what is to be stored of the tokens of documents.
+func (x *Index) prune(ctx context.Context, tokens []encoder.Tokens) ([]encoder.Tokens, error) {
+	if x.options.DocumentPruner == nil {
+		return tokens, nil
+	}
+	pruned, err := x.options.DocumentPruner.PruneAll(ctx, tokens)
+	if err != nil {
+		return nil, err
+	}
+	stored := make([]encoder.Tokens, len(tokens))
+	for i, p := range pruned {
+		stored[i] = p.Tokens
+	}
+	return stored, nil
 }
 
 // encodeDocuments encodes texts and checks what the encoder returns.

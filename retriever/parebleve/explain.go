@@ -125,42 +125,88 @@ func (r *run) findPlaces(ctx context.Context) error {
 	if r.places != nil {
 		return nil
 	}
-	var documents []uint32 // of texts
-	var texts []string
-	var positions [][]uint64
+	var shown []*hit
+	var values []storedValue
+	var first []int // values of shown[i] are values[first[i]:first[i+1]]
 	for i := range r.hits {
 		h := &r.hits[i]
-		shown, err := r.onPage(h)
+		ok, err := r.onPage(h)
 		if err != nil {
 			return err
 		}
-		if !shown {
+		if !ok {
 			continue
 		}
-		values, err := storedTexts(r.snapshot, r.field.name, h.document)
+		stored, err := storedTexts(r.snapshot, r.field.name, h.document)
 		if err != nil {
 			return err
 		}
-		for _, v := range values {
-			documents, texts, positions = append(documents, h.document), append(texts, v.text), append(positions, v.positions)
-		}
+		shown, first, values = append(shown, h), append(first, len(values)), append(values, stored...)
+	}
+	first = append(first, len(values))
+	texts := make([]string, len(values))
+	for i, v := range values {
+		texts[i] = v.text
 	}
 	tokens, err := r.index.encodeDocuments(ctx, texts)
 	if err != nil {
 		return err
 	}
 	r.places = make(map[uint32][]place)
-	for i, t := range tokens {
-		for j := range t.Vectors.Rows {
-			p := place{Location: search.Location{Pos: uint64(j + 1), ArrayPositions: positions[i]}, length: length(t.Vectors.Row(j))}
-			if t.Spans != nil {
-				p.text = t.Spans[j].In(texts[i])
-				p.Start, p.End = uint64(t.Spans[j].Start), uint64(t.Spans[j].End)
-			}
-			r.places[documents[i]] = append(r.places[documents[i]], p)
+	for i, h := range shown {
+		lo, hi := first[i], first[i+1]
+		var places []place
+		for j, t := range tokens[lo:hi] {
+			places = append(places, placesOf(t, values[lo+j])...)
+		}
+		if r.places[h.document], err = r.storedPlaces(h, joinTokens(tokens[lo:hi]), places); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// placesOf returns where the tokens of a stored value stand.
+func placesOf(t encoder.Tokens, value storedValue) []place {
+	places := make([]place, t.Vectors.Rows)
+	for i := range places {
+		p := &places[i]
+		p.Location = search.Location{Pos: uint64(i + 1), ArrayPositions: value.positions}
+		p.length = length(t.Vectors.Row(i))
+		if t.Spans != nil {
+			p.text = t.Spans[i].In(value.text)
+			p.Start, p.End = uint64(t.Spans[i].Start), uint64(t.Spans[i].End)
+		}
+	}
+	return places
+}
+
+// storedPlaces returns, of the places of all tokens of a hit, those of the
+// vectors that are stored: where several tokens were merged, that of the first.
+func (r *run) storedPlaces(h *hit, tokens encoder.Tokens, places []place) ([]place, error) {
+	pruner := r.index.options.DocumentPruner
+	if pruner == nil || h.group == nil {
+		return places, nil
+	}
+	payload, err := h.group.source.Payload(h.document)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := h.group.source.book.Rows(payload)
+	if err != nil || rows == len(places) { // it was stored as a whole
+		return places, err
+	}
+	pruned, err := pruner.Prune(tokens)
+	if err != nil || pruned.Vectors.Rows != rows { // it was stored otherwise
+		return nil, err
+	}
+	stored := make([]place, rows)
+	for i := len(places) - 1; i >= 0; i-- {
+		if at := pruned.Place(i); at >= 0 {
+			stored[at] = places[i]
+		}
+	}
+	return stored, nil
 }
 
 // length is the Euclidean norm of a vector.

@@ -9,6 +9,7 @@ import (
 	"github.com/pare-search/pare/encoder"
 	"github.com/pare-search/pare/index"
 	"github.com/pare-search/pare/index/codec"
+	"github.com/pare-search/pare/index/docpruner"
 	"github.com/pare-search/pare/querypruner"
 )
 
@@ -68,6 +69,13 @@ type Options struct {
 	// and all of them are scored. Below zero, codebooks are trained only when Train
 	// is called.
 	TrainingVectors int
+	// DocumentPruner, if set, decides which vectors of documents are stored from
+	// now on; documents that are there keep what they have, and Reindex prunes what
+	// it encodes. It is fitted on tokens of the encoder, and is not kept with the
+	// index: it must be given each time the index is opened, for writing as well as
+	// for naming the tokens of hits in explanations and highlights. Texts that
+	// Rescore encodes on the spot are scored as a whole.
+	DocumentPruner *docpruner.Fitted
 	// TokenStatistics keeps count of the documents and vectors of every token id,
 	// for pruning strategies that ask how frequent a token is. It takes about
 	// three bytes per vector. Without it they are told how many documents share
@@ -141,6 +149,10 @@ func (o Options) Validate() error {
 	bad(o.Matches >= 1, "%d matches, want at least one", o.Matches)
 	if o.Codebook != nil && o.Encoder != nil {
 		bad(o.Codebook.Dim() == o.Encoder.Dim(), "the codebook has %d dimensions, the encoder %d", o.Codebook.Dim(), o.Encoder.Dim())
+	}
+	if o.DocumentPruner != nil && o.Encoder != nil {
+		dim := o.DocumentPruner.Dim() // 0 for any
+		bad(dim == 0 || dim == o.Encoder.Dim(), "the document pruner is for %d dimensions, the encoder has %d", dim, o.Encoder.Dim())
 	}
 	for _, err := range []error{o.Codec.Validate(), o.Pruner.Validate(), o.Search.Validate()} {
 		if err != nil {

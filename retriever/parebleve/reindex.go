@@ -413,6 +413,15 @@ func (x *Index) encodeMaterial(ctx context.Context, made []material, out []encod
 		texts = append(texts, m.texts...)
 	}
 	tokens, err := x.encodeDocuments(ctx, texts)
+	if err == nil {
+		for i, m := range made {
+			if n := len(m.texts); n > 0 {
+				out[i] = joinTokens(tokens[:n])
+				tokens = tokens[n:]
+			}
+		}
+		err = x.pruneMaterial(ctx, made, out)
+	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -430,13 +439,23 @@ func (x *Index) encodeMaterial(ctx context.Context, made []material, out []encod
 			return err
 		}
 		made[0].err = err
-		return nil
-	}
-	for i, m := range made {
-		if n := len(m.texts); n > 0 {
-			out[i] = joinTokens(tokens[:n])
-			tokens = tokens[n:]
-		}
 	}
 	return nil
+}
+
+// pruneMaterial prunes what was made of texts; vectors were pruned when they were
+// stored.
+func (x *Index) pruneMaterial(ctx context.Context, made []material, out []encoder.Tokens) error {
+	var fresh []encoder.Tokens
+	var of []int
+	for i, m := range made {
+		if len(m.texts) > 0 {
+			fresh, of = append(fresh, out[i]), append(of, i)
+		}
+	}
+	stored, err := x.prune(ctx, fresh)
+	for i, t := range stored {
+		out[of[i]] = t
+	}
+	return err
 }

@@ -1,0 +1,95 @@
+package parebleve_test
+
+import (
+	"math"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/blevesearch/bleve/v2"
+
+	"github.com/pare-search/pare/encoder"
+	"github.com/pare-search/pare/index/docpruner"
+	"github.com/pare-search/pare/retriever/parebleve"
+)
+
+// fitToy fits a pruner of documents to pages.
+func fitToy(t testing.TB, pages map[string]page, spec string) *docpruner.Fitted {
+	t.Helper()
+	pruner, err := docpruner.Parse(spec)
+	check(t, err)
+	fitted, err := pruner.Fit(t.Context(), func(yield func(encoder.Tokens, error) bool) {
+		for _, p := range pages {
+			if !yield(toy.EncodeQuery(t.Context(), p.Body)) {
+				return
+			}
+		}
+	}, docpruner.DefaultFitOptions())
+	check(t, err)
+	return fitted
+}
+
+// TestDocumentPruner stores a part of the vectors: scores, explanations and
+// highlights are about that part, whether documents were added or got their
+// vectors by Reindex, or, coded anew, lost their texts.
+func TestDocumentPruner(t *testing.T) {
+	pages := babble(200, 40)
+	const start = "the common start "
+	for id, p := range pages {
+		if id != "d0000" { // what all documents have is taken for a mark of the encoder's
+			p.Body = start + p.Body
+			pages[id] = p
+		}
+	}
+	options := toyOptions()
+	options.TrainingVectors = -1
+	options.DocumentPruner = fitToy(t, pages, "idf:3")
+	added := create(t, pages, options)
+	reindexed, err := parebleve.Wrap(plainIndex(t, filepath.Join(t.TempDir(), "plain.bleve"), pages), options)
+	check(t, err)
+	defer reindexed.Close()
+	check(t, reindexed.Reindex(t.Context(), nil))
+	for name, idx := range map[string]*parebleve.Index{"added": added, "reindexed": reindexed} {
+		vectors := int64(0)
+		for _, p := range pages {
+			vectors += int64(len(strings.Fields(strings.TrimPrefix(p.Body, start))))
+		}
+		if s := status(t, idx); s.Vectors != vectors || s.WithVectors != 200 {
+			t.Errorf("%s: %+v, want %d vectors of 200 documents", name, s, vectors)
+		}
+		request := bleve.NewSearchRequestOptions(parebleve.NewQuery("body", "w3 w50 common"), 20, 0, false)
+		request.Highlight = bleve.NewHighlightWithStyle("html")
+		request.Explain = true
+		for _, hit := range find(t, idx, request).Hits {
+			text := hit.Expl.String()
+			if strings.Contains(text, `best match \"common\"`) {
+				t.Errorf("%s: %s is said to match a token that is not stored:\n%s", name, hit.ID, text)
+			}
+			for _, word := range []string{"w3", "w50"} {
+				if strings.Contains(" "+pages[hit.ID].Body+" ", " "+word+" ") && !strings.Contains(text, `best match \"`+word+`\"`) {
+					t.Errorf("%s: %s matches %s otherwise:\n%s", name, hit.ID, word, text)
+				}
+			}
+			if marked := strings.Join(hit.Fragments["body"], " "); strings.Contains(marked, "<mark>common</mark>") {
+				t.Errorf("%s: a token is marked that is not stored: %s", name, marked)
+			}
+			own := strings.TrimPrefix(pages[hit.ID].Body, start)
+			if want := maxSim(t, "w3 w50 common", own); math.Abs(hit.Score-want) > 0.35 { // its first word leans on another now
+				t.Errorf("%s: %s has the score %v, want %v", name, hit.ID, hit.Score, want)
+			}
+		}
+	}
+	// Vectors that are coded anew are not pruned again.
+	before := status(t, added).Vectors
+	check(t, added.Train(t.Context(), nil))
+	settle(t, added)
+	if s := status(t, added); s.Vectors != before || s.Cells == 1 {
+		t.Errorf("%+v, want %d vectors still", s, before)
+	}
+	bad := toyOptions()
+	bad.DocumentPruner = options.DocumentPruner
+	bad.Encoder = constant{toyDim * 2}
+	if err := bad.Validate(); err == nil || !strings.Contains(err.Error(), "document pruner") {
+		t.Errorf("error %v, want one about the document pruner", err)
+	}
+}
