@@ -321,6 +321,9 @@ func (s *study) subject(ctx context.Context, i int, path string) (*sweep.Subject
 		}
 		subject.Queries = append(subject.Queries, sweep.SubjectQuery{ID: query.ID, Text: query.Text, Tokens: tokens, Words: words})
 	}
+	if enc != nil && enc.Dim() == embeddings.Dim {
+		subject.Vocabulary = enc
+	}
 	subject.BM25, err = s.newBM25(ctx, s.stderr, documents, enc)
 	return subject, err
 }

@@ -83,7 +83,7 @@ type Result struct {
 	Work     Work      `json:"work"`
 	// Reach is nil where stages cannot be told apart.
 	Reach *Reach `json:"reach,omitempty"`
-	// Probed are the tokens of each query that looked for candidates.
+	// Probed are the tokens of each query that looked for candidates, ascending.
 	Probed [][]int `json:"probed,omitempty"`
 	// Lost is a document that the baseline has among its first ten and the setting
 	// has not, if possible one that is relevant; "" if there is none.

@@ -37,6 +37,9 @@ type Subject struct {
 	Documents retriever.Embeddings
 	Queries   []SubjectQuery // judged ones
 	Qrels     eval.Qrels
+	// Vocabulary is the encoder that made the vectors, if it is at hand: it tells
+	// pruners which tokens are special and which stand for stop words.
+	Vocabulary encoder.Encoder
 	// BM25 searches the documents' texts. Without it the points that need it are
 	// left out.
 	BM25 *BM25
@@ -228,7 +231,7 @@ func (m *measurement) build(ctx context.Context, dir string, options retriever.B
 	if err != nil {
 		return nil, err
 	}
-	return retriever.New(snapshot, nil)
+	return retriever.New(snapshot, m.subject.Vocabulary)
 }
 
 // point measures one point.

@@ -11,6 +11,7 @@ import (
 	"github.com/pare-search/pare/encoder"
 	"github.com/pare-search/pare/eval"
 	"github.com/pare-search/pare/index"
+	"github.com/pare-search/pare/querypruner"
 	"github.com/pare-search/pare/retriever"
 	"github.com/pare-search/pare/retriever/fusion"
 )
@@ -150,10 +151,16 @@ func (t *tracer) maxSim(ctx context.Context, query asked, options retriever.Opti
 	if err != nil {
 		return traced{}, err
 	}
-	answer := traced{plan: results.Stats.Plan, probed: results.Selection.Probe}
+	answer := traced{plan: results.Stats.Plan, probed: []int{}}
 	answer.results, answer.work = read(t.retriever, results)
-	if answer.probed == nil {
-		for row := range query.tokens.Vectors.Rows {
+	for row, chosen := range results.Selection.Rows {
+		// A row that looks with another is looked for. With a common budget, one
+		// without a cell had none that was worth the postings.
+		looks := chosen
+		if chosen.Reason == querypruner.Merged && chosen.With >= 0 {
+			looks = results.Selection.Rows[chosen.With]
+		}
+		if looks.Kept && (looks.Cells > 0 || options.Search.Neighbors > 0 || answer.plan != index.Probe) {
 			answer.probed = append(answer.probed, row)
 		}
 	}
