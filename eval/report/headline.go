@@ -102,6 +102,9 @@ func (r *Report) headline() headline {
 	if len(others) > 0 {
 		h.Details = append(h.Details, "It is not shown to be as good on "+strings.Join(others, " and ")+".")
 	}
+	if together := r.together(); together != "" {
+		h.Details = append(h.Details, together)
+	}
 	if len(r.collections) > 1 {
 		for _, c := range r.collections {
 			if cheapest := c.cheapest(func(row *row) float64 { return row.estimate }); cheapest != nil && cheapest.Name != name {
@@ -131,6 +134,9 @@ func (r *Report) nothing(measure, margin string) headline {
 			text += fmt.Sprintf("; about %s such queries would show it", count(float64(n)))
 		}
 		h.Details = append(h.Details, text+".")
+	}
+	if together := r.together(); together != "" {
+		h.Details = append(h.Details, together)
 	}
 	return h
 }

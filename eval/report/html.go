@@ -79,6 +79,7 @@ type tableCell struct {
 // overview is the verdict on every setting on every collection.
 type overview struct {
 	Collections []string
+	Margin      string // for all collections together
 	Lines       []overviewLine
 	Rest        int // settings that are as good nowhere, which are left out
 }
@@ -86,10 +87,10 @@ type overview struct {
 type overviewLine struct {
 	Letter, Name string
 	Good         int
-	Cells        []overviewCell
+	Cells        []overviewCell // one for each collection, then that of all together
 }
 
-type overviewCell struct{ Sign, Word, Text, Href string }
+type overviewCell struct{ Sign, Word, Text, Href, Title string }
 
 // WriteHTML writes the report as one page that needs nothing else: no script, no
 // font, no image. It is UTF-8.
@@ -141,8 +142,7 @@ func (r *Report) viewOf(c *collection) collectionView {
 				n++
 			}
 		}
-		word, _ := verdict.MarshalText()
-		v.Counts = append(v.Counts, verdictCount{verdict.String(), string(word), n})
+		v.Counts = append(v.Counts, verdictCount{verdict.String(), wordOf(verdict), n})
 	}
 	for _, row := range c.rows {
 		line := tableLine{ID: c.anchor(row), Letter: row.Letter, Name: row.Name, Class: verdictWord(row)}
@@ -182,37 +182,27 @@ func (c *collection) sentence(method Method) string {
 // anchor is the address of a row in the table of settings.
 func (c *collection) anchor(r *row) string { return c.id + "-" + r.Letter }
 
-// overview returns the settings that may take the baseline's place somewhere, those
-// that may on most collections first; nil where there is one collection only.
+// overview returns the settings that may take the baseline's place somewhere or over
+// all collections, those that may in most places first; nil where there is one
+// collection only.
 func (r *Report) overview() *overview {
 	if len(r.collections) < 2 {
 		return nil
 	}
-	o := new(overview)
+	o := &overview{Margin: percentOf(r.pooledMargin())}
+	pool := r.pool()
 	seen := make(map[string]bool)
 	for _, c := range r.collections {
 		o.Collections = append(o.Collections, c.Name)
 	}
-	byGood := make([][]overviewLine, len(r.collections)+1)
+	byGood := make([][]overviewLine, len(r.collections)+2)
 	for _, c := range r.collections {
 		for _, row := range c.rows[1:] {
-			if seen[row.Name] {
-				continue
+			if !seen[row.Name] {
+				seen[row.Name] = true
+				line := r.overviewLine(row, pool[row.Name])
+				byGood[line.Good] = append(byGood[line.Good], line)
 			}
-			seen[row.Name] = true
-			line := overviewLine{Letter: row.Letter, Name: row.Name}
-			for _, other := range r.collections {
-				found := other.row(row.Name)
-				if found == nil {
-					line.Cells = append(line.Cells, overviewCell{Text: noValue})
-					continue
-				}
-				if found.asGood() {
-					line.Good++
-				}
-				line.Cells = append(line.Cells, overviewCell{found.Verdict.String(), verdictWord(found), signedPercent(found.relative(found.comparison.Delta)), other.anchor(found)})
-			}
-			byGood[line.Good] = append(byGood[line.Good], line)
 		}
 	}
 	for good := len(byGood) - 1; good > 0; good-- {
@@ -220,6 +210,35 @@ func (r *Report) overview() *overview {
 	}
 	o.Rest = len(byGood[0])
 	return o
+}
+
+func (r *Report) overviewLine(first *row, together *pooled) overviewLine {
+	line := overviewLine{Letter: first.Letter, Name: first.Name}
+	for _, c := range r.collections {
+		row := c.row(first.Name)
+		if row == nil {
+			line.Cells = append(line.Cells, overviewCell{Text: noValue})
+			continue
+		}
+		if row.asGood() {
+			line.Good++
+		}
+		line.Cells = append(line.Cells, overviewCell{
+			Sign: row.Verdict.String(), Word: verdictWord(row), Text: signedPercent(row.relative(row.comparison.Delta)), Href: c.anchor(row),
+			Title: signedPercent(row.relative(row.wide[0])) + " to " + signedPercent(row.relative(row.wide[1])),
+		})
+	}
+	if together == nil {
+		line.Cells = append(line.Cells, overviewCell{Text: noValue})
+		return line
+	}
+	if together.verdict == stats.Equivalent || together.verdict == stats.Better {
+		line.Good++
+	}
+	line.Cells = append(line.Cells, overviewCell{
+		Sign: together.verdict.String(), Word: wordOf(together.verdict), Text: signedPercent(together.ratio - 1), Title: together.text(),
+	})
+	return line
 }
 
 // raw is the study as it is embedded in the page: all values by query, without what

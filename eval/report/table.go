@@ -7,6 +7,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"github.com/pare-search/pare/eval/stats"
 )
 
 // field is a column of the table of settings: what it is called, what it says to
@@ -104,9 +106,14 @@ func verdictWord(r *row) string {
 	if r.Baseline {
 		return "baseline"
 	}
-	word, err := r.Verdict.MarshalText()
+	return wordOf(r.Verdict)
+}
+
+// wordOf is a verdict as one word.
+func wordOf(v stats.Verdict) string {
+	word, err := v.MarshalText()
 	if err != nil {
-		return r.Verdict.String()
+		return v.String()
 	}
 	return string(word)
 }

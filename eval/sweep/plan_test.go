@@ -83,16 +83,16 @@ func TestDefaultPlan(t *testing.T) {
 
 func TestReadPlanRefuses(t *testing.T) {
 	for grid, says := range map[string]string{
-		"":                                     "EOF",
-		"blocks: []":                           "no blocks",
-		"blocks: [{vary: {search.k: [1]}}]":    "block 1 has no name",
-		"blocks: [{name: a}, {name: a}]":       `two blocks are called "a"`,
-		"blocks: [{name: a, system: x}]":       `system "x"`,
-		"blocks: [{name: a, vary: [1]}]":       "line 1: want keys with values",
-		"blocks: [{name: a, vary: {k: []}}]":   "line 1: k has no values",
-		"blocks: [{name: a, vary: {k: [[]]}}]": "line 1: want a single value",
-		"blocks:\n- name: a\n  wiht: {k: 1}":   "line 3",
-		"blocks:\n- name: a\n  with: {k: 1, k: 2}":            "line 3: k stands twice",
+		"":                                                     "EOF",
+		"blocks: []":                                           "no blocks",
+		"blocks: [{vary: {search.k: [1]}}]":                    "block 1 has no name",
+		"blocks: [{name: a}, {name: a}]":                       `two blocks are called "a"`,
+		"blocks: [{name: a, system: x}]":                       `system "x"`,
+		"blocks: [{name: a, vary: [1]}]":                       "line 1: want keys with values",
+		"blocks: [{name: a, vary: {k: []}}]":                   "line 1: k has no values",
+		"blocks: [{name: a, vary: {k: [[]]}}]":                 "line 1: want a single value",
+		"blocks:\n- name: a\n  wiht: {k: 1}":                   "line 3",
+		"blocks:\n- name: a\n  with: {k: 1, k: 2}":             "line 3: k stands twice",
 		"blocks: [{name: a, with: {k: 1}, vary: {k: [1, 2]}}]": "under with and under vary",
 	} {
 		_, err := sweep.ReadPlan(strings.NewReader(grid))
