@@ -239,6 +239,7 @@ func (s *study) method(measures []string) report.Method {
 		SIMD:     machine.Level,
 		OS:       machine.OS,
 		Repeat:   s.repeat,
+		Clock:    sweep.ClockName,
 		Measures: measureNames(s.measures),
 		Stats:    stats.Options{Margin: s.config.Eval.Margin, Resamples: stats.DefaultOptions().Resamples, Seed: s.config.Eval.Seed},
 	}

@@ -30,6 +30,7 @@ type forestLine struct {
 	From, Length       float64 // of the interval of this setting alone
 	WideFrom, WideIs   float64 // of the interval at the corrected level
 	CutLeft, CutRight  bool    // the interval goes on beyond the scale
+	Outside            bool    // and the difference itself is beyond it
 	Value, Low, High   float64 // in percent of the baseline
 	Href, Title, Delta string
 }
@@ -69,7 +70,8 @@ func (c *collection) forest() forest {
 			At: at(value(r.comparison.Delta)), From: at(low), Length: round(at(high) - at(low)),
 			WideFrom: at(wideLow), WideIs: round(at(wideHigh) - at(wideLow)),
 			CutLeft: wideLow < s.lo, CutRight: wideHigh > s.hi,
-			Delta: minus(fmt.Sprintf("%+.1f", value(r.comparison.Delta))),
+			Outside: value(r.comparison.Delta) < s.lo || value(r.comparison.Delta) > s.hi,
+			Delta:   minus(fmt.Sprintf("%+.1f", value(r.comparison.Delta))),
 		}
 		l.Class = l.Word
 		l.Title = fmt.Sprintf("%s: %s, %s %% of unpruned; alone %s to %s %%, corrected %s to %s %%", r.Name, l.Word, l.Delta,
@@ -373,7 +375,7 @@ func (c *collection) heat() *heat {
 				line.Cells = append(line.Cells, heatCell{Text: noValue, Class: "empty"})
 				continue
 			}
-			cell := heatCell{row: r, Text: fmt.Sprintf("%.1f %%", 100*r.ratio()), Sign: r.Verdict.String(), Href: c.anchor(r), Class: heatClass(r)}
+			cell := heatCell{row: r, Text: fmt.Sprintf("%.1f"+percentSign, 100*r.ratio()), Sign: r.Verdict.String(), Href: c.anchor(r), Class: heatClass(r)}
 			if inside(i, j) {
 				cell.Top, cell.Bottom = !inside(i-1, j), !inside(i+1, j)
 				cell.Left, cell.Right = !inside(i, j-1), !inside(i, j+1)

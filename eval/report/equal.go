@@ -7,9 +7,8 @@ import (
 	"slices"
 )
 
-// equalCost compares series where they cost the same, and equalQuality where they
-// agree with the baseline to the same degree; both interpolate between the settings
-// of a series.
+// equalTable compares series where they cost the same, or where they agree with the
+// baseline to the same degree, interpolating between the settings of a series.
 type equalTable struct {
 	Levels []string
 	Lines  []equalLine
@@ -35,7 +34,7 @@ var costLevels = []float64{100, 200, 500, 1000, 2000, 5000, 10000}
 // overlapLevels are the overlaps at which costs are compared.
 var overlapLevels = []float64{0.7, 0.8, 0.9, 0.95, 0.98}
 
-// compared returns the series that look for candidates.
+// comparedSeries returns the series that look for candidates.
 func (c *collection) comparedSeries() []series {
 	return c.seriesOf(func(r *row) bool { return probing(r) && r.Row == "" }, func(r *row) float64 { return r.candidates })
 }
@@ -58,7 +57,7 @@ func (c *collection) equalCost() *equalTable {
 			ratio, _ := s.at(level, candidatesOf, (*row).ratio)
 			cell := equalCell{First: noValue, sort: math.Inf(1)}
 			if ok {
-				cell = equalCell{First: fmt.Sprintf("%.3f", overlap), Second: fmt.Sprintf("%.1f %%", 100*ratio), sort: -overlap}
+				cell = equalCell{First: fmt.Sprintf("%.3f", overlap), Second: fmt.Sprintf("%.1f"+percentSign, 100*ratio), sort: -overlap}
 			}
 			t.Lines[i].Cells = append(t.Lines[i].Cells, cell)
 		}
@@ -109,6 +108,9 @@ func floats(values []int) []float64 {
 
 // finish marks the best of each column and orders the lines by the middle one.
 func (t *equalTable) finish() *equalTable {
+	t.Lines = slices.DeleteFunc(t.Lines, func(l equalLine) bool {
+		return !slices.ContainsFunc(l.Cells, func(c equalCell) bool { return !math.IsInf(c.sort, 1) })
+	})
 	if len(t.Levels) == 0 || len(t.Lines) < 2 {
 		return nil
 	}

@@ -200,7 +200,7 @@ func (s *span) text() string { return joined(short(s.lo), short(s.hi)) }
 
 func (s *span) percent() string {
 	lo, hi := fmt.Sprintf("%.0f", 100*s.lo), fmt.Sprintf("%.0f", 100*s.hi)
-	return joined(lo, hi) + " %"
+	return joined(lo, hi) + "\u00a0%"
 }
 
 func joined(lo, hi string) string {

@@ -80,9 +80,13 @@ type tableCell struct {
 type overview struct {
 	Collections []string
 	Margin      string // for all collections together
-	Lines       []overviewLine
+	First       []overviewLine
+	Others      []overviewLine
 	Rest        int // settings that are as good nowhere, which are left out
 }
+
+// overviewLines is how many lines the overview shows at once.
+const overviewLines = 16
 
 type overviewLine struct {
 	Letter, Name string
@@ -205,9 +209,12 @@ func (r *Report) overview() *overview {
 			}
 		}
 	}
+	var lines []overviewLine
 	for good := len(byGood) - 1; good > 0; good-- {
-		o.Lines = append(o.Lines, byGood[good]...)
+		lines = append(lines, byGood[good]...)
 	}
+	shown := min(len(lines), overviewLines)
+	o.First, o.Others = lines[:shown], lines[shown:]
 	o.Rest = len(byGood[0])
 	return o
 }

@@ -130,8 +130,10 @@ func (c *collection) differencesPlot(r *row, diffs []float64) *plot {
 	sorted := slices.Sorted(slices.Values(diffs))
 	n := float64(len(sorted))
 	x := scale{lo: 0, hi: n}
-	for i := range 5 {
-		x.ticks = append(x.ticks, math.Round(n*float64(i)/4))
+	for _, t := range linear([]float64{0, n}, 5).ticks {
+		if t <= n && t == math.Trunc(t) {
+			x.ticks = append(x.ticks, t)
+		}
 	}
 	p := newPlot("Differences by query", "queries, most hurt first", "difference in "+c.measures[0], x, linear(append(slices.Clone(sorted), 0), 6), 0)
 	p.Height = 240

@@ -355,7 +355,7 @@ func TestNewRefuses(t *testing.T) {
 }
 
 func TestHeadline(t *testing.T) {
-	if text := newTestReport(t, 300).headline().text(); !strings.Contains(text, "keeps nDCG@10 within 2 %") {
+	if text := newTestReport(t, 300).headline().text(); !strings.Contains(text, "keeps nDCG@10 within 2\u00a0%") {
 		t.Errorf("with many queries: %s", text)
 	}
 	study := testStudy(12)
@@ -365,7 +365,7 @@ func TestHeadline(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := r.headline().text()
-	if !strings.HasPrefix(text, "No setting is shown to keep nDCG@10 within 0.001 %") || !strings.Contains(text, "comes nearest") {
+	if !strings.HasPrefix(text, "No setting is shown to keep nDCG@10 within 0.001\u00a0%") || !strings.Contains(text, "comes nearest") {
 		t.Errorf("with few queries: %s", text)
 	}
 }

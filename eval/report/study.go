@@ -28,6 +28,7 @@ type Method struct {
 	SIMD    string `json:"simd"`
 	OS      string `json:"os"`
 	Repeat  int    `json:"repeat"` // searches per query of which the fastest counts
+	Clock   string `json:"clock"`  // what times are, in words
 
 	// Measures as they are named in Result.Measures; the first decides verdicts.
 	Measures []string      `json:"measures"`
@@ -75,7 +76,8 @@ type Result struct {
 	Measures map[string][]float64 `json:"measures"`
 	// Overlap is the share of the baseline's first ten among the first ten.
 	Overlap []float64 `json:"overlap"`
-	// Milliseconds is the time of the search, the encoding of the query left out.
+	// Milliseconds is the time of the search by Method.Clock, the encoding of the
+	// query left out.
 	Milliseconds []float64 `json:"milliseconds"`
 	// Estimate is the same time by a model of the work, which is equal on every
 	// machine; zeros where there is none.

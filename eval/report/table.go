@@ -134,12 +134,15 @@ func signed(x float64) string {
 	return minus(fmt.Sprintf("%+.4f", x))
 }
 
+// percentSign follows a number in a format, with a space at which no line ends.
+const percentSign = "\u00a0%%"
+
 // signedPercent writes a share with its sign.
 func signedPercent(x float64) string {
 	if math.IsInf(x, 0) {
 		return noValue
 	}
-	return minus(fmt.Sprintf("%+.1f %%", 100*x))
+	return minus(fmt.Sprintf("%+.1f"+percentSign, 100*x))
 }
 
 // minus replaces the hyphen before a number.
@@ -147,9 +150,9 @@ func minus(text string) string { return strings.Replace(text, "-", "−", 1) }
 
 func percent(x float64) string {
 	if x > 0 && x < 0.0995 {
-		return fmt.Sprintf("%.1f %%", 100*x)
+		return fmt.Sprintf("%.1f"+percentSign, 100*x)
 	}
-	return fmt.Sprintf("%.0f %%", 100*x)
+	return fmt.Sprintf("%.0f"+percentSign, 100*x)
 }
 
 // short writes a number with three digits that count.

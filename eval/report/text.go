@@ -56,7 +56,7 @@ func (r *Report) WriteText(w io.Writer, options TextOptions) error {
 		text = strings.NewReplacer("≈", "=", "▼", "v", "▲", "^", "│", "|", "±", "+-").Replace(text)
 	}
 	b.WriteString(text)
-	text = b.String()
+	text = strings.ReplaceAll(b.String(), "\u00a0", " ")
 	if options.ASCII {
 		text = strings.Map(func(r rune) rune {
 			if r > unicodeLimit {
@@ -120,7 +120,7 @@ func pad(text string, width int) string {
 func wrap(text string, width int) string {
 	var b strings.Builder
 	column := 0
-	for _, word := range strings.Fields(text) {
+	for word := range strings.SplitSeq(text, " ") {
 		n := utf8.RuneCountInString(word)
 		switch {
 		case column == 0:
@@ -138,4 +138,4 @@ func wrap(text string, width int) string {
 }
 
 // percentOf writes a share that was chosen, such as 2 % or 0.5 %.
-func percentOf(x float64) string { return fmt.Sprintf("%g %%", math.Round(1e6*x)/1e4) }
+func percentOf(x float64) string { return fmt.Sprintf("%g"+percentSign, math.Round(1e6*x)/1e4) }

@@ -58,8 +58,8 @@ type StudyOptions struct {
 	// fewer where a setting scores fewer.
 	Measures []eval.Measure
 	Results  int
-	// Repeat is how often each query is timed, on one goroutine; the fastest
-	// search counts. A setting that has taken half a minute is not repeated.
+	// Repeat is how often each query is timed, on one thread, by what ClockName
+	// says; the fastest search counts. A setting that has taken half a minute is not repeated.
 	Repeat int
 	// Workers is how many queries are in work at once where nothing is timed, 0
 	// for one per CPU.
@@ -205,7 +205,7 @@ func (m *measurement) group(ctx context.Context, points []Point, group []int, re
 // key stands for everything a point's result depends on besides the collection.
 func (m *measurement) key(p Point) string {
 	h := sha256.New()
-	fmt.Fprintln(h, m.options.Config, p.System, p.Setting, m.options.Measures, m.options.Results, m.options.Repeat)
+	fmt.Fprintln(h, m.options.Config, p.System, p.Setting, m.options.Measures, m.options.Results, m.options.Repeat, clockName)
 	if m.baseline != nil { // which it is compared with
 		fmt.Fprintln(h, m.baseline.Top)
 	}
@@ -313,11 +313,17 @@ func (m *measurement) eachQuery(ctx context.Context, f func(ctx context.Context,
 	return group.Wait()
 }
 
+// ClockName says what the times of a study are: the processor time of the searching
+// thread where the system tells it, else the time on the clock.
+const ClockName = clockName
+
 // patience is how long the queries of a setting are timed again.
 const patience = 30 * time.Second
 
 // times returns the fastest search of every query.
 func (m *measurement) times(ctx context.Context, t *tracer) ([]time.Duration, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	times := make([]time.Duration, len(m.subject.Queries))
 	start := time.Now()
 	for repetition := range m.options.Repeat {

@@ -71,11 +71,12 @@ func (t *tracer) trace(ctx context.Context, query asked, wanted []string) (trace
 // staged tells whether the system finds candidates first and scores them then.
 func (t *tracer) staged() bool { return t.system == SystemMaxSim || t.system == SystemRerank }
 
-// clock measures how long a search for as many hits as the setting wants takes.
+// clock measures how long a search for as many hits as the setting wants takes. The
+// goroutine must be locked to its thread.
 func (t *tracer) clock(ctx context.Context, query asked) (time.Duration, error) {
-	start := time.Now()
+	start := threadClock()
 	_, err := t.search(ctx, query, t.options)
-	return time.Since(start), err
+	return threadClock() - start, err
 }
 
 // everyScored makes hits of all documents that a search scores.
