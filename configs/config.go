@@ -88,7 +88,11 @@ type Search struct {
 	Cells int     `mapstructure:"cells" doc:"cells that a query token looks into at most; 0 for no limit"`
 	Peak  float64 `mapstructure:"peak" doc:"share by which a token's nearest cell must be closer than its 64th nearest, or the token does not look, 0 to 1"`
 
-	Depth  int `mapstructure:"depth" doc:"candidates that are scored, the best by the cells of their tokens; 0 chooses 256 or 4 k"`
+	Depth     int     `mapstructure:"depth" doc:"candidates that are scored, the best by the cells of their tokens; 0 chooses 256 or 4 k"`
+	Reveal    string  `mapstructure:"reveal" doc:"how much of the candidates' scores is computed: all, bounded (less where bounds allow it, same results) or estimated (less where more would probably not matter)"`
+	FirstRows int     `mapstructure:"first_rows" doc:"with bounded or estimated: query tokens that are compared first; 0 for a third"`
+	Alpha     float64 `mapstructure:"alpha" doc:"with estimated: standard deviations that a candidate may fall short by"`
+
 	Refine int `mapstructure:"refine" doc:"best documents that are scored again by their refinements, where the index has them; 0 for none"`
 }
 
@@ -109,7 +113,7 @@ func Default() Config {
 		Service: Service{Format: string(remote.NextPlaid)},
 		Codec:   Codec{Kind: "residual2", VectorsPerCell: 128, Seed: 1},
 		Index:   Index{Prune: "none", StoreText: true, SegmentMB: 64},
-		Search:  Search{K: 10, Prune: "all", Plan: "auto", Budget: 4000, MarginShare: 0.5, RarityPower: 1, RankPower: 0.5, Refine: 32},
+		Search:  Search{K: 10, Prune: "all", Plan: "auto", Budget: 4000, MarginShare: 0.5, RarityPower: 1, RankPower: 0.5, Reveal: "all", Alpha: 3, Refine: 32},
 		Eval: Eval{
 			Measures: []string{"RR@10", "nDCG@10", "R@100"},
 			Prune:    []string{"all", "icf:2", "icf:4", "first:4", "random:4"},
@@ -177,6 +181,9 @@ func (c Config) Validate() error {
 	atLeast("search.budget", c.Search.Budget, 1)
 	atLeast("search.neighbors", c.Search.Neighbors, 0)
 	atLeast("search.depth", c.Search.Depth, 0)
+	oneOf("search.reveal", c.Search.Reveal, index.RevealAll.String(), index.RevealBounded.String(), index.RevealEstimated.String())
+	atLeast("search.first_rows", c.Search.FirstRows, 0)
+	check(c.Search.Alpha >= 0, "search.alpha", "want at least 0, got %v", c.Search.Alpha)
 	atLeast("search.refine", c.Search.Refine, 0)
 	check(c.Search.MarginShare >= 0 && c.Search.MarginShare <= 1, "search.margin_share", "want a share from 0 to 1, got %v", c.Search.MarginShare)
 	check(c.Search.RarityPower >= 0 && c.Search.RarityPower <= 8, "search.rarity_power", "want 0 to 8, got %v", c.Search.RarityPower)

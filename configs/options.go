@@ -164,6 +164,10 @@ func (c Config) SearchOptions() (retriever.Options, error) {
 	if err != nil {
 		return retriever.Options{}, err
 	}
+	reveal, err := index.ParseReveal(c.Search.Reveal)
+	if err != nil {
+		return retriever.Options{}, err
+	}
 	options := retriever.DefaultOptions()
 	options.Pruner = pruner
 	options.Search.K = c.Search.K
@@ -175,6 +179,9 @@ func (c Config) SearchOptions() (retriever.Options, error) {
 	options.Search.RankPower = c.Search.RankPower
 	options.Search.Cells = c.Search.Cells
 	options.Search.Peak = c.Search.Peak
+	options.Search.Reveal = reveal
+	options.Search.FirstRows = c.Search.FirstRows
+	options.Search.Alpha = c.Search.Alpha
 	options.Search.Depth = c.Search.Depth
 	options.Search.Refine = c.Search.Refine
 	return options, options.Validate()

@@ -3,6 +3,7 @@ package index
 import (
 	"context"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -16,6 +17,8 @@ import (
 // all are refined and returned. The work that options allow is shared out.
 func (s *Searcher) searchMixed(ctx context.Context, query *simd.Query, selection querypruner.Selection, options SearchOptions) ([]Hit, Stats, error) {
 	s.stats, s.keys = Stats{Plan: Exhaustive, Rows: query.Rows}, s.keys[:0]
+	s.visited = slices.Grow(s.visited[:0], query.Rows)[:query.Rows]
+	clear(s.visited)
 	most := 0
 	for _, part := range s.mixed {
 		allowed := options
@@ -29,6 +32,11 @@ func (s *Searcher) searchMixed(ctx context.Context, query *simd.Query, selection
 			most, s.stats.Plan = n, part.stats.Plan
 		}
 		s.stats.add(part.stats)
+		for row, v := range part.visited {
+			s.visited[row].Cells += v.Cells
+			s.visited[row].Postings += v.Postings
+			s.visited[row].Flat = s.visited[row].Flat || v.Flat
+		}
 		if err != nil {
 			return nil, s.stats, err
 		}

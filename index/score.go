@@ -22,11 +22,13 @@ const (
 
 // worker ranks and scores some of the documents of a search.
 type worker struct {
-	scorer         *codec.Scorer
-	cells          [][]byte
-	payloads       []codec.Payload
-	vectors, bytes int64 // scored
-	err            error
+	scorer       *codec.Scorer
+	first        *codec.Scorer // of the first rows; nil until somebody needs it
+	cells        [][]byte
+	payloads     []codec.Payload
+	scored       int   // documents
+	pairs, bytes int64 // scored
+	err          error
 }
 
 // stage is what a worker does with a run of the candidates. Method expressions
@@ -35,17 +37,22 @@ type stage func(s *Searcher, ctx context.Context, w *worker, lo, hi int) error
 
 // share cuts the candidates into a run for each worker and waits for all.
 func (s *Searcher) share(ctx context.Context, workers int, do stage) error {
-	if len(s.workers) == 0 {
-		s.workers = append(s.workers, worker{scorer: s.scorer})
-	}
 	workers = min(workers, len(s.documents)/shortestRun)
+	s.makeWorkers(workers)
 	if workers <= 1 {
 		return do(s, ctx, &s.workers[0], 0, len(s.documents))
+	}
+	return s.runTogether(ctx, s.workers[:workers], do)
+}
+
+// makeWorkers makes as many workers as there are not yet, at least one.
+func (s *Searcher) makeWorkers(workers int) {
+	if len(s.workers) == 0 {
+		s.workers = append(s.workers, worker{scorer: s.scorer})
 	}
 	for len(s.workers) < workers {
 		s.workers = append(s.workers, worker{scorer: s.codebook.NewScorer()})
 	}
-	return s.runTogether(ctx, s.workers[:workers], do)
 }
 
 func (s *Searcher) runTogether(ctx context.Context, workers []worker, do stage) error {
@@ -83,23 +90,33 @@ func checked(ctx context.Context, documents int, do func(lo, hi int) error) erro
 	return nil
 }
 
-// score scores the candidates: keys then holds those with vectors. scoring is
-// the number of rows that make up a score.
-func (s *Searcher) score(ctx context.Context, scoring, workers int) error {
+// score scores the candidates: keys then holds those with vectors.
+func (s *Searcher) score(ctx context.Context, workers int) error {
 	s.keys = slices.Grow(s.keys[:0], len(s.documents))[:len(s.documents)]
-	for i := range s.workers {
-		s.workers[i].vectors, s.workers[i].bytes = 0, 0
-	}
+	s.startScoring()
 	if err := s.share(ctx, workers, (*Searcher).scoreRun); err != nil {
 		return err
 	}
+	s.endScoring()
+	return nil
+}
+
+func (s *Searcher) startScoring() {
+	for i := range s.workers {
+		w := &s.workers[i]
+		w.scored, w.pairs, w.bytes = 0, 0, 0
+	}
+}
+
+// endScoring adds up what the workers did and leaves the keys of documents that
+// have a score.
+func (s *Searcher) endScoring() {
 	s.keys = slices.DeleteFunc(s.keys, func(key uint64) bool { return key == 0 })
-	s.stats.DocumentsScored = len(s.documents)
 	for _, w := range s.workers {
-		s.stats.TokenPairs += w.vectors * int64(scoring)
+		s.stats.DocumentsScored += w.scored
+		s.stats.TokenPairs += w.pairs
 		s.stats.Bytes += w.bytes
 	}
-	return nil
 }
 
 func (s *Searcher) scoreRun(ctx context.Context, w *worker, first, end int) error {
@@ -115,18 +132,25 @@ func (s *Searcher) scoreRun(ctx context.Context, w *worker, first, end int) erro
 			if i+1 < len(w.payloads) {
 				next = w.payloads[i+1]
 			}
-			score, vectors, err := w.scorer.Score(w.payloads[i], next)
-			if err != nil {
-				return s.fault("payload", document, err)
-			}
-			w.vectors += int64(vectors)
 			w.bytes += int64(w.payloads[i].Size())
-			if s.keys[lo+i] = 0; vectors > 0 {
-				s.keys[lo+i] = key(score, document)
+			if err := s.scoreOne(w, lo+i, w.payloads[i], next); err != nil {
+				return s.fault("payload", document, err)
 			}
 		}
 		return nil
 	})
+}
+
+// scoreOne sets the key of a candidate by its payload: 0 for one without
+// vectors.
+func (s *Searcher) scoreOne(w *worker, i int, payload, next codec.Payload) error {
+	score, vectors, err := w.scorer.Score(payload, next)
+	if s.keys[i] = 0; vectors > 0 {
+		s.keys[i] = key(score, s.documents[i])
+	}
+	w.scored++
+	w.pairs += int64(vectors * s.scoring)
+	return err
 }
 
 // refine scores the n best again, and lowers the scores of the others below

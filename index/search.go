@@ -94,6 +94,12 @@ type SearchOptions struct {
 	// by ascending number. 0 chooses 256, or 4 K if that is more; AllCandidates
 	// leaves none out. The plan Exhaustive scores all.
 	Depth int
+	// Reveal says how much of the candidates' scores is computed.
+	Reveal Reveal
+	// FirstRows is how many rows Reveal begins with; 0 is a third of those that
+	// score. Alpha is the number of standard deviations of RevealEstimated.
+	FirstRows int
+	Alpha     float64
 	// Refine is how many of the best documents are scored again by their
 	// refinements, where the index stores refinements. They come first among the
 	// hits; the scores of hits after them are lowered, all by the same, below
@@ -122,7 +128,7 @@ const AllCandidates = math.MaxInt
 // DefaultSearchOptions returns ten hits from the 256 best of some thousands of
 // candidates, the plan chosen by cost.
 func DefaultSearchOptions() SearchOptions {
-	return SearchOptions{K: 10, Budget: defaultBudget, MarginShare: 0.5, RarityPower: 1, RankPower: 0.5, Refine: 32}
+	return SearchOptions{K: 10, Budget: defaultBudget, MarginShare: 0.5, RarityPower: 1, RankPower: 0.5, Alpha: 3, Refine: 32}
 }
 
 // ExhaustiveSearch returns the options of the search that all others are
@@ -151,6 +157,15 @@ func (o SearchOptions) Validate() error {
 	}
 	if o.Depth < 0 {
 		faults = append(faults, fmt.Errorf("%w: a depth of %d documents", ErrInvalid, o.Depth))
+	}
+	if o.Reveal > RevealEstimated {
+		faults = append(faults, fmt.Errorf("%w: %s", ErrInvalid, o.Reveal))
+	}
+	if o.FirstRows < 0 {
+		faults = append(faults, fmt.Errorf("%w: the first %d rows", ErrInvalid, o.FirstRows))
+	}
+	if !(o.Alpha >= 0) {
+		faults = append(faults, fmt.Errorf("%w: %v standard deviations, want 0 or more", ErrInvalid, o.Alpha))
 	}
 	if o.Refine < 0 {
 		faults = append(faults, fmt.Errorf("%w: %d documents to refine", ErrInvalid, o.Refine))
@@ -201,7 +216,7 @@ type Stats struct {
 	CellsProbed, Postings int
 	// Candidates is the number of live documents found, DocumentsRanked of those
 	// that were ranked by centroid interaction, DocumentsScored of those that
-	// were scored and DocumentsRefined of those that were scored again.
+	// were scored in full and DocumentsRefined of those that were scored again.
 	Candidates, DocumentsRanked, DocumentsScored, DocumentsRefined int
 	// TokenPairs counts (query row, document vector) pairs scored, Bytes the
 	// payload bytes they were read from. Refining is not in them.
@@ -232,6 +247,14 @@ type Searcher struct {
 	keys      []uint64 // of documents, by score
 	views     [][]byte // refinements
 	workers   []worker
+
+	// Of scoring.
+	scoring int   // rows that make up a score
+	summed  []int // these rows, where they are revealed in another order
+	reveal  Reveal
+	first   int // rows that are revealed first
+	goal    goal
+	parts   []uint64 // keys of the sample
 
 	// Of probing. Columns are the rows compared.
 	columns []int   // those that probe
@@ -303,7 +326,8 @@ func (s *Searcher) searchScored(ctx context.Context, query *simd.Query, selectio
 		s.stats.Plan = Probe // and find nothing
 	}
 	rows := s.compared(query.Rows, selection)
-	if err := s.scorer.Reset(query, rows, selection.Score); err != nil {
+	scoring := s.order(selection, options)
+	if err := s.scorer.Reset(query, rows, scoring); err != nil {
 		return false, err
 	}
 	if s.stats.Plan == Auto {
@@ -330,17 +354,21 @@ func (s *Searcher) run(ctx context.Context, rows []int, selection querypruner.Se
 		s.everything(options.Filter)
 	}
 	s.lap(&s.stats.ProbeTime, options)
-	if depth := options.depth(); s.stats.Plan != Exhaustive && len(s.documents) > depth {
+	depth := options.depth()
+	ranked := s.stats.Plan != Exhaustive && len(s.documents) > depth
+	if ranked {
 		if err := s.rank(ctx, depth, options.Workers); err != nil {
 			return err
 		}
 	}
 	s.lap(&s.stats.RankTime, options)
-	scoring := len(rows)
-	if selection.Score != nil {
-		scoring = len(selection.Score)
+	var err error
+	if s.reveals(options) {
+		err = s.scoreInParts(ctx, ranked, options)
+	} else {
+		err = s.score(ctx, options.Workers)
 	}
-	if err := s.score(ctx, scoring, options.Workers); err != nil {
+	if err != nil {
 		return err
 	}
 	s.lap(&s.stats.ScoreTime, options)

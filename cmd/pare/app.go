@@ -124,6 +124,9 @@ var effortFlags = []struct{ key, name string }{
 	{"search.rank_power", "rank-power"},
 	{"search.cells", "cells"},
 	{"search.peak", "peak"},
+	{"search.reveal", "reveal"},
+	{"search.first_rows", "first-rows"},
+	{"search.alpha", "alpha"},
 	{"search.depth", "rank-depth"},
 	{"search.refine", "refine"},
 }

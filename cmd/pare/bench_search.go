@@ -59,7 +59,7 @@ part of a search.
 
 --grid names the settings; each is a list of names with values, of which all combinations
 are measured: plan, k, neighbors, budget, depth, cells, refine, margin, rarity, rank,
-peak, prune. An index that does not
+peak, reveal, first, alpha, prune. An index that does not
 exist at --index is built there, without --index in a temporary folder.`,
 		Example: `  pare bench search --embeddings vectors --index vectors.idx
   pare bench search --embeddings vectors --grid "budget=2000,4000 depth=128,256" --grid plan=exhaustive

@@ -271,6 +271,9 @@ func (s *search) tag() string {
 		Rank      float64
 		Cells     int
 		Peak      float64
+		Reveal    string
+		FirstRows int
+		Alpha     float64
 		Depth     int
 		Refine    int
 		K         int
@@ -286,6 +289,9 @@ func (s *search) tag() string {
 		s.options.Search.RankPower,
 		s.options.Search.Cells,
 		s.options.Search.Peak,
+		s.options.Search.Reveal.String(),
+		s.options.Search.FirstRows,
+		s.options.Search.Alpha,
 		s.options.Search.Depth,
 		s.options.Search.Refine,
 		s.options.Search.K,

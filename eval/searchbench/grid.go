@@ -47,6 +47,7 @@ var parameters = []parameter{
 		func(o index.SearchOptions) bool { return o.Plan != index.Exhaustive },
 	},
 	{"cells", func(o *index.SearchOptions) *int { return &o.Cells }, never},
+	{"first", func(o *index.SearchOptions) *int { return &o.FirstRows }, never},
 	{
 		"refine", func(o *index.SearchOptions) *int { return &o.Refine },
 		func(index.SearchOptions) bool { return true },
@@ -61,6 +62,7 @@ var factors = []struct {
 	{"margin", func(o *index.SearchOptions) *float64 { return &o.MarginShare }},
 	{"rarity", func(o *index.SearchOptions) *float64 { return &o.RarityPower }},
 	{"rank", func(o *index.SearchOptions) *float64 { return &o.RankPower }},
+	{"alpha", func(o *index.SearchOptions) *float64 { return &o.Alpha }},
 	{"peak", func(o *index.SearchOptions) *float64 { return &o.Peak }},
 }
 
@@ -84,6 +86,9 @@ func (s Setting) String() string {
 			words = append(words, f.name+"="+strconv.FormatFloat(value, 'g', -1, 64))
 		}
 	}
+	if s.Options.Reveal != fallback.Options.Reveal {
+		words = append(words, "reveal="+s.Options.Reveal.String())
+	}
 	if pruner := s.Pruner.String(); pruner != fallback.Pruner.String() {
 		words = append(words, "prune="+pruner)
 	}
@@ -105,6 +110,8 @@ func (s *Setting) set(name, value string) (err error) {
 	switch name {
 	case "plan":
 		s.Options.Plan, err = index.ParsePlan(value)
+	case "reveal":
+		s.Options.Reveal, err = index.ParseReveal(value)
 	case "prune":
 		s.Pruner, err = querypruner.Parse(value)
 	default:
@@ -115,7 +122,7 @@ func (s *Setting) set(name, value string) (err error) {
 		for _, f := range factors {
 			names = append(names, f.name)
 		}
-		return fmt.Errorf("unknown name, want plan, %s or prune", strings.Join(names, ", "))
+		return fmt.Errorf("unknown name, want plan, reveal, %s or prune", strings.Join(names, ", "))
 	}
 	return err
 }
@@ -126,8 +133,9 @@ func (s *Setting) set(name, value string) (err error) {
 //
 // and returns all combinations, the last name's values changing fastest; what is
 // not named is that of DefaultSetting. Names are plan, k, neighbors, budget,
-// depth, cells, refine, peak (fields of index.SearchOptions), margin, rarity, rank
-// (MarginShare, RarityPower, RankPower) and prune (see querypruner.Parse). Errors wrap ErrInvalid.
+// depth, cells, refine, peak, reveal, alpha (fields of index.SearchOptions), first,
+// margin, rarity, rank (FirstRows, MarginShare, RarityPower, RankPower) and prune (see
+// querypruner.Parse). Errors wrap ErrInvalid.
 func ParseGrid(text string) ([]Setting, error) {
 	settings := []Setting{DefaultSetting()}
 	seen := make(map[string]bool)

@@ -87,12 +87,15 @@ type Stages struct {
 // Work is what a search had to do.
 type Work struct {
 	Rows       float64 `json:"rows"` // of the query
+	RowsKept   float64 `json:"rows_kept"`
 	Cells      float64 `json:"cells"`
 	Postings   float64 `json:"postings"`
 	Candidates float64 `json:"candidates"`
-	Scored     float64 `json:"scored"`      // documents
-	TokenPairs float64 `json:"token_pairs"` // scored
-	Bytes      float64 `json:"bytes"`       // of payloads scored
+	// CandidatesP95 is the 95th percentile of the queries.
+	CandidatesP95 float64 `json:"candidates_p95"`
+	Scored        float64 `json:"scored"`      // documents
+	TokenPairs    float64 `json:"token_pairs"` // scored
+	Bytes         float64 `json:"bytes"`       // of payloads scored
 }
 
 // Throughput compares goroutines that search at the same time, each with a
@@ -237,7 +240,7 @@ func (t trial) result(truth eval.Run, qrels eval.Qrels) Result {
 		NDCG10:    ndcg10(t.run, qrels),
 	}
 	n := float64(len(t.stats))
-	perQuery := make([]float64, len(t.times))
+	perQuery, candidates := make([]float64, len(t.times)), make([]int, 0, len(t.stats))
 	for q, times := range t.times {
 		slices.Sort(times)
 		perQuery[q] = milliseconds(times[len(times)/2])
@@ -252,13 +255,17 @@ func (t trial) result(truth eval.Run, qrels eval.Qrels) Result {
 		r.Stages.Rank += milliseconds(s.RankTime) / n
 		r.Stages.Score += milliseconds(s.ScoreTime) / n
 		r.Work.Rows += float64(s.Rows) / n
+		r.Work.RowsKept += float64(s.RowsKept) / n
 		r.Work.Cells += float64(s.CellsProbed) / n
 		r.Work.Postings += float64(s.Postings) / n
 		r.Work.Candidates += float64(s.Candidates) / n
 		r.Work.Scored += float64(s.DocumentsScored) / n
 		r.Work.TokenPairs += float64(s.TokenPairs) / n
 		r.Work.Bytes += float64(s.Bytes) / n
+		candidates = append(candidates, s.Candidates)
 	}
+	slices.Sort(candidates)
+	r.Work.CandidatesP95 = float64(candidates[len(candidates)*95/100])
 	return r
 }
 

@@ -40,6 +40,8 @@ type Scorer struct {
 	packed bool           // int8s and scales hold the rows
 	scales []float32      // of the rows, zeros up to the stride
 
+	extreme []float64 // see Bound; empty until somebody needs it
+
 	// Of one document.
 	distinct  []uint32
 	rowCells  []uint32
@@ -49,17 +51,20 @@ type Scorer struct {
 	floatDots []float32
 	dots      []int32
 	best      []float32
+	wide      []float32
 }
 
 // NewScorer returns a scorer for payloads of the codebook.
-func (c *Codebook) NewScorer() *Scorer { return &Scorer{book: c} }
+func (c *Codebook) NewScorer() *Scorer {
+	return &Scorer{book: c, rows: []int{}} // nil rows would be all
+}
 
 // Reset starts a new query. rows are the query's rows to compare, nil for all,
 // and summed those among them whose maxima add up to a score, nil for all of
 // rows. The error wraps ErrShape: the query must have the codebook's
 // dimensions and the rows.
 func (s *Scorer) Reset(q *simd.Query, rows, summed []int) error {
-	s.query, s.cells, s.packed = nil, nil, false
+	s.query, s.cells, s.packed, s.extreme = nil, nil, false, s.extreme[:0]
 	if q.Dim != s.book.dim {
 		return fmt.Errorf("%w: a query of %d dimensions, the codebook has %d", ErrShape, q.Dim, s.book.dim)
 	}
@@ -294,8 +299,23 @@ func (s *Scorer) maximaResidual(p *payload, best []float32, arg []int32, next []
 	s.codes.Maxima(best, simd.CodedTokens{
 		Planes: p.body, Cells: coded, Factors: p.factors, FactorTable: &s.book.factors.table, Next: next,
 	}, cells)
-	cells.Maxima(best, s.bare, s.book.cellScale)
+	s.bareMaxima(cells, best)
 	return nil
+}
+
+// bareMaxima raises best to the maxima of the rows without codes. The cells may
+// have been compared with further rows than those of best.
+func (s *Scorer) bareMaxima(cells *simd.CellRows, best []float32) {
+	if len(s.bare) == 0 || len(best) == cells.Rows() {
+		cells.Maxima(best, s.bare, s.book.cellScale)
+		return
+	}
+	s.wide = grow(s.wide, cells.Rows())
+	simd.Reset(s.wide)
+	cells.Maxima(s.wide, s.bare, s.book.cellScale)
+	for j, v := range s.wide[:len(best)] {
+		best[j] = max(best[j], v)
+	}
 }
 
 // splitBare returns the cells of the rows with codes, and sets bare to the

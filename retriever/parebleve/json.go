@@ -75,6 +75,9 @@ type searchJSON struct {
 	RankPower   *float64 `json:"rank_power,omitempty"`
 	Cells       *int     `json:"cells,omitempty"`
 	Peak        *float64 `json:"peak,omitempty"`
+	Reveal      *string  `json:"reveal,omitempty"`
+	FirstRows   *int     `json:"first_rows,omitempty"`
+	Alpha       *float64 `json:"alpha,omitempty"`
 	Depth       *int     `json:"depth,omitempty"`
 	Refine      *int     `json:"refine,omitempty"`
 	Workers     *int     `json:"workers,omitempty"`
@@ -89,6 +92,13 @@ func (j searchJSON) apply(options *index.SearchOptions) error {
 		}
 		options.Plan = plan
 	}
+	if j.Reveal != nil {
+		reveal, err := index.ParseReveal(*j.Reveal)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrQuery, err)
+		}
+		options.Reveal = reveal
+	}
 	for _, n := range []struct {
 		set    *int
 		option *int
@@ -96,6 +106,7 @@ func (j searchJSON) apply(options *index.SearchOptions) error {
 		{j.Neighbors, &options.Neighbors},
 		{j.Budget, &options.Budget},
 		{j.Cells, &options.Cells},
+		{j.FirstRows, &options.FirstRows},
 		{j.Depth, &options.Depth},
 		{j.Refine, &options.Refine},
 		{j.Workers, &options.Workers},
@@ -112,6 +123,7 @@ func (j searchJSON) apply(options *index.SearchOptions) error {
 		{j.RarityPower, &options.RarityPower},
 		{j.RankPower, &options.RankPower},
 		{j.Peak, &options.Peak},
+		{j.Alpha, &options.Alpha},
 	} {
 		if x.set != nil {
 			*x.option = *x.set
@@ -223,11 +235,11 @@ func (q *Query) MarshalJSON() ([]byte, error) {
 		j.Pruning = &text
 	}
 	if s := q.search; s != nil {
-		plan := s.Plan.String()
+		plan, reveal := s.Plan.String(), s.Reveal.String()
 		j.searchJSON = searchJSON{
 			Plan: &plan, Neighbors: &s.Neighbors, Budget: &s.Budget,
 			MarginShare: &s.MarginShare, RarityPower: &s.RarityPower, RankPower: &s.RankPower, Cells: &s.Cells, Peak: &s.Peak,
-			Depth: &s.Depth, Refine: &s.Refine, Workers: &s.Workers,
+			Reveal: &reveal, FirstRows: &s.FirstRows, Alpha: &s.Alpha, Depth: &s.Depth, Refine: &s.Refine, Workers: &s.Workers,
 		}
 	}
 	c.Custom.MaxSim = j
