@@ -220,7 +220,7 @@ func noteVisits(selection querypruner.Selection, visited []index.Visited) {
 		}
 		row := &selection.Rows[selection.RowOf(vector)]
 		row.Cells, row.Postings = v.Cells, v.Postings
-		if v.Flat {
+		if v.Flat && v.Cells == 0 {
 			row.Kept, row.Reason = false, querypruner.Flat
 		}
 	}
