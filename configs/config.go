@@ -38,6 +38,7 @@ type Encoder struct {
 	Dim       int    `mapstructure:"dim" doc:"dimensions of a token vector: a multiple of 8, at most 1024; most services have a width of their own"`
 	SplitCode bool   `mapstructure:"split_code" doc:"split camelCase and snake_case identifiers into words"`
 	Seed      uint64 `mapstructure:"seed" doc:"seed of the training"`
+	Attention int    `mapstructure:"attention" doc:"0 mixes a word's vector with those of its neighbours, a power from 1 to 16 with those of all words of the text by their likeness"`
 
 	QueryLength    int  `mapstructure:"query_length" doc:"word pieces at which a model cuts a query; 0 for the model's own"`
 	DocumentLength int  `mapstructure:"document_length" doc:"word pieces at which a model cuts a document; 0 for the model's own"`
@@ -161,6 +162,7 @@ func (c Config) Validate() error {
 	}
 	check(c.Encoder.Dim >= 8 && c.Encoder.Dim <= 1024 && c.Encoder.Dim%8 == 0,
 		"encoder.dim", "want a multiple of 8 from 8 to 1024, got %d", c.Encoder.Dim)
+	between("encoder.attention", c.Encoder.Attention, 0, 16)
 	oneOf("service.format", c.Service.Format, serviceFormats()...)
 	atLeast("encoder.query_length", c.Encoder.QueryLength, 0)
 	atLeast("encoder.document_length", c.Encoder.DocumentLength, 0)

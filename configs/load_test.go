@@ -123,7 +123,7 @@ func TestListsAreTrimmed(t *testing.T) {
 // works in a file but not in the environment.
 func TestEveryKeyEveryWay(t *testing.T) {
 	want := configs.Config{
-		Encoder: configs.Encoder{Kind: "models/small", Language: "german", Dim: 64, SplitCode: false, Seed: 7, QueryLength: 48, DocumentLength: 200, Quantize: true, Table: "bits:8x"},
+		Encoder: configs.Encoder{Kind: "models/small", Language: "german", Dim: 64, SplitCode: false, Seed: 7, QueryLength: 48, DocumentLength: 200, Attention: 4, Quantize: true, Table: "bits:8x"},
 		Service: configs.Service{Format: "vllm", Model: "m", QueryPrefix: "Q:", DocumentPrefix: "D:"},
 		Codec:   configs.Codec{Kind: "int8", Refine: true, Uncoded: 0.5, VectorsPerCell: 32, Cells: 9, Seed: 8},
 		Index:   configs.Index{Prune: "ward:3", StoreText: false, SegmentMB: 5},
@@ -131,7 +131,7 @@ func TestEveryKeyEveryWay(t *testing.T) {
 		Eval:    configs.Eval{Measures: []string{"P(rel=2)@5", "AP"}, Prune: []string{"all"}, Margin: 0.5, Seed: 1 << 63, Workers: 2, FileMB: 9},
 	}
 	yaml := `
-encoder: {kind: models/small, language: german, dim: 64, split_code: false, seed: 7, query_length: 48, document_length: 200, quantize: true, table: "bits:8x"}
+encoder: {kind: models/small, language: german, dim: 64, split_code: false, seed: 7, query_length: 48, document_length: 200, attention: 4, quantize: true, table: "bits:8x"}
 service: {format: vllm, model: m, query_prefix: "Q:", document_prefix: "D:"}
 codec: {kind: int8, refine: true, uncoded: 0.5, vectors_per_cell: 32, cells: 9, seed: 8}
 index: {prune: "ward:3", store_text: false, segment_mb: 5}
@@ -140,7 +140,7 @@ eval: {measures: ["P(rel=2)@5", AP], prune: [all], margin: 0.5, seed: 9223372036
 `
 	environ := strings.Fields(`
 PARE_ENCODER_KIND=models/small PARE_ENCODER_LANGUAGE=german PARE_ENCODER_DIM=64 PARE_ENCODER_SPLIT_CODE=false PARE_ENCODER_SEED=7
-PARE_ENCODER_QUERY_LENGTH=48 PARE_ENCODER_DOCUMENT_LENGTH=200 PARE_ENCODER_QUANTIZE=true PARE_ENCODER_TABLE=bits:8x
+PARE_ENCODER_QUERY_LENGTH=48 PARE_ENCODER_DOCUMENT_LENGTH=200 PARE_ENCODER_QUANTIZE=true PARE_ENCODER_ATTENTION=4 PARE_ENCODER_TABLE=bits:8x
 PARE_SERVICE_FORMAT=vllm PARE_SERVICE_MODEL=m PARE_SERVICE_QUERY_PREFIX=Q: PARE_SERVICE_DOCUMENT_PREFIX=D:
 PARE_CODEC_KIND=int8 PARE_CODEC_REFINE=true PARE_CODEC_UNCODED=0.5 PARE_CODEC_VECTORS_PER_CELL=32 PARE_CODEC_CELLS=9 PARE_CODEC_SEED=8
 PARE_INDEX_PRUNE=ward:3 PARE_INDEX_STORE_TEXT=false PARE_INDEX_SEGMENT_MB=5

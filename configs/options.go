@@ -84,6 +84,7 @@ func (c Config) CorpusOptions() corpus.Options {
 	options.Language = c.Encoder.Language
 	options.SplitCode = c.Encoder.SplitCode
 	options.Seed = c.Encoder.Seed
+	options.Attention = c.Encoder.Attention
 	return options
 }
 

@@ -158,8 +158,9 @@ func (e *Encoder) lookUp(word string, vector []float32) uint32 {
 //
 //	L2( (1-a-b)*own[i] + a*L2(near) + b*L2(all) )
 //
-// with near the sum of idf * own over the window without i and all that over
-// the text; for a query it is multiplied by idf. Products are rounded before
+// with near the sum of idf * own over the window without i, or over all other rows
+// by their likeness, and all that over the text; for a query it is multiplied by
+// idf. Products are rounded before
 // they are added (the conversions forbid fused multiply-add), so that every
 // machine gets the same bits.
 func (e *Encoder) mix(own simd.Matrix, ids []uint32, query bool) simd.Matrix {
@@ -189,6 +190,9 @@ func (e *Encoder) mix(own simd.Matrix, ids []uint32, query bool) simd.Matrix {
 		if window > 0 {
 			addScaled(near, -idf[i], own.Row(i))
 		}
+		if e.opts.Attention > 0 {
+			e.attend(near, own, idf, i)
+		}
 		localShare := share(e.opts.LocalMix, near)
 		clear(mixed)
 		addScaled(mixed, 1-e.opts.LocalMix-e.opts.GlobalMix, own.Row(i))
@@ -215,6 +219,27 @@ func (e *Encoder) mix(own simd.Matrix, ids []uint32, query bool) simd.Matrix {
 		}
 	}
 	return out
+}
+
+// attend sets near to the sum of idf * own over all rows but i, each weighted with a
+// power of its cosine to row i. Rows have length 1.
+func (e *Encoder) attend(near []float64, own simd.Matrix, idf []float64, i int) {
+	clear(near)
+	row := own.Row(i)
+	for j := range own.Rows {
+		cosine := 0.0
+		for d, v := range own.Row(j) {
+			cosine += float64(float64(v) * float64(row[d]))
+		}
+		if j == i || cosine <= 0 {
+			continue
+		}
+		weight := idf[j]
+		for range e.opts.Attention {
+			weight *= cosine
+		}
+		addScaled(near, weight, own.Row(j))
+	}
 }
 
 // addScaled adds factor * v to sum.

@@ -177,8 +177,14 @@ func TestDeterministic(t *testing.T) {
 // TestMixing computes one text's vectors again with the plain formula, from
 // the static vectors that an encoder without mixing shows.
 func TestMixing(t *testing.T) {
+	for _, power := range []int{0, 1, 3} {
+		t.Run(fmt.Sprintf("attention %d", power), func(t *testing.T) { testMixing(t, power) })
+	}
+}
+
+func testMixing(t *testing.T, power int) {
 	texts := madeUp(300)
-	mixed := train(t, texts, nil)
+	mixed := train(t, texts, func(o *corpus.Options) { o.Attention = power })
 	static := train(t, texts, func(o *corpus.Options) { o.LocalMix, o.GlobalMix = 0, 0 })
 	text := "w1x unknown w2x w3x w10x w2x w30x w7x w100x stranger w5x w6x w1x w4x"
 	own := encodeAll(t, static, []string{text})[0]
@@ -202,8 +208,12 @@ func TestMixing(t *testing.T) {
 		for j := range n {
 			for d, x := range own.Vectors.Row(j) {
 				all[d] += idf(j) * float64(x)
-				if j != i && max(i-j, j-i) <= 5 {
+				if j != i && power == 0 && max(i-j, j-i) <= 5 {
 					near[d] += idf(j) * float64(x)
+				}
+				if j != i && power > 0 {
+					cosine := max(0, float64(simd.Dot(own.Vectors.Row(i), own.Vectors.Row(j))))
+					near[d] += math.Pow(cosine, float64(power)) * idf(j) * float64(x)
 				}
 			}
 		}

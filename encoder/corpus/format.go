@@ -21,8 +21,9 @@ import (
 //	12      4           Dim
 //	16      4           Window
 //	20      1           SplitCode, 0 or 1
-//	21      1           length of Language
-//	22      ...         Language
+//	21      1           Attention
+//	22      1           length of Language
+//	23      ...         Language
 //	        8, 8        LocalMix, GlobalMix (IEEE 754 double)
 //	        8           MinDocumentFrequency
 //	        8           MaxVocabulary
@@ -46,7 +47,7 @@ import (
 
 const (
 	magic   = "PAREWORD"
-	version = 2 // 2: vectors may be a table; 1: first version
+	version = 2 // 2: vectors may be a table, Attention; 1: first version
 )
 
 // ErrCorrupt reports saved bytes that are no encoder or are damaged,
@@ -72,7 +73,7 @@ func (e *Encoder) MarshalBinary() ([]byte, error) {
 	} else {
 		b = append(b, 0)
 	}
-	b = append(b, byte(len(o.Language)))
+	b = append(b, byte(o.Attention), byte(len(o.Language)))
 	b = append(b, o.Language...)
 	b = le.AppendUint64(b, math.Float64bits(o.LocalMix))
 	b = le.AppendUint64(b, math.Float64bits(o.GlobalMix))
@@ -141,6 +142,7 @@ func (r reader) options() Options {
 		r.Fail("SplitCode", "is %d, want 0 or 1", split)
 	}
 	o.SplitCode = split == 1
+	o.Attention = int(r.Uint8("Attention"))
 	o.Language = string(r.Bytes("Language", int(r.Uint8("Language"))))
 	o.LocalMix = math.Float64frombits(r.Uint64("LocalMix"))
 	o.GlobalMix = math.Float64frombits(r.Uint64("GlobalMix"))

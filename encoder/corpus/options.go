@@ -30,6 +30,12 @@ type Options struct {
 	// whole text in a token's vector; the word itself has the rest. Neither
 	// may be negative, and their sum must be below 1.
 	LocalMix, GlobalMix float64
+	// Attention, if above zero, takes all other words of the text for the
+	// neighbourhood when texts are encoded, each weighted with this power of its
+	// cosine to the word, none if that is negative: self-attention (AutoInt, Song et
+	// al., CIKM 2019) without anything learned, and a power instead of an exponential,
+	// which every machine computes alike. 1 to 16.
+	Attention int
 
 	// MinDocumentFrequency is the number of documents a word must appear in
 	// to get a trained vector; rarer words are hashed. With 1 the table is
@@ -67,6 +73,7 @@ func DefaultOptions() Options {
 // fits in 32 bits.
 const (
 	maxWindow         = 100
+	maxAttention      = 16
 	maxVocabulary     = 1 << 20
 	maxTrainingTokens = 1 << 30
 )
@@ -85,6 +92,7 @@ func (o Options) Validate() error {
 	_, known := stemmers[o.Language]
 	check(known || o.Language == "", "Language %q, want one of %s or none", o.Language, strings.Join(Languages(), ", "))
 	check(o.Window >= 0 && o.Window <= maxWindow, "Window %d, want 0 to %d", o.Window, maxWindow)
+	check(o.Attention >= 0 && o.Attention <= maxAttention, "Attention %d, want 0 to %d", o.Attention, maxAttention)
 	check(o.LocalMix >= 0, "LocalMix %v, want 0 or more", o.LocalMix)
 	check(o.GlobalMix >= 0, "GlobalMix %v, want 0 or more", o.GlobalMix)
 	check(o.LocalMix+o.GlobalMix < 1, "LocalMix + GlobalMix %v, want less than 1", o.LocalMix+o.GlobalMix)
