@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"html/template"
 	"net/http"
+	"time"
 
 	"github.com/blevesearch/bleve/v2"
 	"github.com/blevesearch/bleve/v2/search/query"
@@ -34,7 +35,8 @@ type answer struct {
 
 type column struct {
 	Title string
-	Took  string
+	Took  time.Duration
+	Total uint64
 	Hits  []hit
 }
 
@@ -92,7 +94,7 @@ func (p page) column(r *http.Request, title string, q query.Query) (column, erro
 	if err != nil {
 		return column{}, err
 	}
-	c := column{Title: title, Took: result.Took.String()}
+	c := column{Title: title, Took: result.Took.Round(10 * time.Microsecond), Total: result.Total}
 	for _, match := range result.Hits {
 		h := hit{ID: match.ID, Score: match.Score}
 		for _, fragment := range match.Fragments["body"] {
