@@ -1,9 +1,12 @@
 package parebleve
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"hash/fnv"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 
@@ -66,6 +69,98 @@ func openPayloads(t testing.TB, documents int, cache int64) *source {
 		t.Fatal(err)
 	}
 	return src
+}
+
+// TestCells compares what a source makes of posting lists and stored values with
+// what documents are coded as, over several segments with deletions.
+func TestCells(t *testing.T) {
+	enc := encoder.Func{Width: 32, Encode: func(_ context.Context, text string, _ bool) (encoder.Tokens, error) {
+		hash := fnv.New64a()
+		hash.Write([]byte(text))
+		random := rand.New(rand.NewPCG(hash.Sum64(), 1))
+		tokens := encoder.Tokens{Vectors: simd.NewMatrix(random.IntN(40), 32)}
+		for i := range tokens.Vectors.Data {
+			tokens.Vectors.Data[i] = float32(random.NormFloat64())
+		}
+		tokens.Vectors.Normalize()
+		return tokens, nil
+	}}
+	sample := simd.Matrix{Dim: 32}
+	for i := range 100 {
+		tokens, err := enc.EncodeQuery(t.Context(), fmt.Sprint(i))
+		check(t, err)
+		sample, _, _ = appendSample(sample, nil, false, tokens)
+	}
+	options := DefaultOptions(enc, "body")
+	var err error
+	options.Codebook, err = codec.Train(t.Context(), sample, nil, codec.DefaultOptions(), nil)
+	check(t, err)
+	idx, err := New("", bleve.NewIndexMapping(), options)
+	check(t, err)
+	defer idx.Close()
+	const documents = 300
+	for at := 0; at < documents; at += 100 {
+		batch := idx.NewBatch()
+		for i := range 100 {
+			check(t, batch.Index(fmt.Sprint(at+i), map[string]any{"body": fmt.Sprint("text ", at+i)}))
+		}
+		check(t, idx.Batch(batch))
+	}
+	for i := 0; i < documents; i += 7 {
+		check(t, idx.Delete(fmt.Sprint(i)))
+	}
+	snapshot, err := idx.snapshot()
+	check(t, err)
+	defer snapshot.Close()
+	f := idx.fields["body"]
+	src, err := newSource(snapshot, idx.shelf, f.hidden, f.book())
+	check(t, err)
+	postings := make(map[uint32][]uint32)
+	seen, vectors := 0, 0
+	for number := range uint32(src.Documents()) {
+		if !src.has(number) {
+			continue
+		}
+		seen++
+		id, err := snapshot.ExternalID(internalID(nil, number))
+		check(t, err)
+		tokens, err := enc.EncodeQuery(t.Context(), "text "+id)
+		check(t, err)
+		want, err := options.Codebook.Encode(tokens.Vectors, nil)
+		check(t, err)
+		vectors += tokens.Vectors.Rows
+		for _, cell := range want.Cells {
+			postings[cell] = append(postings[cell], number)
+		}
+		got, err := src.Payload(number)
+		check(t, err)
+		cells, err := src.AppendCells(nil, []uint32{number})
+		check(t, err)
+		if !bytes.Equal(got.Cells, want.Payload.Cells) || !bytes.Equal(cells[0], want.Payload.Cells) || !bytes.Equal(got.Codes, want.Payload.Codes) {
+			t.Errorf("document %s has the cells %v and %v, want %v, or other codes", id, got.Cells, cells[0], want.Payload.Cells)
+		}
+	}
+	if live, err := src.liveVectors(); err != nil || seen != documents-43 || live != int64(vectors) {
+		t.Errorf("%d documents with %d vectors, want %d with %d, error %v", seen, live, documents-43, vectors, err)
+	}
+	for cell := range uint32(options.Codebook.Cells()) {
+		list, err := src.AppendPostings(nil, cell)
+		check(t, err)
+		if len(list) != src.PostingCount(cell) {
+			t.Errorf("cell %d has %d documents, %d are counted", cell, len(list), src.PostingCount(cell))
+		}
+		list = slices.DeleteFunc(list, func(n uint32) bool { return !src.has(n) })
+		if !slices.Equal(list, postings[cell]) {
+			t.Errorf("cell %d has the documents %v, want %v", cell, list, postings[cell])
+		}
+	}
+}
+
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestPayloadAllocations reads payloads out of bleve's blocks and from memory:

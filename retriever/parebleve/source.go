@@ -42,6 +42,9 @@ type part struct {
 // facts is what is known about the documents of a segment that are coded with
 // one codebook. Segments never change.
 type facts struct {
+	once sync.Once // reads them
+	err  error     // why that failed
+
 	members []uint64 // bitmap of the segment's documents
 	count   int
 	vectors int64
@@ -78,21 +81,26 @@ func newShelf(room int64) *shelf {
 	return s
 }
 
-// of returns the facts of a segment.
+// of returns the facts of a segment, and reads them if it is the first to ask.
 func (s *shelf) of(snapshot *scorch.IndexSnapshot, seg *scorch.SegmentSnapshot, hidden string, book *book) (*facts, error) {
 	key := shelfKey{seg.Id(), book.Checksum(), hidden}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if f, ok := s.facts[key]; ok {
-		return f, nil
+	f, ok := s.facts[key]
+	if !ok {
+		s.sweep(snapshot.Segments())
+		f = new(facts)
+		s.facts[key] = f
 	}
-	f, err := readFacts(seg, hidden, book)
-	if err != nil {
-		return nil, err
+	s.mu.Unlock()
+	f.once.Do(func() { f.err = f.read(seg, hidden, book) })
+	if f.err != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.facts[key] == f {
+			delete(s.facts, key)
+		}
 	}
-	s.sweep(snapshot.Segments())
-	s.facts[key] = f
-	return f, nil
+	return f, f.err
 }
 
 // sweep drops the facts of other segments than those. A search that still uses
@@ -123,13 +131,12 @@ func (s *shelf) keep(f *facts, document uint32, codes *[]byte) {
 	}
 }
 
-// readFacts reads the terms of a segment's hidden field.
-func readFacts(seg *scorch.SegmentSnapshot, hidden string, book *book) (*facts, error) {
+// read reads the terms of a segment's hidden field.
+func (f *facts) read(seg *scorch.SegmentSnapshot, hidden string, book *book) error {
 	terms, err := seg.Segment().Dictionary(hidden)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	f := &facts{}
 	all := roaring.New()
 	if err := eachTerm(terms, func(_ uint64, vectors int, term []byte) error {
 		list, err := terms.PostingsList(term, nil, nil)
@@ -139,14 +146,14 @@ func readFacts(seg *scorch.SegmentSnapshot, hidden string, book *book) (*facts, 
 		f.vectors += int64(vectors) * int64(list.Count())
 		return eachBitmap(list, func(b *roaring.Bitmap) { all.Or(b) }, all.Add)
 	}, book.Checksum()); err != nil {
-		return nil, err
+		return err
 	}
 	if f.count = int(all.GetCardinality()); f.count == 0 {
-		return f, nil
+		return nil
 	}
 	f.members = dense(all, int(seg.FullSize()))
 	f.codes = make([]atomic.Pointer[[]byte], seg.FullSize())
-	return f, f.readCells(terms, int(seg.FullSize()), book)
+	return f.readCells(terms, int(seg.FullSize()), book)
 }
 
 // readCells turns the posting lists of cells round.
@@ -180,7 +187,7 @@ func (f *facts) readCells(terms segment.TermDictionary, documents int, book *boo
 		f.counts[cell] = uint32(len(numbers) - before)
 	}
 	width := uint32(book.CellBytes())
-	if len(numbers) > math.MaxUint32/int(width) {
+	if uint64(len(numbers))*uint64(width) > math.MaxUint32 {
 		return fmt.Errorf("parebleve: %d cells of the documents of one segment are too many", len(numbers))
 	}
 	for _, n := range numbers {
