@@ -10,6 +10,10 @@
 // Nothing is guessed: unknown keys, unknown PARE_<SECTION>_* variables and values
 // of the wrong type are errors that name their origin and the key.
 //
+// A file that "pare tune" wrote has a section certificate besides, which is no
+// setting: Loaded.Certificate. A Watcher keeps up with a file that changes while
+// searches run.
+//
 // This package is the edge where viper stops. The packages that do the work take
 // plain option structs, which the methods of Config fill in (options.go); only
 // cmd/pare imports configs. A Loaded value is never

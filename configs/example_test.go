@@ -2,6 +2,9 @@ package configs_test
 
 import (
 	"fmt"
+	"log"
+	"os"
+	"path/filepath"
 
 	"github.com/spf13/pflag"
 
@@ -58,4 +61,42 @@ func ExampleConfig_SearchOptions() {
 	}
 	fmt.Println(options.Pruner, options.Search.Plan, options.Search.K)
 	// Output: icf:50% probe 10
+}
+
+func ExampleWatch() {
+	dir, err := os.MkdirTemp("", "watch")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, "pare.yaml")
+	if err := os.WriteFile(file, []byte("search: {budget: 4000}"), 0o644); err != nil {
+		log.Fatal(err)
+	}
+
+	changed := make(chan configs.Change)
+	w, err := configs.Watch(configs.Sources{File: file}, configs.WatchOptions{
+		Report: func(c configs.Change) { changed <- c },
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer w.Close()
+	fmt.Println("budget", w.SearchOptions().Search.Budget) // asked for every query
+
+	// Somebody replaces the file.
+	if err := os.WriteFile(file+".new", []byte("search: {budget: 1000}"), 0o644); err != nil {
+		log.Fatal(err)
+	}
+	if err := os.Rename(file+".new", file); err != nil {
+		log.Fatal(err)
+	}
+	for _, key := range (<-changed).Keys {
+		fmt.Println(key.Name, key.Old, "->", key.New)
+	}
+	fmt.Println("budget", w.SearchOptions().Search.Budget)
+	// Output:
+	// budget 4000
+	// search.budget 4000 -> 1000
+	// budget 1000
 }

@@ -108,11 +108,15 @@ func (a *app) markRunning(c *cobra.Command) {
 // settings returns the configuration for a command, whose flags were added by
 // configs.Flag. A mistake in it is a mistake of usage.
 func (a *app) settings(c *cobra.Command) (*configs.Loaded, error) {
-	loaded, err := configs.Load(configs.Sources{File: a.configFile, Env: os.Environ(), Flags: c.Flags()})
+	loaded, err := configs.Load(a.sources(c.Flags()))
 	if err != nil {
 		return nil, asUsage(err)
 	}
 	return loaded, nil
+}
+
+func (a *app) sources(flags *pflag.FlagSet) configs.Sources {
+	return configs.Sources{File: a.configFile, Env: os.Environ(), Flags: flags}
 }
 
 // effortFlags say how much work a search may do.

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/pare-search/pare/configs"
 	"github.com/pare-search/pare/eval"
@@ -27,11 +28,13 @@ type search struct {
 	only           string
 	embeddings     string
 	explain, stats bool
+	watch          bool
 	snippet        int
 	format         *formatFlag
 
 	retriever      *retriever.Retriever
 	loaded         *configs.Loaded
+	flags          *pflag.FlagSet
 	config         configs.Config
 	options        retriever.Options
 	stdout, stderr io.Writer
@@ -70,7 +73,9 @@ tokenrarity and, for token ids that no encoder explains, special:101/102 and mas
 
 The tokens that look share --budget, spent where it promises most; --neighbors gives each
 its own. Of what they find, the best --rank-depth by the cells of their tokens are scored,
-and the best --refine of those again where the index was built with --refinements.`,
+and the best --refine of those again where the index was built with --refinements.
+
+A --config file of "pare tune" is refused on other indexes than the one it was tuned on.`,
 		Example: `  pare search --index cranfield.idx "heat transfer at high speed"
   pare search --index cranfield.idx -k 3 --prune icf:2 --explain "heat transfer at high speed"
   pare search --index cranfield.idx -k 100 --snippet 0 --format tsv --run icf4.trec.gz - < queries.tsv
@@ -92,6 +97,7 @@ and the best --refine of those again where the index was built with --refinement
 	flags.BoolVar(&s.stats, "stats", false, "tell on stderr how much work the search was")
 	flags.IntVar(&s.snippet, "snippet", 100, "width in bytes of the text shown for a hit; 0 for none")
 	flags.StringVar(&s.run, "run", "", "also write a TREC run to this `file`, gzip by extension")
+	flags.BoolVar(&s.watch, "watch", false, "with --config and \"-\": take over the file's search settings whenever it changes")
 	s.format = addFormat(flags, "table", "tsv", "json")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		loaded, err := a.settings(c)
@@ -103,6 +109,10 @@ and the best --refine of those again where the index was built with --refinement
 			return err
 		}
 		switch {
+		case s.watch && (a.configFile == "" || args[0] != "-"):
+			return usage(errors.New("--watch is for many queries with the settings of a file"), `give --config FILE and the query "-"`)
+		case s.watch && s.run != "":
+			return usage(errors.New("--watch does not go with --run, whose results must be of one setting"), "")
 		case s.snippet < 0:
 			return usage(fmt.Errorf("flag --snippet: want at least 0, got %d", s.snippet), "")
 		case s.explain && s.format.value == "tsv":
@@ -115,7 +125,7 @@ and the best --refine of those again where the index was built with --refinement
 				return err
 			}
 		}
-		s.options.Search.Times = s.stats
+		s.flags = c.Flags()
 		s.stdout, s.stderr = c.OutOrStdout(), c.ErrOrStderr()
 
 		queries := func(yield func(query, error) bool) { yield(query{"1", args[0]}, nil) }
@@ -199,6 +209,11 @@ func (s *search) all(ctx context.Context, queries iter.Seq2[query, error], sever
 	if err := s.begin(); err != nil {
 		return err
 	}
+	options, stop, err := s.followFile()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stop()) }()
 	run := eval.Run{Tag: s.tag(), Results: make(map[string][]eval.Result)}
 	asked := make(map[string]bool)
 	for q, err := range queries {
@@ -209,6 +224,7 @@ func (s *search) all(ctx context.Context, queries iter.Seq2[query, error], sever
 			return fmt.Errorf("there are two queries %s, which the results could not tell apart", q.id)
 		}
 		asked[q.id] = true
+		s.options = options()
 		found, err := s.retriever.Search(ctx, q.text, s.options)
 		switch {
 		case err != nil:
@@ -243,6 +259,37 @@ func (s *search) all(ctx context.Context, queries iter.Seq2[query, error], sever
 		return nil
 	}
 	return dataset.WriteRunFile(s.run, run)
+}
+
+// followFile returns what yields the options of the next query and what ends
+// that: with --watch those of the file as it is by then.
+func (s *search) followFile() (options func() retriever.Options, stop func() error, err error) {
+	s.options.Search.Times = s.stats
+	if !s.watch {
+		return func() retriever.Options { return s.options }, func() error { return nil }, nil
+	}
+	w, err := configs.Watch(s.sources(s.flags), configs.WatchOptions{
+		Check: func(loaded *configs.Loaded) error {
+			return s.checkCertificate(s.stderr, loaded, s.index, s.retriever.Snapshot())
+		},
+		Report: func(change configs.Change) {
+			if change.Err != nil {
+				report(s.stderr, change.Err)
+			}
+			for _, key := range change.Keys {
+				s.note(s.stderr, "%s: %s was %v, is %v", s.configFile, key.Name, settingText(key.Old), settingText(key.New))
+			}
+		},
+	})
+	if err != nil {
+		return nil, nil, asUsage(err)
+	}
+	filter := s.options.Search.Filter
+	return func() retriever.Options {
+		options := w.SearchOptions()
+		options.Search.Times, options.Search.Filter = s.stats, filter
+		return options
+	}, w.Close, nil
 }
 
 // nothing is the error of a query that there is nothing to look for in.
