@@ -274,7 +274,7 @@ func (s *search) followFile() (options func() retriever.Options, stop func() err
 		},
 		Report: func(change configs.Change) {
 			if change.Err != nil {
-				report(s.stderr, change.Err)
+				printError(s.stderr, change.Err)
 			}
 			for _, key := range change.Keys {
 				s.note(s.stderr, "%s: %s was %v, is %v", s.configFile, key.Name, settingText(key.Old), settingText(key.New))
