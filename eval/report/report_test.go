@@ -354,6 +354,38 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
+// TestPooled checks that the verdict over all collections is the interval, and what
+// the ratio of means is.
+func TestPooled(t *testing.T) {
+	seen := make(map[stats.Verdict]int)
+	for _, queries := range []int{12, 300} {
+		r := newTestReport(t, queries)
+		for name, p := range r.pool() {
+			inside := 1-r.pooledMargin() <= p.lower && p.upper <= 1+r.pooledMargin()
+			if inside != (p.verdict == stats.Equivalent) {
+				t.Errorf("%s on %d queries: %v, ratio %v to %v", name, queries, p.verdict, p.lower, p.upper)
+			}
+			seen[p.verdict]++
+			base, system := 0.0, 0.0
+			for _, c := range r.collections {
+				base += c.rows[0].means["nDCG@10"]
+				system += c.row(name).means["nDCG@10"]
+			}
+			if math.Abs(p.ratio-system/base) > 1e-9 {
+				t.Errorf("%s: ratio %v, want %v", name, p.ratio, system/base)
+			}
+		}
+	}
+	if len(seen) < 3 {
+		t.Errorf("too few kinds of verdicts: %v", seen)
+	}
+	study := testStudy(12)
+	study.Collections = study.Collections[:1]
+	if r, err := New(study); err != nil || r.pool() != nil || r.overview() != nil {
+		t.Errorf("one collection is compared with itself (%v)", err)
+	}
+}
+
 func TestHeadline(t *testing.T) {
 	if text := newTestReport(t, 300).headline().text(); !strings.Contains(text, "keeps nDCG@10 within 2\u00a0%") {
 		t.Errorf("with many queries: %s", text)
