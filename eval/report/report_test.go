@@ -275,7 +275,7 @@ func TestCSVHasTheData(t *testing.T) {
 			if line[at("setting")] != result.Name || line[at("collection")] != c.Name {
 				t.Fatalf("line %q, want one of %s on %s", line, result.Name, c.Name)
 			}
-			for name, want := range map[string]float64{"nDCG@10": sum / n, "difference in nDCG@10": (sum - base) / n} {
+			for name, want := range map[string]float64{"nDCG@10": sum / n, "delta": (sum - base) / n} {
 				if result.Baseline && name != "nDCG@10" {
 					continue
 				}

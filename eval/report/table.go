@@ -11,13 +11,18 @@ import (
 	"github.com/pare-search/pare/eval/stats"
 )
 
-// field is a column of the table of settings: what it is called, what it says to
-// people and what to programs.
+// field is a column of the table of settings: what it is called and says to people,
+// and the columns that it is in CSV.
 type field struct {
 	Name   string
 	Number bool
 	text   func(*row) string
-	value  func(*row) string
+	csv    []csvColumn
+}
+
+type csvColumn struct {
+	name  string
+	value func(*row) float64
 }
 
 // noValue stands for a value that does not exist.
@@ -26,32 +31,58 @@ const noValue = "–"
 // fields are the columns of the table of settings.
 func (c *collection) fields() []field {
 	headline := c.measures[0]
+	one := func(name string, value func(*row) float64) []csvColumn { return []csvColumn{{name, value}} }
 	fields := []field{
-		{"verdict", false, verdictText, verdictWord},
-		{"tokens kept", true, func(r *row) string { return searched(r, percent(r.kept)) }, func(r *row) string { return plain(r.kept) }},
-		{"vectors stored", true, func(r *row) string { return indexed(r, percent(r.stored)) }, func(r *row) string { return plain(r.stored) }},
-		{"bytes per token", true, func(r *row) string { return indexed(r, fmt.Sprintf("%.1f", r.perToken)) }, func(r *row) string { return plain(r.perToken) }},
-		{"bytes per document", true, func(r *row) string { return indexed(r, count(r.perDoc)) }, func(r *row) string { return plain(r.perDoc) }},
-		{"candidates", true, func(r *row) string { return indexed(r, count(r.candidates)) }, func(r *row) string { return plain(r.candidates) }},
-		{"documents scored", true, func(r *row) string { return indexed(r, count(r.scored)) }, func(r *row) string { return plain(r.scored) }},
-		{"token pairs", true, func(r *row) string { return indexed(r, count(r.pairs)) }, func(r *row) string { return plain(r.pairs) }},
-		{"p50 ms", true, func(r *row) string { return short(r.p50) }, func(r *row) string { return plain(r.p50) }},
-		{"p95 ms", true, func(r *row) string { return short(r.p95) }, func(r *row) string { return plain(r.p95) }},
-		{"model ms", true, func(r *row) string { return modelled(r, short(r.estimate)) }, func(r *row) string { return plain(r.estimate) }},
+		{"verdict", false, verdictText, nil},
+		{"tokens kept", true, func(r *row) string { return searched(r, percent(r.kept)) }, one("tokens_kept", func(r *row) float64 { return r.kept })},
+		{"vectors stored", true, func(r *row) string { return indexed(r, percent(r.stored)) }, one("vectors_stored", func(r *row) float64 { return r.stored })},
+		{"bytes per token", true, func(r *row) string { return indexed(r, fmt.Sprintf("%.1f", r.perToken)) }, one("bytes_per_token", func(r *row) float64 { return r.perToken })},
+		{"bytes per document", true, func(r *row) string { return indexed(r, count(r.perDoc)) }, one("bytes_per_document", func(r *row) float64 { return r.perDoc })},
+		{"candidates", true, func(r *row) string { return indexed(r, count(r.candidates)) }, one("candidates", func(r *row) float64 { return r.candidates })},
+		{"documents scored", true, func(r *row) string { return indexed(r, count(r.scored)) }, one("documents_scored", func(r *row) float64 { return r.scored })},
+		{"token pairs", true, func(r *row) string { return indexed(r, count(r.pairs)) }, one("token_pairs", func(r *row) float64 { return r.pairs })},
+		{"p50 ms", true, func(r *row) string { return short(r.p50) }, one("p50_ms", func(r *row) float64 { return r.p50 })},
+		{"p95 ms", true, func(r *row) string { return short(r.p95) }, one("p95_ms", func(r *row) float64 { return r.p95 })},
+		{"model ms", true, func(r *row) string { return modelled(r, short(r.estimate)) }, one("model_ms", func(r *row) float64 { return r.estimate })},
 	}
 	for _, m := range c.measures {
-		fields = append(fields, field{m, true, func(r *row) string { return fmt.Sprintf("%.3f", r.means[m]) }, func(r *row) string { return plain(r.means[m]) }})
+		fields = append(fields, field{m, true, func(r *row) string { return fmt.Sprintf("%.3f", r.means[m]) }, one(m, func(r *row) float64 { return r.means[m] })})
 	}
 	return append(fields,
-		field{"difference in " + headline, true, compared(func(r *row) string { return signed(r.comparison.Delta) }), compared(func(r *row) string { return plain(r.comparison.Delta) })},
-		field{"90 % interval", true, compared(func(r *row) string { return signed(r.comparison.CI90[0]) + " to " + signed(r.comparison.CI90[1]) }), compared(func(r *row) string { return plain(r.comparison.CI90[0]) + " " + plain(r.comparison.CI90[1]) })},
-		field{"corrected interval", true, compared(func(r *row) string { return signed(r.wide[0]) + " to " + signed(r.wide[1]) }), compared(func(r *row) string { return plain(r.wide[0]) + " " + plain(r.wide[1]) })},
-		field{"wins/ties/losses", true, compared(winsTiesLosses), compared(winsTiesLosses)},
-		field{"p (difference)", true, compared(func(r *row) string { return probability(r.pDifference) }), compared(func(r *row) string { return plain(r.pDifference) })},
-		field{"p (equivalence)", true, compared(func(r *row) string { return probability(r.pEquivalence) }), compared(func(r *row) string { return plain(r.pEquivalence) })},
-		field{"overlap@10", true, func(r *row) string { return fmt.Sprintf("%.3f", r.overlap) }, func(r *row) string { return plain(r.overlap) }},
+		field{
+			"difference in " + headline, true, compared(func(r *row) string { return signed(r.comparison.Delta) }),
+			one("delta", func(r *row) float64 { return r.comparison.Delta }),
+		},
+		field{
+			"90 % interval", true, compared(func(r *row) string { return interval(r.comparison.CI90) }),
+			[]csvColumn{{"ci90_low", func(r *row) float64 { return r.comparison.CI90[0] }}, {"ci90_high", func(r *row) float64 { return r.comparison.CI90[1] }}},
+		},
+		field{
+			"corrected interval", true, compared(func(r *row) string { return interval(r.wide) }),
+			[]csvColumn{{"corrected_low", func(r *row) float64 { return r.wide[0] }}, {"corrected_high", func(r *row) float64 { return r.wide[1] }}},
+		},
+		field{
+			"wins/ties/losses", true, compared(winsTiesLosses),
+			[]csvColumn{
+				{"wins", func(r *row) float64 { return float64(r.comparison.Wins) }},
+				{"ties", func(r *row) float64 { return float64(r.comparison.Ties) }},
+				{"losses", func(r *row) float64 { return float64(r.comparison.Losses) }},
+			},
+		},
+		field{
+			"p (difference)", true, compared(func(r *row) string { return probability(r.pDifference) }),
+			one("p_difference", func(r *row) float64 { return r.pDifference }),
+		},
+		field{
+			"p (equivalence)", true, compared(func(r *row) string { return probability(r.pEquivalence) }),
+			one("p_equivalence", func(r *row) float64 { return r.pEquivalence }),
+		},
+		field{"overlap@10", true, func(r *row) string { return fmt.Sprintf("%.3f", r.overlap) }, one("overlap@10", func(r *row) float64 { return r.overlap })},
 	)
 }
+
+// interval writes an interval of differences.
+func interval(i stats.Interval) string { return signed(i[0]) + " to " + signed(i[1]) }
 
 func winsTiesLosses(r *row) string {
 	return fmt.Sprintf("%d/%d/%d", r.comparison.Wins, r.comparison.Ties, r.comparison.Losses)
@@ -118,14 +149,6 @@ func wordOf(v stats.Verdict) string {
 	return string(word)
 }
 
-// plain writes a number for programs, "-" for one that does not exist.
-func plain(x float64) string {
-	if math.IsInf(x, 0) || math.IsNaN(x) {
-		return "-"
-	}
-	return strconv.FormatFloat(x, 'g', 6, 64)
-}
-
 // signed writes a difference of a measure.
 func signed(x float64) string {
 	if math.IsInf(x, 0) {
@@ -188,29 +211,34 @@ func probability(p float64) string {
 	return fmt.Sprintf("%.3f", p)
 }
 
-// WriteCSV writes all settings of all collections with a line of names, the
-// numbers as programs read them: an interval in one cell with a space between its
-// ends, "-" for an end that does not exist, cells of values that do not exist
-// empty. The separator is a comma or a tab.
+// WriteCSV writes all settings of all collections with a line of names. Shares are
+// numbers from 0 to 1; a value that does not exist is an empty cell. The separator
+// is a comma or a tab.
 func (r *Report) WriteCSV(w io.Writer, separator rune) error {
 	out := csv.NewWriter(w)
 	out.Comma = separator
-	names := []string{"collection", "letter", "setting", "series", "queries"}
+	names := []string{"collection", "letter", "setting", "series", "queries", "verdict"}
 	for _, f := range r.collections[0].fields() {
-		names = append(names, f.Name)
+		for _, column := range f.csv {
+			names = append(names, column.name)
+		}
 	}
 	if err := out.Write(names); err != nil {
 		return err
 	}
 	for _, c := range r.collections {
+		fields := c.fields()
 		for _, row := range c.rows {
-			line := []string{c.Name, row.Letter, row.Name, row.Series, strconv.Itoa(len(c.Queries))}
-			for _, f := range c.fields() {
-				value := f.value(row)
-				if f.text(row) == noValue {
-					value = ""
+			line := []string{c.Name, row.Letter, row.Name, row.Series, strconv.Itoa(len(c.Queries)), verdictWord(row)}
+			for _, f := range fields {
+				exists := f.text(row) != noValue
+				for _, column := range f.csv {
+					cell, value := "", column.value(row)
+					if exists && !math.IsInf(value, 0) {
+						cell = strconv.FormatFloat(value, 'g', 6, 64)
+					}
+					line = append(line, cell)
 				}
-				line = append(line, value)
 			}
 			if err := out.Write(line); err != nil {
 				return err
