@@ -265,14 +265,16 @@ func (c *copier) putPostings() error {
 		}
 		return err
 	}
-	end := uint64(0)
+	end, counts := uint64(0), make([]uint32, cells)
 	for cell := range cells {
 		if err := encode(cell); err != nil {
 			return err
 		}
 		end += uint64(len(list))
 		c.putUint32(uint32(end))
+		counts[cell] = uint32(len(documents))
 	}
+	c.w.Write(appendUint32s(nil, counts))
 	for cell := range cells {
 		if err := encode(cell); err != nil {
 			return err

@@ -103,11 +103,11 @@ func FuzzPostings(f *testing.F) {
 	f.Add(data, documents)
 	f.Add(bytes.Repeat([]byte{0xff}, 40), uint32(5))
 	f.Fuzz(func(t *testing.T, data []byte, documents uint32) {
-		if len(data) < 4*cells {
+		if len(data) < 8*cells {
 			return // refused by load
 		}
 		s := fuzzSegment(documents)
-		s.listEnds, s.lists = data[:4*cells], data[4*cells:]
+		s.listEnds, s.listCounts, s.lists = data[:4*cells], data[4*cells:8*cells], data[8*cells:]
 		for cell := range uint32(cells) {
 			list, err := s.appendPostings(nil, cell, 0)
 			switch {

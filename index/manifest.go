@@ -45,7 +45,8 @@ type manifest struct {
 	// of another.
 	Checksums map[string]uint32 `json:"checksums"`
 
-	frame File // what it was read from
+	frame  File            // what it was read from
+	opened map[string]File // if not nil, open notes here what it opens
 }
 
 type codebookEntry struct {
@@ -231,6 +232,9 @@ func (m *manifest) open(f folder, name string) (*container, error) {
 	if want, ok := m.Checksums[name]; ok && c.checksum != want {
 		return nil, errors.Join(c.corrupt("", "another file than the %s means", manifestName), c.close())
 	}
+	if m.opened != nil {
+		m.opened[name] = describe(c)
+	}
 	return c, nil
 }
 
@@ -277,23 +281,6 @@ func (m *manifest) outdated(f folder, err error) bool {
 	}
 	now, err := readManifest(f)
 	return err == nil && now.frame.Checksum != m.frame.Checksum
-}
-
-// describe looks at the files that the manifest names and returns what they
-// consist of, the manifest itself first.
-func (m *manifest) describe(f folder) ([]File, error) {
-	files := []File{m.frame}
-	for _, name := range m.files()[1:] {
-		c, err := m.open(f, name)
-		if err != nil {
-			return nil, err
-		}
-		files = append(files, describe(c))
-		if err := c.close(); err != nil {
-			return nil, err
-		}
-	}
-	return files, nil
 }
 
 // seal notes the checksums of the files that m names.

@@ -29,8 +29,9 @@ import (
 //	          before its segment was written leaves its id more than once:
 //	          then only the last can be live
 //	postings  one u32 per cell: where its list ends;
-//	          the lists: number of documents (uv), then the first document
-//	          number and the gaps to the next ones (uv)
+//	          one u32 per cell: the number of documents in it;
+//	          the lists: the first document number and the gaps to the next
+//	          ones (uv)
 //	tokens    one entry per token id, ascending: gap to the id before (uv),
 //	          number of vectors with this id (uv),
 //	          number of documents (uv)
@@ -38,8 +39,8 @@ import (
 //	          refinement per document, see package codec
 //	text      optional, see text.go
 //
-// End offsets instead of lengths give random access with one look-up; a list
-// carries its length in front, so that a budget is planned without decoding.
+// End offsets instead of lengths give random access with one look-up; the lengths
+// of the lists stand together, so that a budget is planned without reading them.
 const (
 	metaVersion     = 1
 	offsetsVersion  = 1
@@ -47,7 +48,7 @@ const (
 	payloadsVersion = 3 // 1 named a cell for every vector, 2 held the cells as well
 	refinedVersion  = 1
 	idsVersion      = 1
-	postingsVersion = 1
+	postingsVersion = 2 // 1 had the number of documents in front of each list
 	tokensVersion   = 1
 )
 
@@ -199,17 +200,17 @@ func (b *segmentBuilder) encodeIDs() []byte {
 
 func (b *segmentBuilder) encodePostings() []byte {
 	ends := make([]uint32, len(b.postings))
+	counts := make([]uint32, len(b.postings))
 	var lists []byte
 	for cell, list := range b.postings {
 		lists = appendList(lists, list)
-		ends[cell] = uint32(len(lists))
+		ends[cell], counts[cell] = uint32(len(lists)), uint32(len(list))
 	}
-	return append(appendUint32s(nil, ends), lists...)
+	return append(appendUint32s(appendUint32s(nil, ends), counts), lists...)
 }
 
 // appendList appends a posting list.
 func appendList(dst []byte, documents []uint32) []byte {
-	dst = binary.AppendUvarint(dst, uint64(len(documents)))
 	last := uint32(0)
 	for _, document := range documents {
 		dst = binary.AppendUvarint(dst, uint64(document-last))
@@ -250,19 +251,20 @@ type segment struct {
 	dim       uint32
 	codebook  uint64 // checksum
 
-	cellEnds []byte
-	cells    []byte
-	ends     []byte
-	payloads []byte
-	refEnds  []byte // nil when refinements are not stored
-	refined  []byte
-	idEnds   []byte
-	idOrder  []byte
-	ids      []byte
-	listEnds []byte
-	lists    []byte
-	tokens   []tokenCount // ascending ids
-	text     []byte       // nil when texts are not stored
+	cellEnds   []byte
+	cells      []byte
+	ends       []byte
+	payloads   []byte
+	refEnds    []byte // nil when refinements are not stored
+	refined    []byte
+	idEnds     []byte
+	idOrder    []byte
+	ids        []byte
+	listEnds   []byte
+	listCounts []byte
+	lists      []byte
+	tokens     []tokenCount // ascending ids
+	text       []byte       // nil when texts are not stored
 }
 
 // mapSegment maps a segment and checks the sizes of its sections and the
@@ -323,10 +325,10 @@ func (s *segment) load(cells int) error {
 	if err != nil {
 		return err
 	}
-	if len(postings) < 4*cells {
+	if len(postings) < 8*cells {
 		return s.file.corrupt("postings", "%d bytes for %d cells", len(postings), cells)
 	}
-	s.listEnds, s.lists = postings[:4*cells], postings[4*cells:]
+	s.listEnds, s.listCounts, s.lists = postings[:4*cells], postings[4*cells:8*cells], postings[8*cells:]
 	if s.file.has("refined") {
 		refined, err := s.file.view("refined", refinedVersion)
 		if err != nil {
@@ -481,15 +483,7 @@ func (s *segment) byID(place uint32) uint32 {
 
 // postingCount returns the length of a cell's list without decoding it.
 func (s *segment) postingCount(cell uint32) int {
-	list, ok := slice(s.lists, s.listEnds, cell)
-	if !ok {
-		return 0
-	}
-	count, n := binary.Uvarint(list)
-	if n <= 0 || count > uint64(s.documents) {
-		return 0
-	}
-	return int(count)
+	return int(min(binary.LittleEndian.Uint32(s.listCounts[4*cell:]), s.documents))
 }
 
 // appendPostings appends base plus each document number of a cell's list.
@@ -499,8 +493,8 @@ func (s *segment) appendPostings(dst []uint32, cell, base uint32) ([]uint32, err
 		return dst, s.file.corrupt("postings", "cell %d has no place", cell)
 	}
 	d := decoder{data: list}
-	count := d.uvarint()
-	if count > uint64(s.documents) {
+	count := binary.LittleEndian.Uint32(s.listCounts[4*cell:])
+	if count > s.documents {
 		return dst, s.file.corrupt("postings", "cell %d lists %d of %d documents", cell, count, s.documents)
 	}
 	document := uint64(0)

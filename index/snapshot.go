@@ -83,9 +83,8 @@ func (f folder) openSnapshot() (*Snapshot, error) {
 
 func (s *Snapshot) load() error {
 	var err error
-	if s.files, err = s.manifest.describe(s.folder); err != nil {
-		return err
-	}
+	s.manifest.opened = make(map[string]File)
+	defer s.describe()
 	if s.manifest.Encoder != "" {
 		if s.encoder, err = s.manifest.open(s.folder, s.manifest.Encoder); err != nil {
 			return err
@@ -126,6 +125,15 @@ func (s *Snapshot) load() error {
 	s.gatherDeleted()
 	s.separate()
 	return nil
+}
+
+// describe notes what was opened.
+func (s *Snapshot) describe() {
+	s.files = []File{s.manifest.frame}
+	for _, name := range s.manifest.files()[1:] {
+		s.files = append(s.files, s.manifest.opened[name])
+	}
+	s.manifest.opened = nil
 }
 
 // add appends a part.
@@ -449,8 +457,8 @@ func (s *Snapshot) IDs() iter.Seq2[string, error] {
 // PostingCount is the number of documents with a vector in the cell, deleted
 // ones included.
 func (s *Snapshot) PostingCount(cell uint32) int {
-	// Probing asks for some thousands of cells in no order: two reads in each
-	// segment would take longer than all else it does.
+	// Probing asks for some thousands of cells in no order: a read in each segment
+	// would take longer than all else it does.
 	s.count.Do(func() {
 		s.counts = make([]uint32, s.codebook.Cells())
 		for _, p := range s.parts {

@@ -232,8 +232,14 @@ func (w *Writer) open() error {
 	if err := w.removeStray(); err != nil {
 		return err
 	}
-	if _, err := w.manifest.describe(w.folder); err != nil {
-		return err
+	if w.manifest.Encoder != "" {
+		c, err := w.manifest.open(w.folder, w.manifest.Encoder)
+		if err != nil {
+			return err
+		}
+		if err := c.close(); err != nil {
+			return err
+		}
 	}
 	if w.pruner, err = w.manifest.readPruner(w.folder); err != nil {
 		return err
