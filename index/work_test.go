@@ -156,7 +156,7 @@ func TestMergeIsBounded(t *testing.T) {
 		t.Errorf("%d bytes were merged, %d written", size, c.written["segment"])
 	}
 	// A buffer, and for each document a number and its id once.
-	if limit := int64(1<<20 + 64*documents); allocated > limit || limit > size/4 {
+	if limit := int64(512<<10 + 64*documents); allocated > limit || limit > size/4 {
 		t.Errorf("%d bytes allocated to merge %d, want at most %d", allocated, size, limit)
 	}
 }
