@@ -26,6 +26,14 @@ import (
 //	         that they reach the score
 //
 // k is K, or Refine if that is more and there are refinements.
+//
+// Whether it pays has to be measured. On cranfield (22 rows of a MiniLM query, 2
+// bits, 256 candidates) the bounds drop 2 % of the documents by their first 8 rows
+// and 10 % by their first 16, and a search takes five times as long or more: bounds
+// from cells are too wide. The estimate of the 4 rarest rows (FirstRows 4, Alpha 1,
+// a pruner of icf:100%) leaves 90 documents to be scored in full, with the same
+// share of the exact best 10, and a search takes a sixth less time. With
+// Exhaustive, where no ranking chooses the sample, neither pays.
 type Reveal uint8
 
 const (
