@@ -57,10 +57,10 @@ type Service struct {
 
 // Codec is the section codec of Config.
 type Codec struct {
-	Kind   string `mapstructure:"kind" doc:"stored form of a vector: float32, int8, residual4, residual2 or residual1"`
+	Kind   string `mapstructure:"kind" doc:"stored form of a vector: float32, int8, residual4, residual2, residual1 or banded"`
 	Refine bool   `mapstructure:"refine" doc:"store 8 more bits per dimension, by which the best documents are scored again"`
 
-	Uncoded float64 `mapstructure:"uncoded" doc:"share of the vectors, those of the rarest tokens, that are stored as their cell alone, 0 to 1"`
+	CodeBytes float64 `mapstructure:"code_bytes" doc:"mean bytes of a vector's codes with kind banded, which gives them to the words where they help most"`
 
 	VectorsPerCell int    `mapstructure:"vectors_per_cell" doc:"mean number of vectors in a cell, which sets the number of cells"`
 	Cells          int    `mapstructure:"cells" doc:"number of cells; 0 derives it from vectors_per_cell"`
@@ -112,7 +112,7 @@ func Default() Config {
 	return Config{
 		Encoder: Encoder{Kind: Corpus, Language: "english", Dim: 128, SplitCode: true, Seed: 1},
 		Service: Service{Format: string(remote.NextPlaid)},
-		Codec:   Codec{Kind: "residual2", VectorsPerCell: 128, Seed: 1},
+		Codec:   Codec{Kind: "residual2", CodeBytes: 12, VectorsPerCell: 128, Seed: 1},
 		Index:   Index{Prune: "none", StoreText: true, SegmentMB: 64},
 		Search:  Search{K: 10, Prune: "all", Plan: "auto", Budget: 4000, MarginShare: 0.5, RarityPower: 1, RankPower: 0.5, Reveal: "all", Alpha: 3, Refine: 32},
 		Eval: Eval{
@@ -172,7 +172,7 @@ func (c Config) Validate() error {
 	}
 	oneOf("codec.kind", c.Codec.Kind, codecKinds()...)
 	atLeast("codec.vectors_per_cell", c.Codec.VectorsPerCell, 1)
-	check(c.Codec.Uncoded >= 0 && c.Codec.Uncoded <= 1, "codec.uncoded", "want a share from 0 to 1, got %v", c.Codec.Uncoded)
+	check(c.Codec.CodeBytes >= 0 && c.Codec.CodeBytes <= 1024, "codec.code_bytes", "want 0 to 1024, got %v", c.Codec.CodeBytes)
 	between("codec.cells", c.Codec.Cells, 0, codec.MaxCells)
 	_, err := docpruner.Parse(c.Index.Prune)
 	parsed("index.prune", err)

@@ -147,7 +147,7 @@ func (c Config) BuildOptions() (retriever.BuildOptions, error) {
 	options.Index.SegmentBytes = c.Index.SegmentMB << 20
 	options.Index.Refine = c.Codec.Refine
 	options.Index.Codec.Kind = kind
-	options.Index.Codec.UncodedShare = c.Codec.Uncoded
+	options.Index.Codec.CodeBytes = c.Codec.CodeBytes
 	options.Index.Codec.Cells = c.Codec.Cells
 	options.Index.Codec.VectorsPerCell = c.Codec.VectorsPerCell
 	options.Index.Codec.Seed = c.Codec.Seed

@@ -165,7 +165,7 @@ func TestCorruptPayload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = file.WriteAt([]byte{3, 0xff}, at) // version and kind
+	_, err = file.WriteAt([]byte{codec.PayloadVersion, 0xff}, at) // version and kind
 	if err := errors.Join(err, file.Close()); err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package simd
 
 import (
+	"encoding/binary"
 	"math"
 	"slices"
 )
@@ -409,6 +410,20 @@ func (p *codeTiles) pad(planes []byte, tokens int) []byte {
 	chunks, width := chunksOf(p.dim), p.dim/8
 	p.padded = grow(p.padded, p.bits*chunks*tokens*segmentDims)
 	out := p.padded
+	switch width {
+	case 8: // half a chunk and a quarter, of which one bit is the usual code
+		for i := range p.bits * tokens {
+			binary.LittleEndian.PutUint64(out[i*segmentDims:], binary.LittleEndian.Uint64(planes[i*8:]))
+			binary.LittleEndian.PutUint64(out[i*segmentDims+8:], 0)
+		}
+		return out
+	case 4:
+		for i := range p.bits * tokens {
+			binary.LittleEndian.PutUint64(out[i*segmentDims:], uint64(binary.LittleEndian.Uint32(planes[i*4:])))
+			binary.LittleEndian.PutUint64(out[i*segmentDims+8:], 0)
+		}
+		return out
+	}
 	for ; len(planes) > 0; planes = planes[tokens*width:] {
 		for c := range chunks {
 			part := planes[c*segmentDims:]

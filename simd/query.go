@@ -7,7 +7,8 @@ import (
 )
 
 // Query is a query packed for the kernels: every layout of the same rows that
-// they need, made once per query. It is immutable and safe for concurrent use.
+// they need, made once per query. But for Reset it is immutable and safe for
+// concurrent use.
 type Query struct {
 	Rows, Dim int
 
@@ -22,14 +23,21 @@ type Query struct {
 // PackQuery packs the rows of m. The query keeps a reference to m's data,
 // which must not change afterwards. m must be valid (see Matrix.Validate).
 func PackQuery(m Matrix) *Query {
-	q := &Query{Rows: m.Rows, Dim: m.Dim, float: m}
+	q := new(Query)
+	q.Reset(m)
+	return q
+}
+
+// Reset packs other rows, like PackQuery, into the memory of the ones before. No
+// other goroutine may use the query meanwhile.
+func (q *Query) Reset(m Matrix) {
+	q.Rows, q.Dim, q.float = m.Rows, m.Dim, m
 	q.packed.Reset(m, nil)
-	q.codes = make([]int8, m.Rows*m.Dim)
-	q.scale = make([]float32, m.Rows)
+	q.codes = grow(q.codes, m.Rows*m.Dim)
+	q.scale = grow(q.scale, m.Rows)
 	for i := range m.Rows {
 		q.scale[i] = QuantizeInt8(q.codes[i*m.Dim:(i+1)*m.Dim], m.Row(i))
 	}
-	return q
 }
 
 // Float returns the query's rows as float32.

@@ -77,7 +77,7 @@ exist at --index is built there, without --index in a temporary folder.`,
 	flags.DurationVar(&b.options.ThreadTime, "time", b.options.ThreadTime, "`time` for each of the six measurements of --threads")
 	flags.StringVar(&kind, "codec", kind, "build the index with this `codec`")
 	flags.BoolVar(&b.shape.Refine, "refinements", false, "build the index with 8 bits more per dimension, for the best documents")
-	flags.Float64Var(&b.shape.Codec.UncodedShare, "uncoded", 0, "store this `share` of the vectors, of the rarest tokens, as their cell alone")
+	flags.Float64Var(&b.shape.Codec.CodeBytes, "code-bytes", b.shape.Codec.CodeBytes, "mean `bytes` of a vector's codes with codec banded")
 	flags.IntVar(&b.shape.TrainingVectors, "training-vectors", 1<<20, "train the codebook on so many vectors")
 	flags.IntVar(&b.shape.Codec.Cells, "cells", 0, "cluster the vectors into so many `cells` (default: by their number)")
 	format := addFormat(flags, "table", "json", "md")

@@ -105,7 +105,7 @@ a projection of its own, as PyLate and ColBERT models have.`,
 	addService(flags)
 	configs.Flag(flags, "codec.kind", "codec", "")
 	configs.Flag(flags, "codec.refine", "refinements", "")
-	configs.Flag(flags, "codec.uncoded", "uncoded", "")
+	configs.Flag(flags, "codec.code_bytes", "code-bytes", "")
 	configs.Flag(flags, "codec.cells", "cells", "")
 	configs.Flag(flags, "index.prune", "prune-documents", "")
 	configs.FlagOff(flags, "index.store_text", "no-text", "do not keep the texts: no snippets, no highlights")

@@ -190,7 +190,7 @@ func (t *tuning) execute(ctx context.Context, stdout io.Writer) error {
 	settings := tune.SearchSettings()
 	if t.options.Minimise == tune.Bytes {
 		settings = tune.IndexSettings()
-		t.options.Baseline = t.options.Baseline.With("codec.kind", "float32").With("codec.uncoded", "0")
+		t.options.Baseline = t.options.Baseline.With("codec.kind", "float32")
 	}
 	report, err := t.run(ctx, collections, settings)
 	if err != nil {

@@ -37,8 +37,8 @@ func SearchSettings() []sweep.Setting {
 }
 
 // IndexSettings returns the settings of indexes that are tried where no others
-// are given: bits, uncoded shares and sizes of cells, each searched in full and
-// by probing.
+// are given: bytes of codes, bits and sizes of cells, each searched in full and by
+// probing.
 func IndexSettings() []sweep.Setting {
 	searches := sweep.Grid{
 		{Key: "search.plan", Values: []string{"exhaustive", "probe"}},
@@ -48,14 +48,13 @@ func IndexSettings() []sweep.Setting {
 	}
 	grids := []sweep.Grid{
 		{
-			{Key: "codec.kind", Values: []string{"residual1"}},
+			{Key: "codec.kind", Values: []string{"banded"}},
 			{Key: "codec.vectors_per_cell", Values: []string{"64", "128"}},
-			{Key: "codec.uncoded", Values: []string{"0", "0.3", "0.5", "0.7"}},
+			{Key: "codec.code_bytes", Values: []string{"4", "8", "12", "17", "22"}},
 		},
 		{
 			{Key: "codec.kind", Values: []string{"residual2", "residual4", "int8"}},
 			{Key: "codec.vectors_per_cell", Values: []string{"128"}},
-			{Key: "codec.uncoded", Values: []string{"0"}},
 		},
 	}
 	var settings []sweep.Setting

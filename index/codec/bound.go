@@ -12,7 +12,7 @@ func (s *Scorer) ResetFirst(other *Scorer, rows int) error {
 	if rows < 0 || rows > len(other.rows) {
 		return fmt.Errorf("%w: the first %d of %d rows", ErrShape, rows, len(other.rows))
 	}
-	if err := s.Reset(other.query, other.rows[:rows], nil); err != nil {
+	if err := s.reset(other.query, other.rows[:rows], nil, other.onAxes); err != nil {
 		return err
 	}
 	s.sumAll = other.sumAll
@@ -30,32 +30,38 @@ func (s *Scorer) ResetFirst(other *Scorer, rows int) error {
 //
 //	F * max(0, S + residual scale * E)
 //
-// of the cell where that is largest, with the largest factor F of the payload and
-// the largest sum E that any codes give the row; rounding is allowed for. It is
-// known for residual kinds only, for which it looks at no codes; ok is false
-// for others. The error wraps ErrCorrupt or, without a query, ErrShape.
+// of the cell where that is largest, with the largest factor F of the payload's
+// rows of the same form and the largest sum E that any of its codes give the row;
+// rounding is allowed for. It is known for residual kinds only, for which it looks
+// at no codes; ok is false for others. The error wraps ErrCorrupt or, without a
+// query, ErrShape.
 func (s *Scorer) Bound(data Payload, first int) (bound float64, ok bool, err error) {
 	p, err := s.parse(data, s.book.kind)
 	if err != nil || !s.book.kind.Residual() {
 		return 0, false, err
 	}
-	if s.distinct, err = s.book.appendCells(s.distinct[:0], p.cells); err != nil {
+	g := &s.groups
+	if err := g.split(s.book, &p); err != nil {
 		return 0, false, err
 	}
 	s.extremes()
-	var largest byte
-	for _, code := range p.factors {
-		largest = max(largest, code) // codes ascend with the factors
+	var factors [maxForms]float64
+	for i := range s.book.forms {
+		var largest byte
+		for _, code := range g.forms[i].factors {
+			largest = max(largest, code) // codes ascend with the factors
+		}
+		factors[i] = float64(s.book.forms[i].factors.table[largest])
 	}
-	factor, cells := float64(s.book.factors.table[largest]), s.Scan()
+	cells := s.Scan()
 	unit := float64(cells.Unit())
 	rowBound := func(j int) float64 {
 		highest := 0.0
-		for _, cell := range s.distinct {
+		for _, cell := range g.distinct {
 			similarity := unit * float64(cells.Value(cell, j))
 			scale := float64(s.book.cellScale[cell])
-			if s.book.coded(cell) {
-				highest = max(highest, factor*(similarity+scale*s.extreme[j]))
+			if i := s.book.formNumber(cell) - 1; i >= 0 {
+				highest = max(highest, factors[i]*(similarity+scale*s.extreme[i][j]))
 			} else {
 				highest = max(highest, scale*similarity)
 			}
@@ -77,21 +83,24 @@ func (s *Scorer) Bound(data Payload, first int) (bound float64, ok bool, err err
 }
 
 // extremes computes, once for a query, the largest dot product of each row with
-// the weights of any codes.
+// the weights of any codes of each form.
 func (s *Scorer) extremes() {
-	if len(s.extreme) > 0 {
-		return
-	}
-	least, most := int64(0), int64(0)
-	for _, w := range s.book.levels.weights {
-		least, most = min(least, int64(w)), max(most, int64(w))
-	}
-	for _, row := range s.rows {
-		codes, scale := s.query.Codes(row)
-		var sum int64
-		for _, q := range codes {
-			sum += max(int64(q)*least, int64(q)*most)
+	for i := range s.book.forms {
+		f := &s.book.forms[i]
+		if !s.book.used[i] || len(s.extreme[i]) > 0 {
+			continue
 		}
-		s.extreme = append(s.extreme, float64(scale)*float64(s.book.levels.scale)*float64(sum))
+		least, most := int64(0), int64(0)
+		for _, w := range f.levels.weights {
+			least, most = min(least, int64(w)), max(most, int64(w))
+		}
+		for j := range s.rows {
+			codes, scale := s.rowCodes(f, i, j)
+			var sum int64
+			for _, q := range codes {
+				sum += max(int64(q)*least, int64(q)*most)
+			}
+			s.extreme[i] = append(s.extreme[i], float64(scale)*float64(f.levels.scale)*float64(sum))
+		}
 	}
 }

@@ -17,12 +17,12 @@ func TestBound(t *testing.T) {
 	for _, kind := range Kinds {
 		opts := DefaultOptions()
 		opts.Kind, opts.Cells = kind, 40
-		if kind.Residual() {
-			opts.UncodedShare = 0.3
-		}
 		c, err := Train(t.Context(), m, ids, opts, nil)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if kind == Banded {
+			c = mixed(t, c)
 		}
 		s, first := c.NewScorer(), c.NewScorer()
 		for range 200 {

@@ -29,10 +29,10 @@ type Codebook struct {
 	// is what gives the centroid the mean length of the cell's vectors.
 	// Residual kinds only, like what follows.
 	cellScale []float32
-	uncoded   []byte // bitmap of the cells without codes
-	anyBare   bool   // some cell has no codes
-	levels    levels
-	factors   factors
+	forms     []form
+	used      [maxForms]bool // some cell has this form
+	formOf    []uint8        // of each cell, counted from 1, 0 for no codes; nil if all have the only form
+	axes      axes
 
 	// The cells of ids[i] are first[i] to first[i+1]-1; cells from the last
 	// first on belong to no id.
@@ -63,9 +63,21 @@ func (c *Codebook) Cells() int { return c.floats.Rows }
 // changed.
 func (c *Codebook) Centroid(cell int) []float32 { return c.floats.Row(cell) }
 
-// coded tells whether the vectors of a cell have codes.
-func (c *Codebook) coded(cell uint32) bool {
-	return !c.anyBare || c.uncoded[cell/8]>>(cell%8)&1 == 0
+// form returns how the vectors of a cell are coded, nil if they have no codes.
+func (c *Codebook) form(cell uint32) *form {
+	at := c.formNumber(cell)
+	if at == 0 {
+		return nil
+	}
+	return &c.forms[at-1]
+}
+
+// formNumber returns the number of the form of a cell, counted from 1, or 0.
+func (c *Codebook) formNumber(cell uint32) int {
+	if c.formOf == nil {
+		return 1
+	}
+	return int(c.formOf[cell])
 }
 
 // Checksum identifies the codebook: the CRC-64 (ECMA) of its marshalled form.
@@ -83,12 +95,17 @@ type Section struct {
 
 // Sections lists the parts of the marshalled codebook, in file order.
 func (c *Codebook) Sections() []Section {
+	codes := 0
+	for i := range c.forms {
+		codes += formBytes(c.forms[i].bits)
+	}
 	return []Section{
 		{"header", headerBytes},
-		{"codes", len(c.levels.cuts)*4 + len(c.levels.weights) + factorBytes*min(len(c.levels.weights), 1)},
+		{"codes", codes},
+		{"axes", len(c.axes.values) + len(c.axes.scale)*4},
 		{"centroids", len(c.centroids)},
 		{"centroid scales", len(c.centroidScale) * 4},
-		{"residual scales", len(c.cellScale)*4 + len(c.uncoded)},
+		{"residual scales", len(c.cellScale)*4 + len(c.formOf)},
 		{"token ids", len(c.ids)*4 + len(c.first)*4},
 		{"coarse cells", len(c.coarse.floats.Data)*4 + len(c.coarse.first)*4 + len(c.coarse.order)*4},
 		{"checksum", checksumBytes},
@@ -104,30 +121,40 @@ func (c *Codebook) Sections() []Section {
 //	cells                              4
 //	token ids with cells               4
 //	coarse groups                      4
-//	weight scale, float32              4
-//	cuts, float32                      4 * (2^bits - 1)     residual kinds
-//	weights, int8                      2^bits               residual kinds
-//	smallest factor, float32           4                    residual kinds
-//	ratio of factors, float32          4                    residual kinds
+//	for each form
+//	  weight scale, float32            4
+//	  cuts, float32                    4 * (2^bits - 1)
+//	  weights, int8                    2^bits
+//	  smallest factor, float32         4
+//	  ratio of factors, float32        4
+//	axes, int8                         dim/2 * dim          banded, see below
+//	axis scales, float32               4 * dim/2            banded
 //	centroids, int8                    cells * dim
 //	centroid scales, float32           4 * cells
 //	residual scales, float32           4 * cells            residual kinds
-//	cells without codes, bitmap        (cells + 7) / 8      residual kinds
+//	form of each cell, from 1, or 0    cells                banded
 //	token ids, ascending               4 * ids
 //	first cell of each id, and end     4 * (ids + 1)
 //	coarse centroids, float32          4 * groups * dim
 //	first member of each group, end    4 * (groups + 1)
 //	cells by group                     4 * cells, or nothing without groups
 //	CRC-64 (ECMA) of all before        8
+//
+// The forms of a banded codebook are 1 bit on the first dim/4 axes, if that is a
+// multiple of 8, 1 bit on the first dim/2 axes, if that is, and 1, 2 and 4 bits for
+// each dimension. There are as many axes as forms need. Other residual kinds have
+// the form of their bits, int8 and float32 none.
 const (
 	magic         = "PARECODE"
-	headerBytes   = 28
-	factorBytes   = 8
+	headerBytes   = 24
 	checksumBytes = 8
 
-	// Version 1 had no factors and no cells without codes.
-	codebookVersion = 2
+	// Version 1 had no factors and no cells without codes, 2 no forms.
+	codebookVersion = 3
 )
+
+// formBytes returns the size of a form of so many bits.
+func formBytes(bits int) int { return 4 + 4*(1<<bits-1) + 1<<bits + 8 }
 
 var crcTable = crc64.MakeTable(crc64.ECMA)
 
@@ -140,16 +167,18 @@ func (c *Codebook) seal() {
 	b = le.AppendUint32(b, uint32(c.Cells()))
 	b = le.AppendUint32(b, uint32(len(c.ids)))
 	b = le.AppendUint32(b, uint32(c.coarse.floats.Rows))
-	b = le.AppendUint32(b, math.Float32bits(c.levels.scale))
-	b = appendFloats(b, c.levels.cuts)
-	b = appendInt8s(b, c.levels.weights)
-	if c.kind.bits() > 0 {
-		b = appendFloats(b, []float32{c.factors.low, c.factors.ratio})
+	for _, f := range c.forms {
+		b = appendFloats(b, []float32{f.levels.scale})
+		b = appendFloats(b, f.levels.cuts)
+		b = appendInt8s(b, f.levels.weights)
+		b = appendFloats(b, []float32{f.factors.low, f.factors.ratio})
 	}
+	b = appendInt8s(b, c.axes.values)
+	b = appendFloats(b, c.axes.scale)
 	b = appendInt8s(b, c.centroids)
 	b = appendFloats(b, c.centroidScale)
 	b = appendFloats(b, c.cellScale)
-	b = append(b, c.uncoded...)
+	b = append(b, c.formOf...)
 	b = appendUints(b, c.ids)
 	b = appendUints(b, c.first)
 	b = appendFloats(b, c.coarse.floats.Data)
@@ -185,19 +214,24 @@ func Load(data []byte) (*Codebook, error) {
 	}
 	cells, ids, groups := int(le.Uint32(data[12:])), int(le.Uint32(data[16:])), int(le.Uint32(data[20:]))
 
-	d := decoder{rest: body[headerBytes-4:]} // from the weight scale on
-	bits := c.kind.bits()
-	c.levels.scale = d.float()
-	if bits > 0 {
-		c.levels.cuts = d.floats(1<<bits - 1)
-		c.levels.weights = d.int8s(1 << bits)
-		c.factors = newFactors(d.float(), d.float())
+	d := decoder{rest: body[headerBytes:]}
+	c.forms = formsOf(c.kind, c.dim)
+	for i := range c.forms {
+		f := &c.forms[i]
+		f.levels.scale = d.float()
+		f.levels.cuts = d.floats(1<<f.bits - 1)
+		f.levels.weights = d.int8s(1 << f.bits)
+		f.factors = newFactors(d.float(), d.float())
 	}
+	c.axes.values = d.int8s(axesOf(c.forms) * c.dim)
+	c.axes.scale = d.floats(axesOf(c.forms))
 	c.centroids = d.int8s(cells * c.dim)
 	c.centroidScale = d.floats(cells)
-	if bits > 0 {
+	if len(c.forms) > 0 {
 		c.cellScale = d.floats(cells)
-		c.uncoded = d.take((cells + 7) / 8)
+	}
+	if c.kind == Banded {
+		c.formOf = d.take(cells)
 	}
 	c.ids = d.uints(ids)
 	c.first = d.uints(ids + 1)
@@ -212,9 +246,10 @@ func Load(data []byte) (*Codebook, error) {
 	if err := c.checkFields(); err != nil {
 		return nil, err
 	}
-	if bits > 0 {
-		c.levels.setDigits()
+	for i := range c.forms {
+		c.forms[i].levels.setDigits()
 	}
+	c.axes.prepare(c.dim)
 	c.expand()
 	c.prepare()
 	return c, nil
@@ -254,15 +289,25 @@ func (c *Codebook) checkFields() error {
 		return !slices.ContainsFunc(v, func(x float32) bool { return !(x >= -MaxComponent && x <= MaxComponent) })
 	}
 	cells := len(c.centroidScale)
+	for i := range c.forms {
+		switch f := &c.forms[i]; {
+		case !scales([]float32{f.levels.scale}):
+			return corrupt("weight scale")
+		case !moderate(f.levels.cuts) || !slices.IsSorted(f.levels.cuts):
+			return corrupt("cuts")
+		case !f.weightsFit():
+			return corrupt("weights")
+		case !f.factors.valid():
+			return corrupt("factors")
+		}
+	}
 	switch {
-	case !scales([]float32{c.levels.scale}):
-		return corrupt("weight scale")
-	case !moderate(c.levels.cuts) || !slices.IsSorted(c.levels.cuts):
-		return corrupt("cuts")
-	case !c.weightsFit():
-		return corrupt("weights")
-	case c.kind.bits() > 0 && !c.factors.valid():
-		return corrupt("factors")
+	case slices.Contains(c.axes.values, math.MinInt8):
+		return corrupt("axes")
+	case !scales(c.axes.scale):
+		return corrupt("axis scales")
+	case slices.ContainsFunc(c.formOf, func(f uint8) bool { return int(f) > len(c.forms) }):
+		return corrupt("forms of cells")
 	case slices.Contains(c.centroids, math.MinInt8):
 		return corrupt("centroids")
 	case !scales(c.centroidScale):
@@ -283,9 +328,9 @@ func (c *Codebook) checkFields() error {
 
 // weightsFit reports whether the weights are as small as training makes them,
 // which kernels rely on.
-func (c *Codebook) weightsFit() bool {
-	limit := weightLimit(c.kind.bits())
-	return !slices.ContainsFunc(c.levels.weights, func(w int8) bool { return int(w) > limit || int(w) < -limit })
+func (f *form) weightsFit() bool {
+	limit := weightLimit(f.bits)
+	return !slices.ContainsFunc(f.levels.weights, func(w int8) bool { return int(w) > limit || int(w) < -limit })
 }
 
 // expand makes the float centroids.
@@ -304,10 +349,11 @@ func (c *Codebook) expand() {
 // prepare makes what scoring needs, once all fields are set.
 func (c *Codebook) prepare() {
 	c.table = simd.NewCellTable(c.dim, c.centroids, c.centroidScale, c.cellScale)
-	cells := uint32(c.Cells())
-	c.anyBare = false
-	for cell := uint32(0); cell < cells && len(c.uncoded) > 0; cell++ {
-		c.anyBare = c.anyBare || c.uncoded[cell/8]>>(cell%8)&1 == 1
+	c.used = [maxForms]bool{}
+	for cell := range c.Cells() {
+		if at := c.formNumber(uint32(cell)); at > 0 {
+			c.used[at-1] = true
+		}
 	}
 }
 

@@ -89,8 +89,8 @@ func squaredError(a, b simd.Matrix) float64 {
 func TestErrorFallsWithBits(t *testing.T) {
 	for _, dim := range []int{8, 24, 40, 96, 128, 384, 768, 1024} {
 		m, ids := tokens(1, 600, dim, 20)
-		last := 1.0 // unit vectors against nothing at all
-		for _, kind := range Kinds {
+		last := 1.0                      // unit vectors against nothing at all
+		for _, kind := range Kinds[1:] { // all but banded, which has a test of its own
 			c, data := build(t, m, ids, kind, 100)
 			got, err := c.Decode(data)
 			if err != nil {
@@ -140,7 +140,7 @@ func TestDecodedLength(t *testing.T) {
 		for i := range got.Rows {
 			length := math.Sqrt(float64(simd.Dot(got.Row(i), got.Row(i))))
 			// The nearest factor is off by half a ratio at most.
-			if want := float64(1 + i); math.Abs(length-want) > want*(float64(c.factors.ratio)-1)/1.9 {
+			if want := float64(1 + i); math.Abs(length-want) > want*(float64(c.forms[0].factors.ratio)-1)/1.9 {
 				t.Errorf("%v: vector %d has length %g, want %g", kind, i, length, want)
 			}
 		}
@@ -157,7 +157,7 @@ func TestPlanesNest(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		planes[kind] = p.body
+		planes[kind] = p.body[rows:] // after the factors
 	}
 	one, two := planes[Residual1], planes[Residual2]
 	if !bytes.Equal(one, two[:len(one)]) {
@@ -544,62 +544,46 @@ func TestFactors(t *testing.T) {
 	}
 }
 
-// TestUncodedShare: the rarest ids lose their codes, up to the share asked
-// for, and their vectors become the centroid with the vectors' mean length.
-func TestUncodedShare(t *testing.T) {
-	m, ids := tokens(28, 4000, 24, 40)
-	frequency := make(map[uint32]int)
-	for _, id := range ids {
-		frequency[id]++
-	}
+// TestBands: vectors take the bytes they are given, every band gets more of them
+// only where they take more of the error, and vectors without codes become the
+// centroid with the vectors' mean length.
+func TestBands(t *testing.T) {
+	const dim = 64
+	m, ids := tokens(28, 6000, dim, 60)
 	for _, withIDs := range []bool{true, false} {
 		ids := ids
 		if !withIDs {
 			ids = nil
 		}
-		size := 1 << 30
-		for _, share := range []float64{0, 0.3, 0.6, 1} {
+		lastError := math.Inf(1)
+		for _, bytes := range []float64{0, 2, 4, 9, 17, 33} {
 			opts := DefaultOptions()
-			opts.Kind, opts.UncodedShare, opts.Cells = Residual1, share, 60
+			opts.Kind, opts.CodeBytes, opts.Cells = Banded, bytes, 120
 			c, err := Train(t.Context(), m, ids, opts, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			data := encode(t, c, m, ids)
-			if data.Size() >= size {
-				t.Errorf("ids %v, share %v: %d bytes, not fewer than %d", withIDs, share, data.Size(), size)
-			}
-			size = data.Size()
 			p, err := c.parse(data)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := 1 - float64(p.coded)/float64(p.rows); got > share || got < share-0.15 {
-				t.Errorf("ids %v: %.2f of the vectors have no codes, want %v", withIDs, got, share)
-			}
-			cells, err := c.rowCells(&p)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if withIDs {
-				rarest, most := 1<<30, 0 // coded, not coded
-				for i, cell := range cells {
-					if n := frequency[ids[i]]; c.coded(cell) {
-						rarest = min(rarest, n)
-					} else {
-						most = max(most, n)
-					}
-				}
-				if most > rarest {
-					t.Errorf("share %v: an id of %d vectors has no codes, one of %d has", share, most, rarest)
-				}
+			if got := float64(len(p.body)) / float64(m.Rows); got > bytes+0.01 || got < bytes-1.5 {
+				t.Errorf("ids %v: %.2f bytes, want %v", withIDs, got, bytes)
 			}
 			back, err := c.Decode(data)
 			if err != nil {
 				t.Fatal(err)
 			}
+			e := squaredError(m, back)
+			if e >= lastError {
+				t.Errorf("ids %v, %v bytes: squared error %v, with fewer bytes %v", withIDs, bytes, e, lastError)
+			}
+			lastError = e
+
+			cells, _ := plainForms(t, c, &p)
 			for i, cell := range cells {
-				if c.coded(cell) {
+				if c.form(cell) != nil {
 					continue
 				}
 				// All vectors have length 1, so the direction is all there is.
@@ -611,6 +595,61 @@ func TestUncodedShare(t *testing.T) {
 					}
 				}
 			}
+		}
+	}
+}
+
+// TestAllocate: of two bands of equally many vectors that one bit helps alike in
+// proportion, the one with larger errors has it first, and what is left goes where
+// it helps most.
+func TestAllocate(t *testing.T) {
+	forms := formsOf(Banded, 64) // of 3, 5, 9, 17 and 33 bytes
+	share := [1 + maxForms]float64{1, 0.7, 0.5, 0.35, 0.1, 0.01}
+	for _, want := range []struct {
+		bytes        float64
+		small, large int
+	}{
+		{0, 0, 0},
+		{1.5, 0, 1}, // 3 bytes for half of the vectors
+		{2.5, 0, 2}, // 5
+		{4.5, 1, 2}, // 2.5 for the large errors; of the 2 left, 1.5 for the small
+		{5, 2, 2},
+		{7, 2, 3}, // the step from 5 to 9 bytes takes more of large errors
+		{9, 3, 3},
+		{33, 5, 5},
+	} {
+		bands := []band{{vectors: 10}, {vectors: 10}}
+		for i, s := range share {
+			bands[0].errors[i], bands[1].errors[i] = 2*s, 4*s
+		}
+		allocate(bands, forms, want.bytes)
+		if bands[0].form != want.small || bands[1].form != want.large {
+			t.Errorf("%v bytes: forms %d and %d, want %d and %d", want.bytes, bands[0].form, bands[1].form, want.small, want.large)
+		}
+	}
+}
+
+// TestAxes: the axes of vectors that vary along three directions, and a little
+// along a fourth, are these directions, as long as their standard deviations.
+func TestAxes(t *testing.T) {
+	const dim, n = 16, 20000
+	deviations := []float64{3, 2, 1, 0.1}
+	rng := rand.New(rand.NewPCG(33, 33))
+	vectors := make([]float32, n*dim)
+	for i := range n {
+		for k, s := range deviations {
+			vectors[i*dim+2*k+1] = float32(s * rng.NormFloat64())
+		}
+	}
+	a := trainAxes(vectors, dim, 3)
+	a.prepare(dim)
+	for k, want := range deviations[:3] {
+		axis := a.floats.Row(k)
+		if got := math.Abs(float64(axis[2*k+1])); math.Abs(got-want) > want/30 {
+			t.Errorf("axis %d is %v long in its direction, want %v", k, got, want)
+		}
+		if length := math.Sqrt(square(axis)); math.Abs(length-want) > want/30 {
+			t.Errorf("axis %d is %v long, want %v", k, length, want)
 		}
 	}
 }

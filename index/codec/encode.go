@@ -85,7 +85,7 @@ func (c *Codebook) EncodeRefinement(dst []byte, vectors simd.Matrix) ([]byte, er
 	if _, err := appendSquares(nil, vectors); err != nil {
 		return dst, fmt.Errorf("encode: %w", err)
 	}
-	dst, p := c.start(dst, nil, Int8, vectors.Rows, vectors.Rows)
+	dst, p := c.start(dst, nil, Int8, vectors.Rows, 0)
 	c.putInt8(&p, vectors)
 	return dst, nil
 }
@@ -111,14 +111,14 @@ type encoder struct {
 	squares  []float64 // of the vectors' lengths
 	distinct []uint32  // the cells of a document
 	places   []int32   // of each cell among them, counted from 1; zeros between documents
-	codes    []uint8
+	coder    coder
 }
 
 // encodeBatch sets the payload and the cells of every document in out. An error is that of the document with the returned number.
 func (c *Codebook) encodeBatch(out []Encoded, documents []Document) (bad int, err error) {
 	e, _ := c.encoders.Get().(*encoder)
 	if e == nil {
-		e = &encoder{finder: c.newFinder(), places: make([]int32, c.Cells()), codes: make([]uint8, c.dim)}
+		e = &encoder{finder: c.newFinder(), places: make([]int32, c.Cells()), coder: c.newCoder()}
 	}
 	defer func() {
 		e.reset()
@@ -150,19 +150,24 @@ func (c *Codebook) encodeBatch(out []Encoded, documents []Document) (bad int, er
 // vectors lie in and the squares of their lengths.
 func (e *encoder) encode(out *Encoded, vectors simd.Matrix, rowCells []uint32, squares []float64) {
 	c := e.book
-	cells, coded := e.distinct[:0], 0
+	cells := e.distinct[:0]
+	var coded [maxForms]int // rows of each form
 	for _, cell := range rowCells {
 		if e.places[cell] == 0 {
 			e.places[cell] = 1
 			cells = append(cells, cell)
 		}
-		if c.coded(cell) {
-			coded++
+		if number := c.formNumber(cell); number > 0 && c.kind.Residual() {
+			coded[number-1]++
 		}
 	}
 	slices.Sort(cells)
 	names := c.putCells(cells)
-	codes, p := c.start(nil, names, c.kind, vectors.Rows, coded)
+	size := 0
+	for i := range c.forms {
+		size += coded[i] * c.forms[i].bytes()
+	}
+	codes, p := c.start(nil, names, c.kind, vectors.Rows, size)
 	*out, e.distinct = Encoded{Payload: Payload{names, codes}, Cells: slices.Clone(cells)}, cells
 	for row, cell := range rowCells {
 		out.Residual += squaredDistance(vectors.Row(row), c.Centroid(int(cell)))
@@ -178,18 +183,36 @@ func (e *encoder) encode(out *Encoded, vectors simd.Matrix, rowCells []uint32, s
 			binary.LittleEndian.PutUint32(p.body[4*i:], math.Float32bits(x))
 		}
 	default:
-		at := 0
-		for row, cell := range rowCells {
-			p.setPlace(row, int(e.places[cell])-1)
-			if c.coded(cell) {
-				p.factors[at] = c.factors.code(c.codeResidual(e.codes, vectors.Row(row), squares[row], cell))
-				putPlanes(p.body, p.coded, c.kind.bits(), at, e.codes)
-				at++
-			}
-		}
+		e.putResiduals(&p, coded, vectors, rowCells, squares)
 	}
 	for _, cell := range cells {
 		e.places[cell] = 0
+	}
+}
+
+// putResiduals stores the places and the codes of the vectors, of which the forms
+// have so many.
+func (e *encoder) putResiduals(p *payload, coded [maxForms]int, vectors simd.Matrix, rowCells []uint32, squares []float64) {
+	c := e.book
+	var bodies [maxForms][]byte // factors and planes
+	rest := p.body
+	for i := range c.forms {
+		size := coded[i] * c.forms[i].bytes()
+		bodies[i], rest = rest[:size], rest[size:]
+	}
+	var next [maxForms]int
+	for row, cell := range rowCells {
+		p.setPlace(row, int(e.places[cell])-1)
+		number := c.formNumber(cell)
+		if number == 0 {
+			continue
+		}
+		f, rows, at := &c.forms[number-1], coded[number-1], next[number-1]
+		next[number-1]++
+		factor := e.coder.code(f, vectors.Row(row), squares[row], cell)
+		body := bodies[number-1]
+		body[at] = f.factors.code(factor)
+		putPlanes(body[rows:], rows, f.bits, at, e.coder.codes)
 	}
 }
 
@@ -206,17 +229,17 @@ func (c *Codebook) putCells(cells []uint32) []byte {
 }
 
 // start appends codes with a header and room for the rest, those of a document
-// in the cells that are named.
-func (c *Codebook) start(dst, cells []byte, kind Kind, rows, coded int) ([]byte, payload) {
-	places, factors, body := c.layout(kind, int64(rows), int64(coded), int64(len(cells)/c.CellBytes()))
-	size := int(places + factors + body)
+// in the cells that are named with so many bytes in forms.
+func (c *Codebook) start(dst, cells []byte, kind Kind, rows, inForms int) ([]byte, payload) {
+	places, factors, body := c.layout(kind, int64(rows), int64(len(cells)/c.CellBytes()))
+	size := int(places+factors+body) + inForms
 	dst = slices.Grow(dst, payloadFixed+binary.MaxVarintLen32+size)
 	dst = append(dst, payloadVersion, byte(kind))
 	dst = binary.LittleEndian.AppendUint16(dst, uint16(c.checksum))
 	dst = binary.AppendUvarint(dst, uint64(rows))
 	at := len(dst)
 	dst = append(dst, make([]byte, size)...)
-	return dst, cut(cells, dst[at:], int64(rows), int64(coded), places, factors)
+	return dst, cut(cells, dst[at:], int64(rows), places, factors)
 }
 
 func (c *Codebook) putInt8(p *payload, vectors simd.Matrix) {
@@ -230,29 +253,76 @@ func (c *Codebook) putInt8(p *payload, vectors simd.Matrix) {
 	}
 }
 
-// codeResidual writes the codes of a vector and returns the factor that gives
-// what they stand for the length of the vector, of which it is given the
-// square.
-func (c *Codebook) codeResidual(codes []uint8, v []float32, square float64, cell uint32) (factor float64) {
+// coder codes the residuals of vectors, one at a time. It serves one goroutine.
+type coder struct {
+	book     *Codebook
+	codes    []uint8     // of the vector coded last
+	residual simd.Matrix // one row
+	rebuilt  []float32
+	on       []float32 // axes
+}
+
+func (c *Codebook) newCoder() coder {
+	on := 0
+	if len(c.axes.scale) > 0 {
+		on = c.axes.packed.Stride()
+	}
+	return coder{
+		book: c, codes: make([]uint8, c.dim), residual: simd.NewMatrix(1, c.dim),
+		rebuilt: make([]float32, c.dim), on: make([]float32, on),
+	}
+}
+
+// code sets the codes of a vector and returns the factor that gives what they
+// stand for the length of the vector, of which it is given the square.
+func (e *coder) code(f *form, v []float32, square float64, cell uint32) (factor float64) {
+	c := e.book
 	centroid := c.Centroid(int(cell))
 	var inverse float32
 	if scale := c.cellScale[cell]; scale > 0 {
 		inverse = 1 / scale
 	}
-	c.levels.code(codes, v, centroid, inverse)
-	rebuilt := c.rebuiltSquare(codes, cell)
+	e.codes = e.codes[:f.dims]
+	var rebuilt float64
+	if f.onAxes {
+		e.toAxes(v, centroid, inverse, f.dims)
+		f.levels.code(e.codes, e.on[:f.dims], zeros[:f.dims], 1)
+		rebuilt = e.squareOnAxes(f, cell)
+	} else {
+		f.levels.code(e.codes, v, centroid, inverse)
+		rebuilt = c.rebuiltSquare(f, e.codes, cell)
+	}
 	if rebuilt == 0 {
 		return 1
 	}
 	return math.Sqrt(square / rebuilt)
 }
 
+// zeros is a residual's centroid.
+var zeros [simd.MaxDim]float32
+
+// toAxes sets the coordinates of a residual times inverse on the first axes.
+func (e *coder) toAxes(v, centroid []float32, inverse float32, n int) {
+	residual := e.residual.Row(0)
+	for d, x := range v {
+		residual[d] = (x - centroid[d]) * inverse
+	}
+	e.book.axes.coordinates(e.on, e.residual, n)
+}
+
+// squareOnAxes returns the squared length of what codes of 1 bit on axes stand for,
+// before its factor.
+func (e *coder) squareOnAxes(f *form, cell uint32) float64 {
+	e.book.rebuild(e.rebuilt, f, e.codes, cell)
+	return square(e.rebuilt)
+}
+
 // rebuiltSquare returns the squared length of what codes stand for, before its
 // factor.
-func (c *Codebook) rebuiltSquare(codes []uint8, cell uint32) float64 {
+func (c *Codebook) rebuiltSquare(f *form, codes []uint8, cell uint32) float64 {
 	var steps [1 << 4]float32
-	step := c.cellScale[cell] * c.levels.scale
-	for code, weight := range c.levels.weights {
+	step := c.cellScale[cell] * f.levels.scale
+	for code, weight := range f.levels.weights {
 		steps[code] = step * float32(weight)
 	}
 	// Four sums do not wait for each other.

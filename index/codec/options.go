@@ -3,6 +3,8 @@ package codec
 import (
 	"errors"
 	"fmt"
+
+	"github.com/pare-search/pare/simd"
 )
 
 // ErrCorrupt reports bytes that are no valid payload or codebook, ErrVersion
@@ -18,10 +20,14 @@ var (
 type Kind uint8
 
 // The kinds of payload, with bytes per vector of dim dimensions, to which every
-// document adds some 7 bytes and 2 for each distinct cell of its vectors (3
+// document adds some 5 bytes and 2 for each distinct cell of its vectors (3
 // above 65,536 cells). In documents of more than 256 distinct cells a place takes
-// 2 bytes; vectors without codes take nothing but their place.
+// 2 bytes.
 const (
+	// Banded stores a place among the cells and, for words where it helps most,
+	// a factor and 1 bit per coordinate on dim/4 or dim/2 axes or 1, 2 or 4 bits
+	// per dimension: 1 + Options.CodeBytes in the mean.
+	Banded Kind = 128
 	// Residual1 stores a place among the cells, a factor and 1 bit per
 	// dimension: 2 + dim/8.
 	Residual1 Kind = 1
@@ -36,11 +42,13 @@ const (
 )
 
 // Kinds lists every kind, smallest first.
-var Kinds = []Kind{Residual1, Residual2, Residual4, Int8, Float32}
+var Kinds = []Kind{Banded, Residual1, Residual2, Residual4, Int8, Float32}
 
 // String returns the kind's name in settings, such as "residual2".
 func (k Kind) String() string {
 	switch k {
+	case Banded:
+		return "banded"
 	case Residual1:
 		return "residual1"
 	case Residual2:
@@ -81,16 +89,17 @@ func (k *Kind) UnmarshalText(text []byte) (err error) {
 
 func (k Kind) valid() bool {
 	switch k {
-	case Residual1, Residual2, Residual4, Int8, Float32:
+	case Banded, Residual1, Residual2, Residual4, Int8, Float32:
 		return true
 	}
 	return false
 }
 
 // Residual tells whether vectors are stored as residuals to their cells.
-func (k Kind) Residual() bool { return k.bits() > 0 }
+func (k Kind) Residual() bool { return k == Banded || k.bits() > 0 }
 
-// bits returns the bits per dimension of a residual kind, 0 for the others.
+// bits returns the bits per dimension of a residual kind with the same for all
+// vectors, 0 for the others.
 func (k Kind) bits() int {
 	if k == Residual1 || k == Residual2 || k == Residual4 {
 		return int(k)
@@ -125,12 +134,13 @@ type Options struct {
 	// 0 if the sample is all of it. Cells are chosen for this number.
 	Total int `json:"total"`
 
-	// UncodedShare is the share of the vectors, those of the rarest token ids,
-	// that residual kinds store as their cell alone, without codes: a rare
-	// word's cell is nearly the word itself, and the bits are better spent on
-	// frequent words, which mean something else in every text. A codebook
-	// trained without ids takes the smallest cells for rare words.
-	UncodedShare float64 `json:"uncoded_share,omitempty"`
+	// CodeBytes is the mean number of bytes that the codes and the factor of a
+	// vector take with kind Banded, from 0 to what 4 bits take. A word's cell is
+	// nearly the word itself if it means the same in every text; the bytes are
+	// better spent on words that do not. Training finds out in which of 20 bands
+	// of words, by frequency, a byte takes most of the mean squared error of the
+	// sample's vectors. Without token ids, bands are of cells by their vectors.
+	CodeBytes float64 `json:"code_bytes"`
 
 	// Iterations is the number of k-means rounds.
 	Iterations int `json:"iterations"`
@@ -148,6 +158,7 @@ type Options struct {
 func DefaultOptions() Options {
 	return Options{
 		Kind:           Residual2,
+		CodeBytes:      12,
 		VectorsPerCell: 128,
 		MinCellVectors: 16,
 		Iterations:     8,
@@ -168,7 +179,7 @@ func (o Options) Validate() error {
 	bad(o.Cells >= 0 && o.Cells <= MaxCells, "cells %d, want 0 to %d", o.Cells, MaxCells)
 	bad(o.VectorsPerCell >= 1, "vectors per cell %d, want at least 1", o.VectorsPerCell)
 	bad(o.MinCellVectors >= 1, "vectors for a cell of its own %d, want at least 1", o.MinCellVectors)
-	bad(o.UncodedShare >= 0 && o.UncodedShare <= 1, "uncoded share %v, want 0 to 1", o.UncodedShare)
+	bad(o.CodeBytes >= 0 && o.CodeBytes <= simd.MaxDim, "code bytes %v, want 0 to %d", o.CodeBytes, simd.MaxDim)
 	bad(o.Total >= 0, "total %d, want at least 0", o.Total)
 	bad(o.Iterations >= 1, "iterations %d, want at least 1", o.Iterations)
 	bad(o.MaxSample >= 1, "largest sample %d, want at least 1", o.MaxSample)

@@ -23,10 +23,13 @@ import (
 // then, for the residual kinds,
 //
 //	places                  1 * rows, 2 above 256 distinct cells, 3 above 65,536
-//	factors                 1 * coded rows
-//	plane 0                 dim/8 * coded rows
-//	plane 1                 dim/8 * coded rows    residual2 and residual4
-//	planes 2-3              dim/4 * coded rows    residual4
+//
+// and for each form of codes (bands.go), of which residual1 to residual4 have one,
+//
+//	factors                 1 * rows of the form
+//	plane 0                 dims/8 * rows of the form
+//	plane 1                 dims/8 * rows of the form     2 and 4 bits
+//	planes 2-3              dims/4 * rows of the form     4 bits
 //
 // for int8
 //
@@ -45,20 +48,21 @@ import (
 // Each document names a cell once: documents repeat their words, so this takes
 // a quarter less than a cell for every vector, and centroid interaction reads
 // nothing but these names. A vector's place is that of its cell among them.
-// Coded rows are those in cells with codes, as many as the length of the codes
-// leaves room for. Planes run from coarse to fine, so the bytes that matter most
-// come first; package simd defines their bits. A residual vector is
+// The cell tells the form of its vectors, so the places tell how many rows each
+// form has; a form's rows are in the order of the vectors. Planes run from coarse
+// to fine; package simd defines their bits. A residual vector is
 //
 //	factor * (centroid + residual scale of the cell * weight scale * weights)
 //
-// where the factor, by its number in the codebook's table (factors.go), gives it
-// the length of the vector it stands for. In a cell without codes a vector is the centroid, at the mean length
-// of the cell's vectors.
+// where the factor, by its number in the form's table (factors.go), gives it the
+// length of the vector it stands for, and weights on axes are the sum of the axes
+// times their weights. In a cell without codes a vector is the centroid, at the
+// mean length of the cell's vectors.
 //
 // A refinement is the codes of kind int8, whatever the kind of the codebook.
 const (
 	payloadFixed   = 4 // bytes before the number of rows
-	payloadVersion = 3 // 1 named a cell for every vector, 2 was of one part
+	payloadVersion = 4 // 1 named a cell for every vector, 2 was of one part, 3 had one form
 )
 
 // Payload is what a document is stored as.
@@ -75,11 +79,10 @@ func (p Payload) Size() int { return len(p.Cells) + len(p.Codes) }
 // payload is a parsed payload: views into its bytes.
 type payload struct {
 	rows    int
-	coded   int // rows with factors and planes
 	cells   []byte
 	places  []byte
-	factors []byte
-	body    []byte // planes or values
+	factors []byte // those of int8
+	body    []byte // values, or what the forms have
 }
 
 // CellBytes is how many bytes name a cell in Payload.Cells.
@@ -101,15 +104,16 @@ func placeBytes(distinct int) int {
 	return 3
 }
 
-// layout returns the sizes of what follows the header of the codes.
-func (c *Codebook) layout(kind Kind, rows, coded, distinct int64) (places, factors, body int64) {
+// layout returns the sizes of what follows the header of the codes, but those of
+// a residual kind's forms.
+func (c *Codebook) layout(kind Kind, rows, distinct int64) (places, factors, body int64) {
 	switch kind {
 	case Int8:
 		return 0, 4 * rows, rows * int64(c.dim)
 	case Float32:
 		return 0, 0, 4 * rows * int64(c.dim)
 	}
-	return rows * int64(placeBytes(int(distinct))), coded, coded * int64(c.dim/8*kind.bits())
+	return rows * int64(placeBytes(int(distinct))), 0, 0
 }
 
 // parse checks the header and the sizes of a payload. It reads nothing else.
@@ -128,20 +132,17 @@ func (c *Codebook) parseKind(data Payload, kind Kind) (payload, error) {
 	if err != nil {
 		return payload{}, err
 	}
-	coded := rows
-	if bits := kind.bits(); bits > 0 {
-		coded = (int64(len(rest)) - rows*int64(placeBytes(distinct))) / int64(1+c.dim/8*bits)
-	}
-	places, factors, body := c.layout(kind, rows, coded, int64(distinct))
-	if coded < 0 || coded > rows || int64(distinct) > rows || int64(len(rest)) != places+factors+body {
+	places, factors, body := c.layout(kind, rows, int64(distinct))
+	size := int64(len(rest))
+	if int64(distinct) > rows || size < places+factors+body || size > places+factors+body && !kind.Residual() {
 		return payload{}, fmt.Errorf("%w: payload rows: %d rows in %d cells in %d bytes", ErrCorrupt, rows, distinct, len(data.Codes))
 	}
-	return cut(data.Cells, rest, rows, coded, places, factors), nil
+	return cut(data.Cells, rest, rows, places, factors), nil
 }
 
 // cut divides what follows the header of the codes into its parts.
-func cut(cells, rest []byte, rows, coded, places, factors int64) payload {
-	p := payload{rows: int(rows), coded: int(coded), cells: cells}
+func cut(cells, rest []byte, rows, places, factors int64) payload {
+	p := payload{rows: int(rows), cells: cells}
 	p.places, rest = rest[:places], rest[places:]
 	p.factors, p.body = rest[:factors], rest[factors:]
 	return p
@@ -220,40 +221,91 @@ func (p *payload) setPlace(row, place int) {
 	}
 }
 
-// appendRowCells appends the cell of every row of a residual payload to dst,
-// given its distinct cells.
-func (p *payload) appendRowCells(dst, distinct []uint32) ([]uint32, error) {
-	for row := range p.rows {
-		place := p.placeAt(row)
-		if place >= len(distinct) {
-			return dst, fmt.Errorf("%w: payload row %d: place %d of %d cells", ErrCorrupt, row, place, len(distinct))
-		}
-		dst = append(dst, distinct[place])
-	}
-	return dst, nil
+// groups are the rows of a residual payload by their forms. The zero value is
+// ready for use and is reused over payloads.
+type groups struct {
+	distinct []uint32 // cells of the payload
+	rows     []uint32 // cell of every row
+	bare     []uint32 // those of distinct without codes
+	forms    [maxForms]formRows
+
+	numbers []uint8 // form of each of distinct, counted from 1, or 0
+	skipped []uint32
 }
 
-// rowCells returns the cell of every row of a residual payload and checks that
-// as many of them have codes as the header says.
-func (c *Codebook) rowCells(p *payload) ([]uint32, error) {
-	distinct, err := c.appendCells(nil, p.cells)
-	if err != nil {
-		return nil, err
+// formRows are the rows of one form.
+type formRows struct {
+	cells           []uint32
+	factors, planes []byte
+}
+
+// split sorts the rows of a payload and cuts their codes. Nothing is left out of
+// range of the codebook and the payload.
+func (g *groups) split(c *Codebook, p *payload) (err error) {
+	if g.distinct, err = c.appendCells(g.distinct[:0], p.cells); err != nil {
+		return err
 	}
-	cells, err := p.appendRowCells(nil, distinct)
-	if err != nil {
-		return nil, err
+	g.rows = grow(g.rows, p.rows)
+	for row := range g.rows {
+		place := p.placeAt(row)
+		if place >= len(g.distinct) {
+			return fmt.Errorf("%w: payload row %d: place %d of %d cells", ErrCorrupt, row, place, len(g.distinct))
+		}
+		g.rows[row] = g.distinct[place]
 	}
-	coded := 0
-	for _, cell := range cells {
-		if c.coded(cell) {
-			coded++
+	g.bare = g.bare[:0]
+	if c.formOf == nil {
+		g.forms[0].cells = g.rows
+	} else {
+		g.sort(c, p)
+	}
+	rest := p.body
+	for i := range c.forms {
+		form, f := &g.forms[i], &c.forms[i]
+		rows := len(form.cells)
+		if int64(rows)*int64(f.bytes()) > int64(len(rest)) {
+			return fmt.Errorf("%w: payload rows: no room for the codes of %d rows", ErrCorrupt, rows)
+		}
+		form.factors, rest = rest[:rows], rest[rows:]
+		form.planes, rest = rest[:rows*f.planeBytes()], rest[rows*f.planeBytes():]
+	}
+	if len(rest) > 0 {
+		return fmt.Errorf("%w: payload rows: %d bytes belong to none", ErrCorrupt, len(rest))
+	}
+	return nil
+}
+
+// sort sets the cells of each form's rows and those without codes.
+func (g *groups) sort(c *Codebook, p *payload) {
+	g.numbers = grow(g.numbers, len(g.distinct))
+	for i, cell := range g.distinct {
+		g.numbers[i] = c.formOf[cell]
+		if g.numbers[i] == 0 {
+			g.bare = append(g.bare, cell)
 		}
 	}
-	if coded != p.coded {
-		return nil, fmt.Errorf("%w: payload rows: codes of %d, %d lie in cells with codes", ErrCorrupt, p.coded, coded)
+	// Rows are written where they belong without asking where that is, which
+	// would be mispredicted.
+	var lists [1 + maxForms][]uint32
+	var ends [1 + maxForms]int
+	g.skipped = grow(g.skipped, p.rows)
+	lists[0] = g.skipped
+	for i := range c.forms {
+		if c.used[i] {
+			g.forms[i].cells = grow(g.forms[i].cells, p.rows)
+			lists[1+i] = g.forms[i].cells
+		}
 	}
-	return cells, nil
+	for row, cell := range g.rows {
+		at := g.numbers[p.placeAt(row)]
+		lists[at][ends[at]] = cell
+		ends[at]++
+	}
+	for i := range c.forms {
+		if c.used[i] {
+			g.forms[i].cells = lists[1+i][:ends[1+i]]
+		}
+	}
 }
 
 // scaleAt returns the scale of a row of an int8 payload, whatever it says.
@@ -301,7 +353,7 @@ func (c *Codebook) Check(data Payload) (rows int, err error) {
 			err = c.floatRow(values[:c.dim], &p, row)
 		}
 	default:
-		_, err = c.rowCells(&p)
+		err = new(groups).split(c, &p)
 	}
 	return p.rows, err
 }
@@ -378,26 +430,62 @@ func (c *Codebook) decodeInt8(out simd.Matrix, p *payload) error {
 }
 
 func (c *Codebook) decodeResidual(out simd.Matrix, p *payload) error {
-	cells, err := c.rowCells(p)
-	if err != nil {
+	var g groups
+	if err := g.split(c, p); err != nil {
 		return err
 	}
-	at := 0
-	for row, cell := range cells {
-		dst, centroid := out.Row(row), c.Centroid(int(cell))
-		if !c.coded(cell) {
-			for d, x := range centroid {
+	var next [maxForms]int // row of each form
+	codes := make([]uint8, c.dim)
+	for row, cell := range g.rows {
+		dst := out.Row(row)
+		number := c.formNumber(cell)
+		if number == 0 {
+			for d, x := range c.Centroid(int(cell)) {
 				dst[d] = c.cellScale[cell] * x
 			}
 			continue
 		}
-		factor := c.factors.table[p.factors[at]]
-		step := c.cellScale[cell] * c.levels.scale
-		for d := range dst {
-			code := simd.Code(p.body, p.coded, c.dim, c.kind.bits(), at, d)
-			dst[d] = factor * (centroid[d] + float32(step*float32(c.levels.weights[code])))
+		f, form := &c.forms[number-1], &g.forms[number-1]
+		at := next[number-1]
+		next[number-1]++
+		codes = codes[:f.dims]
+		for d := range codes {
+			codes[d] = simd.Code(form.planes, len(form.cells), f.dims, f.bits, at, d)
 		}
-		at++
+		c.rebuild(dst, f, codes, cell)
+		factor := f.factors.table[form.factors[at]]
+		for d := range dst {
+			dst[d] *= factor
+		}
 	}
 	return nil
+}
+
+// rebuild writes what the codes of a vector stand for, before its factor.
+func (c *Codebook) rebuild(dst []float32, f *form, codes []uint8, cell uint32) {
+	var steps [1 << 4]float32
+	step := c.cellScale[cell] * f.levels.scale
+	for code, weight := range f.levels.weights {
+		steps[code] = step * float32(weight)
+	}
+	centroid := c.Centroid(int(cell))
+	if !f.onAxes {
+		dst, centroid = dst[:len(codes)], centroid[:len(codes)]
+		for d, code := range codes {
+			dst[d] = centroid[d] + steps[code%16]
+		}
+		return
+	}
+	// All axes have the lower weight, and those of code 1 the step to the higher.
+	clear(dst)
+	for k, code := range codes {
+		if code == 1 {
+			simd.Add(dst, c.axes.floats.Row(k))
+		}
+	}
+	low, more := steps[0], steps[1]-steps[0]
+	for d, x := range c.axes.sums.Row(len(codes)) {
+		// The conversions keep the compiler from fusing operations.
+		dst[d] = centroid[d] + float32(float32(low*x)+float32(more*dst[d]))
+	}
 }

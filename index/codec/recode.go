@@ -27,8 +27,10 @@ func (c *Codebook) TokenIDs(data Payload, vectors simd.Matrix) ([]uint32, error)
 		return nil, err
 	}
 	var cells []uint32
-	if c.kind.bits() > 0 {
-		cells, err = c.rowCells(&p)
+	if c.kind.Residual() {
+		var g groups
+		err = g.split(c, &p)
+		cells = g.rows
 	} else {
 		cells, err = c.nearestOf(&p, vectors)
 	}

@@ -19,7 +19,9 @@ import (
 //	no codes  residual scale * S
 //
 // where I, the dot product of the row's int8 values with the vector's int8
-// values or weights, is an exact integer, S is the row's similarity with the
+// values or weights, is an exact integer. Codes on axes are compared with the
+// row's coordinates on them, found in steps of 1/32766 of the largest possible
+// and made int8 values with a scale like any row's. S is the row's similarity with the
 // centroid, in steps of 1/32766 of the largest possible (simd.CellRows), and
 // every operation on floats, from left to right within its brackets, is
 // rounded to float32. All but the float32 kind give the same bits on every
@@ -33,19 +35,22 @@ type Scorer struct {
 	sumAll bool  // every row is part of a score
 	summed []int // else the packed rows that are
 	floats simd.FloatQuery
-	codes  simd.CodeQuery
+	codes  [maxForms]simd.CodeQuery
 	int8s  simd.Int8Query
 	own    simd.CellRows
 	cells  *simd.CellRows // in use; nil until somebody needs it
 	packed bool           // int8s and scales hold the rows
 	scales []float32      // of the rows, zeros up to the stride
 
-	extreme []float64 // see Bound; empty until somebody needs it
+	extreme [maxForms][]float64 // see Bound; empty until somebody needs it
+
+	onAxes     *simd.CellRows // the rows' coordinates on the axes, if there are any
+	ownAxes    simd.CellRows
+	axisRows   [maxForms]simd.Query // the rows on the axes of each form that has some
+	axisFloats []float32            // of them all
 
 	// Of one document.
-	distinct  []uint32
-	rowCells  []uint32
-	bare      []uint32
+	groups    groups
 	factors   []float32
 	vectors   []float32
 	floatDots []float32
@@ -64,7 +69,15 @@ func (c *Codebook) NewScorer() *Scorer {
 // rows. The error wraps ErrShape: the query must have the codebook's
 // dimensions and the rows.
 func (s *Scorer) Reset(q *simd.Query, rows, summed []int) error {
-	s.query, s.cells, s.packed, s.extreme = nil, nil, false, s.extreme[:0]
+	return s.reset(q, rows, summed, nil)
+}
+
+// reset is Reset, given the coordinates of the rows if they are known.
+func (s *Scorer) reset(q *simd.Query, rows, summed []int, onAxes *simd.CellRows) error {
+	s.query, s.cells, s.packed, s.onAxes = nil, nil, false, onAxes
+	for i := range s.extreme {
+		s.extreme[i] = s.extreme[i][:0]
+	}
 	if q.Dim != s.book.dim {
 		return fmt.Errorf("%w: a query of %d dimensions, the codebook has %d", ErrShape, q.Dim, s.book.dim)
 	}
@@ -95,9 +108,42 @@ func (s *Scorer) Reset(q *simd.Query, rows, summed []int) error {
 	case kind == Int8:
 		s.packInt8()
 	default:
-		s.codes.Reset(q, s.rows, s.book.levels.weights, s.book.levels.scale)
+		s.packForms()
 	}
 	return nil
+}
+
+// packForms packs the rows for codes of every form.
+func (s *Scorer) packForms() {
+	s.axisFloats = s.axisFloats[:0]
+	for i := range s.book.forms {
+		f := &s.book.forms[i]
+		switch {
+		case !s.book.used[i]:
+		case f.onAxes:
+			if s.onAxes == nil {
+				s.ownAxes.Scan(s.query, s.rows, s.book.axes.table)
+				s.onAxes = &s.ownAxes
+			}
+			s.axisRows[i].Reset(s.rowsOnAxes(f.dims))
+			s.codes[i].Reset(&s.axisRows[i], nil, f.levels.weights, f.levels.scale)
+		default:
+			s.codes[i].Reset(s.query, s.rows, f.levels.weights, f.levels.scale)
+		}
+	}
+}
+
+// rowsOnAxes returns the coordinates of the rows on the first axes.
+func (s *Scorer) rowsOnAxes(n int) simd.Matrix {
+	m := simd.Matrix{Rows: len(s.rows), Dim: n}
+	start := len(s.axisFloats)
+	for row := range s.rows {
+		for axis := range n {
+			s.axisFloats = append(s.axisFloats, s.onAxes.Unit()*float32(s.onAxes.Value(uint32(axis), row)))
+		}
+	}
+	m.Data = s.axisFloats[start:]
+	return m
 }
 
 // packInt8 packs the rows for int8 values.
@@ -132,7 +178,7 @@ func (s *Scorer) ResetAs(other *Scorer) error {
 	if other.query == nil || other.book != s.book {
 		return fmt.Errorf("%w: the other scorer has no query for this codebook", ErrShape)
 	}
-	if err := s.Reset(other.query, other.rows, nil); err != nil {
+	if err := s.reset(other.query, other.rows, nil, other.onAxes); err != nil {
 		return err
 	}
 	s.sumAll, s.summed = other.sumAll, append(s.summed[:0], other.summed...)
@@ -277,28 +323,25 @@ func (s *Scorer) maxima(p *payload, best []float32, arg []int32, next []byte) er
 }
 
 func (s *Scorer) maximaResidual(p *payload, best []float32, arg []int32, next []byte) error {
-	var err error
-	if s.distinct, err = s.book.appendCells(s.distinct[:0], p.cells); err != nil {
+	g := &s.groups
+	if err := g.split(s.book, p); err != nil {
 		return err
-	}
-	if s.rowCells, err = p.appendRowCells(s.rowCells[:0], s.distinct); err != nil {
-		return err
-	}
-	coded := s.rowCells
-	if s.book.anyBare {
-		coded = s.splitBare()
-	}
-	if len(coded) != p.coded {
-		return fmt.Errorf("%w: payload rows: codes of %d, %d lie in cells with codes", ErrCorrupt, p.coded, len(coded))
 	}
 	cells := s.Scan()
 	if arg != nil {
-		s.argMaxima(p, cells, best, arg)
+		s.argMaxima(cells, best, arg)
 		return nil
 	}
-	s.codes.Maxima(best, simd.CodedTokens{
-		Planes: p.body, Cells: coded, Factors: p.factors, FactorTable: &s.book.factors.table, Next: next,
-	}, cells)
+	for i := range s.book.forms {
+		form := &g.forms[i]
+		if len(form.cells) == 0 {
+			continue
+		}
+		s.codes[i].Maxima(best, simd.CodedTokens{
+			Planes: form.planes, Cells: form.cells, Factors: form.factors, FactorTable: &s.book.forms[i].factors.table, Next: next,
+		}, cells)
+		next = nil // fetched
+	}
 	s.bareMaxima(cells, best)
 	return nil
 }
@@ -306,49 +349,39 @@ func (s *Scorer) maximaResidual(p *payload, best []float32, arg []int32, next []
 // bareMaxima raises best to the maxima of the rows without codes. The cells may
 // have been compared with further rows than those of best.
 func (s *Scorer) bareMaxima(cells *simd.CellRows, best []float32) {
-	if len(s.bare) == 0 || len(best) == cells.Rows() {
-		cells.Maxima(best, s.bare, s.book.cellScale)
+	bare := s.groups.bare
+	if len(bare) == 0 || len(best) == cells.Rows() {
+		cells.Maxima(best, bare, s.book.cellScale)
 		return
 	}
 	s.wide = grow(s.wide, cells.Rows())
 	simd.Reset(s.wide)
-	cells.Maxima(s.wide, s.bare, s.book.cellScale)
+	cells.Maxima(s.wide, bare, s.book.cellScale)
 	for j, v := range s.wide[:len(best)] {
 		best[j] = max(best[j], v)
 	}
 }
 
-// splitBare returns the cells of the rows with codes, and sets bare to the
-// distinct cells without.
-func (s *Scorer) splitBare() (coded []uint32) {
-	s.bare = s.bare[:0]
-	for _, cell := range s.distinct {
-		if !s.book.coded(cell) {
-			s.bare = append(s.bare, cell)
-		}
-	}
-	if len(s.bare) == 0 {
-		return s.rowCells
-	}
-	coded = s.distinct[:0]
-	for _, cell := range s.rowCells {
-		if s.book.coded(cell) {
-			coded = append(coded, cell)
-		}
-	}
-	s.distinct = coded
-	return coded
-}
-
 // argMaxima is maximaResidual in plain Go, which knows the vectors' numbers.
-func (s *Scorer) argMaxima(p *payload, cells *simd.CellRows, best []float32, arg []int32) {
-	n := s.codes.Stride()
-	s.dots = grow(s.dots, p.coded*n)
-	s.codes.Dots(s.dots, p.body, p.coded)
-	at := 0
-	for t, cell := range s.rowCells {
+func (s *Scorer) argMaxima(cells *simd.CellRows, best []float32, arg []int32) {
+	g := &s.groups
+	var starts [maxForms]int // of each form in dots
+	size := 0
+	for i := range s.book.forms {
+		starts[i] = size
+		size += len(g.forms[i].cells) * s.codes[i].Stride()
+	}
+	s.dots = grow(s.dots, size)
+	for i := range s.book.forms {
+		if form := &g.forms[i]; len(form.cells) > 0 {
+			s.codes[i].Dots(s.dots[starts[i]:], form.planes, len(form.cells))
+		}
+	}
+	var nextRow [maxForms]int
+	for t, cell := range g.rows {
 		scale := s.book.cellScale[cell]
-		if !s.book.coded(cell) {
+		number := s.book.formNumber(cell)
+		if number == 0 {
 			for j, b := range best {
 				if v := scale * float32(cells.Unit()*float32(cells.Value(cell, j))); v > b {
 					best[j], arg[j] = v, int32(t)
@@ -356,10 +389,13 @@ func (s *Scorer) argMaxima(p *payload, cells *simd.CellRows, best []float32, arg
 			}
 			continue
 		}
-		factor, dots := s.book.factors.table[p.factors[at]], s.dots[at*n:]
+		i := number - 1
+		f, at := &s.book.forms[i], nextRow[i]
+		nextRow[i]++
+		factor, dots := f.factors.table[g.forms[i].factors[at]], s.dots[starts[i]+at*s.codes[i].Stride():]
 		for j, b := range best {
-			_, rowScale := s.query.Codes(s.rows[j])
-			step := float32(float32(rowScale*s.book.levels.scale) * scale)
+			_, rowScale := s.rowCodes(f, i, j)
+			step := float32(float32(rowScale*f.levels.scale) * scale)
 			// The conversions keep the compiler from fusing operations, which
 			// would round differently on some machines.
 			similarity := float32(cells.Unit() * float32(cells.Value(cell, j)))
@@ -367,8 +403,16 @@ func (s *Scorer) argMaxima(p *payload, cells *simd.CellRows, best []float32, arg
 				best[j], arg[j] = v, int32(t)
 			}
 		}
-		at++
 	}
+}
+
+// rowCodes returns the int8 values that codes of form number i are compared with,
+// those of packed row j, and their scale.
+func (s *Scorer) rowCodes(f *form, i, j int) ([]int8, float32) {
+	if f.onAxes {
+		return s.axisRows[i].Codes(j)
+	}
+	return s.query.Codes(s.rows[j])
 }
 
 func (s *Scorer) maximaInt8(p *payload, best []float32, arg []int32, next []byte) error {

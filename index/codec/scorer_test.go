@@ -23,19 +23,22 @@ func plainMaxima(t *testing.T, c *Codebook, q *simd.Query, data Payload) (best [
 		t.Fatal(err)
 	}
 	var cells []uint32
+	var parts [maxForms]formPart
 	if c.kind.Residual() {
-		if cells, err = c.rowCells(&p); err != nil {
-			t.Fatal(err)
-		}
+		cells, parts = plainForms(t, c, &p)
 	}
 	var cellRows simd.CellRows
 	cellRows.Scan(q, nil, c.table)
+	var axisRows simd.CellRows
+	if len(c.axes.scale) > 0 {
+		axisRows.Scan(q, nil, c.axes.table)
+	}
 	best, arg = make([]float32, q.Rows), make([]int32, q.Rows)
 	simd.Reset(best)
 	for row := range q.Rows {
 		arg[row] = -1
 		codes, rowScale := q.Codes(row)
-		at := 0 // the next coded row
+		var next [maxForms]int // row of each form
 		for token := range p.rows {
 			var score float32
 			var sum int64
@@ -59,19 +62,31 @@ func plainMaxima(t *testing.T, c *Codebook, q *simd.Query, data Payload) (best [
 			default:
 				cell := cells[token]
 				similarity := cellRows.Unit() * float32(cellRows.Value(cell, row))
-				if !c.coded(cell) {
+				number := c.formNumber(cell)
+				if number == 0 {
 					score = c.cellScale[cell] * similarity
 					break
 				}
-				for d, x := range codes {
-					sum += int64(x) * int64(c.levels.weights[simd.Code(p.body, p.coded, c.dim, c.kind.bits(), at, d)])
+				f, part := &c.forms[number-1], &parts[number-1]
+				at := next[number-1]
+				next[number-1]++
+				values, scale := codes, rowScale
+				if f.onAxes {
+					on := make([]float32, f.dims)
+					for k := range on {
+						on[k] = axisRows.Unit() * float32(axisRows.Value(uint32(k), row))
+					}
+					values = make([]int8, f.dims)
+					scale = simd.QuantizeInt8(values, on)
 				}
-				step := rowScale * c.levels.scale
+				for d, x := range values {
+					sum += int64(x) * int64(f.levels.weights[simd.Code(part.data[part.rows:], part.rows, f.dims, f.bits, at, d)])
+				}
+				step := scale * f.levels.scale
 				step *= c.cellScale[cell]
 				inner := float32(step * float32(sum))
 				outer := float32(similarity + inner)
-				score = c.factors.table[p.factors[at]] * outer
-				at++
+				score = f.factors.table[part.data[at]] * outer
 			}
 			if score > best[row] {
 				best[row], arg[row] = score, int32(token)
@@ -79,6 +94,53 @@ func plainMaxima(t *testing.T, c *Codebook, q *simd.Query, data Payload) (best [
 		}
 	}
 	return best, arg
+}
+
+// formPart is what a payload has of the rows of one form: a factor for each and
+// then the planes.
+type formPart struct {
+	rows       int
+	data, want []byte
+}
+
+// plainForms returns the cell of every row of a payload and cuts its codes.
+func plainForms(t *testing.T, c *Codebook, p *payload) (cells []uint32, parts [maxForms]formPart) {
+	t.Helper()
+	distinct, err := c.appendCells(nil, p.cells)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for row := range p.rows {
+		cell := distinct[p.placeAt(row)]
+		cells = append(cells, cell)
+		if number := c.formNumber(cell); number > 0 {
+			parts[number-1].rows++
+		}
+	}
+	rest := p.body
+	for i := range c.forms {
+		part := &parts[i]
+		size := part.rows * (1 + c.forms[i].dims*c.forms[i].bits/8)
+		part.data, rest = rest[:size], rest[size:]
+	}
+	if len(rest) > 0 {
+		t.Fatalf("%d bytes are left", len(rest))
+	}
+	return cells, parts
+}
+
+// mixed returns the codebook with its cells in all forms in turn, and none.
+func mixed(t testing.TB, c *Codebook) *Codebook {
+	t.Helper()
+	for cell := range c.formOf {
+		c.formOf[cell] = uint8(cell % (1 + len(c.forms)))
+	}
+	c.seal()
+	loaded, err := Load(c.data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return loaded
 }
 
 // pairDot is the dot product of two vectors computed with no other.
@@ -94,7 +156,14 @@ func TestScorerIsExact(t *testing.T) {
 	for _, dim := range []int{8, 24, 40, 96, 128, 384, 768, 1024} {
 		m, ids := tokens(11, 400, dim, 10)
 		for _, kind := range Kinds {
+			if kind == Banded && dim > 384 {
+				continue // axes of so many dimensions take seconds
+			}
 			c, data := build(t, m, ids, kind, 37)
+			if kind == Banded {
+				c = mixed(t, c)
+				data = encode(t, c, m.Slice(0, 37), ids[:37])
+			}
 			s := c.NewScorer()
 			for _, rows := range []int{1, 3, 5, 64} { // the scorer is reused
 				q := simd.PackQuery(m.Slice(100, 100+rows))
@@ -438,7 +507,7 @@ func checkLoaded(t *testing.T, data []byte) {
 
 func TestDamagedCodebooks(t *testing.T) {
 	m, ids := tokens(20, 300, 8, 5)
-	for _, kind := range []Kind{Residual2, Int8} {
+	for _, kind := range []Kind{Banded, Residual2, Int8} {
 		data, err := train(t, m, ids, kind).MarshalBinary()
 		if err != nil {
 			t.Fatal(err)
@@ -548,18 +617,17 @@ func BenchmarkEncode(b *testing.B) {
 	}
 }
 
-// manyCells makes a codebook of random cells, of which some have no codes:
-// training so many would take long.
+// manyCells makes a codebook of random cells, in all forms and without codes if it
+// is banded: training so many would take long.
 func manyCells(t testing.TB, kind Kind, dim, cells int) *Codebook {
 	t.Helper()
 	m, ids := tokens(3, 300, dim, 5)
 	trained := train(t, m, ids, kind)
 	rng := rand.New(rand.NewPCG(1, 2))
 	c := &Codebook{
-		kind: kind, dim: dim, levels: trained.levels, factors: trained.factors,
+		kind: kind, dim: dim, forms: trained.forms, axes: trained.axes,
 		centroids: make([]int8, cells*dim), centroidScale: make([]float32, cells),
-		cellScale: make([]float32, cells), uncoded: make([]byte, (cells+7)/8),
-		first: []uint32{0},
+		cellScale: make([]float32, cells), first: []uint32{0},
 	}
 	for i := range c.centroids {
 		c.centroids[i] = int8(rng.IntN(63) - 31)
@@ -567,8 +635,11 @@ func manyCells(t testing.TB, kind Kind, dim, cells int) *Codebook {
 	for i := range cells {
 		c.centroidScale[i], c.cellScale[i] = 0.01, 0.1+rng.Float32()/10
 	}
-	for i := range c.uncoded {
-		c.uncoded[i] = byte(rng.IntN(256))
+	if kind == Banded {
+		c.formOf = make([]uint8, cells)
+		for i := range c.formOf {
+			c.formOf[i] = uint8(rng.IntN(1 + len(c.forms)))
+		}
 	}
 	c.coarse = coarse{floats: simd.Matrix{Dim: dim}, first: []uint32{0}}
 	c.expand()
@@ -585,20 +656,17 @@ func payloadOf(c *Codebook, rowCells []uint32, rng *rand.Rand) Payload {
 	cells := slices.Clone(rowCells)
 	slices.Sort(cells)
 	cells = slices.Compact(cells)
-	coded := 0
+	size := 0
 	for _, cell := range rowCells {
-		if c.coded(cell) {
-			coded++
+		if f := c.form(cell); f != nil {
+			size += f.bytes()
 		}
 	}
 	names := c.putCells(cells)
-	codes, p := c.start(nil, names, c.kind, len(rowCells), coded)
+	codes, p := c.start(nil, names, c.kind, len(rowCells), size)
 	for row, cell := range rowCells {
 		place, _ := slices.BinarySearch(cells, cell)
 		p.setPlace(row, place)
-	}
-	for i := range p.factors {
-		p.factors[i] = byte(rng.IntN(256))
 	}
 	for i := range p.body {
 		p.body[i] = byte(rng.IntN(256))
@@ -616,7 +684,7 @@ func TestScorerWithManyCells(t *testing.T) {
 	}
 	q := simd.PackQuery(m)
 	for _, cells := range []int{1 << 16, 1<<16 + 1} {
-		c := manyCells(t, Residual2, 8, cells)
+		c := manyCells(t, Banded, 8, cells)
 		for _, distinct := range []int{1, 256, 257, 1 << 16, 1<<16 + 1} {
 			if distinct > cells {
 				continue
@@ -639,7 +707,7 @@ func TestScorerWithManyCells(t *testing.T) {
 // never take.
 func TestDamagedPayloadsOfManyCells(t *testing.T) {
 	rng := rand.New(rand.NewPCG(4, 4))
-	c := manyCells(t, Residual1, 8, 70_000)
+	c := manyCells(t, Banded, 8, 70_000)
 	m := simd.NewMatrix(35, 8)
 	for i := range m.Data {
 		m.Data[i] = float32(rng.NormFloat64())

@@ -1,7 +1,6 @@
 package codec
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -36,15 +35,15 @@ func Train(ctx context.Context, vectors simd.Matrix, ids []uint32, opts Options,
 	}
 	rows := spaced(sequence(vectors.Rows), opts.MaxSample)
 
-	c := &Codebook{kind: opts.Kind, dim: vectors.Dim, first: []uint32{0}}
+	c := &Codebook{kind: opts.Kind, dim: vectors.Dim, first: []uint32{0}, forms: formsOf(opts.Kind, vectors.Dim)}
 	report := reporter(2*len(rows), progress)
 	clusters := &clustering{ctx: ctx, vectors: vectors, iterations: opts.Iterations, seed: opts.Seed, done: report}
 	if err := c.trainCells(clusters, rows, ids, opts); err != nil {
 		return nil, err
 	}
-	if c.kind.bits() > 0 {
+	if c.kind.Residual() {
 		s := sample{vectors: vectors, rows: rows, ids: ids, squares: squares, cells: make([]uint32, len(rows))}
-		if err := c.trainResiduals(ctx, s, opts.UncodedShare, report); err != nil {
+		if err := c.trainResiduals(ctx, s, opts.CodeBytes, report); err != nil {
 			return nil, err
 		}
 	}
@@ -179,9 +178,9 @@ type sample struct {
 	cells   []uint32  // of each of rows
 }
 
-// trainResiduals finds each cell's residual scale, the cells without codes, the
-// levels of the codes and the factors.
-func (c *Codebook) trainResiduals(ctx context.Context, s sample, uncoded float64, report func(int)) error {
+// trainResiduals finds each cell's residual scale, the axes, the levels and factors
+// of every form and, where there are several, the form of every cell.
+func (c *Codebook) trainResiduals(ctx context.Context, s sample, codeBytes float64, report func(int)) error {
 	distances := make([]float64, len(s.rows)) // squares of the residuals' lengths
 	parallel(ctx, len(s.rows), 2048, func(lo, hi int) {
 		f := c.newFinder()
@@ -225,104 +224,130 @@ func (c *Codebook) trainResiduals(ctx context.Context, s sample, uncoded float64
 		square := max((sums[cell]+prior*mean)/(counts[cell]+prior), floor*size/n)
 		c.cellScale[cell] = float32(math.Sqrt(square / float64(c.dim)))
 	}
-	c.chooseUncoded(counts, uncoded)
-	if c.anyBare {
-		c.lengthenBare(s, counts)
+	c.trainForms(s)
+	if c.kind == Banded {
+		c.chooseForms(s, counts, codeBytes)
 	}
-	c.levels = trainLevels(c.scaledResiduals(s), c.kind.bits())
-	c.factors = trainFactors(c.sampleFactors(s))
 	return nil
 }
 
-// chooseUncoded takes the codes from the cells of the rarest token ids, with
-// all vectors of no id that has cells first, until they hold the given share
-// of the vectors. A codebook without ids goes by the vectors of each cell.
-func (c *Codebook) chooseUncoded(counts []float64, share float64) {
-	c.uncoded = make([]byte, (c.Cells()+7)/8)
-	if share <= 0 {
-		return
+// trainForms learns the axes and the levels and factors of every form.
+func (c *Codebook) trainForms(s sample) {
+	if n := axesOf(c.forms); n > 0 {
+		// As many vectors as take a second or two at most.
+		few := max(min(1<<14, 1<<30/(c.dim*c.dim)), 1)
+		c.axes = trainAxes(c.scaledResiduals(s, few), c.dim, n)
+		c.axes.prepare(c.dim)
 	}
-	var bands [][2]uint32 // first cell and end
-	for i := range c.ids {
-		bands = append(bands, [2]uint32{c.first[i], c.first[i+1]})
+	few := max(sampleComponents/c.dim, 1)
+	coder := c.newCoder()
+	for i := range c.forms {
+		f := &c.forms[i]
+		var numbers []float32
+		if f.onAxes {
+			s.eachSpaced(few, func(row int, cell uint32) {
+				if scale := c.cellScale[cell]; scale > 0 {
+					coder.toAxes(s.vectors.Row(row), c.Centroid(int(cell)), 1/scale, f.dims)
+					numbers = append(numbers, coder.on[:f.dims]...)
+				}
+			})
+		} else {
+			numbers = c.scaledResiduals(s, few)
+		}
+		f.levels = trainLevels(numbers, f.bits)
+		var factors []float64
+		s.eachSpaced(few, func(row int, cell uint32) {
+			factors = append(factors, coder.code(f, s.vectors.Row(row), s.squares[row], cell))
+		})
+		f.factors = trainFactors(factors)
 	}
-	rest := [2]uint32{c.first[len(c.ids)], uint32(c.Cells())}
-	if len(c.ids) == 0 {
-		for cell := rest[0]; cell < rest[1]; cell++ {
-			bands = append(bands, [2]uint32{cell, cell + 1})
+}
+
+// chooseForms gives every band of cells a form or none, for a mean of so many
+// bytes, and sets the scale of cells without codes.
+func (c *Codebook) chooseForms(s sample, counts []float64, bytes float64) {
+	bare := c.bareScales(s, counts)
+	bands := c.cutBands(counts)
+	bandOf := make([]int, c.Cells())
+	for i, b := range bands {
+		for _, cell := range b.cells {
+			bandOf[cell] = i
 		}
 	}
-	size := func(band [2]uint32) (n float64) {
-		for _, count := range counts[band[0]:band[1]] {
-			n += count
+	coder := c.newCoder()
+	decoded := make([]float32, c.dim)
+	s.eachSpaced(bandSample, func(row int, cell uint32) {
+		b := &bands[bandOf[cell]]
+		b.seen++
+		v := s.vectors.Row(row)
+		for d, x := range c.Centroid(int(cell)) {
+			decoded[d] = bare[cell] * x
 		}
-		return n
-	}
-	slices.SortStableFunc(bands, func(a, b [2]uint32) int { return cmp.Compare(size(a), size(b)) })
-	if len(c.ids) > 0 {
-		bands = slices.Insert(bands, 0, rest)
-	}
-	var all, bare float64
-	for _, count := range counts {
-		all += count
-	}
-	for _, band := range bands {
-		bare += size(band)
-		if bare > share*all {
-			break
+		b.errors[0] += squaredDistance(v, decoded)
+		for i := range c.forms {
+			f := &c.forms[i]
+			code := f.factors.code(coder.code(f, v, s.squares[row], cell))
+			c.rebuild(decoded, f, coder.codes, cell)
+			for d := range decoded {
+				decoded[d] *= f.factors.table[code]
+			}
+			b.errors[1+i] += squaredDistance(v, decoded)
 		}
-		for cell := band[0]; cell < band[1]; cell++ {
-			c.uncoded[cell/8] |= 1 << (cell % 8)
-			c.anyBare = true
+	})
+	for i := range bands {
+		for j := range bands[i].errors {
+			bands[i].errors[j] /= max(bands[i].seen, 1)
+		}
+	}
+	allocate(bands, c.forms, bytes)
+	c.formOf = make([]uint8, c.Cells())
+	for _, b := range bands {
+		for _, cell := range b.cells {
+			c.formOf[cell] = uint8(b.form)
+			if b.form == 0 {
+				c.cellScale[cell] = bare[cell]
+			}
 		}
 	}
 }
 
-// lengthenBare sets the scale of cells without codes.
-func (c *Codebook) lengthenBare(s sample, counts []float64) {
+// bareScales returns, for each cell, what its centroid is multiplied by to have
+// the mean length of its vectors.
+func (c *Codebook) bareScales(s sample, counts []float64) []float32 {
 	lengths := make([]float64, c.Cells())
 	for i, cell := range s.cells {
 		lengths[cell] += math.Sqrt(s.squares[s.rows[i]])
 	}
-	for cell := range c.cellScale {
-		if c.coded(uint32(cell)) {
-			continue
-		}
-		c.cellScale[cell] = 1
+	scales := make([]float32, c.Cells())
+	for cell := range scales {
+		scales[cell] = 1
 		if length := math.Sqrt(2 * float64(c.half[cell])); length > 0 && counts[cell] > 0 {
-			c.cellScale[cell] = float32(lengths[cell] / counts[cell] / length)
+			scales[cell] = float32(lengths[cell] / counts[cell] / length)
 		}
 	}
+	return scales
 }
 
-// sampleComponents is how many components of vectors the codes and factors are
-// learned from.
-const sampleComponents = 1 << 19
+// sampleComponents is how many components of vectors the levels and factors are
+// learned from, bandSample how many vectors show the errors of bands.
+const (
+	sampleComponents = 1 << 19
+	bandSample       = 1 << 14
+)
 
-// eachSpaced calls use with evenly spaced vectors and their cells, if those
-// have codes.
-func (c *Codebook) eachSpaced(s sample, use func(row int, cell uint32)) {
-	n := min(len(s.rows), max(sampleComponents/c.dim, 1))
+// eachSpaced calls use with at most n evenly spaced vectors and their cells.
+func (s *sample) eachSpaced(n int, use func(row int, cell uint32)) {
+	n = min(len(s.rows), n)
 	for i := range n {
 		at := int(int64(i) * int64(len(s.rows)) / int64(n))
-		if cell := s.cells[at]; c.coded(cell) {
-			use(int(s.rows[at]), cell)
-		}
+		use(int(s.rows[at]), s.cells[at])
 	}
 }
 
-// sampleFactors returns the factors of evenly spaced vectors.
-func (c *Codebook) sampleFactors(s sample) (factors []float64) {
-	codes := make([]uint8, c.dim)
-	c.eachSpaced(s, func(row int, cell uint32) {
-		factors = append(factors, c.codeResidual(codes, s.vectors.Row(row), s.squares[row], cell))
-	})
-	return factors
-}
-
-// scaledResiduals returns residual components of evenly spaced vectors.
-func (c *Codebook) scaledResiduals(s sample) (components []float32) {
-	c.eachSpaced(s, func(row int, cell uint32) {
+// scaledResiduals returns the residual components of at most n evenly spaced
+// vectors.
+func (c *Codebook) scaledResiduals(s sample, n int) (components []float32) {
+	s.eachSpaced(n, func(row int, cell uint32) {
 		scale, centroid := c.cellScale[cell], c.Centroid(int(cell))
 		if scale == 0 {
 			return

@@ -151,10 +151,10 @@ func (d *bench) fill(b *testing.B, idx bleve.Index) time.Duration {
 	return time.Since(start)
 }
 
-// variant returns an index with vectors of one form, built once: so many bits,
-// and a share of the vectors stored as their cells alone.
-func (d *bench) variant(b *testing.B, kind codec.Kind, uncoded float64) *variant {
-	name := fmt.Sprintf("%v-%v", kind, uncoded)
+// variant returns an index with vectors of one kind, built once, with so many bytes
+// of codes if it is banded.
+func (d *bench) variant(b *testing.B, kind codec.Kind, codeBytes float64) *variant {
+	name := fmt.Sprintf("%v-%v", kind, codeBytes)
 	if v, ok := d.variants[name]; ok {
 		return v
 	}
@@ -171,7 +171,7 @@ func (d *bench) variant(b *testing.B, kind codec.Kind, uncoded float64) *variant
 		}
 	}
 	options := parebleve.DefaultOptions(d.encoder, "body")
-	options.Codec.Kind, options.Codec.UncodedShare, options.Codec.Total = kind, uncoded, total
+	options.Codec.Kind, options.Codec.CodeBytes, options.Codec.Total = kind, codeBytes, total
 	var err error
 	options.Codebook, err = codec.Train(b.Context(), sample, tokenIDs, options.Codec, nil)
 	check(b, err)
@@ -267,16 +267,16 @@ func BenchmarkBleve(b *testing.B) {
 		b.ReportMetric(d.ndcg(b, d.plain, words), "nDCG@10")
 	})
 	for _, form := range []struct {
-		kind    codec.Kind
-		uncoded float64
-	}{{codec.Residual2, 0}, {codec.Residual1, 0}, {codec.Residual1, 0.25}} {
+		kind      codec.Kind
+		codeBytes float64
+	}{{codec.Residual2, 0}, {codec.Residual1, 0}, {codec.Banded, 12}} {
 		for _, s := range []searching{
 			{"exhaustive", exhaustive()},
 			{"default", index.DefaultSearchOptions()},
 			{"budget-2000-depth-128", budget(2000, 128)},
 		} {
-			b.Run(fmt.Sprintf("%v-uncoded%v-%s", form.kind, form.uncoded, s.name), func(b *testing.B) {
-				v := d.variant(b, form.kind, form.uncoded)
+			b.Run(fmt.Sprintf("%v-%v-%s", form.kind, form.codeBytes, s.name), func(b *testing.B) {
+				v := d.variant(b, form.kind, form.codeBytes)
 				d.run(b, v.index, s.query)
 				b.ReportMetric(d.recall(b, v, s), "recall@10")
 				b.ReportMetric(d.ndcg(b, v.index, s.query), "nDCG@10")
