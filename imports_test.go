@@ -55,6 +55,7 @@ var allowed = []room{
 	{"eval/sweep", []string{"eval/...", "simd", "encoder/...", "querypruner", "index/...", "retriever/..."}},
 	{"eval/tune", []string{"eval", "eval/stats", "eval/sweep"}},
 	{"eval/searchbench", []string{"eval/...", "simd/...", "encoder/...", "querypruner", "index/...", "retriever"}},
+	{"eval/prunebench", []string{"eval", "eval/dataset", "eval/precomputed", "simd", "encoder", "index/codec", "index/docpruner"}},
 	{"eval/tablebench", []string{"eval", "eval/stats", "eval/searchbench", "simd", "encoder", "encoder/table", "index"}},
 
 	{"configs", []string{"encoder/...", "querypruner", "index/...", "retriever/...", "eval/..."}},

@@ -15,7 +15,7 @@ import (
 )
 
 func (a *app) benchCommand() *cobra.Command {
-	return group("bench", "Measure how fast this machine is", a.benchKernelsCommand(), a.benchSearchCommand(), a.benchScaleCommand(), a.benchShardsCommand())
+	return group("bench", "Measure how fast this machine is", a.benchKernelsCommand(), a.benchSearchCommand(), a.benchScaleCommand(), a.benchPruneCommand(), a.benchShardsCommand())
 }
 
 func (a *app) benchKernelsCommand() *cobra.Command {
