@@ -200,6 +200,7 @@ const (
 	dictionaryShare  = 0.25 // of a budget
 	overcomplete     = 3    // atoms for each dimension at most
 	mostEqual        = 16   // terms of equal values: more hardly help
+	mostTerms        = 48   // other terms: the time to find them grows with their square
 )
 
 // fitSparseCodes is dictionary learning: rows are sums of few atoms of an
@@ -227,7 +228,7 @@ func (p problem) dictionary(ctx context.Context, code sparseCode) (node, error) 
 		return float64(sizeOf(int8s, 0, n, p.Dim)) <= dictionaryShare*float64(p.budget)
 	})
 	atoms = max(atoms, min(2, p.Rows))
-	size, largest := termsSize, min(p.Dim, atoms)
+	size, largest := termsSize, min(p.Dim, atoms, mostTerms)
 	if code == equalValues {
 		size, largest = equalSize, min(mostEqual, largest)
 	}
@@ -297,7 +298,7 @@ func fitSparseCommon(ctx context.Context, p problem) (node, error) {
 		}
 		tried = common
 		rare := p.Rows - common
-		count := most(1, min(p.Dim, common), func(count int) bool {
+		count := most(1, min(p.Dim, common, mostTerms), func(count int) bool {
 			return frame+sizeOf(int8s, 0, common, p.Dim)+termsSize(rare, count, common) <= p.budget
 		})
 		if count < 1 {

@@ -52,7 +52,7 @@ func loss(t *table.Table, m simd.Matrix, frequencies []int64) float64 {
 // TestBudgets holds every method to its budgets: the table takes no more bytes
 // and at least 98 in 100 of them or so many that no row more would fit, and the more it may take the less it loses.
 func TestBudgets(t *testing.T) {
-	m, frequencies := words(1200, 32)
+	m, frequencies := words(800, 32)
 	for _, method := range table.Methods() {
 		t.Run(method.Name, func(t *testing.T) {
 			before := math.Inf(1)
