@@ -40,7 +40,6 @@ func TestRevealBounded(t *testing.T) {
 		}
 		shape := smallOptions(dim, kind)
 		shape.Refine = kind == codec.Residual1
-		shape.Codec.UncodedShare = map[codec.Kind]float64{codec.Residual2: 0.5}[kind]
 		s := open(t, build(t, shape, documents, "doc-010", "doc-185"))
 		plain, searcher := NewSearcher(s), NewSearcher(s)
 		for _, selection := range []querypruner.Selection{{}, ranked, parts} {

@@ -16,8 +16,10 @@
 //
 // Beside its payload a document may have a refinement, its vectors at 8 bits a
 // dimension, by which the Scorer scores again what its payload made look good.
-// And a codebook may leave the codes of rare words' vectors out altogether
-// (Options.UncodedShare).
+//
+// Codes need not be the same for all vectors: kind Banded gives a word as many
+// bits as take most of the error, by the frequency of words, or none at all
+// (Options.CodeBytes, bands.go).
 //
 // Payloads and codebooks may come from anywhere: corrupt bytes give ErrCorrupt
 // or ErrVersion and never panic. Training and encoding give the same bytes
