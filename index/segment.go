@@ -441,7 +441,7 @@ func (s *segment) decode(document uint32, codebook *codec.Codebook) (simd.Matrix
 		return simd.Matrix{}, nil, err
 	}
 	var vectors simd.Matrix
-	if refinement != nil {
+	if refinement != nil && codebook.Kind().Residual() {
 		vectors, err = codebook.DecodeRefinement(refinement)
 	} else {
 		vectors, err = codebook.Decode(payload)

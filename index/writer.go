@@ -470,7 +470,7 @@ func (w *Writer) publish(parts []*writerPart, deleted deletes, added population)
 	}
 	next := w.manifest
 	next.Segments, next.Deletes = entries, deletesEntries
-	next.Codebooks = w.codebooksOf(entries, added)
+	next.Codebooks = w.codebooksOf(parts, added)
 	next.Generation++
 	if err := next.commit(w.folder); err != nil {
 		return err
@@ -482,16 +482,21 @@ func (w *Writer) publish(parts []*writerPart, deleted deletes, added population)
 	return nil
 }
 
-// codebooksOf returns the codebooks of segments and that of new documents, which
-// codes so many vectors more.
-func (w *Writer) codebooksOf(segments []segmentEntry, added population) []codebookEntry {
+// codebooksOf returns the codebooks of parts, of documents that wait for a commit
+// and of new documents, which codes so many vectors more.
+func (w *Writer) codebooksOf(parts []*writerPart, added population) []codebookEntry {
 	var used []codebookEntry
+	uses := func(file string) bool {
+		codes := func(p *writerPart) bool { return p.entry.Codebook == file }
+		return w.builder != nil && w.builder.file == file || slices.ContainsFunc(parts, codes) ||
+			slices.ContainsFunc(w.parts, func(p *writerPart) bool { return !p.committed && codes(p) })
+	}
 	for i, entry := range w.manifest.Codebooks {
 		current := i == len(w.manifest.Codebooks)-1
 		if current {
 			entry.grow(added)
 		}
-		if current || slices.ContainsFunc(segments, func(s segmentEntry) bool { return s.Codebook == entry.File }) {
+		if current || uses(entry.File) {
 			used = append(used, entry)
 		}
 	}
