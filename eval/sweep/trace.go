@@ -3,6 +3,7 @@ package sweep
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -50,6 +51,16 @@ func (t *tracer) trace(ctx context.Context, query asked, wanted []string) (trace
 		return traced{}, err
 	}
 	all := answer.results
+	if t.options.Search.Reveal != index.RevealAll {
+		// How many hits are wanted decides what is computed: they are those of the
+		// search itself, and what it costs is what that costs.
+		asked, err := t.search(ctx, query, t.options)
+		if err != nil {
+			return traced{}, err
+		}
+		all = followed(asked.results, all)
+		answer.work = asked.work
+	}
 	answer.results = all[:min(len(all), t.results)]
 	answer.scored = among(wanted, all)
 	answer.top = among(wanted, all[:min(len(all), len(wanted))])
@@ -68,6 +79,28 @@ func (t *tracer) trace(ctx context.Context, query asked, wanted []string) (trace
 	return answer, nil
 }
 
+// followed returns the first results and behind them those of the others that are not
+// among them, in their order.
+func followed(first, others []eval.Result) []eval.Result {
+	all := slices.Clone(first)
+	lowest := math.Inf(1)
+	for _, r := range first {
+		lowest = min(lowest, r.Score)
+	}
+	for _, r := range others {
+		if slices.ContainsFunc(first, func(f eval.Result) bool { return f.ID == r.ID }) {
+			continue
+		}
+		// As float32, which is how results are ranked.
+		if float32(r.Score) >= float32(lowest) {
+			r.Score = float64(math.Nextafter32(float32(lowest), float32(math.Inf(-1))))
+		}
+		lowest = r.Score
+		all = append(all, r)
+	}
+	return all
+}
+
 // staged tells whether the system finds candidates first and scores them then.
 func (t *tracer) staged() bool { return t.system == SystemMaxSim || t.system == SystemRerank }
 
@@ -82,6 +115,7 @@ func (t *tracer) clock(ctx context.Context, query asked) (time.Duration, error) 
 // everyScored makes hits of all documents that a search scores.
 func (t *tracer) everyScored() retriever.Options {
 	options := t.options
+	options.Search.Reveal = index.RevealAll
 	options.Search.Depth = scoredBy(options.Search)
 	options.Search.K = options.Search.Depth
 	if options.Search.Plan == index.Exhaustive {
@@ -93,7 +127,7 @@ func (t *tracer) everyScored() retriever.Options {
 // everyCandidate makes hits of all documents that a search by a plan finds.
 func (t *tracer) everyCandidate(plan index.Plan) retriever.Options {
 	options := t.options
-	options.Search.Plan, options.Search.Refine = plan, 0
+	options.Search.Plan, options.Search.Refine, options.Search.Reveal = plan, 0, index.RevealAll
 	options.Search.Depth, options.Search.K = index.AllCandidates, index.AllCandidates
 	return options
 }
