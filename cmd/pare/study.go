@@ -187,14 +187,21 @@ func (s *study) prepare(measures []string) (points []sweep.Point, options sweep.
 
 // reduce refuses keys that are no business of a grid.
 func (s *study) reduce(setting sweep.Setting) (sweep.Setting, error) {
+	if err := checkGridKeys(setting); err != nil {
+		return nil, err
+	}
+	return s.config.Reduce(setting)
+}
+
+func checkGridKeys(setting sweep.Setting) error {
 	for _, a := range setting {
 		for _, section := range []string{"encoder.", "service.", "eval."} {
 			if strings.HasPrefix(a.Key, section) {
-				return nil, fmt.Errorf("%s: the settings of a sweep share their encoder and measures; sweep again for others", a.Key)
+				return fmt.Errorf("%s: the settings of a grid share their encoder and measures; ask again for others", a.Key)
 			}
 		}
 	}
-	return s.config.Reduce(setting)
+	return nil
 }
 
 // shapingConfig is the configuration but for what changes no result.

@@ -30,18 +30,19 @@ type tuning struct {
 	*app
 	collections, embeddings, indexes []string
 	split, queries, qrels            string
-	target, minimise, out            string
+	target, minimise, grid, out      string
 	confidence                       float64
 	made                             int
 	seed                             uint64
 	encoderGiven                     bool
 	format                           *formatFlag
 
-	config  configs.Config
-	options tune.Options
-	stderr  io.Writer
-	dir     string // of the indexes that are built
-	cleanup []func() error
+	config   configs.Config
+	options  tune.Options
+	settings []sweep.Setting
+	stderr   io.Writer
+	dir      string // of the indexes that are built
+	cleanup  []func() error
 }
 
 func (a *app) tuneCommand() *cobra.Command {
@@ -95,6 +96,7 @@ is told.`,
 	flags.StringVar(&t.target, "target", defaults.Target.String(), "what must be kept of the unpruned search")
 	flags.Float64Var(&t.confidence, "confidence", defaults.Confidence, "probability that what is certified is true, at least")
 	flags.StringVar(&t.minimise, "minimise", string(defaults.Minimise), "what should be little: latency or bytes")
+	flags.StringVar(&t.grid, "grid", "", "settings to try, a `file` as that of \"pare sweep grid\"")
 	flags.StringVar(&t.out, "out", "", "write the configuration to this `file`")
 	flags.IntVar(&t.made, "known-item", -1, "queries to make of each collection's sentences; -1 for as many as are missing")
 	flags.Uint64Var(&t.seed, "seed", defaults.Seed, "seed of the halves and of the sentences")
@@ -175,7 +177,57 @@ func (t *tuning) check(c *cobra.Command) (err error) {
 			return err
 		}
 	}
+	if err := t.chooseSettings(); err != nil {
+		return usage(fmt.Errorf("--grid %s: %w", t.grid, err), "")
+	}
 	return errors.Join(firstTwice("--collection", t.collections), firstTwice("--embeddings", t.embeddings), firstTwice("--index", t.indexes))
+}
+
+// chooseSettings takes the settings of the grid or those that are tried without.
+func (t *tuning) chooseSettings() error {
+	if t.grid == "" {
+		t.settings = tune.SearchSettings()
+		if t.options.Minimise == tune.Bytes {
+			t.settings = tune.IndexSettings()
+			t.options.Baseline = t.options.Baseline.With("codec.kind", "float32").With("index.prune", "none")
+		}
+		return nil
+	}
+	file, err := os.Open(t.grid)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	plan, err := sweep.ReadPlan(file)
+	if err != nil {
+		return err
+	}
+	points, err := plan.Points(func(s sweep.Setting) (sweep.Setting, error) {
+		_, err := t.config.With(s)
+		return s, errors.Join(checkGridKeys(s), err)
+	})
+	if err != nil {
+		return err
+	}
+	if len(plan.Baseline) > 0 {
+		t.options.Baseline = points[0].Setting
+	}
+	for _, point := range points[1:] {
+		switch shaping := point.Setting.Index(); {
+		case point.System != sweep.SystemMaxSim: // the tuned file could not ask for it
+		case len(t.indexes) > 0 && len(shaping) > 0:
+			return fmt.Errorf("%s shapes the index, and --index gives one", shaping)
+		default:
+			t.settings = append(t.settings, point.Setting)
+		}
+	}
+	if len(t.indexes) > 0 {
+		t.options.Baseline = t.options.Baseline.Search() // its vectors are what they are
+	}
+	if len(t.settings) == 0 {
+		return errors.New("there is no setting to try")
+	}
+	return nil
 }
 
 func (t *tuning) execute(ctx context.Context, stdout io.Writer) error {
@@ -187,12 +239,7 @@ func (t *tuning) execute(ctx context.Context, stdout io.Writer) error {
 		}
 		collections = append(collections, collection)
 	}
-	settings := tune.SearchSettings()
-	if t.options.Minimise == tune.Bytes {
-		settings = tune.IndexSettings()
-		t.options.Baseline = t.options.Baseline.With("codec.kind", "float32")
-	}
-	report, err := t.run(ctx, collections, settings)
+	report, err := t.run(ctx, collections)
 	if err != nil {
 		return err
 	}
@@ -203,7 +250,7 @@ func (t *tuning) execute(ctx context.Context, stdout io.Writer) error {
 }
 
 // run tunes and shows how far it is.
-func (t *tuning) run(ctx context.Context, collections []tune.Collection, settings []sweep.Setting) (*tune.Report, error) {
+func (t *tuning) run(ctx context.Context, collections []tune.Collection) (*tune.Report, error) {
 	var mutex sync.Mutex
 	var bar progress
 	var stage tune.Stage
@@ -224,7 +271,7 @@ func (t *tuning) run(ctx context.Context, collections []tune.Collection, setting
 			shown = done
 		}
 	}
-	report, err := tune.Run(ctx, collections, settings, t.options)
+	report, err := tune.Run(ctx, collections, t.settings, t.options)
 	bar.done()
 	return report, err
 }
@@ -444,6 +491,14 @@ func (t *tuning) conclude(r *tune.Report) error {
 	config, err := t.config.With(chosen.Setting)
 	if err != nil {
 		return err
+	}
+	// The index is known by its fingerprint, and all else that a search depends on
+	// by these.
+	certificate.Certified = nil
+	for _, k := range configs.Keys() {
+		if strings.HasPrefix(k.Name, "search.") {
+			certificate.Certified = append(certificate.Certified, k.Name+"="+settingText(k.Value(config)))
+		}
 	}
 	var file bytes.Buffer
 	if err := configs.WriteTuned(&file, config, certificate); err != nil {

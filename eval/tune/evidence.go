@@ -1,6 +1,8 @@
 package tune
 
 import (
+	"math"
+
 	"github.com/pare-search/pare/eval"
 	"github.com/pare-search/pare/eval/stats"
 	"github.com/pare-search/pare/eval/sweep"
@@ -128,6 +130,18 @@ func (t Target) test(e evidence, level float64) (kept, p float64) {
 		return ratio.Ratio, ratio.TOST()
 	}
 	return ratio.Ratio, ratio.PBelow
+}
+
+// safer tells whether a is more likely to meet the target than b. Where both are
+// hopeless their p values are 1.
+func (t Target) safer(a, b Outcome) bool {
+	if a.P != b.P {
+		return a.P < b.P
+	}
+	if t.kind == within {
+		return math.Abs(1-a.Kept) < math.Abs(1-b.Kept)
+	}
+	return a.Kept > b.Kept
 }
 
 // bound returns what the mean recall or the ratio of means is at least.

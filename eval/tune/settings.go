@@ -4,7 +4,8 @@ import "github.com/pare-search/pare/eval/sweep"
 
 // SearchSettings returns the settings of searches that are tried where no others
 // are given: budgets, margins and depths for all tokens together, the strategies
-// that keep some tokens, and centroid interaction with every document.
+// that keep some tokens, a fixed number or as many as a query needs, and centroid
+// interaction with every document.
 func SearchSettings() []sweep.Setting {
 	grids := []sweep.Grid{
 		{
@@ -17,7 +18,7 @@ func SearchSettings() []sweep.Setting {
 		},
 		{
 			{Key: "search.plan", Values: []string{"probe"}},
-			{Key: "search.prune", Values: []string{"icf:4", "icf:8", "population:4", "population:8", "nostopwords:20%"}},
+			{Key: "search.prune", Values: []string{"icf:4", "icf:8", "icf+mass:0.5", "icf+mass:0.7", "icf+cost:2000", "population:8", "nostopwords:20%"}},
 			{Key: "search.neighbors", Values: []string{"0"}},
 			{Key: "search.margin_share", Values: []string{"0.5"}},
 			{Key: "search.budget", Values: []string{"1000", "4000"}},
@@ -37,8 +38,8 @@ func SearchSettings() []sweep.Setting {
 }
 
 // IndexSettings returns the settings of indexes that are tried where no others
-// are given: bytes of codes, bits and sizes of cells, each searched in full and by
-// probing.
+// are given: bytes of codes, bits, sizes of cells and pruned documents, each
+// searched in full and by probing.
 func IndexSettings() []sweep.Setting {
 	searches := sweep.Grid{
 		{Key: "search.plan", Values: []string{"exhaustive", "probe"}},
@@ -55,6 +56,11 @@ func IndexSettings() []sweep.Setting {
 		{
 			{Key: "codec.kind", Values: []string{"residual2", "residual4", "int8"}},
 			{Key: "codec.vectors_per_cell", Values: []string{"128"}},
+		},
+		{
+			{Key: "codec.kind", Values: []string{"residual1", "residual2"}},
+			{Key: "codec.vectors_per_cell", Values: []string{"128"}},
+			{Key: "index.prune", Values: []string{"ward:2", "voronoi:50%"}},
 		},
 	}
 	var settings []sweep.Setting

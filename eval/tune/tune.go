@@ -308,7 +308,7 @@ const leastSaving = 0.03
 // path orders the settings that are cheaper than the baseline and that no other
 // one beats in both safety and cost, the safest first. Safe is what shows the
 // target with a small p value, which takes account of how much the queries
-// differ.
+// differ, and among equals what loses less.
 func (t *tuner) path(trials []*trial, unpruned Outcome) []Step {
 	type candidate struct {
 		*trial
@@ -324,7 +324,7 @@ func (t *tuner) path(trials []*trial, unpruned Outcome) []Step {
 	// From the cheapest on, what is not safer than a cheaper one is beaten.
 	var front []candidate
 	for _, c := range candidates {
-		if len(front) == 0 || c.tuning.P < front[len(front)-1].tuning.P {
+		if len(front) == 0 || t.options.Target.safer(c.tuning, front[len(front)-1].tuning) {
 			front = append(front, c)
 		}
 	}

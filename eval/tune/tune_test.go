@@ -353,7 +353,7 @@ func TestRun(t *testing.T) {
 		}
 		if i > 0 {
 			before := report.Path[i-1].Tuning
-			if step.Tuning.Cost.Estimate >= before.Cost.Estimate || step.Tuning.P <= before.P {
+			if step.Tuning.Cost.Estimate >= before.Cost.Estimate || step.Tuning.P < before.P {
 				t.Errorf("step %d costs %v with p %g after %v with p %g", i, step.Tuning.Cost.Estimate, step.Tuning.P, before.Cost.Estimate, before.P)
 			}
 		}
