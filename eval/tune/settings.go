@@ -58,8 +58,9 @@ func IndexSettings() []sweep.Setting {
 			{Key: "codec.vectors_per_cell", Values: []string{"128"}},
 		},
 		{
-			{Key: "codec.kind", Values: []string{"residual1", "residual2"}},
+			{Key: "codec.kind", Values: []string{"banded"}},
 			{Key: "codec.vectors_per_cell", Values: []string{"128"}},
+			{Key: "codec.code_bytes", Values: []string{"8", "17"}},
 			{Key: "index.prune", Values: []string{"ward:2", "voronoi:50%"}},
 		},
 	}
