@@ -44,9 +44,10 @@ func (s Strategy) String() string {
 //
 // Options follow with a plus sign. Of ward they are protect=N for the N leading
 // vectors to be left alone, rows to compare vectors as the reference
-// implementation does, and raw not to lengthen means; of voronoi directions=N,
-// and queries or tokens for directions of query or of document vectors. seed=N
-// may stand with any step. Another strategy behind a plus sign is another step:
+// implementation does, and raw not to lengthen means; of voronoi each to keep the
+// share of every document, directions=N, and queries or tokens for directions of
+// query or of document vectors. seed=N may stand with any step. Another strategy
+// behind a plus sign is another step:
 //
 //	voronoi:50%+tokens+ward:2+protect=1
 func Parse(spec string) (Pruner, error) {
@@ -137,6 +138,8 @@ func (p *Pruner) set(option string) error {
 		last.Raw = true
 	case last.Strategy == Voronoi && name == "directions":
 		last.Directions, err = strconv.Atoi(value)
+	case last.Strategy == Voronoi && option == "each":
+		last.Each = true
 	case last.Strategy == Voronoi && option == "queries":
 		last.Source = QueryVectors
 	case last.Strategy == Voronoi && option == "tokens":
@@ -194,6 +197,7 @@ func (s Step) String() string {
 	option(s.Protect > 0, "protect=%d", s.Protect)
 	option(s.Rows, "rows")
 	option(s.Raw, "raw")
+	option(s.Each, "each")
 	option(s.Source == QueryVectors, "queries")
 	option(s.Source == DocumentVectors, "tokens")
 	option(s.Directions > 0, "directions=%d", s.Directions)

@@ -25,6 +25,7 @@ func TestParse(t *testing.T) {
 		"ward:1.5+protect=1":     steps(Step{Strategy: Ward, Factor: 1.5, Protect: 1}),
 		"ward:3+rows+raw":        steps(Step{Strategy: Ward, Factor: 3, Rows: true, Raw: true}),
 		"voronoi:50%":            steps(Step{Strategy: Voronoi, Keep: Keep{Share: 0.5}}),
+		"voronoi:50%+each":       steps(Step{Strategy: Voronoi, Keep: Keep{Share: 0.5}, Each: true}),
 		"voronoi:100%+queries":   steps(Step{Strategy: Voronoi, Keep: Keep{Share: 1}, Source: QueryVectors}),
 		"idf:10+ward:2+seed=4":   {Steps: []Step{{Strategy: IDF, Count: 10}, {Strategy: Ward, Factor: 2}}, Seed: 4},
 		"voronoi:0.5%+tokens":    steps(Step{Strategy: Voronoi, Keep: Keep{Share: 0.005}, Source: DocumentVectors}),

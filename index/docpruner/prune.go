@@ -148,7 +148,7 @@ func (s *fittedStep) prune(p *Pruned, seed uint64, work *scratch) {
 		groups, count := s.groups(p.Vectors, &work.ward)
 		p.merge(groups, count, s.Raw)
 	case Voronoi:
-		p.keep(work.voronoi.keep(p.Vectors, &s.directions, s.threshold))
+		p.keep(work.voronoi.keep(p.Vectors, s))
 	}
 }
 

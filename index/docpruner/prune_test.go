@@ -18,7 +18,7 @@ import (
 // specs has every strategy and option.
 var specs = []string{
 	"none", "stopwords:english", "stopwords:30%", "idf:5", "docidf:4", "first:7", "first:40%", "random:5", "random:40%+seed=3", "norm:0.5",
-	"ward:2", "ward:3+protect=1", "ward:2+rows", "ward:2+raw", "voronoi:50%", "voronoi:30%+tokens", "voronoi:30%+queries+directions=100",
+	"ward:2", "ward:3+protect=1", "ward:2+rows", "ward:2+raw", "voronoi:50%", "voronoi:40%+each", "voronoi:30%+tokens", "voronoi:30%+queries+directions=100",
 	"voronoi:60%+ward:2", "idf:3+voronoi:50%+ward:1.5+protect=2+seed=8", "ward:2+voronoi:50%",
 }
 

@@ -52,7 +52,8 @@ const (
 	Ward
 	// Voronoi drops the vectors whose loss lowers the best match of a random
 	// query vector least, over all documents together: those with much to say keep
-	// more (Voronoi pruning; Kankanampati et al., SIGIR 2026).
+	// more (Voronoi pruning; Kankanampati et al., SIGIR 2026). Step.Each turns that
+	// off, which short documents need.
 	Voronoi
 )
 
@@ -92,6 +93,9 @@ type Step struct {
 	// Raw makes Ward store means as they are, which are the shorter the more
 	// their vectors differ. By default they get the mean length of their vectors.
 	Raw bool
+	// Each makes Voronoi keep the share of every document, instead of as many
+	// vectors of a document as their errors among those of all documents say.
+	Each bool
 	// Directions is the number of query vectors that Voronoi looks at, 0 for
 	// DefaultDirections.
 	Directions int

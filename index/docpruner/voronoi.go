@@ -87,6 +87,9 @@ func drawVectors(sources []simd.Matrix, dim, n int, random *rand.Rand) simd.Matr
 // place places the threshold such that the wanted share of the documents'
 // vectors stays.
 func (s *fittedStep) place(ctx context.Context, documents []encoder.Tokens) error {
+	if s.Each {
+		return nil
+	}
 	perDocument := make([][]float64, len(documents))
 	err := parallel(ctx, len(documents), func(i int) error {
 		var v voronoiScratch
@@ -126,9 +129,19 @@ type voronoiScratch struct {
 type top struct{ first, second int32 }
 
 // keep returns the vectors that are left when all are dropped whose error is at
-// most a threshold.
-func (v *voronoiScratch) keep(m simd.Matrix, d *directions, threshold float64) []int {
-	return v.prune(m, d, func(err float64) bool { return err <= threshold }, make([]int, 0, m.Rows))
+// most the threshold, or the share of this document.
+func (v *voronoiScratch) keep(m simd.Matrix, s *fittedStep) []int {
+	kept := make([]int, 0, m.Rows)
+	if !s.Each {
+		return v.prune(m, &s.directions, func(err float64) bool { return err <= s.threshold }, kept)
+	}
+	for lo, hi := range blocks(m.Rows) {
+		surplus := hi - lo - s.Keep.of(hi-lo)
+		for _, i := range v.prune(m.Slice(lo, hi), &s.directions, func(float64) bool { surplus--; return surplus >= 0 }, nil) {
+			kept = append(kept, lo+i)
+		}
+	}
+	return kept
 }
 
 // prune drops one vector after the other as long as drop, asked about its error,

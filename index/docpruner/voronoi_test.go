@@ -107,6 +107,19 @@ func TestVoronoiShare(t *testing.T) {
 	}
 }
 
+// TestVoronoiEach keeps the share of every document.
+func TestVoronoiEach(t *testing.T) {
+	collection := append(documents(30, 5), document(rand.New(rand.NewPCG(9, 9)), 3*maxBlock))
+	f := fitted(t, "voronoi:40%+each+directions=128", collection)
+	for _, d := range collection {
+		n := d.Vectors.Rows
+		got, want := prune(t, f, d).Vectors.Rows, int(math.Ceil(0.4*float64(n)-1e-9))
+		if got < want || got > want+n/maxBlock {
+			t.Errorf("%d of %d are kept, want %d", got, n, want)
+		}
+	}
+}
+
 // TestVoronoiSample places the threshold by a part of the collection.
 func TestVoronoiSample(t *testing.T) {
 	collection := documents(1000, 6)
