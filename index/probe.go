@@ -11,17 +11,24 @@ import (
 	"github.com/pare-search/pare/simd"
 )
 
-// offeredCells is how many of its nearest cells a row offers to the common
-// order of priority; the last of them is the similarity that its margin is
-// taken to.
-const offeredCells = 64
+// peakCells is how many of its nearest cells tell whether a row is flat.
+const peakCells = 64
+
+// offeredCells returns how many of its nearest cells each of some rows offers to
+// the common order of priority; the last of them is the similarity that its
+// margin is taken to. Many rows share a budget, so that none needs many cells.
+func offeredCells(rows int) int {
+	const fewest, most, together = 24, 64, 512
+	return min(max(together/max(rows, 1), fewest), most)
+}
 
 // visit is a cell whose posting list may be read. The greater order, the
 // sooner; its low half is the complement of the cell's number.
 type visit struct {
 	order    uint64
 	postings uint32
-	row      uint32 // of the query
+	row      uint32  // of the query that wants it most
+	highest  float32 // priority that a row gives it
 }
 
 func (v visit) cell() uint32 { return cellOf(v.order) }
@@ -64,8 +71,9 @@ func (s *Searcher) probe(packed []int, selection querypruner.Selection, options 
 // postings.
 func (s *Searcher) wantNeighbors(packed []int, options SearchOptions) {
 	neighbors := s.forFilter(options.Neighbors, options.Filter)
-	s.offer(func(offered []uint64) bool {
-		if options.Peak > 0 && len(offered) < offeredCells {
+	const few = 8 // that often are enough
+	s.offer(few, func(offered []uint64) bool {
+		if options.Peak > 0 && len(offered) < peakCells {
 			return false
 		}
 		sum := 0
@@ -77,8 +85,9 @@ func (s *Searcher) wantNeighbors(packed []int, options SearchOptions) {
 	s.passOverFlat(packed, options)
 	for _, column := range s.columns {
 		s.visits = s.visits[:0]
-		for _, key := range options.nearest(s.offered[column]) {
-			s.visits = append(s.visits, visit{key, uint32(s.source.PostingCount(cellOf(key))), uint32(packed[column])})
+		for _, offer := range options.nearest(s.offered[column]) {
+			cell, similarity := cellOf(offer), float32(valueOf(offer))
+			s.visits = append(s.visits, visit{key(similarity, cell), uint32(s.source.PostingCount(cell)), uint32(packed[column]), similarity})
 		}
 		for _, v := range s.visits[:selectPostings(s.visits, neighbors)] {
 			s.want(v)
@@ -119,7 +128,7 @@ func (s *Searcher) passOverFlat(packed []int, options SearchOptions) {
 // peakOf returns by which share of its similarity the nearest cell is closer
 // than the last of the nearest ones; 0 if it is not similar at all.
 func peakOf(offered []uint64) float64 {
-	n := min(len(offered), offeredCells)
+	n := min(len(offered), peakCells)
 	if n == 0 {
 		return 0
 	}
@@ -131,16 +140,21 @@ func peakOf(offered []uint64) float64 {
 	return (nearest - last) / nearest
 }
 
-// wantBudget makes the rows want the cells of highest priority that hold
-// Budget postings; see SearchOptions.Budget. rarities are the rows', or nil.
+// wantBudget makes the rows want the cells of highest priority together that
+// hold Budget postings; see SearchOptions.Budget. rarities are the rows', or nil.
 func (s *Searcher) wantBudget(packed []int, rarities []float64, options SearchOptions) {
-	s.offer(func(offered []uint64) bool { return len(offered) >= offeredCells })
+	n := offeredCells(len(s.columns))
+	atLeast := n
+	if options.Peak > 0 {
+		atLeast = max(n, peakCells)
+	}
+	s.offer(atLeast, func(offered []uint64) bool { return len(offered) >= atLeast })
 	s.passOverFlat(packed, options)
 	vectors := float64(s.source.Vectors())
 	for _, column := range s.columns {
 		offered, row := s.offered[column], packed[column]
-		selectLargest(offered, offeredCells)
-		offered = offered[:min(offeredCells, len(offered))]
+		selectLargest(offered, n)
+		offered = offered[:min(n, len(offered))]
 		if len(offered) == 0 {
 			continue
 		}
@@ -156,8 +170,8 @@ func (s *Searcher) wantBudget(packed []int, rarities []float64, options SearchOp
 			if rarities != nil {
 				rarity = rarities[row]
 			}
-			priority := margin * power(rarity, options.RarityPower) / power(float64(rank), options.RankPower)
-			s.want(visit{key(float32(priority), cellOf(offer)), uint32(postings), uint32(row)})
+			priority := float32(margin * power(rarity, options.RarityPower) / power(float64(rank), options.RankPower))
+			s.want(visit{key(priority, cellOf(offer)), uint32(postings), uint32(row), priority})
 		}
 	}
 	s.forget()
@@ -177,7 +191,7 @@ func power(x, exponent float64) float64 {
 	return math.Pow(x, exponent)
 }
 
-// want adds a cell to the wanted ones, or raises its priority.
+// want adds a cell to the wanted ones, or to its priority.
 func (s *Searcher) want(v visit) {
 	at := s.place[v.cell()]
 	if at == 0 {
@@ -185,8 +199,10 @@ func (s *Searcher) want(v visit) {
 		s.place[v.cell()] = uint32(len(s.wanted))
 		return
 	}
-	if v.order > s.wanted[at-1].order {
-		s.wanted[at-1] = v
+	w := &s.wanted[at-1]
+	w.order = key(scoreOf(w.order)+scoreOf(v.order), v.cell())
+	if v.highest > w.highest {
+		w.highest, w.row = v.highest, v.row
 	}
 }
 
@@ -197,9 +213,9 @@ func (s *Searcher) forget() {
 	}
 }
 
-// offer lists, for every probing column, its nearest cells with postings,
-// until enough says so or there are no more.
-func (s *Searcher) offer(enough func([]uint64) bool) {
+// offer lists, for every probing column, its nearest cells with postings: at
+// first so many at least, until enough says so or there are no more.
+func (s *Searcher) offer(atLeast int, enough func([]uint64) bool) {
 	if len(s.columns) == 0 {
 		return
 	}
@@ -209,7 +225,7 @@ func (s *Searcher) offer(enough func([]uint64) bool) {
 	blocks := len(maxima) / stride
 	s.offered = slices.Grow(s.offered[:0], stride)[:stride]
 	pending := append(s.pending[:0], s.columns...)
-	for atLeast := offeredCells; len(pending) > 0; atLeast *= 8 {
+	for ; len(pending) > 0; atLeast *= 8 {
 		s.limits = slices.Grow(s.limits[:0], stride)[:stride]
 		for column := range s.limits {
 			s.limits[column] = simd.NoCell

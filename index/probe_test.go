@@ -24,7 +24,7 @@ func compareInterests(a, b interest) int {
 // budgeted finds candidates as SearchOptions.Budget is defined, with maps and
 // sorts over all cells.
 func budgeted(s *Snapshot, postings map[uint32][]uint32, query *simd.Query, selection querypruner.Selection, options SearchOptions) (found map[uint32]bool, cells, read int) {
-	var interests []interest
+	sums := make(map[uint32]float32)
 	similarities := cellSimilarities(s, query)
 	for _, row := range selection.Probe {
 		var nearest []interest
@@ -32,38 +32,38 @@ func budgeted(s *Snapshot, postings map[uint32][]uint32, query *simd.Query, sele
 			nearest = append(nearest, interest{float64(similarities.Value(cell, row)), cell})
 		}
 		slices.SortFunc(nearest, compareInterests)
-		nearest = nearest[:min(64, len(nearest))]
+		nearest = nearest[:min(max(24, min(64, 512/len(selection.Probe))), len(nearest))]
 		last := nearest[len(nearest)-1].priority
 		if options.Cells > 0 {
 			nearest = nearest[:min(options.Cells, len(nearest))]
 		}
 		for rank, n := range nearest {
 			margin := max(0, n.priority-options.MarginShare*last)
-			// Priorities are compared as float32.
+			// Priorities are added up as float32.
 			rarity := math.Log(float64(s.Vectors()) / float64(len(postings[n.cell])))
 			if selection.Rarity != nil {
 				rarity = selection.Rarity[row]
 			}
-			priority := float32(margin * math.Pow(rarity, options.RarityPower) / math.Pow(float64(rank+1), options.RankPower))
-			interests = append(interests, interest{float64(priority), n.cell})
+			sums[n.cell] += float32(margin * math.Pow(rarity, options.RarityPower) / math.Pow(float64(rank+1), options.RankPower))
 		}
 	}
+	var interests []interest
+	for cell, sum := range sums {
+		interests = append(interests, interest{float64(sum), cell})
+	}
 	slices.SortFunc(interests, compareInterests)
-	found, seen := make(map[uint32]bool), make(map[uint32]bool)
+	found = make(map[uint32]bool)
 	for _, i := range interests {
 		if read >= options.Budget {
 			break
 		}
-		if seen[i.cell] {
-			continue
-		}
-		seen[i.cell] = true
+		cells++
 		read += len(postings[i.cell])
 		for _, document := range postings[i.cell] {
 			found[document] = true
 		}
 	}
-	return found, len(seen), read
+	return found, cells, read
 }
 
 func TestBudgetAgainstPlainLoop(t *testing.T) {
@@ -74,11 +74,11 @@ func TestBudgetAgainstPlainLoop(t *testing.T) {
 		shape.Codec.Cells, shape.Codec.MinCellVectors = 400, 2
 		s := open(t, build(t, shape, documents))
 		postings := cellsOf(t, s, documents)
-		if len(postings) <= offeredCells {
-			t.Fatalf("%d cells do not put the limit of %d to the test", len(postings), offeredCells)
+		if limit := offeredCells(1); len(postings) <= limit {
+			t.Fatalf("%d cells do not put the limit of %d to the test", len(postings), limit)
 		}
-		query := simd.PackQuery(randomTokens(rng, 5, 24, withIDs).Vectors)
-		for _, rows := range [][]int{{2}, {0, 3}, {0, 1, 2, 3, 4}} {
+		query := simd.PackQuery(randomTokens(rng, 25, 24, withIDs).Vectors)
+		for _, rows := range [][]int{{2}, {0, 3}, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, allRows(query).Probe} {
 			for _, budget := range []int{1, 20, 100, 1 << 20} {
 				for i, share := range []float64{0, 0.5, 1, 0.5, 0.5, 0.5} {
 					options := SearchOptions{K: 1 << 20, Plan: Probe, Budget: budget, MarginShare: share, RarityPower: 1, RankPower: 0.5}
@@ -89,7 +89,9 @@ func TestBudgetAgainstPlainLoop(t *testing.T) {
 					case 4:
 						options.RarityPower, options.RankPower, options.Cells = 0, 1, 5
 					case 5:
-						selection.Rarity = []float64{3, 1, 0, 4, 2.5}
+						for row := range query.Rows {
+							selection.Rarity = append(selection.Rarity, []float64{3, 1, 0, 4, 2.5}[row%5])
+						}
 					}
 					searcher := NewSearcher(s)
 					hits, stats, err := searcher.Search(t.Context(), query, selection, options)
@@ -222,7 +224,7 @@ func TestSelectPostings(t *testing.T) {
 	for range 500 {
 		var visits []visit
 		for i := range rng.IntN(40) {
-			visits = append(visits, visit{uint64(rng.IntN(30))<<32 | uint64(^uint32(i)), uint32(1 + rng.IntN(50)), 0})
+			visits = append(visits, visit{uint64(rng.IntN(30))<<32 | uint64(^uint32(i)), uint32(1 + rng.IntN(50)), 0, 0})
 		}
 		want := slices.Clone(visits)
 		slices.SortFunc(want, func(a, b visit) int { return cmp.Compare(b.order, a.order) })

@@ -59,15 +59,16 @@ type SearchOptions struct {
 	// Budget is how many postings the probing rows together read, but for the
 	// last list, which is read to its end; 0 is 4,000. A Filter that lets a share
 	// of the documents through raises it accordingly. It is spent where it
-	// promises most. One order of priority goes through all pairs of a row
-	// and one of its 64 nearest cells,
+	// promises most. Each row gives its nearest cells (24 of these, up to 64 if
+	// few rows probe) a priority,
 	//
 	//	(similarity - MarginShare * last) * rarity^RarityPower / rank^RankPower
 	//
 	// where last is the row's similarity to the last of these cells, rarity the
 	// logarithm of the number of stored vectors over the cell's postings, unless
 	// the selection has a Rarity, and rank the cell's place among the row's cells,
-	// the nearest being 1, so that no row spends all. A row that says little is
+	// the nearest being 1, so that no row spends all. The cells of highest
+	// priority, added up over the rows, are visited first. A row that says little is
 	// passed over, and a row that says much visits more cells, without anybody
 	// choosing how many rows to keep.
 	Budget int

@@ -492,22 +492,28 @@ func (s *segment) appendPostings(dst []uint32, cell, base uint32) ([]uint32, err
 	if !ok {
 		return dst, s.file.corrupt("postings", "cell %d has no place", cell)
 	}
-	d := decoder{data: list}
 	count := binary.LittleEndian.Uint32(s.listCounts[4*cell:])
-	if count > s.documents {
+	if uint64(count) > uint64(min(int(s.documents), len(list))) { // each takes a byte
 		return dst, s.file.corrupt("postings", "cell %d lists %d of %d documents", cell, count, s.documents)
 	}
+	dst = slices.Grow(dst, int(count))
 	document := uint64(0)
 	for i := range count {
-		gap := d.uvarint()
+		gap, n := uint64(0), 1
+		if len(list) > 0 && list[0] < 0x80 { // as nearly all are
+			gap = uint64(list[0])
+		} else {
+			gap, n = binary.Uvarint(list)
+		}
 		document += gap
-		if d.bad || gap > math.MaxUint32 || document >= uint64(s.documents) || (gap == 0 && i > 0) {
+		if n <= 0 || gap > math.MaxUint32 || document >= uint64(s.documents) || (gap == 0 && i > 0) {
 			return dst, s.file.corrupt("postings", "cell %d, entry %d is impossible", cell, i)
 		}
+		list = list[n:]
 		dst = append(dst, base+uint32(document))
 	}
-	if len(d.data) > 0 {
-		return dst, s.file.corrupt("postings", "cell %d has %d bytes too many", cell, len(d.data))
+	if len(list) > 0 {
+		return dst, s.file.corrupt("postings", "cell %d has %d bytes too many", cell, len(list))
 	}
 	return dst, nil
 }
