@@ -49,7 +49,7 @@ func TestCrash(t *testing.T) {
 	acknowledged := -1
 	random := rand.New(rand.NewPCG(1, 1))
 	for range 4 {
-		acknowledged = max(acknowledged, crash(t, path, time.Duration(50+random.IntN(300))*time.Millisecond))
+		acknowledged = max(acknowledged, crash(t, path, 2+random.IntN(8), time.Duration(random.IntN(20))*time.Millisecond))
 		idx, err := parebleve.Open(path, nil, crashOptions())
 		check(t, err)
 		checkBatches(t, idx, acknowledged)
@@ -60,9 +60,9 @@ func TestCrash(t *testing.T) {
 	}
 }
 
-// crash runs this test in a process of its own, kills it some time after its
-// first batch and returns the last batch that it was told was done.
-func crash(t *testing.T, path string, after time.Duration) int {
+// crash runs this test in a process of its own, kills it some time after so many
+// batches and returns the last batch that it was told was done.
+func crash(t *testing.T, path string, batches int, after time.Duration) int {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestCrash$", "-test.v")
 	command.Env = append(os.Environ(), crashPath+"="+path)
@@ -76,7 +76,7 @@ func crash(t *testing.T, path string, after time.Duration) int {
 		if !ok {
 			continue
 		}
-		if last < 0 {
+		if batches--; batches == 0 {
 			time.AfterFunc(after, func() { command.Process.Kill() })
 		}
 		last, err = strconv.Atoi(rest)

@@ -37,20 +37,35 @@
 //
 // An index that is opened for reading only is searched as it is, see Wrap.
 //
-// Training and Reindex replace documents, which bleve has no way to change in
-// part, by copies of what is in its segments (copy.go). That works for all that
-// the inverted index and the stored fields hold, and not for nested documents,
-// geo shapes and bleve's own vectors: those keep the codebook they have until
-// they are indexed again.
-//
 // # Costs
 //
-// Encoding and coding are part of Index and Batch, and take longer than bleve's
-// own work. To explain or highlight hits takes encoding those that are returned
-// again, and executing the request twice. In memory are the cells of all
+// Encoding and coding are part of Index and Batch; what coding and storing add to
+// bleve's own time and size, and how searches compare, is in
+// docs/performance.md. To explain or highlight hits takes encoding those that are
+// returned again, and executing the request twice. In memory are the cells of all
 // documents, two bytes for each of a document's cells (a passage of 53 vectors
 // has 34), made from the posting lists of a segment when it is first searched,
 // which takes about half a microsecond for each document; and the codes of
-// documents that were read once, up to Options.CacheBytes. Only scorch indexes can have vectors,
-// bleve's default.
+// documents that were read once, up to Options.CacheBytes.
+//
+// # Limits
+//
+//   - Only scorch indexes can have vectors, bleve's default.
+//   - Training and Reindex replace documents, which bleve has no way to change in
+//     part, by copies of what is in its segments (copy.go). That works for all
+//     that the inverted index and the stored fields hold, and not for nested
+//     documents, geo shapes and bleve's own vectors: those keep the codebook they
+//     have until they are indexed again.
+//   - The texts of all nested documents are one field of the document that they
+//     are nested in; nested documents have no scores of their own.
+//   - With facets, in another order than by score and as a part of other queries
+//     only the best Options.Matches documents count.
+//   - Hits beyond the first 128 may score less than their MaxSim (steps.go).
+//   - Scores are those of the codes. There are no refinements as in a Pare index,
+//     and Options.Search.Refine does nothing.
+//   - bleve offers no way to see what a batch holds, and none to index the terms of
+//     a field without adding them to _all: operations (batch.go) and vectorField
+//     (field.go) rely on how bleve v2.6 is built, and engineOf (engine.go) reads
+//     three fields of its engine. A version that is built otherwise is refused
+//     with ErrBleve, or fails this package's tests.
 package parebleve
