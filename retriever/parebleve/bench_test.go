@@ -3,6 +3,7 @@ package parebleve_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,6 +24,7 @@ import (
 	"github.com/pare-search/pare/eval/dataset"
 	"github.com/pare-search/pare/index"
 	"github.com/pare-search/pare/index/codec"
+	"github.com/pare-search/pare/index/docpruner"
 	"github.com/pare-search/pare/internal/collections"
 	"github.com/pare-search/pare/retriever/parebleve"
 	"github.com/pare-search/pare/simd"
@@ -60,16 +62,29 @@ type bench struct {
 	encoder    remembering
 
 	plain bleve.Index
-	took  time.Duration // to index all
 	bytes int64
 
-	variants map[string]*variant
+	variants map[form]*variant
+}
+
+// form says what is stored of vectors: their kind, if they are banded with how
+// many bytes of codes, and of documents what a pruner leaves.
+type form struct {
+	kind      codec.Kind
+	codeBytes float64
+	prune     string
+}
+
+func (f form) String() string {
+	if f.kind == codec.Banded {
+		return fmt.Sprintf("%v%v-%s", f.kind, f.codeBytes, f.prune)
+	}
+	return fmt.Sprintf("%v-%s", f.kind, f.prune)
 }
 
 // variant is an index with vectors of one form.
 type variant struct {
 	index *parebleve.Index
-	took  time.Duration
 	bytes int64
 }
 
@@ -77,6 +92,15 @@ var (
 	benchOnce sync.Once
 	benchData *bench
 )
+
+// TestMain removes what the benchmarks have made.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if benchData != nil {
+		os.RemoveAll(benchData.dir)
+	}
+	os.Exit(code)
+}
 
 // openBench reads and encodes the passages, once per process.
 func openBench(b *testing.B) *bench {
@@ -87,7 +111,7 @@ func openBench(b *testing.B) *bench {
 		check(b, err)
 		folder, err := os.MkdirTemp("", "parebleve")
 		check(b, err)
-		d := &bench{dir: folder, collection: c, queries: c.Judged(), variants: make(map[string]*variant)}
+		d := &bench{dir: folder, collection: c, queries: c.Judged(), variants: make(map[form]*variant)}
 		for document, err := range c.Documents() {
 			check(b, err)
 			d.ids, d.texts = append(d.ids, document.ID), append(d.texts, document.Body())
@@ -95,7 +119,7 @@ func openBench(b *testing.B) *bench {
 		d.encode(b)
 		d.plain, err = bleve.New(filepath.Join(folder, "plain.bleve"), benchMapping())
 		check(b, err)
-		d.took = d.fill(b, d.plain)
+		fill(b, d.plain, d.ids, d.texts)
 		d.bytes = settledBytes(b, d.plain, "")
 		benchData = d
 	})
@@ -138,50 +162,61 @@ func (d *bench) encode(b *testing.B) {
 	}
 }
 
-// fill indexes the documents and returns how long it took.
-func (d *bench) fill(b *testing.B, idx bleve.Index) time.Duration {
+// fill indexes documents and returns how long it took.
+func fill(b *testing.B, idx bleve.Index, ids, texts []string) time.Duration {
 	start := time.Now()
-	for at := 0; at < len(d.ids); at += 1000 {
+	for at := 0; at < len(ids); at += 1000 {
 		batch := idx.NewBatch()
-		for i := at; i < min(at+1000, len(d.ids)); i++ {
-			check(b, batch.Index(d.ids[i], map[string]any{"body": d.texts[i]}))
+		for i := at; i < min(at+1000, len(ids)); i++ {
+			check(b, batch.Index(ids[i], map[string]any{"body": texts[i]}))
 		}
 		check(b, idx.Batch(batch))
 	}
 	return time.Since(start)
 }
 
-// variant returns an index with vectors of one kind, built once, with so many bytes
-// of codes if it is banded.
-func (d *bench) variant(b *testing.B, kind codec.Kind, codeBytes float64) *variant {
-	name := fmt.Sprintf("%v-%v", kind, codeBytes)
-	if v, ok := d.variants[name]; ok {
-		return v
-	}
+// options are those of an index with vectors of one form.
+func (d *bench) options(b *testing.B, f form) parebleve.Options {
+	options := parebleve.DefaultOptions(d.encoder, "body")
+	pruner, err := docpruner.Parse(f.prune)
+	check(b, err)
+	options.DocumentPruner, err = pruner.Fit(b.Context(), func(yield func(encoder.Tokens, error) bool) {
+		for _, text := range d.texts {
+			if !yield(d.encoder.documents[text], nil) {
+				return
+			}
+		}
+	}, docpruner.DefaultFitOptions())
+	check(b, err)
 	sample := simd.Matrix{Dim: d.encoder.dim}
 	var tokenIDs []uint32
-	total := 0
-	for i, text := range d.texts {
-		t := d.encoder.documents[text]
-		total += t.Vectors.Rows
-		if i%4 == 0 {
-			sample.Data = append(sample.Data, t.Vectors.Data...)
-			sample.Rows += t.Vectors.Rows
-			tokenIDs = append(tokenIDs, t.IDs...)
-		}
+	const every = 4
+	for i := 0; i < len(d.texts); i += every {
+		t, err := options.DocumentPruner.Prune(d.encoder.documents[d.texts[i]])
+		check(b, err)
+		sample.Data = append(sample.Data, t.Vectors.Data...)
+		sample.Rows += t.Vectors.Rows
+		tokenIDs = append(tokenIDs, t.IDs...)
 	}
-	options := parebleve.DefaultOptions(d.encoder, "body")
-	options.Codec.Kind, options.Codec.CodeBytes, options.Codec.Total = kind, codeBytes, total
-	var err error
+	options.Codec.Kind, options.Codec.CodeBytes, options.Codec.Total = f.kind, f.codeBytes, every*sample.Rows
 	options.Codebook, err = codec.Train(b.Context(), sample, tokenIDs, options.Codec, nil)
 	check(b, err)
-	path := filepath.Join(d.dir, name+".bleve")
+	return options
+}
+
+// variant returns an index with vectors of one form, built once.
+func (d *bench) variant(b *testing.B, f form) *variant {
+	if v, ok := d.variants[f]; ok {
+		return v
+	}
+	path := filepath.Join(d.dir, f.String()+".bleve")
 	v := &variant{}
-	v.index, err = parebleve.New(path, benchMapping(), options)
+	var err error
+	v.index, err = parebleve.New(path, benchMapping(), d.options(b, f))
 	check(b, err)
-	v.took = d.fill(b, v.index)
+	fill(b, v.index, d.ids, d.texts)
 	v.bytes = settledBytes(b, v.index, filepath.Join(path, "pare"))
-	d.variants[name] = v
+	d.variants[f] = v
 	return v
 }
 
@@ -236,20 +271,17 @@ type searching struct {
 
 func exhaustive() index.SearchOptions { return index.ExhaustiveSearch(10) }
 
-func budget(postings, depth int) index.SearchOptions {
-	options := index.DefaultSearchOptions()
-	options.Budget, options.Depth = postings, depth
-	return options
-}
-
 func (s searching) query(text string) query.Query {
 	q := parebleve.NewQuery("body", text)
 	q.SetSearch(s.options)
 	return q
 }
 
+// pruned is a pruner of documents.
+const pruned = "voronoi:60%+tokens"
+
 // BenchmarkBleve measures this package against bleve's own work on the same
-// documents in the same process: searches, bytes, time to index.
+// documents in the same process: searches and bytes.
 //
 //	go test -run '^$' -bench Bleve -benchtime 2000x ./retriever/parebleve
 func BenchmarkBleve(b *testing.B) {
@@ -263,27 +295,59 @@ func BenchmarkBleve(b *testing.B) {
 		}
 		d.run(b, d.plain, words)
 		b.ReportMetric(float64(d.bytes)/documents, "bytes/doc")
-		b.ReportMetric(float64(d.took.Microseconds())/documents, "indexing-µs/doc")
 		b.ReportMetric(d.ndcg(b, d.plain, words), "nDCG@10")
 	})
-	for _, form := range []struct {
-		kind      codec.Kind
-		codeBytes float64
-	}{{codec.Residual2, 0}, {codec.Residual1, 0}, {codec.Banded, 12}} {
+	for _, f := range []form{
+		{codec.Int8, 0, "none"},
+		{codec.Residual2, 0, "none"},
+		{codec.Residual2, 0, pruned},
+		{codec.Banded, 12, "none"},
+	} {
 		for _, s := range []searching{
 			{"exhaustive", exhaustive()},
 			{"default", index.DefaultSearchOptions()},
-			{"budget-2000-depth-128", budget(2000, 128)},
 		} {
-			b.Run(fmt.Sprintf("%v-%v-%s", form.kind, form.codeBytes, s.name), func(b *testing.B) {
-				v := d.variant(b, form.kind, form.codeBytes)
+			b.Run(f.String()+"-"+s.name, func(b *testing.B) {
+				v := d.variant(b, f)
 				d.run(b, v.index, s.query)
 				b.ReportMetric(d.recall(b, v, s), "recall@10")
 				b.ReportMetric(d.ndcg(b, v.index, s.query), "nDCG@10")
 				b.ReportMetric(float64(v.bytes-d.bytes)/documents, "bytes/doc")
-				b.ReportMetric(float64((v.took-d.took).Microseconds())/documents, "indexing-µs/doc")
 			})
 		}
+	}
+}
+
+// BenchmarkIndexing measures what vectors add to the time that bleve takes to
+// index passages, encoding excluded: the best of three times of each.
+//
+//	go test -run '^$' -bench Indexing -benchtime 1x ./retriever/parebleve
+func BenchmarkIndexing(b *testing.B) {
+	d := openBench(b)
+	ids, texts := d.ids[:10000], d.texts[:10000]
+	forms := []form{{codec.Residual2, 0, "none"}, {codec.Residual2, 0, pruned}}
+	var options []parebleve.Options
+	for _, f := range forms {
+		options = append(options, d.options(b, f))
+	}
+	plain, best := time.Duration(math.MaxInt64), []time.Duration{math.MaxInt64, math.MaxInt64}
+	for range 3 {
+		idx, err := bleve.New(filepath.Join(b.TempDir(), "plain.bleve"), benchMapping())
+		check(b, err)
+		plain = min(plain, fill(b, idx, ids, texts))
+		check(b, idx.Close())
+		for i, o := range options {
+			idx, err := parebleve.New(filepath.Join(b.TempDir(), "vectors.bleve"), benchMapping(), o)
+			check(b, err)
+			best[i] = min(best[i], fill(b, idx, ids, texts))
+			check(b, idx.Close())
+		}
+	}
+	for b.Loop() {
+	}
+	b.ReportMetric(float64(plain.Microseconds())/float64(len(ids)), "µs/doc")
+	for i, f := range forms {
+		b.ReportMetric(float64(best[i]-plain)/float64(plain), "share-"+f.prune)
 	}
 }
 
