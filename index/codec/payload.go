@@ -228,12 +228,10 @@ func (p *payload) setPlace(row, place int) {
 // ready for use and is reused over payloads.
 type groups struct {
 	distinct []uint32 // cells of the payload
-	rows     []uint32 // cell of every row
-	bare     []uint32 // those of distinct without codes
+	bare     []uint32 // those without codes
 	forms    [maxForms]formRows
 
-	numbers []uint8 // form of each of distinct, counted from 1, or 0
-	skipped []uint32
+	lists []uint32 // of the cells of rows: room for all rows in each form and in none
 }
 
 // formRows are the rows of one form.
@@ -242,25 +240,22 @@ type formRows struct {
 	factors, planes []byte
 }
 
-// split sorts the rows of a payload and cuts their codes. Nothing is left out of
-// range of the codebook and the payload.
+// split sorts the rows of a payload by their forms and cuts their codes. It leaves
+// nothing that is out of range of the codebook and the payload.
 func (g *groups) split(c *Codebook, p *payload) (err error) {
 	if g.distinct, err = c.appendCells(g.distinct[:0], p.cells); err != nil {
 		return err
 	}
-	g.rows = grow(g.rows, p.rows)
-	for row := range g.rows {
-		place := p.placeAt(row)
-		if place >= len(g.distinct) {
-			return fmt.Errorf("%w: payload row %d: place %d of %d cells", ErrCorrupt, row, place, len(g.distinct))
-		}
-		g.rows[row] = g.distinct[place]
-	}
 	g.bare = g.bare[:0]
 	if c.formOf == nil {
-		g.forms[0].cells = g.rows
+		g.lists = grow(g.lists, p.rows)
+		g.forms[0].cells = g.lists
+		err = p.rowCells(g.lists, g.distinct)
 	} else {
-		g.sort(c, p)
+		err = g.sort(c, p)
+	}
+	if err != nil {
+		return err
 	}
 	rest := p.body
 	for i := range c.forms {
@@ -279,36 +274,80 @@ func (g *groups) split(c *Codebook, p *payload) (err error) {
 }
 
 // sort sets the cells of each form's rows and those without codes.
-func (g *groups) sort(c *Codebook, p *payload) {
-	g.numbers = grow(g.numbers, len(g.distinct))
+func (g *groups) sort(c *Codebook, p *payload) error {
+	// A cell's name takes 24 bits; above it is the number of its form.
+	const nameBits = 24
 	for i, cell := range g.distinct {
-		g.numbers[i] = c.formOf[cell]
-		if g.numbers[i] == 0 {
+		number := c.formOf[cell]
+		if number == 0 {
 			g.bare = append(g.bare, cell)
 		}
+		g.distinct[i] |= uint32(number) << nameBits
 	}
-	// Rows are written where they belong without asking where that is, which
-	// would be mispredicted.
-	var lists [1 + maxForms][]uint32
-	var ends [1 + maxForms]int
-	g.skipped = grow(g.skipped, p.rows)
-	lists[0] = g.skipped
-	for i := range c.forms {
-		if c.used[i] {
-			g.forms[i].cells = grow(g.forms[i].cells, p.rows)
-			lists[1+i] = g.forms[i].cells
+	// Rows are written behind each other in the list of their form without asking
+	// which that is: a branch would be mispredicted.
+	var ends [8]int // maxForms and none, and never out of range
+	lists := 1 + len(c.forms)
+	g.lists = grow(g.lists, lists*p.rows)
+	for i := range lists {
+		ends[i] = i * p.rows
+	}
+	all := g.lists
+	if len(p.places) == p.rows {
+		for row, place := range p.places {
+			if int(place) >= len(g.distinct) {
+				return p.badPlace(row, len(g.distinct))
+			}
+			cell := g.distinct[place]
+			end := &ends[cell>>nameBits%8]
+			all[*end] = cell & (1<<nameBits - 1)
+			*end++
+		}
+	} else {
+		for row := range p.rows {
+			place := p.placeAt(row)
+			if place >= len(g.distinct) {
+				return p.badPlace(row, len(g.distinct))
+			}
+			cell := g.distinct[place]
+			end := &ends[cell>>nameBits%8]
+			all[*end] = cell & (1<<nameBits - 1)
+			*end++
 		}
 	}
-	for row, cell := range g.rows {
-		at := g.numbers[p.placeAt(row)]
-		lists[at][ends[at]] = cell
-		ends[at]++
+	for i := range g.distinct {
+		g.distinct[i] &= 1<<nameBits - 1
 	}
 	for i := range c.forms {
-		if c.used[i] {
-			g.forms[i].cells = lists[1+i][:ends[1+i]]
-		}
+		g.forms[i].cells = all[(1+i)*p.rows : ends[1+i]]
 	}
+	return nil
+}
+
+// rowCells writes the cell of every row of a residual payload to dst, given its
+// distinct cells.
+func (p *payload) rowCells(dst, distinct []uint32) error {
+	if len(p.places) == p.rows {
+		for row, place := range p.places {
+			if int(place) >= len(distinct) {
+				return p.badPlace(row, len(distinct))
+			}
+			dst[row] = distinct[place]
+		}
+		return nil
+	}
+	for row := range dst {
+		place := p.placeAt(row)
+		if place >= len(distinct) {
+			return p.badPlace(row, len(distinct))
+		}
+		dst[row] = distinct[place]
+	}
+	return nil
+}
+
+func (p *payload) badPlace(row, distinct int) error {
+	return fmt.Errorf("%w: payload row %d: place %d of %d cells", ErrCorrupt, row, p.placeAt(row), distinct)
 }
 
 // scaleAt returns the scale of a row of an int8 payload, whatever it says.
@@ -439,8 +478,8 @@ func (c *Codebook) decodeResidual(out simd.Matrix, p *payload) error {
 	}
 	var next [maxForms]int // row of each form
 	codes := make([]uint8, c.dim)
-	for row, cell := range g.rows {
-		dst := out.Row(row)
+	for row := range p.rows {
+		dst, cell := out.Row(row), g.distinct[p.placeAt(row)]
 		number := c.formNumber(cell)
 		if number == 0 {
 			for d, x := range c.Centroid(int(cell)) {

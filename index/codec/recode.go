@@ -30,7 +30,10 @@ func (c *Codebook) TokenIDs(data Payload, vectors simd.Matrix) ([]uint32, error)
 	if c.kind.Residual() {
 		var g groups
 		err = g.split(c, &p)
-		cells = g.rows
+		if err == nil {
+			cells = make([]uint32, p.rows)
+			err = p.rowCells(cells, g.distinct)
+		}
 	} else {
 		cells, err = c.nearestOf(&p, vectors)
 	}

@@ -329,7 +329,7 @@ func (s *Scorer) maximaResidual(p *payload, best []float32, arg []int32, next []
 	}
 	cells := s.Scan()
 	if arg != nil {
-		s.argMaxima(cells, best, arg)
+		s.argMaxima(p, cells, best, arg)
 		return nil
 	}
 	for i := range s.book.forms {
@@ -363,7 +363,7 @@ func (s *Scorer) bareMaxima(cells *simd.CellRows, best []float32) {
 }
 
 // argMaxima is maximaResidual in plain Go, which knows the vectors' numbers.
-func (s *Scorer) argMaxima(cells *simd.CellRows, best []float32, arg []int32) {
+func (s *Scorer) argMaxima(p *payload, cells *simd.CellRows, best []float32, arg []int32) {
 	g := &s.groups
 	var starts [maxForms]int // of each form in dots
 	size := 0
@@ -378,7 +378,8 @@ func (s *Scorer) argMaxima(cells *simd.CellRows, best []float32, arg []int32) {
 		}
 	}
 	var nextRow [maxForms]int
-	for t, cell := range g.rows {
+	for t := range p.rows {
+		cell := g.distinct[p.placeAt(t)]
 		scale := s.book.cellScale[cell]
 		number := s.book.formNumber(cell)
 		if number == 0 {
