@@ -187,12 +187,12 @@ func (m *measurement) group(ctx context.Context, points []Point, group []int, re
 			if result, err = m.point(ctx, r, point); err != nil {
 				return fmt.Errorf("%s: %w", point.Name, err)
 			}
+			place(&result, point, i == 0)
 			if err := m.journal.Add(m.collection.Fingerprint, key, result); err != nil {
 				return err
 			}
 		}
-		// Names and places are the plan's, which may have changed.
-		result.Name, result.Series, result.Row, result.Column, result.Baseline = point.Name, point.Series, point.Row, point.Column, i == 0
+		place(&result, point, i == 0) // which may have changed
 		results[i] = result
 		if i == 0 {
 			m.baseline = &results[0]
@@ -200,6 +200,12 @@ func (m *measurement) group(ctx context.Context, points []Point, group []int, re
 		m.done++
 	}
 	return nil
+}
+
+// place gives a result the name and the place that a plan has for its point.
+func place(result *report.Result, p Point, baseline bool) {
+	result.Name, result.Series, result.Baseline = p.Name, p.Series, baseline
+	result.Row, result.Column = p.Row, p.Column
 }
 
 // key stands for everything a point's result depends on besides the collection.
