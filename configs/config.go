@@ -72,6 +72,8 @@ type Index struct {
 	Prune     string `mapstructure:"prune" doc:"which vectors of a document are stored, such as ward:2, voronoi:50%, idf:100 or voronoi:67%+ward:2; none prunes none"`
 	StoreText bool   `mapstructure:"store_text" doc:"keep the texts, compressed, for snippets and highlights"`
 	SegmentMB int    `mapstructure:"segment_mb" doc:"size in MB at which a segment is written and a new one begun"`
+	Merge     bool   `mapstructure:"merge" doc:"merge segments in the background when the index is changed"`
+	Retrain   bool   `mapstructure:"retrain" doc:"place the cells anew, and code all vectors again, when the vectors have doubled or drifted"`
 }
 
 // Search is the section search of Config.
@@ -113,7 +115,7 @@ func Default() Config {
 		Encoder: Encoder{Kind: Corpus, Language: "english", Dim: 128, SplitCode: true, Seed: 1},
 		Service: Service{Format: string(remote.NextPlaid)},
 		Codec:   Codec{Kind: "residual2", CodeBytes: 12, VectorsPerCell: 128, Seed: 1},
-		Index:   Index{Prune: "none", StoreText: true, SegmentMB: 64},
+		Index:   Index{Prune: "none", StoreText: true, SegmentMB: 64, Merge: true, Retrain: true},
 		Search:  Search{K: 10, Prune: "all", Plan: "auto", Budget: 4000, MarginShare: 0.5, RarityPower: 1, RankPower: 0.5, Reveal: "all", Alpha: 3, Refine: 32},
 		Eval: Eval{
 			Measures: []string{"RR@10", "nDCG@10", "R@100"},

@@ -145,6 +145,10 @@ func (c Config) BuildOptions() (retriever.BuildOptions, error) {
 	options.Index.Dim = c.Encoder.Dim
 	options.Index.StoreText = c.Index.StoreText
 	options.Index.SegmentBytes = c.Index.SegmentMB << 20
+	options.Index.Merge.Manual = !c.Index.Merge
+	if !c.Index.Retrain {
+		options.Index.Merge.Growth, options.Index.Merge.Drift = 0, 0
+	}
 	options.Index.Refine = c.Codec.Refine
 	options.Index.Codec.Kind = kind
 	options.Index.Codec.CodeBytes = c.Codec.CodeBytes

@@ -56,6 +56,7 @@ func TestOptions(t *testing.T) {
 		{Strategy: docpruner.Voronoi, Keep: docpruner.Keep{Share: 0.5}}, {Strategy: docpruner.Ward, Factor: 2},
 	}}
 	wantBuild.Index.Dim, wantBuild.Index.StoreText, wantBuild.Index.SegmentBytes = 64, false, 5*1024*1024
+	wantBuild.Index.Merge.Manual, wantBuild.Index.Merge.Growth, wantBuild.Index.Merge.Drift = true, 0, 0
 	codecOptions := &wantBuild.Index.Codec
 	codecOptions.Kind, codecOptions.CodeBytes, codecOptions.Cells, codecOptions.VectorsPerCell, codecOptions.Seed = codec.Int8, 9, 9, 32, 8
 	build, err := c.BuildOptions()

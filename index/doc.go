@@ -32,7 +32,7 @@
 //	encoder-N.pare       the encoder that made the vectors, if it was given
 //	pruner-N.pare        what leaves out vectors (package docpruner), if any does
 //	segment-N.pare       documents: payloads, postings, ids, counts, texts
-//	deletes-N.pare       the deleted documents of one segment
+//	deletes-N.pare       the documents that some commits deleted
 //	LOCK                 held by the one writer
 //
 // Every file is a container (container.go) whose sections carry a format
@@ -41,4 +41,42 @@
 // what it loads into memory; Verify reads every byte. Reading corrupt files
 // gives ErrCorrupt and never panics, unless a file is cut short while it is
 // mapped.
+//
+// # Life
+//
+// A commit writes what has changed: a segment of what was added, a file of what
+// was deleted, and the manifest. Beside the writer, merges in the background make
+// one segment of several and purge what is deleted (merge.go, policy.go); each is
+// a commit of its own that adds and loses no document. When the vectors have doubled or
+// drifted a new codebook is trained, and segments are coded anew with it one
+// after the other. Meanwhile the documents of each codebook are searched for
+// themselves, and the best of all are the hits (mixed.go). Backup copies a commit
+// while all this goes on.
+//
+// Nobody waits for readers. A snapshot has every file open that it needs, so a
+// writer removes the files of older commits at once, whatever process reads
+// them; where the system refuses to remove open files, they go with a later
+// commit or writer. Opening a snapshot writes nothing, to no file and no lock.
+//
+// What an operation costs is bounded by what it is asked for. Opening reads the
+// frames of the files, the codebooks, the deletes and how often tokens occur, of
+// which there are as many as words. A search holds one bit for each document and
+// the number of postings of each cell, and touches beyond that what it probes.
+// Adding costs by what is added, deleting by the ids, merging by what is merged,
+// with four bytes of memory for each document there.
+//
+// # Limits
+//
+// Dimensions are multiples of 8 up to 1024. A document has up to MaxTokens
+// vectors, none at all included, with finite components up to
+// codec.MaxComponent, an id of 1 to MaxIDBytes bytes of any kind, and up to
+// MaxTextBytes of text. An index has up to 2^32-1 documents. Everything beyond is
+// refused with an error that wraps ErrInvalid.
+//
+// # Versions
+//
+// Every file, and every section in it, carries the version of its format. This
+// package reads the versions that it writes; anything later or earlier gives
+// ErrVersion. testdata/golden holds an index of each version that must stay
+// readable.
 package index
