@@ -3,6 +3,7 @@ package parebleve
 import (
 	"cmp"
 	"context"
+	"encoding"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/pare-search/pare/index"
 	"github.com/pare-search/pare/index/codec"
+	"github.com/pare-search/pare/index/docpruner"
 	"github.com/pare-search/pare/internal/durable"
 	"github.com/pare-search/pare/simd"
 )
@@ -79,6 +81,8 @@ const (
 	// libraryFolder lies in the folder of the index.
 	libraryFolder = "pare"
 
+	prunerFile = "document-pruner.pare"
+
 	bookPrefix = "codebook-"
 	bookSuffix = ".pare"
 	bookUnborn = bookSuffix + ".new-" // is in the names of files that are being written
@@ -105,8 +109,8 @@ func openLibrary(dir string, readOnly bool) (*library, error) {
 	for _, entry := range entries {
 		name := entry.Name()
 		switch {
-		case !strings.HasPrefix(name, bookPrefix):
-		case strings.HasSuffix(name, bookSuffix):
+		case !strings.HasPrefix(name, bookPrefix) && !strings.HasPrefix(name, prunerFile):
+		case strings.HasPrefix(name, bookPrefix) && strings.HasSuffix(name, bookSuffix):
 			codebook, err := readBook(dir, name)
 			if err != nil {
 				l.unreadable[name] = err
@@ -184,6 +188,33 @@ func (l *library) add(codebook *codec.Codebook) (*book, error) {
 	return b, nil
 }
 
+// keepPruner makes what prunes documents durable. Given nil, it returns the one
+// that was kept before, or nil.
+func (l *library) keepPruner(pruner *docpruner.Fitted) (*docpruner.Fitted, error) {
+	if l.dir == "" || pruner != nil && l.readOnly {
+		return pruner, nil
+	}
+	path := filepath.Join(l.dir, prunerFile)
+	if pruner == nil {
+		data, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+		if err == nil {
+			pruner, err = docpruner.Load(data)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%w: %s: %w", ErrCorrupt, path, err)
+		}
+		return pruner, nil
+	}
+	data, err := pruner.MarshalBinary()
+	if err != nil {
+		return nil, err
+	}
+	return pruner, writeFile(l.dir, prunerFile, data)
+}
+
 // retire deletes the file of a codebook that nothing is coded with any more.
 // Searches that began before may still need it, so it is forgotten only the
 // next time.
@@ -227,16 +258,24 @@ func writeFile(dir, name string, data []byte) (err error) {
 	return durable.SyncDir(dir)
 }
 
-// copyTo writes all codebooks to the copy of an index.
-func (l *library) copyTo(d bleveindex.Directory) error {
+// copyTo writes all codebooks, and what prunes documents unless it is nil, to the
+// copy of an index.
+func (l *library) copyTo(d bleveindex.Directory, pruner *docpruner.Fitted) error {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
+	files := make(map[string]encoding.BinaryMarshaler)
 	for checksum, b := range l.books {
-		data, err := b.MarshalBinary()
+		files[bookFile(checksum)] = b
+	}
+	if pruner != nil {
+		files[prunerFile] = pruner
+	}
+	for name, content := range files {
+		data, err := content.MarshalBinary()
 		if err != nil {
 			return err
 		}
-		w, err := d.GetWriter(filepath.Join(libraryFolder, bookFile(checksum)))
+		w, err := d.GetWriter(filepath.Join(libraryFolder, name))
 		if err != nil {
 			return err
 		}

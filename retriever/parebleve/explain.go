@@ -11,6 +11,7 @@ import (
 	"github.com/blevesearch/bleve/v2/search"
 
 	"github.com/pare-search/pare/encoder"
+	"github.com/pare-search/pare/index/docpruner"
 	"github.com/pare-search/pare/querypruner"
 	"github.com/pare-search/pare/simd"
 )
@@ -118,6 +119,13 @@ type place struct {
 	length float64 // of its vector
 }
 
+// places are where the stored vectors of a document come from.
+type places struct {
+	tokens []place          // of all tokens
+	whole  simd.Matrix      // their vectors
+	pruned docpruner.Pruned // what is stored of them
+}
+
 // findPlaces encodes the stored values of the hits on the page again, all
 // together, and notes where each of their vectors comes from, as far as the
 // encoder says: places are not stored, since only explanations need them.
@@ -152,14 +160,14 @@ func (r *run) findPlaces(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.places = make(map[uint32][]place)
+	r.places = make(map[uint32]places)
 	for i, h := range shown {
 		lo, hi := first[i], first[i+1]
-		var places []place
+		var all []place
 		for j, t := range tokens[lo:hi] {
-			places = append(places, placesOf(t, values[lo+j])...)
+			all = append(all, placesOf(t, values[lo+j])...)
 		}
-		if r.places[h.document], err = r.storedPlaces(h, joinTokens(tokens[lo:hi]), places); err != nil {
+		if r.places[h.document], err = r.storedPlaces(h, joinTokens(tokens[lo:hi]), all); err != nil {
 			return err
 		}
 	}
@@ -181,32 +189,45 @@ func placesOf(t encoder.Tokens, value storedValue) []place {
 	return places
 }
 
-// storedPlaces returns, of the places of all tokens of a hit, those of the
-// vectors that are stored: where several tokens were merged, that of the first.
-func (r *run) storedPlaces(h *hit, tokens encoder.Tokens, places []place) ([]place, error) {
+// storedPlaces says which of the tokens of a hit, at the given places, its stored
+// vectors are.
+func (r *run) storedPlaces(h *hit, tokens encoder.Tokens, all []place) (places, error) {
+	p := places{tokens: all, whole: tokens.Vectors, pruned: docpruner.Pruned{Tokens: tokens}}
 	pruner := r.index.options.DocumentPruner
-	if pruner == nil || h.group == nil {
-		return places, nil
+	if pruner == nil {
+		return p, nil
 	}
-	payload, err := h.group.source.Payload(h.document)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := h.group.source.book.Rows(payload)
-	if err != nil || rows == len(places) { // it was stored as a whole
-		return places, err
-	}
-	pruned, err := pruner.Prune(tokens)
-	if err != nil || pruned.Vectors.Rows != rows { // it was stored otherwise
-		return nil, err
-	}
-	stored := make([]place, rows)
-	for i := len(places) - 1; i >= 0; i-- {
-		if at := pruned.Place(i); at >= 0 {
-			stored[at] = places[i]
+	rows := h.vectors().Rows
+	if h.group != nil {
+		payload, err := h.group.source.Payload(h.document)
+		if err != nil {
+			return places{}, err
+		}
+		if rows, err = h.group.source.book.Rows(payload); err != nil {
+			return places{}, err
 		}
 	}
-	return stored, nil
+	if rows == len(all) { // it was stored as a whole
+		return p, nil
+	}
+	var err error
+	if p.pruned, err = pruner.Prune(tokens); err != nil || p.pruned.Vectors.Rows != rows { // it was stored otherwise
+		return places{}, err
+	}
+	return p, nil
+}
+
+// of returns where the stored vector comes from that matches a row of the query
+// best: of those that were merged into it the one most similar to the row. Its
+// text is empty if that is not known.
+func (p places) of(vector int, row []float32) place {
+	if vector < 0 || vector >= p.pruned.Vectors.Rows {
+		return place{}
+	}
+	if token := p.pruned.Match(vector, row, p.whole); token >= 0 && token < len(p.tokens) {
+		return p.tokens[token]
+	}
+	return place{}
 }
 
 // length is the Euclidean norm of a vector.
@@ -293,11 +314,11 @@ func (r *run) explainRows(ctx context.Context, h *hit, match *search.DocumentMat
 	selection := r.selection(h)
 	for row, m := range matches {
 		scores := selection.Score == nil || slices.Contains(selection.Score, row)
-		sum.Children = append(sum.Children, explainRow(r.rowName(row), selection, row, m, places, scores))
-		if !r.options.IncludeTermVectors || !scores || m.vector < 0 || m.vector >= len(places) || places[m.vector].text == "" {
+		p := places.of(m.vector, r.tokens.Vectors.Row(row))
+		sum.Children = append(sum.Children, explainRow(r.rowName(row), selection, row, m, p.text, scores))
+		if !r.options.IncludeTermVectors || !scores || p.text == "" {
 			continue
 		}
-		p := places[m.vector]
 		if float64(m.similarity) >= minCosine*length(r.tokens.Vectors.Row(row))*p.length {
 			match.FieldTermLocations = append(match.FieldTermLocations, search.FieldTermLocation{
 				Field: r.field.name, Term: p.text, Location: p.Location,
@@ -325,7 +346,7 @@ func (r *run) selection(h *hit) querypruner.Selection {
 }
 
 // explainRow puts in words what a query row was used for and what it matched.
-func explainRow(name string, selection querypruner.Selection, row int, m rowMatch, places []place, scored bool) *search.Explanation {
+func explainRow(name string, selection querypruner.Selection, row int, m rowMatch, text string, scored bool) *search.Explanation {
 	e := &search.Explanation{Message: name}
 	if row < len(selection.Rows) {
 		why := selection.Rows[row]
@@ -339,8 +360,8 @@ func explainRow(name string, selection querypruner.Selection, row int, m rowMatc
 	case m.vector < 0:
 		e.Message += ", matches nothing"
 		return e
-	case m.vector < len(places) && places[m.vector].text != "":
-		e.Message += fmt.Sprintf(", best match %q", places[m.vector].text)
+	case text != "":
+		e.Message += fmt.Sprintf(", best match %q", text)
 	default:
 		e.Message += fmt.Sprintf(", best match vector %d", m.vector)
 	}

@@ -153,6 +153,9 @@ func Wrap(idx bleve.Index, options Options) (*Index, error) {
 	if err := x.loadState(); err != nil {
 		return nil, err
 	}
+	if x.options.DocumentPruner, err = x.library.keepPruner(options.DocumentPruner); err != nil {
+		return nil, err
+	}
 	if err := x.takeStock(); err != nil {
 		return nil, err
 	}
@@ -324,7 +327,7 @@ func (x *Index) CopyTo(d bleveindex.Directory) error {
 		return fmt.Errorf("parebleve: a %T cannot be copied", x.bleveIndex)
 	}
 	// The codebooks come last, for there may be new ones since the copy began.
-	return errors.Join(source.CopyTo(d), x.library.copyTo(d))
+	return errors.Join(source.CopyTo(d), x.library.copyTo(d, x.options.DocumentPruner))
 }
 
 // Close closes the index. What is being trained or coded anew is stopped, and

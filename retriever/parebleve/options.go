@@ -71,10 +71,11 @@ type Options struct {
 	TrainingVectors int
 	// DocumentPruner, if set, decides which vectors of documents are stored from
 	// now on; documents that are there keep what they have, and Reindex prunes what
-	// it encodes. It is fitted on tokens of the encoder, and is not kept with the
-	// index: it must be given each time the index is opened, for writing as well as
-	// for naming the tokens of hits in explanations and highlights. Texts that
-	// Rescore encodes on the spot are scored as a whole.
+	// it encodes. It is fitted on tokens of the encoder, and kept with the codebooks
+	// of an index on disk: opened without one, the index goes on with the last that
+	// it was given. One that prunes nothing, docpruner's "none", ends that. It also
+	// tells explanations and highlights the tokens of stored vectors, and what to
+	// leave out of texts that Rescore encodes on the spot.
 	DocumentPruner *docpruner.Fitted
 	// TokenStatistics keeps count of the documents and vectors of every token id,
 	// for pruning strategies that ask how frequent a token is. It takes about

@@ -93,3 +93,45 @@ func TestDocumentPruner(t *testing.T) {
 		t.Errorf("error %v, want one about the document pruner", err)
 	}
 }
+
+// TestDocumentPrunerKept opens an index again without a pruner, which goes on
+// with the one it had, until it is given one that prunes nothing.
+func TestDocumentPrunerKept(t *testing.T) {
+	pages := babble(60, 40)
+	options := toyOptions()
+	options.TrainingVectors = -1
+	options.DocumentPruner = fitToy(t, pages, "ward:2")
+	path := filepath.Join(t.TempDir(), "kept.bleve")
+	idx, err := parebleve.New(path, pageMapping(), options)
+	check(t, err)
+	add := func(id string) (vectors int64) {
+		before := status(t, idx).Vectors
+		check(t, idx.Index(id, page{Body: "one two three four five six"}))
+		return status(t, idx).Vectors - before
+	}
+	if n := add("a"); n != 3 {
+		t.Errorf("%d vectors of six words, want 3", n)
+	}
+	// A vector that two words were merged into stands for the one that is asked for.
+	for _, word := range []string{"one", "two", "three", "four", "five", "six"} {
+		request := bleve.NewSearchRequestOptions(parebleve.NewQuery("body", word), 1, 0, true)
+		hits := find(t, idx, request).Hits
+		if len(hits) != 1 || !strings.Contains(hits[0].Expl.String(), `best match \"`+word+`\"`) {
+			t.Errorf("%s matches otherwise: %v", word, hits)
+		}
+	}
+	for _, test := range []struct {
+		id     string
+		pruner *docpruner.Fitted
+		want   int64
+	}{{"b", nil, 3}, {"c", fitToy(t, pages, "none"), 6}, {"d", nil, 6}} {
+		check(t, idx.Close())
+		options.DocumentPruner = test.pruner
+		idx, err = parebleve.Open(path, pageMapping(), options)
+		check(t, err)
+		if n := add(test.id); n != test.want {
+			t.Errorf("%s: %d vectors of six words, want %d", test.id, n, test.want)
+		}
+	}
+	check(t, idx.Close())
+}

@@ -38,7 +38,7 @@ type run struct {
 	groups []group
 	hits   []hit // in ascending order of their numbers, as bleve wants them
 	found  int
-	places map[uint32][]place // by document, of the hits that are explained
+	places map[uint32]places // by document, of the hits that are explained
 }
 
 // group is the documents that are coded with one codebook, and what the query
@@ -379,7 +379,11 @@ func (r *run) scoreTexts(ctx context.Context, documents *roaring.Bitmap) ([]hit,
 		if len(values) == 0 {
 			continue
 		}
-		all := joinTokens(values)
+		stored, err := r.index.prune(ctx, []encoder.Tokens{joinTokens(values)})
+		if err != nil {
+			return nil, err
+		}
+		all := stored[0]
 		hits[i].fresh = &all
 		simd.Reset(best)
 		r.packed.MaxSim(all.Vectors, best)
