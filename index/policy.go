@@ -23,7 +23,12 @@ type MergeOptions struct {
 	// MaxBytes is the size above which a segment is merged with no other.
 	MaxBytes int64 `json:"max_bytes"`
 	// Growth is how many times as many vectors as the codebook was trained for
-	// call for another codebook; 0 never does.
+	// call for another codebook; 0 never does. Vectors are coded again from their
+	// refinements, and nothing is lost, or, where none are stored, from what their
+	// codes stand for, which loses a little each time: of the ten best by MiniLM's
+	// vectors of Cranfield, two bits find .935, and .927, .915 and .903 when coded
+	// again once, twice and three times, that is after the collection has grown
+	// eightfold. To lose nothing, build the index again from its texts.
 	Growth float64 `json:"growth"`
 	// Drift is how many times as far from their cells as those that the codebook
 	// was trained for, in the mean square, new vectors call for another one; 0
