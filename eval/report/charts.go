@@ -295,12 +295,12 @@ func probing(r *row) bool { return r.Reach != nil && !r.Baseline }
 func (c *collection) budgetCurves() []*plot {
 	margin := c.rows[0].relative(c.rows[0].comparison.Margin)
 	measure := c.measures[0] + " / unpruned"
-	candidates := func(r *row) float64 { return max(r.candidates, 0.5) }
+	candidates := candidatesOf
 	scored := func(r *row) float64 { return max(r.scored, 0.5) }
 	overlap := func(r *row) float64 { return r.overlap }
 	ratio := (*row).ratio
-	query := c.seriesOf(func(r *row) bool { return probing(r) && r.Row == "" }, candidates)
-	depth := c.seriesOf(func(r *row) bool { return probing(r) && r.Row == "" }, scored)
+	query := c.comparedSeries(candidates)
+	depth := c.comparedSeries(scored)
 	depth = slices.DeleteFunc(depth, func(s series) bool {
 		return slices.ContainsFunc(query, func(q series) bool { return q.name == s.name })
 	})
@@ -481,7 +481,7 @@ func (c *collection) notable() []*row {
 			on[r] = true
 		}
 	}
-	query := c.seriesOf(func(r *row) bool { return probing(r) && r.Row == "" }, func(r *row) float64 { return r.candidates })
+	query := c.comparedSeries(candidatesOf)
 	var middle []float64
 	for _, s := range query {
 		for _, r := range s.rows {

@@ -34,15 +34,18 @@ var costLevels = []float64{100, 200, 500, 1000, 2000, 5000, 10000}
 // overlapLevels are the overlaps at which costs are compared.
 var overlapLevels = []float64{0.7, 0.8, 0.9, 0.95, 0.98}
 
-// comparedSeries returns the series that look for candidates.
-func (c *collection) comparedSeries() []series {
-	return c.seriesOf(func(r *row) bool { return probing(r) && r.Row == "" }, func(r *row) float64 { return r.candidates })
+// comparedSeries returns the series of searches that look for candidates and differ
+// in a cost, but for those that are there for the heat map alone.
+func (c *collection) comparedSeries(cost func(*row) float64) []series {
+	return slices.DeleteFunc(c.seriesOf(probing, cost), func(s series) bool {
+		return !slices.ContainsFunc(s.rows, func(r *row) bool { return r.Row == "" })
+	})
 }
 
 // equalCost says what each series keeps at some numbers of candidates.
 func (c *collection) equalCost() *equalTable {
 	t := new(equalTable)
-	all := c.comparedSeries()
+	all := c.comparedSeries(candidatesOf)
 	for _, level := range costLevels {
 		if slices.ContainsFunc(all, func(s series) bool { _, ok := s.at(level, candidatesOf, (*row).ratio); return ok }) {
 			t.Levels = append(t.Levels, count(level))
@@ -69,7 +72,7 @@ func (c *collection) equalCost() *equalTable {
 // average and at the 95th percentile of the queries.
 func (c *collection) equalOverlap() *equalTable {
 	t := new(equalTable)
-	all := c.comparedSeries()
+	all := c.comparedSeries(candidatesOf)
 	for _, level := range overlapLevels {
 		cells := make([]equalCell, len(all))
 		some := false

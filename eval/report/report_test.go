@@ -206,6 +206,28 @@ func TestInterpolation(t *testing.T) {
 	}
 }
 
+// TestSeriesKeepWhatTheHeatMapShares checks that a setting which stands in the heat
+// map too stays in its series, and that series of the heat map alone are left out.
+func TestSeriesKeepWhatTheHeatMapShares(t *testing.T) {
+	study := testStudy(30)
+	for i := range study.Collections[0].Results {
+		if r := &study.Collections[0].Results[i]; r.Name == "icf:2" || r.Name == "icf:3" {
+			r.Row, r.Column = "all", r.Name
+		}
+	}
+	r, err := New(study)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := make(map[string]int)
+	for _, s := range r.collections[0].comparedSeries(candidatesOf) {
+		rows[s.name] = len(s.rows)
+	}
+	if rows["icf"] != 4 || rows["cross, two"] != 0 {
+		t.Errorf("series %v, want four settings of icf and none of the heat map", rows)
+	}
+}
+
 func TestLetters(t *testing.T) {
 	for n, want := range map[int]string{0: "A", 25: "Z", 26: "AA", 51: "AZ", 52: "BA", 701: "ZZ", 702: "AAA"} {
 		if got := letter(n); got != want {
