@@ -131,9 +131,13 @@ func (w *Writer) add(ctx context.Context, documents []Document, replaced []strin
 
 // train trains the codebook on the waiting documents and more and codes them.
 func (w *Writer) train(ctx context.Context, more []Document, replaced []string) error {
+	gone := make(map[string]bool, len(replaced))
+	for _, id := range replaced {
+		gone[id] = true
+	}
 	var documents []Document
 	for i, d := range w.waiting {
-		if !w.freshDeleted.Contains(uint32(i)) && !slices.Contains(replaced, d.ID) {
+		if !w.freshDeleted.Contains(uint32(i)) && !gone[d.ID] {
 			documents = append(documents, d)
 		}
 	}
