@@ -206,10 +206,10 @@ func LossesForHoeffding(losses []float64, limit, level, power float64) (n int, o
 func least(first int, enough func(int) bool) (int, bool) {
 	lo, hi := first-1, first
 	for !enough(hi) {
-		if hi > mostQueries {
+		if hi >= mostQueries {
 			return 0, false
 		}
-		lo, hi = hi, 2*hi
+		lo, hi = hi, min(2*hi, mostQueries)
 	}
 	for hi-lo > 1 {
 		if middle := lo + (hi-lo)/2; enough(middle) {

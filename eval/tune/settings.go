@@ -14,7 +14,7 @@ func SearchSettings() []sweep.Setting {
 			{Key: "search.neighbors", Values: []string{"0"}},
 			{Key: "search.margin_share", Values: []string{"0", "0.5"}},
 			{Key: "search.budget", Values: []string{"250", "500", "1000", "2000", "4000", "8000", "16000"}},
-			{Key: "search.depth", Values: []string{"32", "64", "128", "256"}},
+			{Key: "search.depth", Values: []string{"32", "64", "128", "256", "512"}},
 		},
 		{
 			{Key: "search.plan", Values: []string{"probe"}},
