@@ -156,9 +156,10 @@ func (s *Searcher) toReach(options SearchOptions) (int, error) {
 func (s *Searcher) sampleFirst(sample int, ranked bool) {
 	n := len(s.documents)
 	if ranked {
-		selectLargest(s.keys[:n], sample)
+		s.keys = s.keys[:n] // those of the others are ranks for good
+		selectLargest(s.keys, sample)
 		s.documents = s.documents[:0]
-		for _, key := range s.keys[:n] {
+		for _, key := range s.keys {
 			s.documents = append(s.documents, documentOf(key))
 		}
 	} else {

@@ -49,6 +49,8 @@ func TestRevealBounded(t *testing.T) {
 				{K: 3, Plan: Interaction, Depth: 200, FirstRows: 3, Workers: 3},
 				{K: 10, Plan: Probe, Budget: 3000, FirstRows: 8, Refine: 32},
 				{K: 10, Plan: Probe, Budget: 3000, FirstRows: 100},
+				{K: 10, Plan: Interaction, Depth: 150, FirstRows: 4, Refine: 12},
+				{K: 120, Plan: Interaction, Depth: 500, FirstRows: 4, Refine: 80},
 				{K: 600, Plan: Exhaustive},
 			} {
 				want, wantStats, err := plain.Search(t.Context(), query, selection, options)
