@@ -351,7 +351,8 @@ func (s *study) encoderName(i int, enc encoder.Encoder) string {
 // queryWords names the tokens of a query as they follow each other in its text,
 // each with the space before it; nil when nobody knows.
 func queryWords(ctx context.Context, enc encoder.Encoder, text string, tokens encoder.Tokens) ([]string, error) {
-	spans, name := tokens.Spans, func(int) string { return "" }
+	var spans []encoder.Span
+	name := func(int) string { return "" }
 	switch enc := enc.(type) {
 	case nil:
 		return nil, nil
