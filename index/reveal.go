@@ -33,7 +33,9 @@ import (
 // from cells are too wide. The estimate of the 4 rarest rows (FirstRows 4, Alpha 1,
 // a pruner of icf:100%) leaves 90 documents to be scored in full, with the same
 // share of the exact best 10, and a search takes a sixth less time. With
-// Exhaustive, where no ranking chooses the sample, neither pays.
+// Exhaustive, where no ranking chooses the sample, neither pays, nor with
+// refinements, of which 32 have to be reached: on docs30k, 30,000 passages, 147 to
+// 235 documents are scored in full, in no less time.
 type Reveal uint8
 
 const (
