@@ -114,7 +114,7 @@ func Default() Config {
 	return Config{
 		Encoder: Encoder{Kind: Corpus, Language: "english", Dim: 128, SplitCode: true, Seed: 1},
 		Service: Service{Format: string(remote.NextPlaid)},
-		Codec:   Codec{Kind: "residual2", CodeBytes: 12, VectorsPerCell: 128, Seed: 1},
+		Codec:   Codec{Kind: "residual2", CodeBytes: 9, VectorsPerCell: 128, Seed: 1},
 		Index:   Index{Prune: "none", StoreText: true, SegmentMB: 64, Merge: true, Retrain: true},
 		Search:  Search{K: 10, Prune: "all", Plan: "auto", Budget: 4000, MarginShare: 0.5, RarityPower: 1, RankPower: 0.5, Reveal: "all", Alpha: 3, Refine: 32},
 		Eval: Eval{

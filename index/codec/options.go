@@ -158,7 +158,7 @@ type Options struct {
 func DefaultOptions() Options {
 	return Options{
 		Kind:           Residual2,
-		CodeBytes:      12,
+		CodeBytes:      9,
 		VectorsPerCell: 128,
 		MinCellVectors: 16,
 		Iterations:     8,
