@@ -380,9 +380,13 @@ func checkDamaged(t *testing.T, c *Codebook, s *Scorer, data Payload) {
 }
 
 func TestDamagedPayloads(t *testing.T) {
-	m, ids := tokens(16, 300, 16, 5)
+	m, ids := tokens(16, 300, 32, 5)
 	for _, kind := range Kinds {
 		c, data := build(t, m, ids, kind, 3)
+		if kind == Banded {
+			c = mixed(t, c)
+			data = encode(t, c, m.Slice(0, 12), ids[:12])
+		}
 		s := c.NewScorer()
 		reset(t, s, simd.PackQuery(m.Slice(50, 54)), nil, nil)
 		for n := range data.Codes {
@@ -420,10 +424,14 @@ func TestDamagedPayloads(t *testing.T) {
 }
 
 func FuzzPayload(f *testing.F) {
-	m, ids := tokens(17, 300, 8, 5)
+	m, ids := tokens(17, 300, 32, 5)
 	books, scorers := make(map[Kind]*Codebook), make(map[Kind]*Scorer)
 	for _, kind := range Kinds {
 		c, data := build(f, m, ids, kind, 3)
+		if kind == Banded {
+			c = mixed(f, c)
+			data = encode(f, c, m.Slice(0, 12), ids[:12])
+		}
 		books[kind], scorers[kind] = c, c.NewScorer()
 		reset(f, scorers[kind], simd.PackQuery(m.Slice(50, 54)), nil, nil)
 		f.Add(uint8(kind), data.Cells, data.Codes)
@@ -506,8 +514,12 @@ func checkLoaded(t *testing.T, data []byte) {
 }
 
 func TestDamagedCodebooks(t *testing.T) {
-	m, ids := tokens(20, 300, 8, 5)
 	for _, kind := range []Kind{Banded, Residual2, Int8} {
+		dim := 8
+		if kind == Banded {
+			dim = 16 // has axes
+		}
+		m, ids := tokens(20, 300, dim, 5)
 		data, err := train(t, m, ids, kind).MarshalBinary()
 		if err != nil {
 			t.Fatal(err)
@@ -530,7 +542,7 @@ func TestDamagedCodebooks(t *testing.T) {
 }
 
 func FuzzLoad(f *testing.F) {
-	m, ids := tokens(21, 300, 8, 5)
+	m, ids := tokens(21, 300, 16, 5)
 	for _, kind := range Kinds {
 		data, err := train(f, m, ids, kind).MarshalBinary()
 		if err != nil {
