@@ -314,6 +314,9 @@ func (w *Writer) end(j *job, err error) error {
 	if err == nil {
 		err = w.broken
 	}
+	if err == nil && w.merging.ctx.Err() != nil {
+		err = fmt.Errorf("writer: %w", ErrClosed)
+	}
 	if err == nil {
 		if j.train {
 			err = w.fail(w.installCodebook(j))

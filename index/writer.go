@@ -557,6 +557,10 @@ func (w *Writer) release(old []string) {
 // a merge that is under way.
 func (w *Writer) Close() error {
 	w.stopMerging()
+	// A Merge that another goroutine has called reads segments until it sees that
+	// it is to end.
+	w.merging.slot <- struct{}{}
+	defer func() { <-w.merging.slot }()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.lock == nil {
