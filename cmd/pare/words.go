@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"iter"
 	"os"
 	"path/filepath"
@@ -201,7 +203,7 @@ func (a *app) tableCompress(ctx context.Context, config configs.Config, spec wor
 	case *corpus.Encoder:
 		err = writeCorpusEncoder(out, enc, fitted)
 	}
-	if errors.Is(err, os.ErrExist) {
+	if errors.Is(err, fs.ErrExist) {
 		err = withHint(fmt.Errorf("--out: %s is not empty", out), "give --out a new folder")
 	}
 	return compressed{out, spec.String(), words.Rows, words.Dim, fitted.Size(), 4 * len(words.Data), seconds, frequencies != nil}, err
@@ -267,10 +269,15 @@ func writeCorpusEncoder(dir string, enc *corpus.Encoder, t *wordtable.Table) err
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	if there, err := os.ReadDir(dir); err != nil || len(there) > 0 {
-		return errors.Join(err, os.ErrExist)
+	if there, err := os.ReadDir(dir); err != nil {
+		return err
+	} else if len(there) > 0 {
+		return fs.ErrExist
 	}
-	return os.WriteFile(filepath.Join(dir, corpusEncoderFile), data, 0o644)
+	return writeTo(filepath.Join(dir, corpusEncoderFile), func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
 }
 
 // bodies yields the texts of a collection's documents.

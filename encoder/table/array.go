@@ -38,7 +38,7 @@ func (a array) bytes() (int, error) {
 		return 0, fmt.Errorf("%d bits for element %d", a.bits, a.element)
 	}
 	high, count := bits.Mul64(uint64(a.rows), uint64(a.columns))
-	if high != 0 || count > math.MaxInt64/32 {
+	if high != 0 || count > math.MaxInt/32 {
 		return 0, fmt.Errorf("%d x %d numbers are too many", a.rows, a.columns)
 	}
 	switch a.element {

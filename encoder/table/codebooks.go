@@ -130,7 +130,7 @@ func (p problem) bestBooks() (books, bits int) {
 	for b := 1; b <= min(p.Dim, maxParts-1); b++ {
 		widths := widthsOf(p.Dim, b)
 		size := func(bits int) int { return booksSize(p.Rows, float32s, 1<<bits, widths) }
-		most := most(1, min(maxCodeBits, bitsFor(p.Rows)-1), func(bits int) bool { return size(bits) <= p.budget })
+		most := most(1, min(maxCodeBits, bitsFor(p.Rows+1)-1), func(bits int) bool { return size(bits) <= p.budget })
 		if most < 1 {
 			break
 		}

@@ -3,6 +3,8 @@ package table
 import (
 	"encoding/binary"
 	"math"
+	"runtime"
+	"slices"
 
 	"github.com/pare-search/pare/internal/fields"
 )
@@ -82,9 +84,12 @@ func save(method string, rows, dim int, root node) []byte {
 	return fields.Seal(root.append(b))
 }
 
-// MarshalBinary returns the saved form, which must not be changed. It never
-// fails.
-func (t *Table) MarshalBinary() ([]byte, error) { return t.saved, nil }
+// MarshalBinary returns a copy of the saved form. It never fails.
+func (t *Table) MarshalBinary() ([]byte, error) {
+	saved := slices.Clone(t.saved)
+	runtime.KeepAlive(t) // with it a mapping may go
+	return saved, nil
+}
 
 // Load opens what MarshalBinary returned. It accepts any bytes; the table reads
 // its rows from them, so they must not change, and stay mapped if they are. All of

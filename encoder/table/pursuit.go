@@ -13,6 +13,7 @@ type pursuit struct {
 	products simd.Matrix // atoms x atoms
 
 	rest   []float32   // correlations of atoms with what is left of the row
+	least  float32     // correlations up to it are rounding
 	chosen []int       // atoms, in the order they were chosen
 	lower  [][]float64 // Cholesky factor of the products of chosen atoms
 	right  []float64   // correlations of chosen atoms with the row
@@ -38,7 +39,10 @@ func (p *pursuit) row(atoms []uint32, values, correlations []float32) {
 	clear(atoms)
 	clear(values)
 	copy(p.rest, correlations)
-	p.chosen, p.gain = p.chosen[:0], 0
+	p.chosen, p.gain, p.least = p.chosen[:0], 0, 0
+	for _, v := range correlations {
+		p.least = max(p.least, 1e-6*v, -1e-6*v)
+	}
 	for range atoms {
 		atom := p.next()
 		if atom < 0 || !p.take(atom, float64(correlations[atom])) {
@@ -59,8 +63,7 @@ func (p *pursuit) row(atoms []uint32, values, correlations []float32) {
 
 // next returns the atom that is most like what is left, or -1 if none is.
 func (p *pursuit) next() int {
-	const tiny = 1e-6
-	best, most := -1, float32(tiny)
+	best, most := -1, p.least
 	for a, v := range p.rest {
 		if p.code != noNegatives && v < 0 {
 			v = -v
@@ -91,7 +94,7 @@ func (p *pursuit) take(atom int, correlation float64) bool {
 		line[i] = sum / p.lower[i][i]
 		squares -= line[i] * line[i]
 	}
-	if squares < 1e-6 {
+	if squares <= 1e-6*float64(p.products.Row(atom)[atom]) {
 		return false
 	}
 	line[k] = math.Sqrt(squares)
@@ -164,7 +167,7 @@ func (p *pursuit) equal() bool {
 			products += p.work[i] * p.work[j] * float64(p.products.Row(a)[b])
 		}
 	}
-	if products < 1e-9 || correlation*correlation/products <= p.gain {
+	if products <= 1e-9*float64(n) || correlation*correlation/products <= p.gain {
 		p.chosen = p.chosen[:n-1]
 		return false
 	}

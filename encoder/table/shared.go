@@ -240,7 +240,7 @@ func fitROBE(_ context.Context, p problem) (node, error) {
 	return node{kind: kindBlocks, arrays: []array{hash, floats(e, shared)}}, nil
 }
 
-// coprime returns a number without a divisor in common with n, far from 1.
+// coprime returns a number from 1 to n without a divisor in common with n.
 func coprime(n int, rng *rand.Rand) int {
 	for {
 		m := 1 + rng.IntN(max(1, n-1))

@@ -130,6 +130,9 @@ func termsSize(rows, count, atoms int) int {
 
 // equalSize is that of terms whose values differ in sign only.
 func equalSize(rows, count, atoms int) int {
+	if count == 1 {
+		return termsSize(rows, count, atoms) // with a value of its own
+	}
 	return nodeHeader + sizeOf(unsigneds, bitsFor(2*atoms+1), rows, count) + sizeOf(float32s, 0, rows, 1)
 }
 
@@ -354,6 +357,9 @@ func (p problem) optimalDirections(book simd.Matrix, t terms) error {
 		}
 	}
 	ridge := 1e-6 * mat.Trace(normal) / float64(n)
+	if ridge == 0 {
+		return nil // no row uses an atom
+	}
 	for atom := range n {
 		normal.SetSym(atom, atom, normal.At(atom, atom)+ridge)
 	}

@@ -88,6 +88,10 @@ func Fit(ctx context.Context, method string, matrix simd.Matrix, options Options
 // unseen is the weight of a row that is never looked up; every look-up adds 1.
 const unseen = 1
 
+// largest bounds the values of a matrix: weighted squares of much larger ones are
+// not finite in float32.
+const largest = 1e6
+
 // check returns the rows' weights.
 func check(matrix simd.Matrix, options Options) ([]float64, error) {
 	if matrix.Rows < 1 || matrix.Dim < 1 || matrix.Rows > math.MaxInt32 || matrix.Dim > maxDim {
@@ -97,7 +101,7 @@ func check(matrix simd.Matrix, options Options) ([]float64, error) {
 		return nil, fmt.Errorf("%w: a matrix of %d x %d with %d values", ErrInvalid, matrix.Rows, matrix.Dim, len(matrix.Data))
 	}
 	for i, v := range matrix.Data {
-		if v-v != 0 {
+		if !(v >= -largest && v <= largest) {
 			return nil, fmt.Errorf("%w: row %d, column %d is %v", ErrInvalid, i/matrix.Dim, i%matrix.Dim, v)
 		}
 	}
@@ -123,7 +127,7 @@ func check(matrix simd.Matrix, options Options) ([]float64, error) {
 // Method is the name of the method that made the table.
 func (t *Table) Method() string { return t.method }
 
-// Rows is the number of rows, Dim their width.
+// Rows is the number of rows.
 func (t *Table) Rows() int { return t.rows }
 
 // Dim is the width of a row.
@@ -148,5 +152,6 @@ func (t *Table) Matrix() simd.Matrix {
 	for id := range t.rows {
 		t.form.row(m.Row(id), id)
 	}
+	runtime.KeepAlive(t)
 	return m
 }

@@ -73,7 +73,7 @@ type Placement struct {
 // ShardReport is the outcome of Shards.
 type ShardReport struct {
 	Queries    int         `json:"queries"` // that judge; as many have taught
-	Cells      int         `json:"cells"`   // that they read
+	Cells      int         `json:"cells"`   // read by those that have taught
 	Model      CostModel   `json:"model"`
 	Placements []Placement `json:"placements"`
 }
@@ -196,7 +196,7 @@ func fitCosts(source index.Source, cells []uint32) (CostModel, error) {
 	return fitLine(lengths, times), nil
 }
 
-// fitLine is least squares.
+// fitLine is least squares of a line that nowhere costs less than nothing.
 func fitLine(x, y []float64) CostModel {
 	n := float64(len(x))
 	if n == 0 {
@@ -216,7 +216,20 @@ func fitLine(x, y []float64) CostModel {
 		return CostModel{ListNanoseconds: meanY}
 	}
 	slope := xy / xx
-	return CostModel{ListNanoseconds: max(0, meanY-slope*meanX), PostingNanoseconds: slope, R2: xy * xy / (xx * yy)}
+	start := meanY - slope*meanX
+	switch {
+	case slope < 0:
+		return CostModel{ListNanoseconds: meanY}
+	case start >= 0:
+		return CostModel{ListNanoseconds: start, PostingNanoseconds: slope, R2: xy * xy / (xx * yy)}
+	}
+	// Through the origin the slope is another one.
+	slope = (xy + n*meanX*meanY) / (xx + n*meanX*meanX)
+	left := 0.0
+	for i := range x {
+		left += (y[i] - slope*x[i]) * (y[i] - slope*x[i])
+	}
+	return CostModel{PostingNanoseconds: slope, R2: max(0, 1-left/yy)}
 }
 
 // longestFirst gives each cell, the one with the largest load first, to the shard

@@ -54,6 +54,19 @@ func TestFitLine(t *testing.T) {
 	}
 }
 
+// TestFitLineStaysAbove is that neither cost is negative: a line that would begin
+// below the origin goes through it, one that would fall is level.
+func TestFitLineStaysAbove(t *testing.T) {
+	// Through the origin: sum of x*y over sum of x*x is (1*1 + 2*10) / 5; of the
+	// squares around the mean, 40.5, (1 - 4.2)^2 + (10 - 8.4)^2 = 12.8 are left.
+	if m := fitLine([]float64{1, 2}, []float64{1, 10}); m.ListNanoseconds != 0 || math.Abs(m.PostingNanoseconds-4.2) > 1e-12 || math.Abs(m.R2-(1-12.8/40.5)) > 1e-12 {
+		t.Errorf("got %+v", m)
+	}
+	if m := fitLine([]float64{1, 2}, []float64{10, 2}); m != (CostModel{ListNanoseconds: 6}) {
+		t.Errorf("got %+v", m)
+	}
+}
+
 // TestImbalance is worked out by hand.
 func TestImbalance(t *testing.T) {
 	costs := []float64{1, 2, 3}

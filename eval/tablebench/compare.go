@@ -112,10 +112,10 @@ type Row struct {
 	Error     float64   `json:"error"`
 	Qualities []Quality `json:"qualities,omitempty"`
 	// Ratio is the mean nDCG@10 over that of the encoder as it was, all collections
-	// counting the same, CI90 its 90 % interval.
-	Ratio   float64        `json:"ratio,omitempty"`
-	CI90    stats.Interval `json:"ci90,omitempty"`
-	Verdict stats.Verdict  `json:"verdict,omitempty"`
+	// counting the same, CI90 its 90 % interval. Without a table they say nothing.
+	Ratio   float64        `json:"ratio"`
+	CI90    stats.Interval `json:"ci90"`
+	Verdict stats.Verdict  `json:"verdict"`
 }
 
 // Report is the outcome of a comparison.
@@ -143,6 +143,9 @@ func Compare(ctx context.Context, s Subject, collections []Collection, options O
 	}
 	if len(collections) == 0 {
 		return nil, fmt.Errorf("%w: no collection", ErrInvalid)
+	}
+	if len(s.Frequencies) != s.Words.Rows {
+		return nil, fmt.Errorf("%w: %d frequencies for %d words", ErrInvalid, len(s.Frequencies), s.Words.Rows)
 	}
 	parsed, err := eval.ParseMeasures(measures...)
 	if err != nil {
@@ -197,9 +200,7 @@ type outcome struct {
 func (c *comparison) row(ctx context.Context, method string, factor float64) (Row, error) {
 	row := Row{Method: method, Factor: factor}
 	began := time.Now()
-	fitted, err := table.Fit(ctx, method, c.subject.Words, table.Options{
-		Budget: int(float64(4*len(c.subject.Words.Data)) / factor), Frequencies: c.subject.Frequencies, Seed: c.options.Seed,
-	})
+	fitted, err := table.Spec{Method: method, Factor: factor}.Fit(ctx, c.subject.Words, c.subject.Frequencies, c.options.Seed)
 	if errors.Is(err, table.ErrBudget) {
 		row.Fault = err.Error()
 		return row, nil
@@ -226,14 +227,16 @@ func (c *comparison) row(ctx context.Context, method string, factor float64) (Ro
 		row.Qualities = append(row.Qualities, c.quality(i, tried))
 		strata[i] = c.stratum(i, tried)
 	}
-	row.Ratio = stats.Ratio(strata, c.options.Margin).Ratio
+	if row.Ratio = stats.Ratio(strata, c.options.Margin).Ratio; !(row.Ratio >= 0) || math.IsInf(row.Ratio, 0) {
+		return row, fmt.Errorf("%w: no query finds anything relevant with the encoder as it was", ErrInvalid)
+	}
 	row.CI90[0], row.CI90[1] = stats.RatioBounds(strata, 0.95)
 	row.Verdict = stats.Decide(stats.Interval{row.CI90[0] - 1, row.CI90[1] - 1}, c.options.Margin)
 	return row, nil
 }
 
 // time measures how long it takes to open a saved table and to look a row up, in
-// the order of a walk that visits every row.
+// an order in which neighbours are far apart.
 func (r *Row) time(t *table.Table) error {
 	saved, err := t.MarshalBinary()
 	if err != nil {
@@ -247,18 +250,22 @@ func (r *Row) time(t *table.Table) error {
 		}
 		r.LoadSeconds = min(r.LoadSeconds, time.Since(began).Seconds())
 	}
-	const stride = 7919 // a prime, so that neighbours are far apart
+	// A look at the clock takes as long as a look-up: there is one for many.
+	const stride, between = 7919, 256
 	row := make([]float32, t.Dim())
 	began, looked := time.Now(), 0
-	for id := 0; looked < t.Rows() && time.Since(began) < time.Second/4; looked++ {
-		t.Row(row, id)
-		id = (id + stride) % t.Rows()
+	for id := 0; looked == 0 || looked < t.Rows() && time.Since(began) < time.Second/4; {
+		for range between {
+			t.Row(row, id)
+			id = (id + stride) % t.Rows()
+		}
+		looked += between
 	}
 	r.LookupNanoseconds = float64(time.Since(began).Nanoseconds()) / float64(looked)
 	return nil
 }
 
-// weightedError is the squared error over the squares.
+// weightedError is the squared error over the squares, 0 where no row counts.
 func weightedError(s Subject, t *table.Table) float64 {
 	row := make([]float32, t.Dim())
 	lost, all := 0.0, 0.0
@@ -269,6 +276,9 @@ func weightedError(s Subject, t *table.Table) float64 {
 			e := float64(v) - float64(row[d])
 			lost, all = lost+w*e*e, all+w*float64(v)*float64(v)
 		}
+	}
+	if all == 0 {
+		return 0
 	}
 	return lost / all
 }
@@ -353,12 +363,16 @@ func (c *comparison) stratum(at int, tried outcome) stats.Stratum {
 	return stats.Stratum{Baseline: c.baseline[at].report.PerQuery(m), System: tried.report.PerQuery(m)}
 }
 
+// meanCosine compares vectors at the same place; one without a length is like no
+// other.
 func meanCosine(a, b []simd.Matrix) float64 {
 	sum, n := 0.0, 0
 	for i := range a {
 		for row := range min(a[i].Rows, b[i].Rows) {
 			x, y := a[i].Row(row), b[i].Row(row)
-			sum += float64(simd.Dot(x, y)) / math.Sqrt(float64(simd.Dot(x, x))*float64(simd.Dot(y, y)))
+			if lengths := math.Sqrt(float64(simd.Dot(x, x)) * float64(simd.Dot(y, y))); lengths > 0 {
+				sum += float64(simd.Dot(x, y)) / lengths
+			}
 			n++
 		}
 	}
