@@ -97,6 +97,8 @@ type Search struct {
 	Alpha     float64 `mapstructure:"alpha" doc:"with estimated: standard deviations that a candidate may fall short by"`
 
 	Refine int `mapstructure:"refine" doc:"best documents that are scored again by their refinements, where the index has them; 0 for none"`
+
+	Workers int `mapstructure:"workers" doc:"goroutines that rank and score the candidates of one search; 0 is one, best where many queries run at once"`
 }
 
 // Eval is the section eval of Config.
@@ -189,6 +191,7 @@ func (c Config) Validate() error {
 	atLeast("search.first_rows", c.Search.FirstRows, 0)
 	check(c.Search.Alpha >= 0, "search.alpha", "want at least 0, got %v", c.Search.Alpha)
 	atLeast("search.refine", c.Search.Refine, 0)
+	atLeast("search.workers", c.Search.Workers, 0)
 	check(c.Search.MarginShare >= 0 && c.Search.MarginShare <= 1, "search.margin_share", "want a share from 0 to 1, got %v", c.Search.MarginShare)
 	check(c.Search.RarityPower >= 0 && c.Search.RarityPower <= 8, "search.rarity_power", "want 0 to 8, got %v", c.Search.RarityPower)
 	check(c.Search.RankPower >= 0 && c.Search.RankPower <= 8, "search.rank_power", "want 0 to 8, got %v", c.Search.RankPower)

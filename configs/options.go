@@ -189,5 +189,6 @@ func (c Config) SearchOptions() (retriever.Options, error) {
 	options.Search.Alpha = c.Search.Alpha
 	options.Search.Depth = c.Search.Depth
 	options.Search.Refine = c.Search.Refine
+	options.Search.Workers = c.Search.Workers
 	return options, options.Validate()
 }

@@ -47,7 +47,7 @@ func TestOptions(t *testing.T) {
 	c.Encoder = configs.Encoder{Kind: "corpus", Language: "german", Dim: 64, SplitCode: false, Seed: 7}
 	c.Codec = configs.Codec{Kind: "int8", CodeBytes: 7, VectorsPerCell: 32, Cells: 9, Seed: 8}
 	c.Index = configs.Index{Prune: "voronoi:50%+ward:2", StoreText: false, SegmentMB: 5}
-	c.Search = configs.Search{K: 3, Prune: "first:2", Plan: "probe", Neighbors: 50, Reveal: "bounded"}
+	c.Search = configs.Search{K: 3, Prune: "first:2", Plan: "probe", Neighbors: 50, Reveal: "bounded", Workers: 2}
 
 	wantBuild := retriever.DefaultBuildOptions()
 	wantBuild.Corpus.Language, wantBuild.Corpus.Dim, wantBuild.Corpus.SplitCode, wantBuild.Corpus.Seed = "german", 64, false, 7
@@ -69,7 +69,7 @@ func TestOptions(t *testing.T) {
 
 	wantSearch := retriever.Options{
 		Pruner: querypruner.Pruner{Strategy: querypruner.First, Keep: querypruner.Keep{Count: 2}},
-		Search: index.SearchOptions{K: 3, Plan: index.Probe, Neighbors: 50, Reveal: index.RevealBounded},
+		Search: index.SearchOptions{K: 3, Plan: index.Probe, Neighbors: 50, Reveal: index.RevealBounded, Workers: 2},
 	}
 	search, err := c.SearchOptions()
 	if err != nil {

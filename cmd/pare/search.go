@@ -88,6 +88,7 @@ A --config file of "pare tune" is refused on other indexes than the one it was t
 	configs.Flag(flags, "search.prune", "prune", "")
 	configs.Flag(flags, "search.plan", "plan", "")
 	addEffort(flags)
+	configs.Flag(flags, "search.workers", "workers", "")
 	configs.Flag(flags, "encoder.kind", "encoder", "")
 	flags.Lookup("encoder").Usage = "the `folder` of the model that the index was made with, where it is not where it was"
 	flags.StringVar(&s.embeddings, "embeddings", "", "ask the encoded queries in this `folder`")
