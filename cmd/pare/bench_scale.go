@@ -188,6 +188,7 @@ func (r *scaleReport) projectedTable() table {
 		{"cells", true},
 		{"scan ms", true},
 		{"in two levels", true},
+		{"candidates", true},
 		{"other stages ms", true},
 	}}
 	for _, p := range r.Projected {
@@ -195,7 +196,7 @@ func (r *scaleReport) projectedTable() table {
 			strconv.Itoa(p.Passages), strconv.FormatInt(p.Vectors, 10), byteSize(p.Bytes),
 			time.Duration(p.BuildSeconds * float64(time.Second)).Round(time.Second).String(),
 			strconv.FormatInt(p.FlatCells, 10),
-			fmt.Sprintf("%.2f", p.FlatScan), fmt.Sprintf("%.2f", p.TwoLevelScan), fmt.Sprintf("%.2f", p.Search),
+			fmt.Sprintf("%.2f", p.FlatScan), fmt.Sprintf("%.2f", p.TwoLevelScan), fmt.Sprintf("%.0f", p.Candidates), fmt.Sprintf("%.2f", p.Search),
 		})
 	}
 	return t

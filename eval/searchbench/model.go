@@ -67,6 +67,23 @@ func (r *ScaleReport) project(passages, vectorsPerCell int) Projection {
 	p.FlatScan = perPair * rows * float64(p.FlatCells)
 	// All means, then the cells of some groups: both are sqrt(cells) long.
 	p.TwoLevelScan = perPair * rows * math.Sqrt(float64(p.FlatCells)) * (1 + groupsPerRow)
-	p.Search = last.Budgeted.Stages.Rank + last.Budgeted.Stages.Score
+	more := math.Pow(growth, r.candidateGrowth())
+	p.Candidates = more * last.Budgeted.Work.Candidates
+	p.Search = more*last.Budgeted.Stages.Rank + last.Budgeted.Stages.Score
 	return p
+}
+
+// candidateGrowth returns the power of the number of passages by which the
+// candidates of a budget grew between the two largest collections, from 0 to 1.
+func (r *ScaleReport) candidateGrowth() float64 {
+	if len(r.Sizes) < 2 {
+		return 0
+	}
+	few, many := r.Sizes[len(r.Sizes)-2], r.Sizes[len(r.Sizes)-1]
+	grown := math.Log(ratio(many.Budgeted.Work.Candidates, few.Budgeted.Work.Candidates))
+	power := grown / math.Log(ratio(float64(many.Passages), float64(few.Passages)))
+	if !(power > 0) {
+		return 0
+	}
+	return min(power, 1)
 }

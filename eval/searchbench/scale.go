@@ -53,7 +53,7 @@ type ScaleOptions struct {
 // a million passages.
 func DefaultScaleOptions() ScaleOptions {
 	shape := index.DefaultOptions(8)
-	shape.TrainingVectors = 1 << 20
+	shape.TrainingVectors = 1 << 22 // as k-means wants for 100,000 cells
 	return ScaleOptions{
 		Passages:      []int{10_000, 100_000, 1_000_000},
 		Project:       []int{10_000_000, 100_000_000},
@@ -140,9 +140,11 @@ type Projection struct {
 	FlatCells    int64   `json:"flat_cells"`
 	FlatScan     float64 `json:"flat_scan_ms"`
 	TwoLevelScan float64 `json:"two_level_scan_ms"`
-	// Search is the time of the other stages at the budget of the largest
-	// collection that was built.
-	Search float64 `json:"other_stages_ms"`
+	// Candidates are those of a budget, growing on by the power of the number of
+	// passages by which they grew between the two largest collections that were
+	// built, Search the time of ranking and scoring them.
+	Candidates float64 `json:"candidates"`
+	Search     float64 `json:"other_stages_ms"`
 }
 
 // ErrSpace reports that a disk has no room for a collection.
@@ -219,24 +221,38 @@ func measureSize(ctx context.Context, dir string, source *synthesizer, passages 
 		return size, err
 	}
 	size.Exhaustive = median
-	for _, way := range []struct {
+	ways := []struct {
 		name string
 		to   *Probed
 		set  func(*index.SearchOptions, int)
 	}{
 		{"searching unpruned", &size.Unpruned, func(o *index.SearchOptions, n int) { o.Neighbors = n }},
 		{"searching with a budget", &size.Budgeted, func(o *index.SearchOptions, n int) { o.Budget = n }},
-	} {
-		*way.to, err = smallest(ctx, snapshot, queries, truth, o, func(step, steps int, setting *Setting, postings int) {
+	}
+	var found []Setting
+	for _, way := range ways {
+		setting, err := smallest(ctx, snapshot, queries, truth, o, func(step, steps int, setting *Setting, postings int) {
 			way.set(&setting.Options, postings)
 			stage(way.name, step, steps)
 		})
 		if err != nil {
 			return size, err
 		}
+		found = append(found, setting)
+	}
+	trials, err := run(ctx, snapshot, queries, Options{Settings: found, Repeats: o.Repeats, Warmup: warmup})
+	if err != nil {
+		return size, err
+	}
+	for i, way := range ways {
+		result := trials[i].result(truth, nil)
+		*way.to = Probed{Result: result, Reached: result.Recall10 >= o.Recall}
 	}
 	return size, nil
 }
+
+// warmup is how many searches come before those that are timed.
+const warmup = 5
 
 // checkSpace refuses a collection that would fill the disk.
 func checkSpace(dir string, vectors, dim int, options index.Options) error {
@@ -301,47 +317,48 @@ func exhaustive(ctx context.Context, snapshot *index.Snapshot, queries []Query, 
 	return truth, times[len(times)/2], nil
 }
 
-// smallest finds the least number of postings that finds enough of the truth:
-// it doubles the number until it is enough, then halves the last step thrice.
-func smallest(ctx context.Context, snapshot *index.Snapshot, queries []Query, truth eval.Run, o ScaleOptions, set func(step, steps int, setting *Setting, postings int)) (Probed, error) {
+// smallest returns the setting with the least number of postings that finds
+// enough of the truth, or the last that was tried: it doubles the number until it
+// is enough, then halves the last step thrice.
+func smallest(ctx context.Context, snapshot *index.Snapshot, queries []Query, truth eval.Run, o ScaleOptions, set func(step, steps int, setting *Setting, postings int)) (Setting, error) {
 	const doublings, halvings = 14, 3 // from 64 to a million
 	step := 0
-	try := func(postings int) (Probed, error) {
+	try := func(postings int) (setting Setting, found Result, err error) {
 		step++
-		setting := DefaultSetting()
+		setting = DefaultSetting()
 		setting.Options.K, setting.Options.Depth = 10, o.Depth
 		set(step, doublings+halvings, &setting, postings)
-		trials, err := run(ctx, snapshot, queries, Options{Settings: []Setting{setting}, Repeats: o.Repeats, Warmup: 5})
+		trials, err := run(ctx, snapshot, queries, Options{Settings: []Setting{setting}, Repeats: 1})
 		if err != nil {
-			return Probed{}, err
+			return setting, found, err
 		}
-		found := trials[0].result(truth, nil)
-		return Probed{Result: found, Reached: found.Recall10 >= o.Recall}, nil
+		return setting, trials[0].result(truth, nil), nil
 	}
-	var best Probed
-	enough, few := 64, 0
+	var best Setting
+	enough, few, reached := 64, 0, false
 	for range doublings {
-		var err error
-		if best, err = try(enough); err != nil {
+		setting, found, err := try(enough)
+		if err != nil {
 			return best, err
 		}
+		best, reached = setting, found.Recall10 >= o.Recall
 		// Where nearly all documents are candidates, more postings find nothing new.
-		if best.Reached || best.Work.Candidates > 0.95*float64(snapshot.LiveDocuments()) {
+		if reached || found.Work.Candidates > 0.95*float64(snapshot.LiveDocuments()) {
 			break
 		}
 		few, enough = enough, 2*enough
 	}
-	if !best.Reached {
+	if !reached {
 		return best, nil
 	}
 	for range halvings {
 		between := (few + enough) / 2
-		probed, err := try(between)
+		setting, found, err := try(between)
 		if err != nil {
 			return best, err
 		}
-		if probed.Reached {
-			best, enough = probed, between
+		if found.Recall10 >= o.Recall {
+			best, enough = setting, between
 		} else {
 			few = between
 		}

@@ -1,6 +1,7 @@
 package searchbench_test
 
 import (
+	"math"
 	"os"
 	"reflect"
 	"testing"
@@ -54,6 +55,12 @@ func TestScale(t *testing.T) {
 	last, far := report.Sizes[1], report.Projected[0]
 	if far.Bytes != 10*last.Bytes || far.Vectors != 10*last.Vectors || far.FlatScan <= 0 || far.FlatCells != far.Vectors/32 {
 		t.Errorf("projection %+v of %+v", far, last)
+	}
+	// Ten times the passages once more, after four times.
+	few, many := report.Sizes[0].Budgeted.Work.Candidates, last.Budgeted.Work.Candidates
+	want := many * min(max(math.Pow(many/few, math.Log(10)/math.Log(4)), 1), 10)
+	if math.Abs(far.Candidates/want-1) > 1e-9 {
+		t.Errorf("%v, then %v candidates project to %v, want %v", few, many, far.Candidates, want)
 	}
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
 		t.Errorf("%v is left, error %v", entries, err)

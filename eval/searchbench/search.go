@@ -75,7 +75,8 @@ type Result struct {
 	Work      Work    `json:"work"`
 }
 
-// Stages are the times of the stages of a search, in milliseconds.
+// Stages are the times of the stages of a search, in milliseconds: the mean of
+// all queries, each at its fastest.
 type Stages struct {
 	Scan   float64 `json:"scan"`
 	Probe  float64 `json:"probe"`
@@ -157,7 +158,7 @@ func Measure(ctx context.Context, snapshot *index.Snapshot, queries []Query, tru
 type trial struct {
 	setting Setting
 	times   [][]time.Duration // [query][repeat]
-	stats   []index.Stats     // of the last repeat
+	stats   []index.Stats     // of the fastest repeat
 	run     eval.Run
 }
 
@@ -190,8 +191,10 @@ func run(ctx context.Context, snapshot *index.Snapshot, queries []Query, o Optio
 				if err != nil {
 					return nil, fmt.Errorf("setting %q, query %q: %w", t.setting, query.ID, err)
 				}
+				if repeat == 0 || took < slices.Min(t.times[q]) {
+					t.stats[q] = stats
+				}
 				t.times[q] = append(t.times[q], took)
-				t.stats[q] = stats
 				if repeat == 0 {
 					t.run.Results[query.ID] = results(hits)
 				}
