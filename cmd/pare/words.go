@@ -63,7 +63,7 @@ func compressWords(ctx context.Context, enc encoder.Encoder, spec wordtable.Spec
 	if err != nil {
 		return nil, err
 	}
-	fitted, err := spec.Fit(ctx, w.Words(), frequencies, seed)
+	fitted, err := spec.Fit(ctx, w.Words(), wordtable.Options{Frequencies: frequencies, Seed: seed})
 	if err != nil {
 		return nil, tableError(err)
 	}
@@ -135,6 +135,7 @@ func (c compressed) table() table {
 
 func (a *app) tableCompressCommand() *cobra.Command {
 	var collection, method, budget, out string
+	var unknown bool
 	c := &cobra.Command{
 		Use:   "compress --encoder FOLDER --method NAME --budget FACTOR --out FOLDER",
 		Short: "Write an encoder with a smaller embedding matrix",
@@ -156,6 +157,7 @@ default encoder, which knows them.
 	flags.StringVar(&method, "method", "", "compress by this `method`")
 	flags.StringVar(&budget, "budget", "", "how many `times` smaller than float32, as 8x")
 	flags.StringVar(&out, "out", "", "write the encoder to this `folder`")
+	flags.BoolVar(&unknown, "unknown", false, "with used-rows, give words that do not occur the vector of unknown words, not their mean")
 	format := addFormat(flags, "table", "tsv", "json", "md")
 	required(c, "encoder", "method", "budget", "out")
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -167,7 +169,7 @@ default encoder, which knows them.
 		if err != nil {
 			return asUsage(err)
 		}
-		result, err := a.tableCompress(c.Context(), loaded.Config, spec, collection, out)
+		result, err := a.tableCompress(c.Context(), loaded.Config, spec, collection, out, unknown)
 		if err != nil {
 			return err
 		}
@@ -176,7 +178,7 @@ default encoder, which knows them.
 	return c
 }
 
-func (a *app) tableCompress(ctx context.Context, config configs.Config, spec wordtable.Spec, collection, out string) (compressed, error) {
+func (a *app) tableCompress(ctx context.Context, config configs.Config, spec wordtable.Spec, collection, out string, unknown bool) (compressed, error) {
 	enc, frequencies, err := storedEncoder(config)
 	if err != nil {
 		return compressed{}, err
@@ -190,9 +192,18 @@ func (a *app) tableCompress(ctx context.Context, config configs.Config, spec wor
 			return compressed{}, err
 		}
 	}
+	options := wordtable.Options{Frequencies: frequencies, Seed: config.Encoder.Seed}
+	if unknown {
+		model, ok := enc.(*bert.Encoder)
+		if !ok {
+			return compressed{}, usage(errors.New("--unknown: the encoder has no vector of unknown words"), "leave it out")
+		}
+		row := model.UnknownWord()
+		options.Unknown = &row
+	}
 	began := time.Now()
 	words := enc.Words()
-	fitted, err := spec.Fit(ctx, words, frequencies, config.Encoder.Seed)
+	fitted, err := spec.Fit(ctx, words, options)
 	if err != nil {
 		return compressed{}, tableError(err)
 	}

@@ -53,6 +53,10 @@ func (e *Encoder) Words() simd.Matrix {
 // compressed.
 func (e *Encoder) WordTable() *table.Table { return e.model.words.table }
 
+// UnknownWord is the id of the piece that stands for what the vocabulary cannot
+// spell, [UNK] in most models: a row for word pieces that are left out.
+func (e *Encoder) UnknownWord() int { return int(e.tokenizer.unknown) }
+
 // WithWords returns an encoder like e that looks word pieces up in a table, which is
 // saved with it. A projection that e has learnt is kept. The error wraps ErrModel
 // if the table has another shape than the model.

@@ -105,6 +105,25 @@ func TestWithWords(t *testing.T) {
 	}
 }
 
+// TestUnknownWord is that the row for word pieces that are left out is that of a
+// text which the vocabulary cannot spell.
+func TestUnknownWord(t *testing.T) {
+	enc := open(t, "testdata/models/plain", raw())
+	alone, err := enc.WordFrequencies(t.Context(), each([]string{""}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	strange, err := enc.WordFrequencies(t.Context(), each([]string{"\u16a0"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, n := range strange {
+		if more := n - alone[id]; (more != 0) != (id == enc.UnknownWord()) {
+			t.Errorf("word piece %d is looked up %d times more, the unknown one is %d", id, more, enc.UnknownWord())
+		}
+	}
+}
+
 // TestDamagedTable changes each byte of a folder's table in turn.
 func TestDamagedTable(t *testing.T) {
 	enc := open(t, "testdata/models/plain", raw())

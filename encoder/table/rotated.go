@@ -110,7 +110,7 @@ func fitBits(ctx context.Context, p problem) (node, error) {
 		return node{}, err
 	}
 	frame := node{kind: kindRotated, arrays: []array{numbers(32, 1, 1, []uint32{seed})}}
-	q := problem{turned, p.weights, p.budget - frame.size(), p.seed}
+	q := problem{Matrix: turned, weights: p.weights, budget: p.budget - frame.size(), seed: p.seed}
 	part, err := q.bitsByRow(ctx, func(q problem, bits int) (node, error) {
 		table := gaussianLevels(bits)
 		return levelsOf(q, bits, table, bestScales(q, table.Data)), nil

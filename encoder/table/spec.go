@@ -47,7 +47,9 @@ func FormatFactor(factor float64) string { return strconv.FormatFloat(factor, 'g
 // Budget is the bytes of a matrix in float32 over the factor.
 func (s Spec) Budget(matrix simd.Matrix) int { return int(4 * float64(len(matrix.Data)) / s.Factor) }
 
-// Fit is the function Fit with the spec's method and budget.
-func (s Spec) Fit(ctx context.Context, matrix simd.Matrix, frequencies []int64, seed uint64) (*Table, error) {
-	return Fit(ctx, s.Method, matrix, Options{Budget: s.Budget(matrix), Frequencies: frequencies, Seed: seed})
+// Fit is the function Fit with the spec's method, and its budget in place of the
+// options'.
+func (s Spec) Fit(ctx context.Context, matrix simd.Matrix, options Options) (*Table, error) {
+	options.Budget = s.Budget(matrix)
+	return Fit(ctx, s.Method, matrix, options)
 }

@@ -33,6 +33,10 @@ type Options struct {
 	// in it weighs, and which rows get more of the budget. nil means equally
 	// often. A frequency of zero counts a little, since it may be wrong.
 	Frequencies []int64
+	// Unknown is the row that "used-rows" gives all tokens that do not occur, such as
+	// that of [UNK]; nil gives them the mean of their own rows. Other methods have no
+	// use for it.
+	Unknown *int
 	// Seed of everything that is drawn.
 	Seed uint64
 }
@@ -44,6 +48,7 @@ type problem struct {
 	weights []float64
 	budget  int
 	seed    uint64
+	unknown *int
 }
 
 // Table gives the rows of a compressed matrix. It is immutable and safe for
@@ -74,7 +79,7 @@ func Fit(ctx context.Context, method string, matrix simd.Matrix, options Options
 		return nil, err
 	}
 	overhead := len(save(method, matrix.Rows, matrix.Dim, node{})) - node{}.size()
-	root, err := fitAll(ctx, problem{matrix, weights, options.Budget - overhead, options.Seed}, m.fit)
+	root, err := fitAll(ctx, problem{matrix, weights, options.Budget - overhead, options.Seed, options.Unknown}, m.fit)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", method, err)
 	}
@@ -107,6 +112,9 @@ func check(matrix simd.Matrix, options Options) ([]float64, error) {
 	}
 	if options.Budget < 1 {
 		return nil, fmt.Errorf("%w: %d bytes", ErrBudget, options.Budget)
+	}
+	if u := options.Unknown; u != nil && (*u < 0 || *u >= matrix.Rows) {
+		return nil, fmt.Errorf("%w: row %d of %d for unknown tokens", ErrInvalid, *u, matrix.Rows)
 	}
 	weights := slices.Repeat([]float64{unseen}, matrix.Rows)
 	if options.Frequencies == nil {

@@ -9,9 +9,11 @@ import (
 
 const usedRows = "used-rows"
 
-// fitUsedRows stores the rows of tokens that occur as they are, and one row, the mean
-// of all others, in place of those: texts of tokens that occur get exactly the same
-// vectors.
+// fitUsedRows stores the rows of tokens that occur as they are, and one row in place
+// of all others: texts of tokens that occur get exactly the same vectors. The one row
+// is the mean of those that it stands for, which is nearest to them all, or the
+// row of the unknown token, which a model has seen where it did not know a word. As
+// many of those as there is room for are stored all the same.
 func fitUsedRows(ctx context.Context, p problem) (node, error) {
 	return fitUsed(ctx, p, func(_ context.Context, used problem) (node, error) {
 		n := plainRows(used.Matrix)
@@ -29,13 +31,7 @@ func fitUsed(ctx context.Context, p problem, fit func(context.Context, problem) 
 	if used < 1 || used == p.Rows {
 		return fit(ctx, p)
 	}
-	mean := simd.NewMatrix(1, p.Dim)
-	for _, id := range order[used:] {
-		for d, v := range p.Row(int(id)) {
-			mean.Data[d] += v / float32(p.Rows-used)
-		}
-	}
-	rest := plainRows(mean)
+	rest := plainRows(p.standIn(order[used:]))
 	places := make([]uint32, p.Rows)
 	for place, id := range order {
 		places[id] = uint32(min(place, used))
@@ -47,6 +43,20 @@ func fitUsed(ctx context.Context, p problem, fit func(context.Context, problem) 
 	part, err := fitAll(ctx, p.of(order[:used], p.budget-n.size()-rest.size()), fit)
 	n.parts = []node{part, rest}
 	return n, err
+}
+
+// standIn returns the one row for rows that do not occur.
+func (p problem) standIn(unused []int32) simd.Matrix {
+	if p.unknown != nil {
+		return p.Slice(*p.unknown, *p.unknown+1)
+	}
+	mean := simd.NewMatrix(1, p.Dim)
+	for _, id := range unused {
+		for d, v := range p.Row(int(id)) {
+			mean.Data[d] += v / float32(len(unused))
+		}
+	}
+	return mean
 }
 
 // beforeUsed cuts "used-rows+" from a method's name.

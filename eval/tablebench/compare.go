@@ -200,7 +200,7 @@ type outcome struct {
 func (c *comparison) row(ctx context.Context, method string, factor float64) (Row, error) {
 	row := Row{Method: method, Factor: factor}
 	began := time.Now()
-	fitted, err := table.Spec{Method: method, Factor: factor}.Fit(ctx, c.subject.Words, c.subject.Frequencies, c.options.Seed)
+	fitted, err := table.Spec{Method: method, Factor: factor}.Fit(ctx, c.subject.Words, table.Options{Frequencies: c.subject.Frequencies, Seed: c.options.Seed})
 	if errors.Is(err, table.ErrBudget) {
 		row.Fault = err.Error()
 		return row, nil
