@@ -33,7 +33,7 @@ func fitAdditive(ctx context.Context, p problem) (node, error) {
 	a := additive{problem: p, rest: simd.NewMatrix(p.Rows, p.Dim), distances: make([]float32, p.Rows)}
 	copy(a.rest.Data, p.Data)
 	for b := range books {
-		book, codes, err := kmeans(ctx, a.rest, p.weights, entries, p.seed+uint64(b))
+		book, codes, err := kmeans(ctx, a.rest, p.weights, entries, roughIterations, p.seed+uint64(b))
 		if err != nil {
 			return node{}, err
 		}

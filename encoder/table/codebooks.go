@@ -78,7 +78,7 @@ func fitRowClusters(ctx context.Context, p problem) (node, error) {
 	if k < 1 {
 		return node{}, p.tooSmall(booksSize(p.Rows, int8s, 1, width))
 	}
-	means, codes, err := kmeans(ctx, p.Matrix, p.weights, k, p.seed)
+	means, codes, err := kmeans(ctx, p.Matrix, p.weights, k, kmeansIterations, p.seed)
 	if err != nil {
 		return node{}, err
 	}
@@ -90,7 +90,7 @@ func fitRowClusters(ctx context.Context, p problem) (node, error) {
 }
 
 // maxCodeBits bounds the entries of a codebook, and with them the time to train it.
-const maxCodeBits = 12
+const maxCodeBits = 10
 
 // fitProduct cuts rows into sub-vectors and rounds each to the nearest entry of
 // the codebook of its place (Suzuki and Nagata share sub-vectors while they train;
@@ -99,6 +99,10 @@ const maxCodeBits = 12
 // has room for, it takes the pair that leaves the least error by the rule of rate
 // and distortion: error falls as 2^(-2 bits/width).
 func fitProduct(ctx context.Context, p problem) (node, error) {
+	return p.product(ctx, kmeansIterations)
+}
+
+func (p problem) product(ctx context.Context, iterations int) (node, error) {
 	books, bits := p.bestBooks()
 	if books == 0 {
 		return node{}, p.tooSmall(booksSize(p.Rows, float32s, 2, []int{p.Dim}))
@@ -110,7 +114,7 @@ func fitProduct(ctx context.Context, p problem) (node, error) {
 	n := node{kind: kindCodebooks, arrays: make([]array, 1, 1+books)}
 	first := 0
 	for b, width := range widths {
-		means, assigned, err := kmeans(ctx, columns(p.Matrix, first, width), p.weights, entries, p.seed+uint64(b))
+		means, assigned, err := kmeans(ctx, columns(p.Matrix, first, width), p.weights, entries, iterations, p.seed+uint64(b))
 		if err != nil {
 			return node{}, err
 		}

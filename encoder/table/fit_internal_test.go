@@ -198,7 +198,7 @@ func TestRotation(t *testing.T) {
 // TestKmeans compares with assignment by plain distances, and with means by sums.
 func TestKmeans(t *testing.T) {
 	p := random(400, 8, 0)
-	centroids, assigned, err := kmeans(t.Context(), p.Matrix, p.weights, 20, 1)
+	centroids, assigned, err := kmeans(t.Context(), p.Matrix, p.weights, 20, kmeansIterations, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,19 +10,24 @@ import (
 	"github.com/pare-search/pare/simd/gemm"
 )
 
-const kmeansIterations = 12
+// How many iterations of k-means make codebooks, and codebooks that are refined
+// afterwards.
+const (
+	kmeansIterations = 12
+	roughIterations  = 3
+)
 
 // kmeans returns k centroids of weighted rows, and which of them is nearest to
-// each row (Lloyd's algorithm, begun with rows drawn by their weight). k must be at
-// most the number of rows.
-func kmeans(ctx context.Context, rows simd.Matrix, weights []float64, k int, seed uint64) (simd.Matrix, []uint32, error) {
+// each row, after at most so many iterations of Lloyd's algorithm, begun with rows
+// drawn by their weight. k must be at most the number of rows.
+func kmeans(ctx context.Context, rows simd.Matrix, weights []float64, k, iterations int, seed uint64) (simd.Matrix, []uint32, error) {
 	rng := rand.New(rand.NewPCG(seed, 0x6b6d65616e73))
 	centroids := simd.NewMatrix(k, rows.Dim)
 	for c, i := range draw(rng, weights, k) {
 		copy(centroids.Row(c), rows.Row(i))
 	}
 	assigned, distances := make([]uint32, rows.Rows), make([]float32, rows.Rows)
-	for range kmeansIterations {
+	for range iterations {
 		if err := assign(ctx, rows, centroids, assigned, distances); err != nil {
 			return simd.Matrix{}, nil, err
 		}

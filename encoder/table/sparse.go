@@ -241,7 +241,7 @@ func (p problem) dictionary(ctx context.Context, code sparseCode) (node, error) 
 	if count < 1 {
 		return node{}, p.tooSmall(size(p.Rows, 1, atoms) + sizeOf(int8s, 0, atoms, p.Dim))
 	}
-	book, _, err := kmeans(ctx, p.Matrix, p.weights, atoms, p.seed)
+	book, _, err := kmeans(ctx, p.Matrix, p.weights, atoms, kmeansIterations, p.seed)
 	if err != nil {
 		return node{}, err
 	}

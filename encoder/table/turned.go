@@ -74,11 +74,16 @@ func fitOPQ(ctx context.Context, p problem) (node, error) {
 		if q.Matrix, err = multiplied(ctx, p.Matrix, axes); err != nil {
 			return node{}, err
 		}
-		part, err := fitProduct(ctx, q)
+		last := round == turnRounds-1
+		iterations := roughIterations
+		if last {
+			iterations = kmeansIterations
+		}
+		part, err := q.product(ctx, iterations)
 		if err != nil {
 			return node{}, err
 		}
-		if round == turnRounds-1 {
+		if last {
 			return node{kind: kindTurned, arrays: []array{stored}, parts: []node{part}}, nil
 		}
 		if axes, err = p.nearestAxes(part); err != nil {
