@@ -50,6 +50,7 @@ const certificateDoc = `
 # file, for queries like those it was made with: on average they meet the target.
 # The promise is wrong with a probability of 1 - confidence at most. It ends with any
 # change of the index or of the settings under "certified".
+#   baseline     the settings of the unpruned search
 #   method       the test; p is its p value
 #   queries      tested; made: queries that were made of documents; tuned: queries
 #                by which settings were chosen, of so many settings

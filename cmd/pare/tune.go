@@ -159,9 +159,9 @@ func (t *tuning) check(c *cobra.Command) (err error) {
 		return usage(errors.New("--minimise bytes builds indexes and does not go with --index"), "leave --index out")
 	case cutoff > k:
 		return usage(fmt.Errorf("%v looks at %d results, search.k is %d", t.options.Target, cutoff, k), fmt.Sprintf("give -k %d", cutoff))
-	case t.made > 0 && t.options.Target.Labelled():
+	case t.made > 0 && !t.options.Target.CountsMade():
 		return usage(fmt.Errorf("--known-item: sentences of documents say nothing about %v", t.options.Target),
-			"they are for targets of recall")
+			"they are for targets of recall, of two results or more")
 	case t.made > 0 && len(t.embeddings) > 0:
 		return usage(errors.New("--known-item does not go with --embeddings: vectors have no sentences"), "")
 	case filepath.Base(t.out) != t.out && !isFolder(filepath.Dir(t.out)):
@@ -323,7 +323,7 @@ func (t *tuning) makeQueries(c *tune.Collection, documents iter.Seq2[knownitem.D
 	n := t.made
 	if n < 0 {
 		n = 0
-		if enough := t.options.EnoughQueries(); !t.options.Target.Labelled() && len(c.Queries) < enough {
+		if enough := t.options.EnoughQueries(); t.options.Target.CountsMade() && len(c.Queries) < enough {
 			n = 2*enough - len(c.Queries) // some of them will lose something
 		}
 	}
@@ -536,7 +536,7 @@ func (t *tuning) nothing(r *tune.Report) error {
 	if t.options.Target.Labelled() {
 		return withHint(err, `several collections can be pooled, and "recall@10>=0.95" needs no judgements`)
 	}
-	if len(t.embeddings) == 0 {
+	if len(t.embeddings) == 0 && t.options.Target.CountsMade() {
 		return withHint(err, "--known-item N makes queries of sentences")
 	}
 	return err

@@ -3,6 +3,7 @@ package tune
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -13,6 +14,7 @@ var ErrOtherIndex = errors.New("tune: the certificate is for another index")
 // Certificate is the section certificate of a tuned configuration file.
 type Certificate struct {
 	Target     string  `yaml:"target" mapstructure:"target"`
+	Baseline   string  `yaml:"baseline" mapstructure:"baseline"` // what counts as the unpruned search
 	Confidence float64 `yaml:"confidence" mapstructure:"confidence"`
 	Minimise   string  `yaml:"minimise" mapstructure:"minimise"`
 	Method     string  `yaml:"method" mapstructure:"method"`
@@ -52,8 +54,8 @@ func (r *Report) Certificate() (Certificate, error) {
 		return Certificate{}, errNothing
 	}
 	c := Certificate{
-		Target: r.Target.String(), Confidence: r.Confidence, Minimise: string(r.Minimise), Method: r.Method,
-		Settings: r.Settings, Kept: digits(chosen.Testing.Kept), Bound: digits(chosen.Testing.Bound), P: digits(chosen.Testing.P), Seed: r.Seed,
+		Target: r.Target.String(), Baseline: r.Baseline, Confidence: r.Confidence, Minimise: string(r.Minimise), Method: r.Method,
+		Settings: r.Settings, Kept: digits(chosen.Testing.Kept), Bound: down(chosen.Testing.Bound), P: digits(chosen.Testing.P), Seed: r.Seed,
 	}
 	c.Tuned, c.Queries, c.Made = r.Queries()
 	for _, step := range r.Path {
@@ -80,6 +82,10 @@ func digits(x float64) float64 {
 	}
 	return rounded
 }
+
+// down rounds to four digits below the point, never up: what is promised must not
+// be more than what was shown.
+func down(x float64) float64 { return math.Floor(x*1e4) / 1e4 }
 
 // Check fails unless the certificate was made on the index with a fingerprint.
 // The error wraps ErrOtherIndex and names the indexes it was made on.

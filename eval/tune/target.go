@@ -122,6 +122,10 @@ func (t Target) String() string {
 // Labelled tells whether the target needs judged queries.
 func (t Target) Labelled() bool { return t.kind != recall }
 
+// CountsMade tells whether queries that were made of documents say something about
+// the target: beside their document there must be results to look for.
+func (t Target) CountsMade() bool { return t.kind == recall && t.recalled > 1 }
+
 // Share is the largest loss that meets the target: a share of the results, or of
 // the mean.
 func (t Target) Share() float64 { return t.share }

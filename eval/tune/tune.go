@@ -31,7 +31,8 @@ type Collection struct {
 	Queries []sweep.Query
 	Qrels   eval.Qrels
 	// Made names, for queries that were made of documents (knownitem.Sentences),
-	// the document, which does not count among their results.
+	// the document, which does not count among their results. There must be none
+	// for targets that look at nothing else, see Target.CountsMade.
 	Made map[string]string
 }
 
@@ -87,6 +88,7 @@ type Sample struct {
 // Report is the outcome of tuning. Its JSON form is stable.
 type Report struct {
 	Target     Target   `json:"target"`
+	Baseline   string   `json:"baseline"` // the setting of the unpruned search
 	Confidence float64  `json:"confidence"`
 	Minimise   Cost     `json:"minimise"`
 	Method     string   `json:"method"`
@@ -150,7 +152,7 @@ func Run(ctx context.Context, collections []Collection, settings []sweep.Setting
 	}
 	t := tuner{options: options, settings: sweep.Unique(settings)}
 	report := &Report{
-		Target: options.Target, Confidence: options.Confidence, Minimise: options.Minimise,
+		Target: options.Target, Baseline: options.Baseline.String(), Confidence: options.Confidence, Minimise: options.Minimise,
 		Seed: options.Seed, Settings: len(t.settings),
 	}
 	for i := range collections {
@@ -188,6 +190,9 @@ type sample struct {
 // split draws the halves of a collection's queries.
 func (t *tuner) split(c *Collection, stream uint64) (sample, Sample, error) {
 	about := Sample{Name: c.Name}
+	if len(c.Made) > 0 && !t.options.Target.CountsMade() {
+		return sample{}, about, fmt.Errorf("%w: %s has queries made of documents, which say nothing about %v", ErrTune, c.Name, t.options.Target)
+	}
 	var queries []sweep.Query
 	for _, q := range c.Queries {
 		if _, judged := c.Qrels[q.ID]; t.options.Target.Labelled() && !judged {

@@ -485,6 +485,30 @@ func TestMadeQueries(t *testing.T) {
 	}
 }
 
+// TestCertificatePromisesNoMore: a bound is never rounded up, and the certificate
+// says what the unpruned search was.
+func TestCertificatePromisesNoMore(t *testing.T) {
+	p := population{missed: [][]int{{0, 0, 0, 1}}, costs: []time.Duration{time.Second / 2}}
+	random := rand.New(rand.NewPCG(5, 6))
+	for range 10 {
+		o := options(t, "recall@10>=0.9")
+		report, err := tune.Run(t.Context(), []tune.Collection{{Bench: p, Queries: p.sample(400, random)}}, p.settings(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := report.Certificate()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if shown := report.Chosen().Testing.Bound; c.Bound > shown || c.Bound < shown-1e-4 {
+			t.Errorf("the certificate says at least %v, shown was %v", c.Bound, shown)
+		}
+		if c.Baseline != o.Baseline.String() {
+			t.Errorf("baseline %q, want %v", c.Baseline, o.Baseline)
+		}
+	}
+}
+
 func TestRunRefuses(t *testing.T) {
 	p := nearTheLimit(3)
 	queries := p.sample(20, rand.New(rand.NewPCG(2, 2)))
@@ -502,6 +526,12 @@ func TestRunRefuses(t *testing.T) {
 			bad := o
 			bad.Confidence = 2
 			_, err := tune.Run(t.Context(), []tune.Collection{collection}, p.settings(), bad)
+			return err
+		},
+		"p has queries made of documents": func() error {
+			made := collection
+			made.Made = map[string]string{queries[0].ID: "0"}
+			_, err := tune.Run(t.Context(), []tune.Collection{made}, p.settings(), options(t, "recall@1>=0.95"))
 			return err
 		},
 		"p: out of order": func() error {
