@@ -57,10 +57,7 @@ func (f folder) backup(ctx context.Context, to folder, options BackupOptions) (s
 		return BackupStats{}, err
 	}
 	if stats, err = b.write(ctx, to, options); err != nil {
-		for _, name := range append(b.manifest.files(), manifestName+".new") {
-			err = errors.Join(err, to.remove(name))
-		}
-		return BackupStats{}, err
+		return BackupStats{}, errors.Join(err, to.takeBack(&b.manifest))
 	}
 	return stats, nil
 }

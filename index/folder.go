@@ -27,3 +27,19 @@ func (f folder) remove(name string) error {
 	}
 	return err
 }
+
+// takeBack removes what was made of a new index, its manifest first: a crash in
+// between leaves no index rather than one with files missing.
+func (f folder) takeBack(m *manifest) error {
+	if err := f.remove(manifestName); err != nil {
+		return err
+	}
+	err := f.fs.SyncDir(f.dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range append(m.files()[1:], manifestName+".new") {
+		err = errors.Join(err, f.remove(name))
+	}
+	return err
+}

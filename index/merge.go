@@ -326,7 +326,12 @@ func (w *Writer) end(j *job, err error) error {
 	}
 	if err != nil {
 		for _, p := range j.outputs {
-			err = errors.Join(err, p.file.close(), w.folder.remove(p.entry.File))
+			err = errors.Join(err, p.file.close())
+			// A commit that failed may have been made nevertheless, with these files;
+			// then Close removes those that are not needed.
+			if w.broken == nil {
+				err = errors.Join(err, w.folder.remove(p.entry.File))
+			}
 		}
 	}
 	return err

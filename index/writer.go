@@ -127,10 +127,7 @@ func (f folder) createIndex(options Options, more CreateOptions) (*Writer, error
 	w.progress, w.merging.off = more.Progress, more.Bulk
 	w.manifest = manifest{Dim: options.Dim, Options: options}
 	if err := w.create(more); err != nil {
-		for _, name := range append(w.manifest.files(), manifestName+".new") {
-			err = errors.Join(err, f.remove(name))
-		}
-		return nil, errors.Join(err, w.Close())
+		return nil, errors.Join(err, f.takeBack(&w.manifest), w.Close())
 	}
 	return w, nil
 }
@@ -285,12 +282,20 @@ func (w *Writer) removeStray() error {
 		return err
 	}
 	known := w.manifest.files()
+	entries = slices.DeleteFunc(entries, func(entry fs.DirEntry) bool {
+		return !removable(entry.Name()) || slices.Contains(known, entry.Name())
+	})
+	if len(entries) == 0 {
+		return nil
+	}
+	// The writer that was interrupted may have renamed its manifest and no more;
+	// until that is durable, the one before may come back and need its files.
+	if err := w.folder.fs.SyncDir(w.folder.dir); err != nil {
+		return err
+	}
 	for _, entry := range entries {
-		name := entry.Name()
-		if removable(name) && !slices.Contains(known, name) {
-			if err := w.folder.remove(name); err != nil {
-				return err
-			}
+		if err := w.folder.remove(entry.Name()); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -33,7 +33,8 @@ type FS interface {
 	Map(path string) (*Mapping, error)
 	// ReadDir lists a folder by name.
 	ReadDir(path string) ([]fs.DirEntry, error)
-	// MkdirAll makes a folder and those it lies in.
+	// MkdirAll makes a folder and those it lies in, and the names of those it has
+	// made durable.
 	MkdirAll(path string) error
 	// Rename gives a file or folder another name, in the place of a file that
 	// has it.
@@ -110,11 +111,27 @@ func (system) Map(path string) (_ *Mapping, err error) {
 }
 
 func (system) ReadDir(path string) ([]fs.DirEntry, error) { return os.ReadDir(path) }
-func (system) MkdirAll(path string) error                 { return os.MkdirAll(path, 0o755) }
 func (system) Rename(from, to string) error               { return os.Rename(from, to) }
 func (system) Link(from, to string) error                 { return os.Link(from, to) }
 func (system) Remove(path string) error                   { return os.Remove(path) }
 func (system) SyncDir(path string) error                  { return SyncDir(path) }
+
+func (system) MkdirAll(path string) error {
+	var parents []string // of what is missing
+	for dir := filepath.Clean(path); ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) || dir == filepath.Dir(dir) {
+			break
+		}
+		parents = append(parents, filepath.Dir(dir))
+	}
+	err := os.MkdirAll(path, 0o755)
+	for _, dir := range parents {
+		if err == nil {
+			err = SyncDir(dir)
+		}
+	}
+	return err
+}
 
 func (system) Lock(path string) (io.Closer, error) {
 	lock := flock.New(path)

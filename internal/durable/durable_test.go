@@ -109,3 +109,16 @@ func TestEmptyFile(t *testing.T) {
 		t.Errorf("%d bytes", len(mapping.Data))
 	}
 }
+
+// TestMkdirAll: folders are made however deep, and again.
+func TestMkdirAll(t *testing.T) {
+	root := t.TempDir()
+	for range 2 {
+		if err := durable.OS.MkdirAll(filepath.Join(root, "a", "b", "c")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if entries, err := durable.OS.ReadDir(filepath.Join(root, "a", "b")); err != nil || len(entries) != 1 || !entries[0].IsDir() {
+		t.Errorf("%v, %v", entries, err)
+	}
+}
