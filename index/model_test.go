@@ -18,7 +18,6 @@ import (
 	"github.com/pare-search/pare/encoder"
 	"github.com/pare-search/pare/index/codec"
 	"github.com/pare-search/pare/internal/durable"
-	"github.com/pare-search/pare/querypruner"
 	"github.com/pare-search/pare/simd"
 )
 
@@ -261,21 +260,8 @@ func (m *machine) check(t *rapid.T) {
 }
 
 func compare(t *rapid.T, v machineView) {
-	if v.snapshot.LiveDocuments() != len(v.want) {
-		t.Fatalf("%d documents, want %d", v.snapshot.LiveDocuments(), len(v.want))
-	}
-	for id, want := range v.want {
-		number, found, err := v.snapshot.Lookup(id)
-		if err != nil || !found {
-			t.Fatalf("%q is not found: %v", id, err)
-		}
-		vectors, err := decoded(v.snapshot, number)
-		if err != nil || !slices.Equal(vectors.Data, want.Tokens.Vectors.Data) {
-			t.Fatalf("%q has other vectors: %v", id, err)
-		}
-		if text, err := v.snapshot.Text(number); err != nil || text != want.Text {
-			t.Fatalf("%q has the text %q, want %q: %v", id, text, want.Text, err)
-		}
+	if err := differs(v.snapshot, v.want); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -286,30 +272,8 @@ func (m *machine) search(t *rapid.T) {
 	v := m.views[rapid.IntRange(0, len(m.views)-1).Draw(t, "view")]
 	query := randomTokens(rand.New(rand.NewPCG(rapid.Uint64Range(0, 100).Draw(t, "query"), 41)), 3, machineDim, false).Vectors
 	options := SearchOptions{K: rapid.IntRange(0, 5).Draw(t, "k"), Plan: Plan(rapid.IntRange(0, int(Probe)).Draw(t, "plan")), Budget: 1 << 20, Depth: AllCandidates}
-	hits, _, err := NewSearcher(v.snapshot).Search(t.Context(), simd.PackQuery(query), querypruner.Selection{}, options)
-	if err != nil {
+	if err := compareHitsWith(t.Context(), v.snapshot, query, options, v.want); err != nil {
 		t.Fatal(err)
-	}
-	scores := make(map[string]float64)
-	var ordered []float64
-	for id, d := range v.want {
-		if d.Tokens.Vectors.Rows > 0 {
-			scores[id] = plainMaxSim(query, d.Tokens)
-			ordered = append(ordered, scores[id])
-		}
-	}
-	slices.Sort(ordered)
-	slices.Reverse(ordered)
-	if len(hits) != min(options.K, len(ordered)) {
-		t.Fatalf("%d hits of %d for k = %d", len(hits), len(ordered), options.K)
-	}
-	const tolerance = 1e-4
-	for i, hit := range hits {
-		want, ok := scores[hit.ID]
-		if got := float64(hit.Score); !ok || got < want-tolerance || got > want+tolerance || got < ordered[i]-tolerance {
-			t.Fatalf("hit %d is %q with %v, want %v; the best are %v", i, hit.ID, hit.Score, want, ordered[:len(hits)])
-		}
-		delete(scores, hit.ID)
 	}
 }
 
