@@ -492,11 +492,11 @@ func (t *tuning) conclude(r *tune.Report) error {
 	if err != nil {
 		return err
 	}
-	// The index is known by its fingerprint, and all else that a search depends on
-	// by these.
+	// The index is known by its fingerprint, and all else that hits depend on by
+	// these.
 	certificate.Certified = nil
 	for _, k := range configs.Keys() {
-		if strings.HasPrefix(k.Name, "search.") {
+		if strings.HasPrefix(k.Name, "search.") && k.Name != "search.workers" {
 			certificate.Certified = append(certificate.Certified, k.Name+"="+settingText(k.Value(config)))
 		}
 	}

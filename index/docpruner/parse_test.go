@@ -80,6 +80,7 @@ func TestParseErrors(t *testing.T) {
 		"ward:2+seed=":                 `"" is no whole number in "seed="`,
 		"ward:2++raw":                  `"" is neither`,
 		"voronoi:5%+directions=100000": `voronoi: 100000 directions, want at most 65536`,
+		strings.Repeat("voronoi:5%+", 32) + "voronoi:5%": `voronoi: 67584 directions in all steps, want at most 65536`,
 	} {
 		_, err := Parse(spec)
 		if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), says) {

@@ -133,8 +133,15 @@ type Pruner struct {
 // Validate reports all settings that make no sense.
 func (p Pruner) Validate() error {
 	var faults []error
+	directions := 0
 	for _, s := range p.Steps {
 		faults = append(faults, s.validate()...)
+		if s.Strategy == Voronoi {
+			directions = min(directions+s.directions(), math.MaxInt32)
+		}
+	}
+	if directions > maxDirections && len(faults) == 0 {
+		faults = append(faults, fmt.Errorf("%w: %s: %d directions in all steps, want at most %d", ErrInvalid, Voronoi, directions, maxDirections))
 	}
 	return errors.Join(faults...)
 }
