@@ -223,7 +223,7 @@ func sectionNamed(f *testing.F, kind, name string) ([]byte, *container) {
 	f.Helper()
 	dir := onDisk(buildEverything(f, 9))
 	for file := range readDir(f, dir.dir) {
-		if found, _, ok := parseFileName(file); !ok || found != kind {
+		if found, _, _ := parseFileName(file); found != kind {
 			continue
 		}
 		c := must[*container](f)(dir.open(file))
@@ -236,4 +236,38 @@ func sectionNamed(f *testing.F, kind, name string) ([]byte, *container) {
 	}
 	f.Fatalf("no section %s in a file of %s", name, kind)
 	return nil, nil
+}
+
+// FuzzManifest: what is read is refused or can be opened, and then gives nothing
+// but the errors of files that are missing.
+func FuzzManifest(f *testing.F) {
+	data, _ := sectionNamed(f, "MANIFEST", "index")
+	f.Add(data)
+	f.Add([]byte("{}"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		memory := newMemory()
+		dir := folder{memory, "/"}
+		memory.names["/"+manifestName] = &inode{data: containerOf("index", manifestVersion, data)}
+		m, err := readManifest(dir)
+		if err != nil && !isFault(err) {
+			t.Error(err)
+		}
+		if err == nil {
+			for _, name := range m.files()[1:] {
+				if _, _, ok := parseFileName(name); !ok {
+					t.Errorf("the file %q is none of ours", name)
+				}
+			}
+		}
+		s, err := dir.openSnapshot()
+		if err == nil {
+			err = s.Close()
+		}
+		if err != nil && !isFault(err) {
+			t.Error(err)
+		}
+		if err := memory.check(); err != nil {
+			t.Error(err)
+		}
+	})
 }
