@@ -43,8 +43,13 @@ every row of the query looks into its nearest cells, and with one budget for all
 MODEL is what the time would be at the cost per unit of work of the smallest collection.
 
 The indexes are built in a temporary folder, or below --folder, and removed; free space is
-checked before. A million passages of a hundred tokens take some 4 GB at 2 bits. Sizes in
---project are computed from the largest that was built.`,
+checked before. A million passages of a hundred tokens take some 4 GB at 2 bits. From a
+hundred thousand on, training a codebook takes 6 GB of memory; --training-vectors makes
+it less, and the cells fewer.
+
+Sizes in --project are computed from the largest that was built, candidates by their
+growth between the last two. IN TWO LEVELS is what comparing with groups of cells first
+would take, which searches do not do.`,
 		Example: `  pare bench scale --embeddings vectors
   pare bench scale --embeddings vectors --passages 10000,100000 --project 1000000 --format md`,
 		Args: noArgs,

@@ -1,6 +1,10 @@
 package searchbench
 
-import "math"
+import (
+	"math"
+
+	"github.com/pare-search/pare/index/codec"
+)
 
 // units returns how much of each stage's work a search did: pairs of a query
 // row and a cell, for scanning as for choosing cells to probe, to which postings
@@ -60,7 +64,7 @@ func (r *ScaleReport) project(passages, vectorsPerCell int) Projection {
 		Bytes:        int64(growth * float64(last.Bytes)),
 		BuildSeconds: growth * last.Built.Seconds,
 	}
-	p.FlatCells = p.Vectors / int64(vectorsPerCell)
+	p.FlatCells = min(p.Vectors/int64(vectorsPerCell), codec.MaxCells)
 	work := units(last.Budgeted, last)
 	perPair := (last.Budgeted.Stages.Scan + last.Budgeted.Stages.Probe) / max(work.Probe, 1)
 	rows := last.Budgeted.Work.Rows

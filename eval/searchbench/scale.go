@@ -133,10 +133,10 @@ type Projection struct {
 	Vectors      int64   `json:"vectors"`
 	Bytes        int64   `json:"bytes"`
 	BuildSeconds float64 `json:"build_seconds"`
-	// FlatCells is one cell for VectorsPerCell vectors, FlatScan the time of
-	// comparing a query with all of them, in milliseconds, TwoLevelScan that
-	// with the means of groups of cells first, of which each row looks into a
-	// few: about 2 sqrt(cells) x GroupsPerRow comparisons.
+	// FlatCells is one cell for VectorsPerCell vectors, up to as many as a
+	// codebook can have, FlatScan the time of comparing a query with all of them,
+	// in milliseconds, TwoLevelScan that with the means of sqrt(cells) groups of
+	// cells first, of which each row looks into 16.
 	FlatCells    int64   `json:"flat_cells"`
 	FlatScan     float64 `json:"flat_scan_ms"`
 	TwoLevelScan float64 `json:"two_level_scan_ms"`
