@@ -323,6 +323,43 @@ func TestFaults(t *testing.T) {
 	t.Logf("%d calls, %d faults injected, %d crashes, %d failures", calls, injected, crashes, failures)
 }
 
+// TestMergeErrorEnds: the error of a merge in the background is no longer told
+// once another merge has succeeded.
+func TestMergeErrorEnds(t *testing.T) {
+	m := newMemory()
+	options := smallOptions(machineDim, codec.Float32)
+	options.Merge = DefaultMergeOptions()
+	options.Merge.Factor, options.TrainingVectors = 2, 1
+	w := must[*Writer](t)(folder{m, "/index"}.createIndex(options, CreateOptions{}))
+	w.merging.off = true
+	for i := range uint64(2) {
+		check(t, errors.Join(w.Update(t.Context(), storyDocument(i, string(rune('a'+i)))), w.Commit(t.Context())))
+	}
+	w.merging.off = false
+	merge := func() error {
+		w.mu.Lock()
+		w.mergeInBackground()
+		w.mu.Unlock()
+		return w.Wait(t.Context())
+	}
+	m.fail = func(_ int, operation string) failure {
+		if operation == "create" {
+			return failure{err: errDisk}
+		}
+		return failure{}
+	}
+	if err := merge(); !errors.Is(err, errDisk) {
+		t.Fatalf("error %v, want that of the disk", err)
+	}
+	m.fail = nil
+	check(t, merge())
+	if len(w.parts) != 1 {
+		t.Errorf("%d segments after merging", len(w.parts))
+	}
+	check(t, w.Close())
+	check(t, m.check())
+}
+
 // TestMemory: what was synced outlasts a crash, and only that surely.
 func TestMemory(t *testing.T) {
 	m := newMemory()

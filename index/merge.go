@@ -55,7 +55,7 @@ func (w *Writer) mergeInBackground() {
 	}
 	w.merging.running = true
 	w.merging.done.Go(func() {
-		err := w.mergeAll(w.merging.ctx, w.nextJob, func() { w.merging.running = false })
+		err := w.mergeAll(w.merging.ctx, w.nextJob, func() { w.merging.running, w.merging.err = false, nil })
 		if err != nil && w.merging.ctx.Err() == nil {
 			w.mu.Lock()
 			defer w.mu.Unlock()
