@@ -235,20 +235,24 @@ func (s *study) openJournal() (*sweep.Journal, error) {
 
 // method says how the study is made.
 func (s *study) method(measures []string) report.Method {
+	m := machineMethod()
+	m.Config, m.Grid = yamlOf(s.config), string(s.gridFile)
+	m.Repeat, m.Clock = s.repeat, sweep.ClockName
+	m.Measures = measureNames(s.measures)
+	m.Stats = stats.Options{Margin: s.config.Eval.Margin, Resamples: stats.DefaultOptions().Resamples, Seed: s.config.Eval.Seed}
+	return m
+}
+
+// machineMethod says by what command of what program a report is made, and where.
+func machineMethod() report.Method {
 	machine, build := searchbench.ThisMachine(), thisBuild()
 	return report.Method{
-		Command:  strings.Join(os.Args, " "),
-		Config:   yamlOf(s.config),
-		Grid:     string(s.gridFile),
-		Version:  build.Version + ", commit " + build.Commit,
-		Go:       machine.Go,
-		CPU:      fmt.Sprintf("%s, %d in use", machine.CPU, machine.CPUs),
-		SIMD:     machine.Level,
-		OS:       machine.OS,
-		Repeat:   s.repeat,
-		Clock:    sweep.ClockName,
-		Measures: measureNames(s.measures),
-		Stats:    stats.Options{Margin: s.config.Eval.Margin, Resamples: stats.DefaultOptions().Resamples, Seed: s.config.Eval.Seed},
+		Command: strings.Join(os.Args, " "),
+		Version: build.Version + ", commit " + build.Commit,
+		Go:      machine.Go,
+		CPU:     fmt.Sprintf("%s, %d in use", machine.CPU, machine.CPUs),
+		SIMD:    machine.Level,
+		OS:      machine.OS,
 	}
 }
 

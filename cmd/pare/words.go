@@ -20,6 +20,7 @@ import (
 	"github.com/pare-search/pare/encoder/corpus"
 	wordtable "github.com/pare-search/pare/encoder/table"
 	"github.com/pare-search/pare/eval/dataset"
+	"github.com/pare-search/pare/eval/report"
 	"github.com/pare-search/pare/eval/tablebench"
 	"github.com/pare-search/pare/retriever"
 	"github.com/pare-search/pare/simd"
@@ -305,8 +306,9 @@ func bodies(collection *dataset.Collection) iter.Seq2[string, error] {
 func (a *app) tableCompareCommand() *cobra.Command {
 	options := tablebench.DefaultOptions()
 	var collections, methods, budgets []string
+	var html string
 	c := &cobra.Command{
-		Use:   "compare --collection PATH [--encoder FOLDER] [--methods NAMES] [--budgets FACTORS]",
+		Use:   "compare --collection PATH [--encoder FOLDER] [--methods NAMES] [--budgets FACTORS] [--html FILE]",
 		Short: "Judge compressed embedding matrices by what searches find",
 		Long: `Compress the embedding matrix of an encoder by each method to each budget, encode the
 documents and queries of a collection anew, and search all documents exactly. Rows of the
@@ -329,6 +331,7 @@ The default encoder is trained on the collection; then there can be only one.`,
 	flags.StringSliceVar(&methods, "methods", []string{"all"}, "compress by these `methods`")
 	flags.StringSliceVar(&budgets, "budgets", []string{"2x", "4x", "8x", "16x", "32x"}, "how many `times` smaller than float32")
 	flags.Float64Var(&options.Margin, "margin", options.Margin, "loss regarded as none, as a `share`")
+	flags.StringVar(&html, "html", "", "write a page with all of it to this `file`")
 	format := addFormat(flags, "table", "json", "md")
 	required(c, "collection")
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -343,12 +346,18 @@ The default encoder is trained on the collection; then there can be only one.`,
 		bar := a.progress(c.ErrOrStderr(), "comparing", "tables", int64(len(options.Methods)*len(options.Factors)))
 		defer bar.done()
 		options.Done = func(tablebench.Row) { bar.add(1) }
-		report, err := a.tableCompare(c.Context(), loaded.Config, collections, options)
+		compared, err := a.tableCompare(c.Context(), loaded.Config, collections, options)
 		if err != nil {
 			return err
 		}
 		bar.done()
-		return emitAll(c.OutOrStdout(), format.value, report, comparedTables(report)...)
+		if html != "" {
+			if err := writeTo(html, func(w io.Writer) error { return report.WriteTables(w, compared, machineMethod()) }); err != nil {
+				return err
+			}
+			a.note(c.ErrOrStderr(), "wrote %s", html)
+		}
+		return emitAll(c.OutOrStdout(), format.value, compared, comparedTables(compared)...)
 	}
 	return c
 }
