@@ -136,7 +136,7 @@ func tablesClaim(r *tablebench.Report, factors []float64, best map[float64]table
 		for _, row := range append([]tablebench.Row{best[f]}, r.Tables...) { // the best one, else the first
 			if row.Factor == f && row.Fault == "" && (row.Verdict == stats.Equivalent || row.Verdict == stats.Better) {
 				return fmt.Sprintf("%s times smaller, the embedding matrix keeps %s of %s (%s; 90"+percentSign+" interval %s)",
-					strings.TrimSuffix(table.FormatFactor(f), "x"), percentOf(row.Ratio), r.Measures[0], row.Method, intervalText(row.CI90))
+					strings.TrimSuffix(table.FormatFactor(f), "x"), fmt.Sprintf("%.1f"+percentSign, 100*row.Ratio), r.Measures[0], row.Method, intervalText(row.CI90))
 			}
 		}
 	}
