@@ -55,7 +55,9 @@ const certificateDoc = `
 #   queries      tested; made: queries that were made of documents; tuned: queries
 #                by which settings were chosen, of so many settings
 #   kept, bound  recall of the unpruned results, or the share of the unpruned mean:
-#                as measured on the tested queries, and at least
+#                as measured on the tested queries, and at least, for this setting
+#                alone; what is promised at the stated confidence is the target
+# A t-test relies on means that are near normal: it may miss that a rare query is ruined.
 `
 
 // WriteTuned writes c as WriteYAML does, with a certificate.

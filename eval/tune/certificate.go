@@ -114,11 +114,25 @@ func (c Certificate) Overruled(value func(key string) string) []string {
 	return overruled
 }
 
-// Validate reports what no tuner would write.
+// Validate reports what no tuner would write. It finds mistakes, not forgeries:
+// whoever can write a configuration can write a certificate.
 func (c Certificate) Validate() error {
 	var faults []error
-	if _, err := ParseTarget(c.Target); err != nil {
+	target, err := ParseTarget(c.Target)
+	if err != nil {
 		faults = append(faults, err)
+	}
+	if err == nil && target.kind == recall && c.Kept < 1-target.share {
+		faults = append(faults, fmt.Errorf("kept: %v does not meet the target %s", c.Kept, c.Target))
+	}
+	if c.Bound > c.Kept {
+		faults = append(faults, fmt.Errorf("bound: %v is more than the %v that was kept", c.Bound, c.Kept))
+	}
+	if c.P > 1-c.Confidence {
+		faults = append(faults, fmt.Errorf("p: %v is above 1 - confidence", c.P))
+	}
+	if len(c.Certified) == 0 {
+		faults = append(faults, errors.New("certified: want at least one setting"))
 	}
 	if !(c.Confidence > 0 && c.Confidence < 1) {
 		faults = append(faults, fmt.Errorf("confidence: want a share between 0 and 1, got %v", c.Confidence))

@@ -131,10 +131,12 @@ func (r *Report) Queries() (tuned, tested, made int) {
 	return tuned, tested, made
 }
 
-// fewestTested is how many tested queries a target of recall needs at least.
+// fewestTested is how many tested queries a target needs at least.
 func fewestTested(o Options) int {
+	// Means of fewer are not near enough to normal for a t-test.
+	const fewestRatios = 30
 	if o.Target.kind != recall {
-		return 2
+		return fewestRatios
 	}
 	return stats.FewestLosses(o.Target.share, o.level())
 }

@@ -69,7 +69,8 @@ type Keep struct {
 type Step struct {
 	Strategy Strategy
 	// Keep is what First and Random keep of each document. Of Voronoi it is the
-	// share of all vectors that stays, and of StopWords the share of the documents
+	// share of all vectors that stays, or less where many vectors are the best match of
+	// none of the directions: these go all. Of StopWords it is the share of the documents
 	// that a token id may be in.
 	Keep Keep
 	// Language is that of the stop words.
