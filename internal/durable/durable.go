@@ -134,6 +134,10 @@ func (system) MkdirAll(path string) error {
 }
 
 func (system) Lock(path string) (io.Closer, error) {
+	// A link could lead out of the folder, and what it names would be made.
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, &fs.PathError{Op: "lock", Path: path, Err: fmt.Errorf("%w: not a regular file", fs.ErrInvalid)}
+	}
 	lock := flock.New(path)
 	locked, err := lock.TryLock()
 	if err == nil && !locked {

@@ -3,6 +3,7 @@ package durable_test
 import (
 	"errors"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"runtime"
 	"testing"
@@ -120,5 +121,20 @@ func TestMkdirAll(t *testing.T) {
 	}
 	if entries, err := durable.OS.ReadDir(filepath.Join(root, "a", "b")); err != nil || len(entries) != 1 || !entries[0].IsDir() {
 		t.Errorf("%v, %v", entries, err)
+	}
+}
+
+// TestLockLink: a lock that is a link makes no file elsewhere.
+func TestLockLink(t *testing.T) {
+	dir := t.TempDir()
+	target, link := filepath.Join(dir, "elsewhere"), filepath.Join(dir, "lock")
+	if err := os.Symlink(target, link); err != nil {
+		t.Skip(err)
+	}
+	if _, err := durable.OS.Lock(link); !errors.Is(err, fs.ErrInvalid) {
+		t.Errorf("locking a link: %v", err)
+	}
+	if _, err := os.Lstat(target); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the file it leads to: %v", err)
 	}
 }
