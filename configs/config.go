@@ -62,9 +62,10 @@ type Codec struct {
 
 	CodeBytes float64 `mapstructure:"code_bytes" doc:"mean bytes of a vector's codes with kind banded, which gives them to the words where they help most"`
 
-	VectorsPerCell int    `mapstructure:"vectors_per_cell" doc:"mean number of vectors in a cell, which sets the number of cells"`
-	Cells          int    `mapstructure:"cells" doc:"number of cells; 0 derives it from vectors_per_cell"`
-	Seed           uint64 `mapstructure:"seed" doc:"seed of the sample and the k-means that place the cells"`
+	VectorsPerCell  int    `mapstructure:"vectors_per_cell" doc:"mean number of vectors in a cell, which sets the number of cells"`
+	Cells           int    `mapstructure:"cells" doc:"number of cells; 0 derives it from vectors_per_cell"`
+	TrainingVectors int    `mapstructure:"training_vectors" doc:"vectors that the codec is trained on; a cell wants some 40 of them, so that more make more cells of a large collection, and take more memory"`
+	Seed            uint64 `mapstructure:"seed" doc:"seed of the sample and the k-means that place the cells"`
 }
 
 // Index is the section index of Config.
@@ -116,7 +117,7 @@ func Default() Config {
 	return Config{
 		Encoder: Encoder{Kind: Corpus, Language: "english", Dim: 128, SplitCode: true, Seed: 1},
 		Service: Service{Format: string(remote.NextPlaid)},
-		Codec:   Codec{Kind: "residual2", CodeBytes: 9, VectorsPerCell: 128, Seed: 1},
+		Codec:   Codec{Kind: "residual2", CodeBytes: 9, VectorsPerCell: 128, TrainingVectors: 1 << 18, Seed: 1},
 		Index:   Index{Prune: "none", StoreText: true, SegmentMB: 64, Merge: true, Retrain: true},
 		Search:  Search{K: 10, Prune: "all", Plan: "auto", Budget: 4000, MarginShare: 0.5, RarityPower: 1, RankPower: 0.5, Reveal: "all", Alpha: 3, Refine: 32},
 		Eval: Eval{
@@ -177,6 +178,7 @@ func (c Config) Validate() error {
 	oneOf("codec.kind", c.Codec.Kind, codecKinds()...)
 	atLeast("codec.vectors_per_cell", c.Codec.VectorsPerCell, 1)
 	check(c.Codec.CodeBytes >= 0 && c.Codec.CodeBytes <= 1024, "codec.code_bytes", "want 0 to 1024, got %v", c.Codec.CodeBytes)
+	atLeast("codec.training_vectors", c.Codec.TrainingVectors, 1)
 	between("codec.cells", c.Codec.Cells, 0, codec.MaxCells)
 	_, err := docpruner.Parse(c.Index.Prune)
 	parsed("index.prune", err)

@@ -125,7 +125,7 @@ func TestEveryKeyEveryWay(t *testing.T) {
 	want := configs.Config{
 		Encoder: configs.Encoder{Kind: "models/small", Language: "german", Dim: 64, SplitCode: false, Seed: 7, QueryLength: 48, DocumentLength: 200, Attention: 4, Quantize: true, Table: "bits:8x"},
 		Service: configs.Service{Format: "vllm", Model: "m", QueryPrefix: "Q:", DocumentPrefix: "D:"},
-		Codec:   configs.Codec{Kind: "int8", Refine: true, CodeBytes: 9.5, VectorsPerCell: 32, Cells: 9, Seed: 8},
+		Codec:   configs.Codec{Kind: "int8", Refine: true, CodeBytes: 9.5, VectorsPerCell: 32, Cells: 9, TrainingVectors: 5000, Seed: 8},
 		Index:   configs.Index{Prune: "ward:3", StoreText: false, SegmentMB: 5},
 		Search:  configs.Search{K: 3, Prune: "first:2", Plan: "probe", Neighbors: 50, Budget: 60, MarginShare: 0.25, RarityPower: 2, RankPower: 0.25, Cells: 5, Peak: 0.125, Depth: 70, Reveal: "estimated", FirstRows: 6, Alpha: 1.5, Refine: 80, Workers: 3},
 		Eval:    configs.Eval{Measures: []string{"P(rel=2)@5", "AP"}, Prune: []string{"all"}, Margin: 0.5, Seed: 1 << 63, Workers: 2, FileMB: 9},
@@ -133,7 +133,7 @@ func TestEveryKeyEveryWay(t *testing.T) {
 	yaml := `
 encoder: {kind: models/small, language: german, dim: 64, split_code: false, seed: 7, query_length: 48, document_length: 200, attention: 4, quantize: true, table: "bits:8x"}
 service: {format: vllm, model: m, query_prefix: "Q:", document_prefix: "D:"}
-codec: {kind: int8, refine: true, code_bytes: 9.5, vectors_per_cell: 32, cells: 9, seed: 8}
+codec: {kind: int8, refine: true, code_bytes: 9.5, vectors_per_cell: 32, cells: 9, training_vectors: 5000, seed: 8}
 index: {prune: "ward:3", store_text: false, segment_mb: 5, merge: false, retrain: false}
 search: {k: 3, prune: "first:2", plan: probe, neighbors: 50, budget: 60, margin_share: 0.25, rarity_power: 2, rank_power: 0.25, cells: 5, peak: 0.125, depth: 70, reveal: estimated, first_rows: 6, alpha: 1.5, refine: 80, workers: 3}
 eval: {measures: ["P(rel=2)@5", AP], prune: [all], margin: 0.5, seed: 9223372036854775808, workers: 2, file_mb: 9}
@@ -142,7 +142,7 @@ eval: {measures: ["P(rel=2)@5", AP], prune: [all], margin: 0.5, seed: 9223372036
 PARE_ENCODER_KIND=models/small PARE_ENCODER_LANGUAGE=german PARE_ENCODER_DIM=64 PARE_ENCODER_SPLIT_CODE=false PARE_ENCODER_SEED=7
 PARE_ENCODER_QUERY_LENGTH=48 PARE_ENCODER_DOCUMENT_LENGTH=200 PARE_ENCODER_QUANTIZE=true PARE_ENCODER_ATTENTION=4 PARE_ENCODER_TABLE=bits:8x
 PARE_SERVICE_FORMAT=vllm PARE_SERVICE_MODEL=m PARE_SERVICE_QUERY_PREFIX=Q: PARE_SERVICE_DOCUMENT_PREFIX=D:
-PARE_CODEC_KIND=int8 PARE_CODEC_REFINE=true PARE_CODEC_CODE_BYTES=9.5 PARE_CODEC_VECTORS_PER_CELL=32 PARE_CODEC_CELLS=9 PARE_CODEC_SEED=8
+PARE_CODEC_KIND=int8 PARE_CODEC_REFINE=true PARE_CODEC_CODE_BYTES=9.5 PARE_CODEC_VECTORS_PER_CELL=32 PARE_CODEC_CELLS=9 PARE_CODEC_TRAINING_VECTORS=5000 PARE_CODEC_SEED=8
 PARE_INDEX_PRUNE=ward:3 PARE_INDEX_STORE_TEXT=false PARE_INDEX_SEGMENT_MB=5 PARE_INDEX_MERGE=false PARE_INDEX_RETRAIN=false
 PARE_SEARCH_K=3 PARE_SEARCH_PRUNE=first:2 PARE_SEARCH_PLAN=probe PARE_SEARCH_NEIGHBORS=50 PARE_SEARCH_BUDGET=60 PARE_SEARCH_MARGIN_SHARE=0.25 PARE_SEARCH_RARITY_POWER=2 PARE_SEARCH_RANK_POWER=0.25 PARE_SEARCH_CELLS=5 PARE_SEARCH_PEAK=0.125 PARE_SEARCH_REVEAL=estimated PARE_SEARCH_FIRST_ROWS=6 PARE_SEARCH_ALPHA=1.5 PARE_SEARCH_DEPTH=70 PARE_SEARCH_REFINE=80 PARE_SEARCH_WORKERS=3
 PARE_EVAL_MEASURES=P(rel=2)@5,AP PARE_EVAL_PRUNE=all PARE_EVAL_MARGIN=0.5 PARE_EVAL_SEED=9223372036854775808 PARE_EVAL_WORKERS=2

@@ -154,6 +154,7 @@ func (c Config) BuildOptions() (retriever.BuildOptions, error) {
 	options.Index.Codec.CodeBytes = c.Codec.CodeBytes
 	options.Index.Codec.Cells = c.Codec.Cells
 	options.Index.Codec.VectorsPerCell = c.Codec.VectorsPerCell
+	options.Index.TrainingVectors = c.Codec.TrainingVectors
 	options.Index.Codec.Seed = c.Codec.Seed
 	return options, options.Validate()
 }

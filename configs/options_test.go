@@ -45,7 +45,7 @@ func TestDefaultsAgree(t *testing.T) {
 func TestOptions(t *testing.T) {
 	c := configs.Default()
 	c.Encoder = configs.Encoder{Kind: "corpus", Language: "german", Dim: 64, SplitCode: false, Seed: 7}
-	c.Codec = configs.Codec{Kind: "int8", CodeBytes: 7, VectorsPerCell: 32, Cells: 9, Seed: 8}
+	c.Codec = configs.Codec{Kind: "int8", CodeBytes: 7, VectorsPerCell: 32, Cells: 9, TrainingVectors: 5000, Seed: 8}
 	c.Index = configs.Index{Prune: "voronoi:50%+ward:2", StoreText: false, SegmentMB: 5}
 	c.Search = configs.Search{K: 3, Prune: "first:2", Plan: "probe", Neighbors: 50, Reveal: "bounded", Workers: 2}
 
@@ -57,6 +57,7 @@ func TestOptions(t *testing.T) {
 	}}
 	wantBuild.Index.Dim, wantBuild.Index.StoreText, wantBuild.Index.SegmentBytes = 64, false, 5*1024*1024
 	wantBuild.Index.Merge.Manual, wantBuild.Index.Merge.Growth, wantBuild.Index.Merge.Drift = true, 0, 0
+	wantBuild.Index.TrainingVectors = 5000
 	codecOptions := &wantBuild.Index.Codec
 	codecOptions.Kind, codecOptions.CodeBytes, codecOptions.Cells, codecOptions.VectorsPerCell, codecOptions.Seed = codec.Int8, 7, 9, 32, 8
 	build, err := c.BuildOptions()

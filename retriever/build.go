@@ -86,9 +86,6 @@ func DefaultBuildOptions() BuildOptions {
 		Seed:   1,
 	}
 	options.Index.StoreText = true
-	// Enough for one cell in 128 vectors of a collection of three million: a cell
-	// wants some forty vectors to learn from.
-	options.Index.TrainingVectors = 1 << 20
 	return options
 }
 
