@@ -44,7 +44,7 @@ MODEL is what the time would be at the cost per unit of work of the smallest col
 
 The indexes are built in a temporary folder, or below --folder, and removed; free space is
 checked before. A million passages of a hundred tokens take some 4 GB at 2 bits. From a
-hundred thousand on, training a codebook takes 6 GB of memory; --training-vectors makes
+hundred thousand on, training a codebook takes 7 GB of memory; --training-vectors makes
 it less, and the cells fewer.
 
 Sizes in --project are computed from the largest that was built, candidates by their
