@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -82,6 +83,9 @@ lists them all. Exit codes: 0 done, 1 failure, 2 usage, 3 a quality gate was not
 	root.PersistentFlags().StringVar(&a.configFile, "config", "", "read settings from this `file` (YAML, TOML or JSON)")
 	root.PersistentFlags().BoolVar(&a.quiet, "quiet", false, "print results and errors only")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok && unknown.GetSpecifiedName() == "index" && strings.Contains(c.Use, "INDEX") {
+			return usage(err, fmt.Sprintf("the index is given without a flag: %q", c.Parent().CommandPath()+" "+c.Use))
+		}
 		return usage(err, fmt.Sprintf("%q lists the flags", c.CommandPath()+" --help"))
 	})
 	root.InitDefaultCompletionCmd()
@@ -169,7 +173,11 @@ func needCommand(c *cobra.Command) {
 // noArgs refuses arguments.
 func noArgs(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usage(fmt.Errorf("%q takes no arguments, got %q", c.CommandPath(), args[0]), "")
+		var hint string
+		if c.Flags().Lookup("index") != nil {
+			hint = "an index is given as --index " + args[0]
+		}
+		return usage(fmt.Errorf("%q takes no arguments, got %q", c.CommandPath(), args[0]), hint)
 	}
 	return nil
 }

@@ -179,7 +179,7 @@ func (b built) table() table {
 
 // run builds the index and describes it.
 func (in *indexing) run(ctx context.Context) (built, error) {
-	if err := checkTarget(in.out, in.force); err != nil {
+	if err := checkTarget("--out", in.out, in.force); err != nil {
 		return built{}, err
 	}
 	start := time.Now()
@@ -318,8 +318,9 @@ func texts(collection *dataset.Collection, bytes *int64) iter.Seq2[retriever.Doc
 	}
 }
 
-// checkTarget refuses a place for a new index before any work is done.
-func checkTarget(out string, force bool) error {
+// checkTarget refuses a place for a new index before any work is done. Argument
+// is what the place was given as.
+func checkTarget(argument, out string, force bool) error {
 	replaceable := index.Replaceable(out)
 	if replaceable != nil && !errors.Is(replaceable, index.ErrNotIndex) {
 		return indexError(out, replaceable)
@@ -329,9 +330,9 @@ func checkTarget(out string, force bool) error {
 	case err == nil && len(entries) == 0, errors.Is(err, os.ErrNotExist):
 		return nil
 	case replaceable != nil:
-		return withHint(fmt.Errorf("--out: %w", replaceable), "give --out a new folder; only an index is ever replaced")
+		return withHint(fmt.Errorf("%s: %w", argument, replaceable), "give "+argument+" a new folder; only an index is ever replaced")
 	case !force:
-		return withHint(fmt.Errorf("--out: there is an index in %s already", out), "--force replaces it")
+		return withHint(fmt.Errorf("%s: there is an index in %s already", argument, out), "--force replaces it")
 	default:
 		return nil
 	}

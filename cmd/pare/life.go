@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -49,7 +51,10 @@ damaged disk does not damage together.`,
 		if err := folderExists(from); err != nil {
 			return err
 		}
-		if err := checkTarget(to, force); err != nil {
+		if err := checkOutside(from, to); err != nil {
+			return err
+		}
+		if err := checkTarget("FOLDER", to, force); err != nil {
 			return err
 		}
 		var stats index.BackupStats
@@ -63,6 +68,25 @@ damaged disk does not damage together.`,
 		return emit(c.OutOrStdout(), format.value, backupTable(to, stats), stats)
 	}
 	return c
+}
+
+// checkOutside refuses a snapshot in the folder of its index.
+func checkOutside(from, to string) error {
+	source, err := os.Stat(from)
+	if err != nil {
+		return err
+	}
+	for dir, err := filepath.Abs(to); ; dir = filepath.Dir(dir) {
+		if err != nil {
+			return err
+		}
+		if info, err := os.Stat(dir); err == nil && os.SameFile(source, info) {
+			return usage(fmt.Errorf("FOLDER: %s is in the folder of the index %s", to, from), "give FOLDER a place outside the index")
+		}
+		if dir == filepath.Dir(dir) {
+			return nil
+		}
+	}
 }
 
 func backupTable(path string, stats index.BackupStats) table {
@@ -106,6 +130,9 @@ an index is published, say, or after most of it was deleted.`,
 		after, err := inspect(args[0])
 		if err != nil {
 			return err
+		}
+		if after.Generation == before.Generation {
+			a.note(c.ErrOrStderr(), "%s: there was nothing to merge", args[0])
 		}
 		return emit(c.OutOrStdout(), format.value, mergedTable(before, after), merged{before, after})
 	}
