@@ -91,7 +91,7 @@ type part struct {
 func (part part) parse(p *Pruner, value string, hasValue bool) error {
 	switch {
 	case part.flag == nil && value == "":
-		return fmt.Errorf("%w: %s needs a value, as in %s:", ErrInvalid, part.name, part.name)
+		return fmt.Errorf("%w: %s needs a value after a colon", ErrInvalid, part.name)
 	case part.flag == nil:
 		return part.set(p, value)
 	case hasValue:

@@ -442,7 +442,7 @@ func TestSelectAdapts(t *testing.T) {
 	random := rand.New(rand.NewPCG(7, 8))
 	for range 1000 {
 		q := randomQuery(random)
-		if q.IDs == nil || len(q.IDs) == 0 {
+		if len(q.IDs) == 0 {
 			continue
 		}
 		mass, cost := 1-random.Float64(), 1+random.IntN(300)

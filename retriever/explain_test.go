@@ -26,8 +26,10 @@ func TestExplainScore(t *testing.T) {
 		options := buildOptions(kind)
 		options.Encoder = toy
 		r := build(t, documents, options)
-		for _, pruner := range []string{"all", "icf:3", "first:2", "icf:3+scorekept", "random:50%+scorekept",
-			"weigh:idf", "icf:2+merge:0.3", "icf:2+merge:0.3+weigh:idf+scorekept"} {
+		for _, pruner := range []string{
+			"all", "icf:3", "first:2", "icf:3+scorekept", "random:50%+scorekept",
+			"weigh:idf", "icf:2+merge:0.3", "icf:2+merge:0.3+weigh:idf+scorekept",
+		} {
 			settings := probing(t, pruner, 20, 30)
 			query := documents[17].Text
 			results := search(t, r, query, settings)

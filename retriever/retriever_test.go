@@ -94,8 +94,10 @@ func TestSearchPruned(t *testing.T) {
 		for _, hit := range search(t, r, query, exhaustive(len(documents))).Hits {
 			scores[hit.ID] = hit.Score
 		}
-		for _, pruner := range []string{"all", "icf:1", "icf:4", "idf:3", "first:2", "random:3", "population:50%", "nostopwords:10%",
-			"icf+mass:0.6", "idf:4+cost:60", "icf:4+merge:0.4", "nostopwords:english+merge:0.4"} {
+		for _, pruner := range []string{
+			"all", "icf:1", "icf:4", "idf:3", "first:2", "random:3", "population:50%", "nostopwords:10%",
+			"icf+mass:0.6", "idf:4+cost:60", "icf:4+merge:0.4", "nostopwords:english+merge:0.4",
+		} {
 			options := probing(t, pruner, len(documents), 150)
 			results := search(t, r, query, options)
 			want := reachable(t, r.Snapshot(), results.Selection.Vectors, results.Selection.Probe, 150)

@@ -561,8 +561,18 @@ func tuneTable(r *tune.Report, ascii bool) table {
 		kept = "ratio"
 	}
 	t := table{columns: []column{
-		{name: "setting"}, {"tuned " + kept, true}, {"tuned p", true}, {"tested " + kept, true}, {"at least", true}, {"p", true}, {name: "verdict"},
-		{"candidates", true}, {"estimate ms", true}, {"p50 ms", true}, {"index", true}, {"queries needed", true},
+		{name: "setting"},
+		{"tuned " + kept, true},
+		{"tuned p", true},
+		{"tested " + kept, true},
+		{"at least", true},
+		{"p", true},
+		{name: "verdict"},
+		{"candidates", true},
+		{"estimate ms", true},
+		{"p50 ms", true},
+		{"index", true},
+		{"queries needed", true},
 	}}
 	row := func(name, verdict, needed string, tuned tune.Outcome, tested *tune.Outcome) {
 		cells := []string{name, fmt.Sprintf("%.4f", tuned.Kept), fmt.Sprintf("%.2g", tuned.P), "-", "-", "-", verdict}

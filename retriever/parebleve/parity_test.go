@@ -89,8 +89,10 @@ func TestParity(t *testing.T) {
 		options := toyOptions()
 		options.Codebook, options.TokenStatistics = codebook, true
 		idx := create(t, pages, options)
-		for _, spec := range []string{"all", "icf:3", "idf:2", "first:2", "population:3", "nostopwords:20%", "icf:2+scorekept",
-			"idf+mass:0.5", "icf:4+merge:0.5", "merge:0.5+weigh:idf+scorekept"} {
+		for _, spec := range []string{
+			"all", "icf:3", "idf:2", "first:2", "population:3", "nostopwords:20%", "icf:2+scorekept",
+			"idf+mass:0.5", "icf:4+merge:0.5", "merge:0.5+weigh:idf+scorekept",
+		} {
 			pruner, err := querypruner.Parse(spec)
 			if err != nil {
 				t.Fatal(err)
