@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 
 	"github.com/blevesearch/bleve/v2/index/scorch"
@@ -109,9 +110,15 @@ func (f *Fusion) Searcher(ctx context.Context, reader bleveindex.IndexReader, m 
 	if err != nil {
 		return nil, err
 	}
+	previous := math.Inf(1)
 	for _, hit := range fused {
 		match := matches[hit.ID]
 		match.Score = hit.Score * f.boost
+		// bleve orders equals by their numbers, which change when segments are merged.
+		if match.Score > 0 && match.Score >= previous {
+			match.Score = math.Nextafter(previous, 0)
+		}
+		previous = match.Score
 		if options.Explain {
 			match.Expl = &search.Explanation{Value: match.Score, Message: fmt.Sprintf("reciprocal rank fusion, boost %v, sum of:", f.boost), Children: explanations[hit.ID]}
 		}
