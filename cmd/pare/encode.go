@@ -112,7 +112,7 @@ func (a *app) encode(ctx context.Context, stderr io.Writer, path, out string, co
 	start := time.Now()
 	bars := a.stages(stderr)
 	defer bars.done()
-	enc, err := collectionEncoder(ctx, collection, config, bars)
+	enc, err := preparedEncoder(ctx, bodies(collection), config, bars.report, bars.count)
 	if err != nil {
 		return result, err
 	}
@@ -132,34 +132,38 @@ func (a *app) encode(ctx context.Context, stderr io.Writer, path, out string, co
 	return result, nil
 }
 
-// collectionEncoder opens the encoder of the settings, with a projection learnt on
-// the collection if it needs one, or trains the default encoder on it.
-func collectionEncoder(ctx context.Context, collection *dataset.Collection, config configs.Config, bars *stages) (encoder.Encoder, error) {
-	var bytes int64
-	all := func(yield func(string, error) bool) {
-		for document, err := range texts(collection, &bytes) {
+// preparedEncoder opens the encoder of the settings, with a projection learnt on texts
+// if it needs one, or trains the default encoder on them. report is told how far that
+// is, count, if not nil, how many tokens were encoded.
+func preparedEncoder(ctx context.Context, texts iter.Seq2[string, error], config configs.Config, report func(stage retriever.Stage, done, total int), count func(tokens int)) (encoder.Encoder, error) {
+	enc, err := openEncoder(ctx, config, count)
+	if err != nil {
+		return nil, err
+	}
+	if enc == nil {
+		return corpus.Train(ctx, texts, config.CorpusOptions(), func(stage string, done, total int) {
+			if stage != "read" {
+				report(retriever.TrainingEncoder, done, total)
+			}
+		})
+	}
+	if model, ok := enc.(*bert.Encoder); ok && model.NeedsProjection() {
+		return model.Learn(ctx, texts, bert.LearnOptions{Progress: func(done, total int) {
+			report(retriever.LearningVectors, done, total)
+		}})
+	}
+	return enc, nil
+}
+
+// onlyTexts yields the texts of documents.
+func onlyTexts(documents iter.Seq2[retriever.Document, error]) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for document, err := range documents {
 			if !yield(document.Text, err) {
 				return
 			}
 		}
 	}
-	enc, err := openEncoder(ctx, config, bars.count)
-	if err != nil {
-		return nil, err
-	}
-	if enc == nil {
-		return corpus.Train(ctx, all, config.CorpusOptions(), func(stage string, done, total int) {
-			if stage != "read" {
-				bars.report(retriever.TrainingEncoder, done, total)
-			}
-		})
-	}
-	if model, ok := enc.(*bert.Encoder); ok && model.NeedsProjection() {
-		return model.Learn(ctx, all, bert.LearnOptions{Progress: func(done, total int) {
-			bars.report(retriever.LearningVectors, done, total)
-		}})
-	}
-	return enc, nil
 }
 
 // write writes all files.

@@ -264,14 +264,8 @@ func (in *indexing) openEncoder(ctx context.Context, documents iter.Seq2[retriev
 	if err != nil {
 		return nil, asUsage(err)
 	}
-	all := func(yield func(string, error) bool) {
-		for document, err := range documents {
-			if !yield(document.Text, err) {
-				return
-			}
-		}
-	}
-	enc, err := encoderFor(ctx, all, in.config)
+	all := onlyTexts(documents)
+	enc, err := preparedEncoder(ctx, all, in.config, bars.report, bars.count)
 	if err != nil {
 		return nil, err
 	}

@@ -294,13 +294,7 @@ func writeCorpusEncoder(dir string, enc *corpus.Encoder, t *wordtable.Table) err
 
 // bodies yields the texts of a collection's documents.
 func bodies(collection *dataset.Collection) iter.Seq2[string, error] {
-	return func(yield func(string, error) bool) {
-		for document, err := range collection.Documents() {
-			if !yield(document.Body(), err) {
-				return
-			}
-		}
-	}
+	return onlyTexts(texts(collection, new(int64)))
 }
 
 func (a *app) tableCompareCommand() *cobra.Command {
@@ -409,7 +403,7 @@ func (a *app) tableCompare(ctx context.Context, config configs.Config, paths []s
 			}
 		}
 	}
-	enc, err := encoderFor(ctx, all, config)
+	enc, err := preparedEncoder(ctx, all, config, func(retriever.Stage, int, int) {}, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -423,22 +417,6 @@ func (a *app) tableCompare(ctx context.Context, config configs.Config, paths []s
 	}
 	report, err := tablebench.Compare(ctx, subject, collections, options)
 	return report, tableError(err)
-}
-
-// encoderFor opens the encoder of the settings, or trains the default one on texts; a
-// model that needs a projection learns it on them.
-func encoderFor(ctx context.Context, texts iter.Seq2[string, error], config configs.Config) (encoder.Encoder, error) {
-	enc, err := openEncoder(ctx, config, nil)
-	if err != nil {
-		return nil, err
-	}
-	if enc == nil {
-		return corpus.Train(ctx, texts, config.CorpusOptions(), func(string, int, int) {})
-	}
-	if model, ok := enc.(*bert.Encoder); ok && model.NeedsProjection() {
-		return model.Learn(ctx, texts, bert.LearnOptions{})
-	}
-	return enc, nil
 }
 
 func readForTables(collection *dataset.Collection) (tablebench.Collection, error) {
