@@ -170,26 +170,8 @@ func fitWord2Ket(ctx context.Context, p problem) (node, error) {
 	if size(float32s, p.Rows, d1) <= p.budget {
 		return fit(p, float32s, d1)
 	}
-	rank := most(1, d1, func(rank int) bool { return size(int8s, p.Rows, rank) <= p.budget })
-	if rank < 1 {
-		return node{}, p.tooSmall(size(int8s, p.Rows, 1))
-	}
-	order := p.byWeight()
-	frame := groupsSize(p.Rows, order, 2)
-	richer := most(1, p.Rows-1, func(n int) bool {
-		return frame+size(int8s, n, rank+1)+size(int8s, p.Rows-n, rank) <= p.budget
-	})
-	if richer < 1 || rank == d1 {
-		return fit(p, int8s, rank)
-	}
-	parts := make([]node, 2)
-	for i, rows := range [][]int32{order[:richer], order[richer:]} {
-		var err error
-		if parts[i], err = fit(p.of(rows, 0), int8s, rank+1-i); err != nil {
-			return node{}, err
-		}
-	}
-	return groups(p.Rows, order, []int{richer, p.Rows - richer}, parts), nil
+	return p.byRow(d1, func(q problem, rank int) (node, error) { return fit(q, int8s, rank) },
+		func(rank, rows int) int { return size(int8s, rows, rank) })
 }
 
 // productsOf returns rank rows of a left and a right vector whose products add up to

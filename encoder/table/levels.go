@@ -65,7 +65,7 @@ const (
 // Andrews has one set for the whole matrix). Where the budget is between two
 // numbers of bits, the most frequent rows get one more.
 func fitLloyd(ctx context.Context, p problem) (node, error) {
-	return p.bitsByRow(ctx, func(q problem, bits int) (node, error) {
+	return p.byRow(maxLevelBits, func(q problem, bits int) (node, error) {
 		table, err := lloydLevels(ctx, q, bits)
 		if err != nil {
 			return node{}, err
@@ -76,28 +76,29 @@ func fitLloyd(ctx context.Context, p problem) (node, error) {
 	})
 }
 
-// bitsByRow spends a budget on whole bits per value: all rows get as many as
-// there is room for, the most frequent ones one more as far as the rest reaches.
-func (p problem) bitsByRow(_ context.Context, fit func(p problem, bits int) (node, error), size func(bits, rows int) int) (node, error) {
+// byRow spends a budget on a number n, up to the largest, that every row can have: of bits,
+// of terms. All rows get as much as there is room for, the most frequent ones one more
+// as far as the rest reaches.
+func (p problem) byRow(largest int, fit func(p problem, n int) (node, error), size func(n, rows int) int) (node, error) {
 	if p.budget < size(1, p.Rows) {
 		return node{}, p.tooSmall(size(1, p.Rows))
 	}
-	bits := most(1, maxLevelBits, func(bits int) bool { return size(bits, p.Rows) <= p.budget })
-	if bits == maxLevelBits {
-		return fit(p, bits)
+	all := most(1, largest, func(n int) bool { return size(n, p.Rows) <= p.budget })
+	if all == largest {
+		return fit(p, all)
 	}
 	order := p.byWeight()
 	frame := groupsSize(p.Rows, order, 2)
-	richer := most(1, p.Rows-1, func(n int) bool {
-		return frame+size(bits+1, n)+size(bits, p.Rows-n) <= p.budget
+	richer := most(1, p.Rows-1, func(rows int) bool {
+		return frame+size(all+1, rows)+size(all, p.Rows-rows) <= p.budget
 	})
 	if richer < 1 {
-		return fit(p, bits)
+		return fit(p, all)
 	}
 	parts := make([]node, 2)
 	for i, rows := range [][]int32{order[:richer], order[richer:]} {
 		var err error
-		if parts[i], err = fit(p.of(rows, 0), bits+1-i); err != nil {
+		if parts[i], err = fit(p.of(rows, 0), all+1-i); err != nil {
 			return node{}, err
 		}
 	}

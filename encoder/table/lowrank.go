@@ -124,22 +124,28 @@ func (b bands) ranked(ctx context.Context, p problem, shares []float64) (node, e
 	if b.size(p, float32s, full) <= p.budget {
 		return b.fit(ctx, p, float32s, full)
 	}
+	ranks, ok := inProportion(shares, p.Dim, func(ranks []int) bool { return b.size(p, int8s, ranks) <= p.budget })
+	if !ok {
+		return node{}, p.tooSmall(b.size(p, int8s, ranks))
+	}
+	return b.fit(ctx, p, int8s, ranks)
+}
+
+// inProportion returns the largest numbers from 1 to dim, in the proportion of shares,
+// that fit; or, and false, the smallest ones if these do not. Beyond the number dim of
+// the largest share the others go on to theirs.
+func inProportion(shares []float64, dim int, fits func(counts []int) bool) (counts []int, ok bool) {
 	largest := slices.Max(shares)
-	ranks := func(step int) []int {
+	at := func(step int) []int {
 		out := make([]int, len(shares))
 		for i, share := range shares {
-			out[i] = min(p.Dim, max(1, int(math.Round(float64(step)/steps*float64(p.Dim)*share/largest))))
+			out[i] = min(dim, max(1, int(math.Round(float64(step)/steps*float64(dim)*share/largest))))
 		}
 		return out
 	}
-	// With more than one step per rank no rank is passed over; beyond the largest
-	// share's full rank the others go on to theirs.
-	last := int(steps * largest / slices.Min(shares))
-	step := most(0, last, func(step int) bool { return b.size(p, int8s, ranks(step)) <= p.budget })
-	if step < 0 {
-		return node{}, p.tooSmall(b.size(p, int8s, ranks(0)))
-	}
-	return b.fit(ctx, p, int8s, ranks(step))
+	// With more than one step for each number none is passed over.
+	step := most(0, int(steps*largest/slices.Min(shares)), func(step int) bool { return fits(at(step)) })
+	return at(max(step, 0)), step >= 0
 }
 
 const steps = 1 << 12
@@ -182,18 +188,24 @@ const popularity = 0.3
 func (p problem) mixedDims(ctx context.Context, power float64) (node, error) {
 	b := p.frequencyBands(doubling(mixedBands)...)
 	shares := make([]float64, len(b.counts))
-	for i, q := range b.each(p) {
-		shares[i] = math.Pow(q.meanWeight(), power)
+	for i, weight := range b.meanWeights(p) {
+		shares[i] = math.Pow(weight, power)
 	}
 	return b.ranked(ctx, p, shares)
 }
 
-func (p problem) meanWeight() float64 {
-	sum := 0.0
-	for _, w := range p.weights {
-		sum += w
+// meanWeights returns the mean weight of the rows of each band.
+func (b bands) meanWeights(p problem) []float64 {
+	means, begin := make([]float64, len(b.counts)), 0
+	for i, count := range b.counts {
+		sum := 0.0
+		for _, id := range b.order[begin : begin+count] {
+			sum += p.weights[id]
+		}
+		means[i] = sum / float64(count)
+		begin += count
 	}
-	return sum / float64(len(p.weights))
+	return means
 }
 
 // fitAdaptiveDims has three bands of rows, each with a quarter of the dimensions of
@@ -265,8 +277,8 @@ const (
 func fitGroupReduce(ctx context.Context, p problem) (node, error) {
 	b := p.frequencyBands(doubling(reduceBands)...)
 	shares := make([]float64, len(b.counts))
-	for i, q := range b.each(p) {
-		shares[i] = math.Sqrt(q.meanWeight())
+	for i, weight := range b.meanWeights(p) {
+		shares[i] = math.Sqrt(weight)
 	}
 	first, err := b.ranked(ctx, p, shares)
 	if err != nil || first.parts[0].arrays[0].element == float32s {

@@ -111,7 +111,7 @@ func fitBits(ctx context.Context, p problem) (node, error) {
 	}
 	frame := node{kind: kindRotated, arrays: []array{numbers(32, 1, 1, []uint32{seed})}}
 	q := problem{Matrix: turned, weights: p.weights, budget: p.budget - frame.size(), seed: p.seed}
-	part, err := q.bitsByRow(ctx, func(q problem, bits int) (node, error) {
+	part, err := q.byRow(maxLevelBits, func(q problem, bits int) (node, error) {
 		table := gaussianLevels(bits)
 		return levelsOf(q, bits, table, bestScales(q, table.Data)), nil
 	}, func(bits, rows int) int {

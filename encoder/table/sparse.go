@@ -140,18 +140,9 @@ func equalSize(rows, count, atoms int) int {
 // (DeepLight prunes by magnitude while it trains, more the less a field matters).
 func fitMagnitude(ctx context.Context, p problem) (node, error) {
 	b := p.frequencyBands(doubling(mixedBands)...)
-	problems := b.each(p)
 	shares := make([]float64, len(b.counts))
-	for i, q := range problems {
-		shares[i] = math.Pow(q.meanWeight(), popularity)
-	}
-	largest := slices.Max(shares)
-	counts := func(step int) []int {
-		out := make([]int, len(shares))
-		for i, share := range shares {
-			out[i] = min(p.Dim, max(1, int(math.Round(float64(step)/steps*float64(p.Dim)*share/largest))))
-		}
-		return out
+	for i, weight := range b.meanWeights(p) {
+		shares[i] = math.Pow(weight, popularity)
 	}
 	size := func(counts []int) int {
 		total := groupsSize(p.Rows, b.order, len(b.counts))
@@ -160,13 +151,13 @@ func fitMagnitude(ctx context.Context, p problem) (node, error) {
 		}
 		return total
 	}
-	step := most(0, int(steps*largest/slices.Min(shares)), func(step int) bool { return size(counts(step)) <= p.budget })
-	if step < 0 {
-		return node{}, p.tooSmall(size(counts(0)))
+	counts, ok := inProportion(shares, p.Dim, func(counts []int) bool { return size(counts) <= p.budget })
+	if !ok {
+		return node{}, p.tooSmall(size(counts))
 	}
 	parts := make([]node, len(b.counts))
-	for i, q := range problems {
-		parts[i] = q.largestValues(counts(step)[i]).node(p.Dim)
+	for i, q := range b.each(p) {
+		parts[i] = q.largestValues(counts[i]).node(p.Dim)
 	}
 	return groups(p.Rows, b.order, b.counts, parts), ctx.Err()
 }
