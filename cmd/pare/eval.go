@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -296,7 +297,8 @@ func (e *evaluation) compareSearches(ctx context.Context, options sweep.Options)
 		return nil, usage(err, "")
 	}
 	if d := searchOptions.Search.Depth; d > 0 && d < e.depth {
-		e.note(e.stderr, "--rank-depth %d is less than the results asked for, so %d are scored; see --depth", d, e.depth)
+		e.note(e.stderr, "search.depth is %d (%s), but %d results are asked for, and as many are scored: --depth asks for fewer",
+			d, e.loaded.Origin("search.depth"), e.depth)
 	}
 	collect := e.texts
 	if e.embeddings != "" {
@@ -306,10 +308,8 @@ func (e *evaluation) compareSearches(ctx context.Context, options sweep.Options)
 	if err != nil {
 		return nil, err
 	}
-	if e.index != "" {
-		if err := e.checkCertificate(e.stderr, e.loaded, e.index, m.retrievers[0].Snapshot()); err != nil {
-			return nil, err
-		}
+	if err := e.compareWithCertificate(m.retrievers[0].Snapshot(), prunings, searchOptions); err != nil {
+		return nil, err
 	}
 	systems := sweep.Standard(m.retrievers[0], m.bm25, pruners, searchOptions)
 	if len(m.codecs) > 1 {
@@ -339,6 +339,29 @@ func (e *evaluation) compareSearches(ctx context.Context, options sweep.Options)
 	}
 	report.Index = &sweep.IndexSize{Bytes: info.Bytes, BytesPerToken: info.BytesPerToken, Vectors: info.Vectors}
 	return report, nil
+}
+
+// compareWithCertificate tells what of the certificate, if the settings have one,
+// the systems are not.
+func (e *evaluation) compareWithCertificate(snapshot *index.Snapshot, prunings []string, options retriever.Options) error {
+	if e.loaded.Certificate == nil {
+		return nil
+	}
+	if e.index == "" {
+		e.note(e.stderr, "%s: the certificate does not cover this run, which builds an index of its own: give --index", e.configFile)
+	} else if err := e.checkCertificate(e.loaded, e.index, snapshot); err != nil {
+		return err
+	}
+	asked := sweep.PrunedOptions(options.Pruner, options).Search
+	e.noteOverruled(e.stderr, e.loaded, map[string]inForce{
+		"search.k":         {strconv.Itoa(e.depth), "--depth"},
+		"search.plan":      {asked.Plan.String(), "pare eval"},
+		"search.neighbors": {strconv.Itoa(asked.Neighbors), "pare eval"},
+	})
+	if p := options.Pruner.String(); !slices.Contains(prunings, p) {
+		e.note(e.stderr, "%s: no line is the search that is certified, with search.prune=%s: give --prune %s", e.configFile, p, p)
+	}
+	return nil
 }
 
 // material is what there is to search and to measure with.

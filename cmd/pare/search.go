@@ -201,8 +201,11 @@ func (s *search) restrict() error {
 // queries, those without words are left out with a note.
 func (s *search) all(ctx context.Context, queries iter.Seq2[query, error], several bool) (err error) {
 	defer func() { err = errors.Join(err, s.retriever.Close()) }()
-	if err := s.checkCertificate(s.stderr, s.loaded, s.index, s.retriever.Snapshot()); err != nil {
+	if err := s.checkCertificate(s.loaded, s.index, s.retriever.Snapshot()); err != nil {
 		return err
+	}
+	if !s.watch { // which looks at the file again
+		s.noteOverruled(s.stderr, s.loaded, nil)
 	}
 	if err := s.restrict(); err != nil {
 		return err
@@ -271,7 +274,11 @@ func (s *search) followFile() (options func() retriever.Options, stop func() err
 	}
 	w, err := configs.Watch(s.sources(s.flags), configs.WatchOptions{
 		Check: func(loaded *configs.Loaded) error {
-			return s.checkCertificate(s.stderr, loaded, s.index, s.retriever.Snapshot())
+			err := s.checkCertificate(loaded, s.index, s.retriever.Snapshot())
+			if err == nil {
+				s.noteOverruled(s.stderr, loaded, nil)
+			}
+			return err
 		},
 		Report: func(change configs.Change) {
 			if change.Err != nil {

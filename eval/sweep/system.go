@@ -126,12 +126,18 @@ func toHits(results []eval.Result) fusion.List {
 // the k' of Tonellotto and Macdonald (CIKM 2021).
 const rowNeighbors = 1000
 
-// Pruned returns the system that probes with the rows that a pruner keeps. A
+// Pruned returns the system that searches with PrunedOptions, named after the
+// pruner.
+func Pruned(r *retriever.Retriever, p querypruner.Pruner, options retriever.Options) System {
+	return Pare(p.String(), r, PrunedOptions(p, options))
+}
+
+// PrunedOptions returns options that probe with the rows that a pruner keeps. A
 // pruner that chooses rows gives each of them as many postings to read, as the
 // literature has it; the pruner that keeps all lets the rows share a budget.
-// Where options leave the plan open, it probes: on a small collection the
+// Where options leave the plan open, they probe: on a small collection the
 // automatic plan would score every document whatever the pruner.
-func Pruned(r *retriever.Retriever, p querypruner.Pruner, options retriever.Options) System {
+func PrunedOptions(p querypruner.Pruner, options retriever.Options) retriever.Options {
 	options.Pruner = p
 	if options.Search.Plan == index.Auto {
 		options.Search.Plan = index.Probe
@@ -139,7 +145,7 @@ func Pruned(r *retriever.Retriever, p querypruner.Pruner, options retriever.Opti
 	if p.String() != (querypruner.Pruner{}).String() && options.Search.Neighbors == 0 {
 		options.Search.Neighbors = rowNeighbors
 	}
-	return Pare(p.String(), r, options)
+	return options
 }
 
 // Standard returns the systems that a study of query pruning compares: the
