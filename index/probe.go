@@ -47,7 +47,7 @@ func (s *Searcher) probe(packed []int, selection querypruner.Selection, options 
 	if options.Neighbors > 0 {
 		s.wantNeighbors(packed, options)
 	} else {
-		s.wantBudget(packed, selection.Rarity, options)
+		s.wantBudget(packed, selection, options)
 	}
 	s.found = zeroed(s.found, s.source.Documents())
 	for _, v := range s.wanted {
@@ -141,8 +141,8 @@ func peakOf(offered []uint64) float64 {
 }
 
 // wantBudget makes the rows want the cells of highest priority together that
-// hold Budget postings; see SearchOptions.Budget. rarities are the rows', or nil.
-func (s *Searcher) wantBudget(packed []int, rarities []float64, options SearchOptions) {
+// hold Budget postings; see SearchOptions.Budget.
+func (s *Searcher) wantBudget(packed []int, selection querypruner.Selection, options SearchOptions) {
 	n := offeredCells(len(s.columns))
 	atLeast := n
 	if options.Peak > 0 {
@@ -158,7 +158,7 @@ func (s *Searcher) wantBudget(packed []int, rarities []float64, options SearchOp
 		if len(offered) == 0 {
 			continue
 		}
-		last := float64(valueOf(slices.Min(offered)))
+		last, members := float64(valueOf(slices.Min(offered))), float64(selection.MeanOf(row))
 		offered = options.nearest(offered)
 		slices.Sort(offered)
 		for i, offer := range offered {
@@ -167,10 +167,10 @@ func (s *Searcher) wantBudget(packed []int, rarities []float64, options SearchOp
 			// would round differently on some machines.
 			margin := max(float64(valueOf(offer))-float64(options.MarginShare*last), 0)
 			rarity := math.Log(vectors / float64(postings))
-			if rarities != nil {
-				rarity = rarities[row]
+			if selection.Rarity != nil {
+				rarity = selection.Rarity[row]
 			}
-			priority := float32(margin * power(rarity, options.RarityPower) / power(float64(rank), options.RankPower))
+			priority := float32(members * margin * power(rarity, options.RarityPower) / power(float64(rank), options.RankPower))
 			s.want(visit{key(priority, cellOf(offer)), uint32(postings), uint32(row), priority})
 		}
 	}

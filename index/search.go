@@ -67,8 +67,9 @@ type SearchOptions struct {
 	// where last is the row's similarity to the last of these cells, rarity the
 	// logarithm of the number of stored vectors over the cell's postings, unless
 	// the selection has a Rarity, and rank the cell's place among the row's cells,
-	// the nearest being 1, so that no row spends all. The cells of highest
-	// priority, added up over the rows, are visited first. A row that says little is
+	// the nearest being 1, so that no row spends all. A mean of several rows counts
+	// for as many. The cells of highest priority, added up over the rows, are
+	// visited first. A row that says little is
 	// passed over, and a row that says much visits more cells, without anybody
 	// choosing how many rows to keep.
 	Budget int

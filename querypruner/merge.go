@@ -4,7 +4,8 @@ package querypruner
 // 2024, arXiv 2405.19504, on the query side): the first row left gathers all
 // others whose cosine with it is at least Merge, they look as their sum, and so
 // on with the rows that are left. No statistics are needed. Scores are those of
-// the rows as they were, unless ScoreKept asks for those of the sums.
+// the rows as they were, unless ScoreKept asks for those of the sums. Where the
+// rows score as they were, the sum is kept as a mean and the number of rows.
 func (c *choice) merge() {
 	if c.Merge == 0 {
 		return

@@ -342,7 +342,10 @@ func TestSelectMerges(t *testing.T) {
 		t.Errorf("rows %v look, %v score", selection.Probe, selection.Score)
 	}
 	for at, group := range [][]int{{0, 1, 3}, {2, 4}} {
-		checkSum(t, selection.Vectors.Row(5+at), q, group...)
+		checkSum(t, selection.Vectors.Row(5+at), float64(len(group)), q, group...)
+		if n := selection.MeanOf(5 + at); n != len(group) || selection.MeanOf(at) != 1 {
+			t.Errorf("vector %d is the mean of %d rows, row %d of %d; want %d and 1", 5+at, n, at, selection.MeanOf(at), len(group))
+		}
 	}
 	p.ScoreKept = true
 	if selection, err = p.Select(q, hundred); err != nil {
@@ -351,8 +354,8 @@ func TestSelectMerges(t *testing.T) {
 	if !slices.Equal(selection.Probe, []int{0, 2}) || !slices.Equal(selection.Score, []int{0, 2}) {
 		t.Errorf("rows %v look, %v score", selection.Probe, selection.Score)
 	}
-	checkSum(t, selection.Vectors.Row(0), q, 0, 1, 3)
-	checkSum(t, selection.Vectors.Row(2), q, 2, 4)
+	checkSum(t, selection.Vectors.Row(0), 1, q, 0, 1, 3)
+	checkSum(t, selection.Vectors.Row(2), 1, q, 2, 4)
 
 	// A group is as useful as its rarest token.
 	p = querypruner.Pruner{Merge: 0.5, Strategy: querypruner.ICF, Keep: keep(1), Drop: querypruner.Drop{Unseen: true}}
@@ -366,16 +369,16 @@ func TestSelectMerges(t *testing.T) {
 	}
 }
 
-// checkSum wants the sum of rows of q.
-func checkSum(t *testing.T, got []float32, q encoder.Tokens, rows ...int) {
+// checkSum wants the sum of rows of q, divided by n.
+func checkSum(t *testing.T, got []float32, n float64, q encoder.Tokens, rows ...int) {
 	t.Helper()
 	for d, v := range got {
 		var sum float64
 		for _, i := range rows {
 			sum += float64(q.Vectors.Row(i)[d])
 		}
-		if math.Abs(float64(v)-sum) > 1e-6 {
-			t.Fatalf("dimension %d of the sum of rows %v is %v, want %v", d, rows, v, sum)
+		if math.Abs(float64(v)-sum/n) > 1e-6 {
+			t.Fatalf("dimension %d of the sum of rows %v over %v is %v, want %v", d, rows, n, v, sum/n)
 		}
 	}
 }
@@ -741,12 +744,12 @@ func TestSelectProperties(t *testing.T) {
 func checkSelection(t *testing.T, p querypruner.Pruner, q encoder.Tokens, s querypruner.Selection) {
 	t.Helper()
 	rows := q.Vectors.Rows
-	var kept, sums int
+	var kept, means int
 	for i, r := range s.Rows {
 		if r.Kept {
 			kept++
 			if r.Members > 1 && !p.ScoreKept {
-				sums++
+				means++
 			} else if !slices.Contains(s.Probe, i) {
 				t.Fatalf("%v: row %d is marked, but only %v look", p, i, s.Probe)
 			}
@@ -755,8 +758,8 @@ func checkSelection(t *testing.T, p querypruner.Pruner, q encoder.Tokens, s quer
 	if kept != len(s.Probe) {
 		t.Fatalf("%v: rows %v look, but %d are marked", p, s.Probe, kept)
 	}
-	if s.Vectors.Rows != rows+sums || s.Vectors.Validate() != nil {
-		t.Fatalf("%v: %d vectors for %d rows and %d sums", p, s.Vectors.Rows, rows, sums)
+	if s.Vectors.Rows != rows+means || s.Vectors.Validate() != nil {
+		t.Fatalf("%v: %d vectors for %d rows and %d means", p, s.Vectors.Rows, rows, means)
 	}
 	for _, list := range [][]int{s.Probe, s.Score} {
 		if !slices.IsSorted(list) || len(slices.Compact(slices.Clone(list))) != len(list) {
@@ -766,8 +769,8 @@ func checkSelection(t *testing.T, p querypruner.Pruner, q encoder.Tokens, s quer
 	if p.ScoreKept && rows > 0 && !slices.Equal(s.Score, s.Probe) {
 		t.Fatalf("%v: rows %v score, but %v look", p, s.Score, s.Probe)
 	}
-	if s.Score == nil && sums > 0 {
-		t.Fatalf("%v: sums score beside their parts", p)
+	if s.Score == nil && means > 0 {
+		t.Fatalf("%v: means score beside their parts", p)
 	}
 	if p.TokenRarity && len(s.Rarity) != s.Vectors.Rows {
 		t.Fatalf("%v: rarities %v of %d vectors", p, s.Rarity, s.Vectors.Rows)

@@ -18,7 +18,7 @@ type Selection struct {
 	// means all of them.
 	Score []int
 	// Vectors are the rows that Probe and Score number, in place of the query's:
-	// first those of the query, each times its weight, then the sums of merged
+	// first those of the query, each times its weight, then the means of merged
 	// rows. Where nothing was weighed or merged they are the query's own.
 	Vectors simd.Matrix
 	// Rarity holds the rarity of each of these rows' tokens, for a search to weigh
@@ -29,21 +29,33 @@ type Selection struct {
 }
 
 // RowOf returns the query row that a row of Vectors stands for: itself, or of a
-// sum of merged rows the first.
+// mean of merged rows the first.
 func (s Selection) RowOf(vector int) int {
-	sum := vector - len(s.Rows)
-	if sum < 0 {
+	mean := vector - len(s.Rows)
+	if mean < 0 {
 		return vector
 	}
 	for i, row := range s.Rows {
 		if row.Kept && row.Members > 1 {
-			if sum == 0 {
+			if mean == 0 {
 				return i
 			}
-			sum--
+			mean--
 		}
 	}
 	return -1
+}
+
+// MeanOf returns how many query rows a row of Vectors is the mean of: 1 for a
+// row of the query.
+func (s Selection) MeanOf(vector int) int {
+	if vector < len(s.Rows) {
+		return 1
+	}
+	if row := s.RowOf(vector); row >= 0 {
+		return s.Rows[row].Members
+	}
+	return 1
 }
 
 // Row explains what became of one query row.
@@ -176,7 +188,7 @@ func (c *choice) selection() Selection {
 				s.Score = append(s.Score, i)
 			}
 		}
-		c.appendSums(&s)
+		c.appendMeans(&s)
 	}
 	if c.TokenRarity {
 		c.rarities(&s)
@@ -211,9 +223,11 @@ func (c *choice) mergeInPlace(s *Selection) {
 	}
 }
 
-// appendSums makes rows of the sums of groups, which look in place of their
-// first rows.
-func (c *choice) appendSums(s *Selection) {
+// appendMeans makes rows of the means of groups, which look in place of their
+// first rows. They are means, since a row that is longer than those that score
+// would make the steps coarser in which similarities are found, and so change
+// the scores; see Selection.MeanOf for their weight.
+func (c *choice) appendMeans(s *Selection) {
 	if c.groups == nil {
 		return
 	}
@@ -226,8 +240,12 @@ func (c *choice) appendSums(s *Selection) {
 		s.Vectors.Data = append(s.Vectors.Data, s.Vectors.Row(i)...)
 		s.Probe[at] = s.Vectors.Rows
 		s.Vectors.Rows++
+		mean := s.Vectors.Row(s.Probe[at])
 		for _, j := range members {
-			add(s.Vectors.Row(s.Probe[at]), s.Vectors.Row(j))
+			add(mean, s.Vectors.Row(j))
+		}
+		for d := range mean {
+			mean[d] /= float32(len(members) + 1)
 		}
 	}
 	slices.Sort(s.Probe)
@@ -255,7 +273,7 @@ func (c *choice) rarities(s *Selection) {
 	for i := range c.rows {
 		s.Rarity[i] = rarity(i)
 	}
-	sums := s.Rarity[len(c.rows):]
+	means := s.Rarity[len(c.rows):]
 	for i, group := range c.groups {
 		if len(group) < 2 || !c.rows[i].Kept {
 			continue
@@ -265,6 +283,6 @@ func (c *choice) rarities(s *Selection) {
 			s.Rarity[i] = best
 			continue
 		}
-		sums[0], sums = best, sums[1:]
+		means[0], means = best, means[1:]
 	}
 }

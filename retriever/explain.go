@@ -104,8 +104,8 @@ func (r *Retriever) match(e *Explanation, document uint32, vectors simd.Matrix, 
 	if err := scorer.Reset(simd.PackQuery(vectors), nil, nil); err != nil {
 		return err
 	}
-	// The sums of merged rows are compared too, though they do not score: how fine
-	// similarities are depends on the longest row.
+	// The means of merged rows are compared too, as in a search, though they do
+	// not score.
 	best, match := make([]float32, vectors.Rows), make([]int32, vectors.Rows)
 	var refinement []byte
 	if refine {

@@ -89,7 +89,8 @@ func TestSearchPruned(t *testing.T) {
 	documents, queries := cranfield(t)
 	r := build(t, documents, buildOptions(codec.Residual2))
 	var found, whole int
-	for _, query := range queries[:15] {
+	parallel := "flow flow flow flow past a wing" // whose rows are merged, and as long together as they are apart
+	for _, query := range append(slices.Clone(queries[:15]), parallel) {
 		scores := map[string]float32{}
 		for _, hit := range search(t, r, query, exhaustive(len(documents))).Hits {
 			scores[hit.ID] = hit.Score

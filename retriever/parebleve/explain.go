@@ -93,7 +93,7 @@ func (r *run) maxima(h *hit) ([]rowMatch, error) {
 			return nil, err
 		}
 	}
-	all := h.group.packed.Rows // sums of merged rows come last
+	all := h.group.packed.Rows // means of merged rows come last
 	best, arg := make([]float32, all), make([]int32, all)
 	if err := h.group.scorer.Maxima(payload, best, arg); err != nil {
 		return nil, fmt.Errorf("%w: document number %d: %w", ErrCorrupt, h.document, err)
