@@ -54,6 +54,20 @@ func (e *hintedError) Hint() string  { return e.hint }
 // withHint returns err with advice on what to do about it.
 func withHint(err error, hint string) error { return &hintedError{err, hint} }
 
+// under returns err with words before it, or before each of the errors that
+// errors.Join has joined in it.
+func under(words string, err error) error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok || fmt.Sprint(errors.Join(joined.Unwrap()...)) != err.Error() { // fmt.Errorf may wrap several too
+		return fmt.Errorf("%s: %w", words, err)
+	}
+	var faults []error
+	for _, fault := range joined.Unwrap() {
+		faults = append(faults, under(words, fault))
+	}
+	return errors.Join(faults...)
+}
+
 // exitCode returns the exit code that stands for err.
 func exitCode(err error) int {
 	switch _, badUsage := errors.AsType[*usageError](err); {

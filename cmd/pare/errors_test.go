@@ -38,3 +38,22 @@ func TestReport(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
 	}
 }
+
+// TestUnder: every line has the words, and no word is lost.
+func TestUnder(t *testing.T) {
+	cause := errors.New("cause")
+	err := under("--grid", errors.Join(
+		errors.New("first"),
+		fmt.Errorf("%w: block: %w", errGate, withHint(cause, "look")),
+		errors.Join(errors.New("third"), errors.New("fourth")),
+	))
+	var b bytes.Buffer
+	printError(&b, err)
+	want := "pare: --grid: first\npare: --grid: quality gate not met: block: cause\npare: --grid: third\npare: --grid: fourth\nhint: look\n"
+	if b.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
+	}
+	if !errors.Is(err, cause) || !errors.Is(err, errGate) {
+		t.Errorf("%v has lost its causes", err)
+	}
+}

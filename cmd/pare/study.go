@@ -167,10 +167,10 @@ func (s *study) prepare(measures []string) (points []sweep.Point, options sweep.
 	}
 	plan, err := sweep.ReadPlan(bytes.NewReader(s.gridFile))
 	if err != nil {
-		return nil, options, fmt.Errorf("--grid %s: %w", s.grid, err)
+		return nil, options, under("--grid "+s.grid, err)
 	}
 	if points, err = plan.Points(s.reduce); err != nil {
-		return nil, options, fmt.Errorf("--grid %s: %w", s.grid, err)
+		return nil, options, under("--grid "+s.grid, err)
 	}
 	options = sweep.StudyOptions{
 		Measures: s.measures,

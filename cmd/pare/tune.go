@@ -178,7 +178,7 @@ func (t *tuning) check(c *cobra.Command) (err error) {
 		}
 	}
 	if err := t.chooseSettings(); err != nil {
-		return usage(fmt.Errorf("--grid %s: %w", t.grid, err), "")
+		return usage(under("--grid "+t.grid, err), "")
 	}
 	return errors.Join(firstTwice("--collection", t.collections), firstTwice("--embeddings", t.embeddings), firstTwice("--index", t.indexes))
 }

@@ -1,7 +1,6 @@
 package sweep
 
 import (
-	"bytes"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -50,34 +49,28 @@ type Block struct {
 	Vary   Grid
 }
 
-// ReadPlan reads a grid file, YAML as DefaultPlan shows it. The error wraps
-// ErrPlan and names the line.
+// ReadPlan reads a grid file, YAML as DefaultPlan shows it. Each error wraps
+// ErrPlan and names the line, or the block, and what could stand there.
 func ReadPlan(r io.Reader) (*Plan, error) {
 	data, err := io.ReadAll(r)
 	if err != nil {
 		return nil, err
 	}
-	var file struct {
-		Base     assignments `yaml:"base"`
-		Baseline assignments `yaml:"baseline"`
-		Blocks   []struct {
-			Name   string      `yaml:"name"`
-			System string      `yaml:"system"`
-			With   assignments `yaml:"with"`
-			Vary   axes        `yaml:"vary"`
-		} `yaml:"blocks"`
-	}
-	decoder := yaml.NewDecoder(bytes.NewReader(data))
-	decoder.KnownFields(true)
-	if err := decoder.Decode(&file); err != nil {
+	var document yaml.Node
+	if err := yaml.Unmarshal(data, &document); err != nil {
 		return nil, fmt.Errorf("%w: %s", ErrPlan, strings.Join(strings.Fields(err.Error()), " "))
 	}
-	plan := &Plan{Base: Setting(file.Base), Baseline: Setting(file.Baseline)}
-	for _, b := range file.Blocks {
-		if b.System == "" {
-			b.System = SystemMaxSim
-		}
-		plan.Blocks = append(plan.Blocks, Block{b.Name, b.System, Setting(b.With), Grid(b.Vary)})
+	plan := new(Plan)
+	fields := []field{
+		{"base", func(value *yaml.Node) error { return readSetting(value, &plan.Base) }},
+		{"baseline", func(value *yaml.Node) error { return readSetting(value, &plan.Baseline) }},
+		{"blocks", func(value *yaml.Node) error { return readBlocks(value, &plan.Blocks) }},
+	}
+	if len(document.Content) == 0 {
+		return nil, fmt.Errorf("%w: it is empty, want %s", ErrPlan, keysOf(fields))
+	}
+	if err := readFields(document.Content[0], fields...); err != nil {
+		return nil, err
 	}
 	return plan, plan.Validate()
 }
@@ -214,68 +207,139 @@ func label(setting Setting, order Grid) string {
 	return strings.Join(parts, ", ")
 }
 
-// assignments is a YAML mapping of keys to single values.
-type assignments Setting
-
-// UnmarshalYAML implements yaml.Unmarshaler.
-func (a *assignments) UnmarshalYAML(node *yaml.Node) error {
-	var s Setting
-	err := eachPair(node, func(key string, value *yaml.Node) error {
-		text, err := scalar(value)
-		s = s.With(key, text)
-		return err
-	})
-	*a = assignments(s)
-	return err
+// field is a key that a mapping may have, and what reads its value.
+type field struct {
+	key  string
+	read func(value *yaml.Node) error
 }
 
-// axes is a YAML mapping of keys to values or lists of values, in its order.
-type axes Grid
+func keysOf(fields []field) string {
+	keys := make([]string, len(fields))
+	for i, f := range fields {
+		keys[i] = f.key
+	}
+	last := len(keys) - 1
+	return strings.Join(keys[:last], ", ") + " or " + keys[last]
+}
 
-// UnmarshalYAML implements yaml.Unmarshaler.
-func (a *axes) UnmarshalYAML(node *yaml.Node) error {
-	return eachPair(node, func(key string, value *yaml.Node) error {
-		axis := Axis{Key: key}
+// readFields reads a mapping that has no other keys than those of fields.
+func readFields(node *yaml.Node, fields ...field) error {
+	return eachPair(node, "the keys "+keysOf(fields), func(key, value *yaml.Node) error {
+		for _, f := range fields {
+			if f.key == key.Value {
+				return f.read(value)
+			}
+		}
+		return planError(key, "unknown key %q, want %s", key.Value, keysOf(fields))
+	})
+}
+
+func readBlocks(node *yaml.Node, blocks *[]Block) error {
+	items, err := list(node, "a list of blocks, each with a name")
+	faults := []error{err}
+	for _, item := range items {
+		block := Block{System: SystemMaxSim}
+		faults = append(faults, readFields(
+			item,
+			field{"name", func(value *yaml.Node) error { return readText(value, &block.Name) }},
+			field{"system", func(value *yaml.Node) error { return readText(value, &block.System) }},
+			field{"with", func(value *yaml.Node) error { return readSetting(value, &block.With) }},
+			field{"vary", func(value *yaml.Node) error { return readGrid(value, &block.Vary) }},
+		))
+		*blocks = append(*blocks, block)
+	}
+	return errors.Join(faults...)
+}
+
+// wantSettings says what stands under base, baseline, with and vary.
+const wantSettings = "settings with values, such as search.budget: 500"
+
+// readSetting reads a mapping of keys to single values.
+func readSetting(node *yaml.Node, setting *Setting) error {
+	return eachPair(node, wantSettings, func(key, value *yaml.Node) error {
+		var text string
+		err := readText(value, &text)
+		*setting = setting.With(key.Value, text)
+		return err
+	})
+}
+
+// readGrid reads a mapping of keys to values or lists of values, in its order.
+func readGrid(node *yaml.Node, grid *Grid) error {
+	return eachPair(node, wantSettings, func(key, value *yaml.Node) error {
 		values := []*yaml.Node{value}
-		if value.Kind == yaml.SequenceNode {
+		if value := aliased(value); value.Kind == yaml.SequenceNode {
 			values = value.Content
 		}
 		if len(values) == 0 {
-			return fmt.Errorf("line %d: %s has no values", value.Line, key)
+			return planError(value, "%s has no values", key.Value)
 		}
-		for _, v := range values {
-			text, err := scalar(v)
-			if err != nil {
+		axis := Axis{Key: key.Value, Values: make([]string, len(values))}
+		for i, v := range values {
+			if err := readText(v, &axis.Values[i]); err != nil {
 				return err
 			}
-			axis.Values = append(axis.Values, text)
 		}
-		*a = append(*a, axis)
+		*grid = append(*grid, axis)
 		return nil
 	})
 }
 
-func eachPair(node *yaml.Node, use func(key string, value *yaml.Node) error) error {
-	if node.Kind != yaml.MappingNode {
-		return fmt.Errorf("line %d: want keys with values", node.Line)
+// eachPair hands the pairs of a mapping to use, in their order, and returns all
+// faults. Nothing at all counts as a mapping without pairs.
+func eachPair(node *yaml.Node, want string, use func(key, value *yaml.Node) error) error {
+	mapping := aliased(node)
+	if isNull(mapping) {
+		return nil
 	}
+	if mapping.Kind != yaml.MappingNode {
+		return planError(node, "want %s", want)
+	}
+	var faults []error
 	seen := make(map[string]bool)
-	for i := 0; i+1 < len(node.Content); i += 2 {
-		key := node.Content[i].Value
-		if seen[key] {
-			return fmt.Errorf("line %d: %s stands twice", node.Content[i].Line, key)
+	for i := 0; i+1 < len(mapping.Content); i += 2 {
+		key, value := mapping.Content[i], mapping.Content[i+1]
+		if seen[key.Value] {
+			faults = append(faults, planError(key, "%s stands twice", key.Value))
+			continue
 		}
-		seen[key] = true
-		if err := use(key, node.Content[i+1]); err != nil {
-			return err
-		}
+		seen[key.Value] = true
+		faults = append(faults, use(key, value))
 	}
+	return errors.Join(faults...)
+}
+
+func list(node *yaml.Node, want string) ([]*yaml.Node, error) {
+	sequence := aliased(node)
+	if sequence.Kind != yaml.SequenceNode && !isNull(sequence) {
+		return nil, planError(node, "want %s", want)
+	}
+	return sequence.Content, nil
+}
+
+// readText reads a single value; nothing at all leaves the text as it is.
+func readText(node *yaml.Node, text *string) error {
+	scalar := aliased(node)
+	if isNull(scalar) {
+		return nil
+	}
+	if scalar.Kind != yaml.ScalarNode {
+		return planError(node, "want a single value")
+	}
+	*text = scalar.Value
 	return nil
 }
 
-func scalar(node *yaml.Node) (string, error) {
-	if node.Kind != yaml.ScalarNode {
-		return "", fmt.Errorf("line %d: want a single value", node.Line)
+// aliased returns the node that an alias stands for, and others as they are.
+func aliased(node *yaml.Node) *yaml.Node {
+	if node.Kind == yaml.AliasNode {
+		return node.Alias
 	}
-	return node.Value, nil
+	return node
+}
+
+func isNull(node *yaml.Node) bool { return node.Tag == "!!null" }
+
+func planError(node *yaml.Node, format string, args ...any) error {
+	return fmt.Errorf("%w: line %d: %s", ErrPlan, node.Line, fmt.Sprintf(format, args...))
 }

@@ -2,6 +2,7 @@ package sweep_test
 
 import (
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -81,23 +82,68 @@ func TestDefaultPlan(t *testing.T) {
 	}
 }
 
+// TestReadPlanAliases: values that stand for others, and keys with nothing behind them.
+func TestReadPlanAliases(t *testing.T) {
+	plan, err := sweep.ReadPlan(strings.NewReader(`
+base: &probe {search.plan: probe}
+baseline:
+blocks:
+  - name: a
+    system:
+    with: *probe
+    vary: &axes
+      search.budget: &values [&few 500, 1000]
+      search.depth: [*few]
+  - {name: b, vary: *axes}
+  - {name: c, vary: {search.cells: *values}}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &sweep.Plan{Base: sweep.Setting{{Key: "search.plan", Value: "probe"}}}
+	axes := sweep.Grid{{Key: "search.budget", Values: []string{"500", "1000"}}, {Key: "search.depth", Values: []string{"500"}}}
+	want.Blocks = []sweep.Block{
+		{Name: "a", System: sweep.SystemMaxSim, With: want.Base, Vary: axes},
+		{Name: "b", System: sweep.SystemMaxSim, Vary: axes},
+		{Name: "c", System: sweep.SystemMaxSim, Vary: sweep.Grid{{Key: "search.cells", Values: []string{"500", "1000"}}}},
+	}
+	if !reflect.DeepEqual(plan, want) {
+		t.Errorf("got %+v, want %+v", plan, want)
+	}
+}
+
 func TestReadPlanRefuses(t *testing.T) {
 	for grid, says := range map[string]string{
-		"":                                                     "EOF",
-		"blocks: []":                                           "no blocks",
-		"blocks: [{vary: {search.k: [1]}}]":                    "block 1 has no name",
-		"blocks: [{name: a}, {name: a}]":                       `two blocks are called "a"`,
-		"blocks: [{name: a, system: x}]":                       `system "x"`,
-		"blocks: [{name: a, vary: [1]}]":                       "line 1: want keys with values",
-		"blocks: [{name: a, vary: {k: []}}]":                   "line 1: k has no values",
-		"blocks: [{name: a, vary: {k: [[]]}}]":                 "line 1: want a single value",
-		"blocks:\n- name: a\n  wiht: {k: 1}":                   "line 3",
-		"blocks:\n- name: a\n  with: {k: 1, k: 2}":             "line 3: k stands twice",
+		"":                                         "it is empty, want base, baseline or blocks",
+		"# nothing":                                "it is empty",
+		"blocks: []":                               "no blocks",
+		"- a":                                      "line 1: want the keys base, baseline or blocks",
+		"hello":                                    "line 1: want the keys base, baseline or blocks",
+		"blocks: [":                                "line 1",
+		"base: {}\nblock: []":                      `line 2: unknown key "block", want base, baseline or blocks`,
+		"blocks: {a: b}":                           "line 1: want a list of blocks, each with a name",
+		"blocks: [a]":                              "line 1: want the keys name, system, with or vary",
+		"blocks: [{name: [a]}]":                    "line 1: want a single value",
+		"blocks: [{name: a, name: b}]":             "line 1: name stands twice",
+		"blocks: [{vary: {search.k: [1]}}]":        "block 1 has no name",
+		"blocks: [{name: a}, {name: a}]":           `two blocks are called "a"`,
+		"blocks: [{name: a, system: x}]":           `system "x"`,
+		"blocks: [{name: a, vary: [1]}]":           "line 1: want settings with values",
+		"blocks: [{name: a, vary: {k: []}}]":       "line 1: k has no values",
+		"blocks: [{name: a, vary: {k: [[]]}}]":     "line 1: want a single value",
+		"blocks:\n- name: a\n  wiht: {k: 1}":       `line 3: unknown key "wiht", want name, system, with or vary`,
+		"blocks:\n- name: a\n  with: {k: 1, k: 2}": "line 3: k stands twice",
 		"blocks: [{name: a, with: {k: 1}, vary: {k: [1, 2]}}]": "under with and under vary",
 	} {
 		_, err := sweep.ReadPlan(strings.NewReader(grid))
 		if !errors.Is(err, sweep.ErrPlan) || !strings.Contains(err.Error(), says) {
 			t.Errorf("%q: error %v, want one with %q", grid, err, says)
+		}
+	}
+	_, err := sweep.ReadPlan(strings.NewReader("bas: 1\nblocks:\n- {nam: a,\n   vray: {}}\n"))
+	for _, says := range []string{`line 1: unknown key "bas"`, `line 3: unknown key "nam"`, `line 4: unknown key "vray"`} {
+		if err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("several faults: error %v, want one with %q", err, says)
 		}
 	}
 	plan, err := sweep.ReadPlan(strings.NewReader("blocks: [{name: a, vary: {search.bugdet: [1]}}]"))
