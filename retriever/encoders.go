@@ -48,7 +48,7 @@ func loadEncoder(snapshot *index.Snapshot, options OpenOptions) (encoder.Encoder
 	case remote.Kind:
 		service := remote.DefaultOptions()
 		service.Key = options.Key
-		enc, err = remote.Load(data, service)
+		enc, err = remote.Load(data, options.Service, service)
 	case "":
 		return nil, fmt.Errorf("%w; open it with New and the encoder that made its vectors", ErrNoEncoder)
 	default:

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/pare-search/pare/encoder/corpus"
@@ -17,9 +18,11 @@ import (
 )
 
 // TestRemoteEncoder builds an index with a service, which the index then knows,
-// but not the key.
+// but not the key. The service is asked by nobody who has not named it.
 func TestRemoteEncoder(t *testing.T) {
+	var requests atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
 		if r.Header.Get("Authorization") == "Bearer wrong" {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
@@ -61,7 +64,22 @@ func TestRemoteEncoder(t *testing.T) {
 		}
 	}
 
-	r, err := retriever.Open(dir)
+	asked := requests.Load()
+	if _, err := retriever.Open(dir); !errors.Is(err, remote.ErrAddress) ||
+		!strings.Contains(err.Error(), server.URL+"/encode") || !strings.Contains(err.Error(), "OpenOptions.Service") {
+		t.Errorf("error %v, want the address and the option", err)
+	}
+	for _, other := range []string{"", "https://api.example.com", server.URL + ".example.com", server.URL + "/v2", "http://" + server.URL, "\x00"} {
+		r, err := retriever.OpenWith(dir, retriever.OpenOptions{Service: other, Key: "secret"})
+		if !errors.Is(err, remote.ErrAddress) || r != nil {
+			t.Errorf("%q is allowed, error %v, want ErrAddress", other, err)
+		}
+	}
+	if n := requests.Load(); n != asked {
+		t.Errorf("%d requests to a service that was not allowed", n-asked)
+	}
+
+	r, err := retriever.OpenWith(dir, retriever.OpenOptions{Service: server.URL + "/"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +91,7 @@ func TestRemoteEncoder(t *testing.T) {
 		t.Errorf("found %v, want %v", got, want)
 	}
 
-	refused, err := retriever.OpenWith(dir, retriever.OpenOptions{Key: "wrong"})
+	refused, err := retriever.OpenWith(dir, retriever.OpenOptions{Service: server.URL, Key: "wrong"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/pare-search/pare/encoder"
 	"github.com/pare-search/pare/encoder/bert"
+	"github.com/pare-search/pare/encoder/remote"
 	"github.com/pare-search/pare/index"
 	"github.com/pare-search/pare/querypruner"
 	"github.com/pare-search/pare/simd"
@@ -78,17 +79,27 @@ type Retriever struct {
 	closed bool
 }
 
-// Open opens the index in dir with the encoder that is stored in it. That may be
-// one that asks a service, see package encoder/remote.
-func Open(dir string) (*Retriever, error) { return OpenWith(dir, OpenOptions{}) }
+// Open opens the index in dir with the encoder that is stored in it. One that
+// asks a service, see package encoder/remote, is refused: OpenWith allows it.
+func Open(dir string) (*Retriever, error) {
+	r, err := OpenWith(dir, OpenOptions{})
+	if errors.Is(err, remote.ErrAddress) {
+		err = fmt.Errorf("%w; OpenWith asks it if OpenOptions.Service names it", err)
+	}
+	return r, err
+}
 
 // OpenOptions say what opening an index needs besides its folder.
 type OpenOptions struct {
 	// Model says where the model is that the index was made with, if one was
 	// and it is not where it used to be; see package encoder/bert.
 	Model bert.LoadOptions
-	// Key is the key of the service that encodes for the index, if one does: an
-	// index knows the service, but never its key.
+	// Service is the address of the service that may be asked to encode, if the
+	// index names one. It must be the one that the index names, else the error
+	// wraps remote.ErrAddress: whoever made the index has chosen where queries
+	// would be sent, so that is never believed.
+	Service string
+	// Key is the key of Service and sent nowhere else. An index never knows it.
 	Key string
 }
 

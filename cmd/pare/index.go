@@ -66,7 +66,7 @@ collection: a folder of sentence-transformers, PyLate or ColBERT, with its weigh
 model.safetensors. The index keeps its place and a hash, not the model. The model may
 also be the ORG/NAME of one that "pare model get" got, or a service: --encoder is its
 address then, --service what it speaks, and PARE_API_KEY its key. The index keeps the
-address, never the key.
+address, never the key; a search asks the service if --encoder names the address again.
 
 --prune-documents leaves out vectors that hardly any query will miss:
   ward:2               makes one vector of every two on average that are alike

@@ -44,14 +44,18 @@ func openIndex(dir string) (*index.Snapshot, error) {
 }
 
 // openRetriever opens the index in a folder with its encoder. If that is a model,
-// the settings may say where it is now. When they were given with --encoder they
-// must name an encoder like the index's own.
+// the settings may say where it is now; if it asks a service, they must name its
+// address. When they were given with --encoder they must name an encoder like the
+// index's own.
 func openRetriever(dir string, config configs.Config, given bool) (*retriever.Retriever, error) {
 	if err := folderExists(dir); err != nil {
 		return nil, err
 	}
-	options := retriever.OpenOptions{Key: apiKey()}
+	var options retriever.OpenOptions
 	options.Model.Dir = modelDir(config)
+	if service, found := config.RemoteService(); found {
+		options.Service, options.Key = service.URL, apiKey()
+	}
 	r, err := retriever.OpenWith(dir, options)
 	if errors.Is(err, retriever.ErrNoEncoder) {
 		err = withHint(retriever.ErrNoEncoder, "it was made of vectors and is asked with vectors: --embeddings FOLDER")
@@ -70,12 +74,12 @@ func openRetriever(dir string, config configs.Config, given bool) (*retriever.Re
 // namesEncoder tells whether the settings name an encoder of the same kind; of
 // models, the index has told.
 func namesEncoder(config configs.Config, enc encoder.Encoder) bool {
-	service, isService := config.RemoteService()
-	switch enc := enc.(type) {
+	_, isService := config.RemoteService()
+	switch enc.(type) {
 	case *corpus.Encoder:
 		return config.Encoder.Kind == configs.Corpus
 	case *remote.Encoder:
-		return isService && service.URL == enc.Service().URL
+		return isService // with the same address, or the index were not open
 	default:
 		return config.Encoder.Kind != configs.Corpus && !isService
 	}
@@ -112,6 +116,8 @@ func indexError(dir string, err error) error {
 		return withHint(err, "another process is changing the index; try again when it has ended")
 	case is(bert.ErrOtherModel):
 		return encoderError(err)
+	case is(remote.ErrAddress):
+		return withHint(err, "--encoder ADDRESS says that queries, and the key in PARE_API_KEY, may be sent there; the address is one that whoever made the index has chosen")
 	case is(remote.ErrStatus, remote.ErrAnswer):
 		return serviceError(err)
 	case is(index.ErrVersion, codec.ErrVersion, corpus.ErrVersion, bert.ErrVersion, remote.ErrVersion):

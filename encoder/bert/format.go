@@ -102,8 +102,12 @@ func Load(data []byte, options LoadOptions) (*Encoder, error) {
 		return nil, err
 	}
 	dir := s.dir
-	if options.Dir != "" {
+	switch {
+	case options.Dir != "":
 		dir = options.Dir
+	case len(filepath.VolumeName(dir)) > len("C:"):
+		// A share, where Windows would log on because an index says so.
+		return nil, fmt.Errorf("%w: it was in %s, where nothing is looked for unless the caller says so", ErrOtherModel, dir)
 	}
 	if dir, err = filepath.Abs(dir); err != nil {
 		return nil, err

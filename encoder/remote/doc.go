@@ -20,4 +20,6 @@
 // tokens their vectors stand for: there are no ids and no spans.
 //
 // An index stores the Service, as MarshalBinary writes it, and never the key.
+// Load takes it back only if the caller names the same address: an index may
+// come from a stranger, and texts and key must not go where he likes.
 package remote

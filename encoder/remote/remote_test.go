@@ -639,7 +639,7 @@ func TestSaved(t *testing.T) {
 	if strings.Contains(string(data), "secret") {
 		t.Errorf("the key is in %s", data)
 	}
-	loaded, err := remote.Load(data, o)
+	loaded, err := remote.Load(data, service.URL, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -658,11 +658,25 @@ func TestSaved(t *testing.T) {
 		`{"version":1,"format":"jina"}`: remote.ErrCorrupt,
 		strings.Replace(string(data), "128", "12", 1): remote.ErrCorrupt,
 	} {
-		if _, err := remote.Load([]byte(damaged), o); !errors.Is(err, want) {
+		if _, err := remote.Load([]byte(damaged), service.URL, o); !errors.Is(err, want) {
 			t.Errorf("%s: error %v, want %v", damaged, err, want)
 		}
 	}
-	if _, err := remote.Load(data, remote.Options{}); err == nil || errors.Is(err, remote.ErrCorrupt) {
+	if _, err := remote.Load(data, service.URL, remote.Options{}); err == nil || errors.Is(err, remote.ErrCorrupt) {
 		t.Errorf("options of nothing: error %v", err)
+	}
+
+	for address, allowed := range map[string]bool{
+		"https://host/base/": true, "https://host/base/pooling": true,
+		"": false, "http://host/base": false, "https://host": false, "https://host/base/v2": false,
+		"https://host.example.com/base": false, "https://me:secret@host/base": false, "https://host:8443/base": false,
+	} {
+		_, err := remote.Load(data, address, o)
+		if allowed && err != nil || !allowed && !(errors.Is(err, remote.ErrAddress) && strings.Contains(err.Error(), "vllm at https://host/base/pooling")) {
+			t.Errorf("%q is allowed: error %v", address, err)
+		}
+		if err != nil && strings.Contains(err.Error(), "secret") {
+			t.Errorf("a password is in %v", err)
+		}
 	}
 }

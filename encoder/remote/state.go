@@ -21,10 +21,12 @@ type saved struct {
 const version = 1 // 1: first version
 
 // ErrCorrupt reports saved bytes that are no service, ErrVersion ones of a
-// version that this package does not read.
+// version that this package does not read, ErrAddress a service that the caller
+// has not allowed.
 var (
 	ErrCorrupt = errors.New("remote: corrupt encoder")
 	ErrVersion = errors.New("remote: unsupported encoder version")
+	ErrAddress = errors.New("remote: service not allowed")
 )
 
 // Kind returns the constant Kind.
@@ -36,9 +38,13 @@ func (e *Encoder) MarshalBinary() ([]byte, error) {
 }
 
 // Load reads what MarshalBinary wrote and returns an encoder that uses the
-// service with the given options. It does not speak to it. Errors wrap
-// ErrCorrupt or ErrVersion, or are those of the options.
-func Load(data []byte, options Options) (*Encoder, error) {
+// service with the given options. It does not speak to it.
+//
+// Texts and key will go where the saved form says, and that may come from a
+// stranger. So the caller names the address that may be asked, as Service.URL
+// names it; with any other one, and with "", the error wraps ErrAddress. Other
+// errors wrap ErrCorrupt or ErrVersion, or are those of the options.
+func Load(data []byte, address string, options Options) (*Encoder, error) {
 	var header struct {
 		Version int `json:"version"`
 	}
@@ -56,6 +62,13 @@ func Load(data []byte, options Options) (*Encoder, error) {
 	}
 	if err := s.Validate(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	// The allowed address is not told: it may hold a password.
+	switch allowed := (Service{Format: s.Format, URL: address}); {
+	case address == "":
+		return nil, fmt.Errorf("%w: texts would go to %s at %s", ErrAddress, s.Format, s.endpoint())
+	case allowed.endpoint() != s.endpoint():
+		return nil, fmt.Errorf("%w: texts would go to %s at %s, and another address is allowed", ErrAddress, s.Format, s.endpoint())
 	}
 	return open(s.Service, options)
 }
