@@ -200,8 +200,10 @@ func (c Config) Validate() error {
 	atLeast("search.cells", c.Search.Cells, 0)
 	check(c.Search.Peak >= 0 && c.Search.Peak <= 1, "search.peak", "want a share from 0 to 1, got %v", c.Search.Peak)
 	check(len(c.Eval.Measures) > 0, "eval.measures", "want at least one")
-	_, err = eval.ParseMeasures(c.Eval.Measures...)
-	parsed("eval.measures", err)
+	for _, name := range c.Eval.Measures {
+		_, err := eval.ParseMeasure(name)
+		parsed("eval.measures", err)
+	}
 	check(len(c.Eval.Prune) > 0, "eval.prune", "want at least one")
 	pruners("eval.prune", c.Eval.Prune...)
 	check(c.Eval.Margin > 0 && c.Eval.Margin < 1, "eval.margin", "want a share between 0 and 1, got %v", c.Eval.Margin)

@@ -86,6 +86,9 @@ lists them all. Exit codes: 0 done, 1 failure, 2 usage, 3 a quality gate was not
 		if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok && unknown.GetSpecifiedName() == "index" && strings.Contains(c.Use, "INDEX") {
 			return usage(err, fmt.Sprintf("the index is given without a flag: %q", c.Parent().CommandPath()+" "+c.Use))
 		}
+		if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+			err = badValue(invalid)
+		}
 		return usage(err, fmt.Sprintf("%q lists the flags", c.CommandPath()+" --help"))
 	})
 	root.InitDefaultCompletionCmd()
@@ -94,6 +97,22 @@ lists them all. Exit codes: 0 done, 1 failure, 2 usage, 3 a quality gate was not
 	}
 	a.markRunning(root)
 	return root
+}
+
+// badValue words a mistake in a flag as mistakes in settings are worded.
+func badValue(e *pflag.InvalidValueError) error {
+	want := e.Unwrap().Error()
+	switch e.GetFlag().Value.Type() {
+	case "int":
+		want = "want a whole number"
+	case "uint64":
+		want = "want a whole number that is not negative"
+	case "float64":
+		want = "want a number"
+	case "bool":
+		want = "want true or false"
+	}
+	return fmt.Errorf("flag --%s: %s, got %q", e.GetFlag().Name, want, e.GetValue())
 }
 
 // markRunning makes every command of the tree note that its work has begun.

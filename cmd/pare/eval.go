@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,7 @@ import (
 	"github.com/pare-search/pare/eval/stats"
 	"github.com/pare-search/pare/eval/sweep"
 	"github.com/pare-search/pare/index"
+	"github.com/pare-search/pare/index/codec"
 	"github.com/pare-search/pare/index/docpruner"
 	"github.com/pare-search/pare/retriever"
 )
@@ -156,6 +158,14 @@ func (e *evaluation) checkFlags(c *cobra.Command, runs []string) error {
 			return err
 		}
 	}
+	if e.depth < 1 {
+		return usage(fmt.Errorf("--depth %d: want at least 1", e.depth), "")
+	}
+	for _, kind := range e.codecs {
+		if _, err := codec.ParseKind(kind); err != nil {
+			return usage(fmt.Errorf("--codec: %w", err), "")
+		}
+	}
 	for _, spec := range e.prunings {
 		if _, err := docpruner.Parse(spec); err != nil {
 			return usage(fmt.Errorf("--prune-documents: %w", err), "")
@@ -201,6 +211,9 @@ func (e *evaluation) execute(c *cobra.Command, runs []string) (err error) {
 		Stats:    stats.Options{Margin: e.config.Eval.Margin, Resamples: stats.DefaultOptions().Resamples, Seed: e.config.Eval.Seed},
 	}
 	if len(runs) == 0 {
+		if deepest := deepestMeasure(measures); deepest.Cutoff() > e.depth {
+			return usage(fmt.Errorf("%v looks at %d results, --depth is %d", deepest, deepest.Cutoff(), e.depth), fmt.Sprintf("give --depth %d", deepest.Cutoff()))
+		}
 		if err := options.Validate(); err != nil {
 			return usage(err, "")
 		}
@@ -219,6 +232,11 @@ func (e *evaluation) execute(c *cobra.Command, runs []string) (err error) {
 		return err
 	}
 	return e.checkGate(report)
+}
+
+// deepestMeasure returns the measure that looks at the most results.
+func deepestMeasure(measures []eval.Measure) eval.Measure {
+	return slices.MaxFunc(measures, func(a, b eval.Measure) int { return cmp.Compare(a.Cutoff(), b.Cutoff()) })
 }
 
 // compareRuns measures run files.

@@ -156,13 +156,20 @@ func (s *study) prepare(measures []string) (points []sweep.Point, options sweep.
 			return nil, options, fmt.Errorf("--%s %s: there is no folder %s", flag, path, dir)
 		}
 	}
+	if s.repeat < 1 {
+		return nil, options, fmt.Errorf("--repeat %d: want at least 1", s.repeat)
+	}
 	if s.measures, err = eval.ParseMeasures(measures...); err != nil {
 		return nil, options, err
+	}
+	if deepest := deepestMeasure(s.measures); deepest.Cutoff() > resultsKept {
+		return nil, options, withHint(fmt.Errorf("--measures: %v looks at %d results, a sweep at %d", deepest, deepest.Cutoff(), resultsKept),
+			`"pare eval" looks at as many as its --depth says`)
 	}
 	s.gridFile = sweep.DefaultPlan
 	if s.grid != "" {
 		if s.gridFile, err = os.ReadFile(s.grid); err != nil {
-			return nil, options, err
+			return nil, options, fmt.Errorf("--grid: %w", err)
 		}
 	}
 	plan, err := sweep.ReadPlan(bytes.NewReader(s.gridFile))

@@ -139,11 +139,15 @@ func (t *tuning) check(c *cobra.Command) (err error) {
 	if t.options.Target, err = tune.ParseTarget(t.target); err != nil {
 		return usage(fmt.Errorf("--target: %w", err), "")
 	}
-	t.options.Confidence, t.options.Minimise = t.confidence, tune.Cost(t.minimise)
-	t.options.Seed, t.options.Workers = t.seed, t.config.Eval.Workers
+	t.options.Confidence = t.confidence
 	if err := t.options.Validate(); err != nil {
-		return usage(err, "")
+		return usage(fmt.Errorf("--confidence: %w", err), "")
 	}
+	t.options.Minimise = tune.Cost(t.minimise)
+	if err := t.options.Validate(); err != nil {
+		return usage(fmt.Errorf("--minimise: %w", err), "")
+	}
+	t.options.Seed, t.options.Workers = t.seed, t.config.Eval.Workers
 	subjects := max(len(t.collections), len(t.embeddings))
 	k, cutoff := t.config.Search.K, t.options.Target.Cutoff()
 	switch {
