@@ -74,8 +74,8 @@ func openGrouped(n node, rows, dim int) (form, error) {
 	return g, nil
 }
 
-// groups puts the rows of order into parts, so many in each. Rows of the same
-// place share it; order lists each place's row, or is nil when all are in order.
+// groups puts the rows of order into parts, so many places in each. Rows beyond the
+// last place share it. A nil order is that of the rows.
 func groups(rows int, order []int32, counts []int, parts []node) node {
 	ends := make([]uint32, len(counts))
 	end := 0
@@ -84,21 +84,21 @@ func groups(rows int, order []int32, counts []int, parts []node) node {
 		ends[p] = uint32(end)
 	}
 	n := node{kind: kindGrouped, parts: parts, arrays: []array{numbers(bitsFor(end+1), len(ends), 1, ends)}}
-	if !inOrder(order) {
+	if end < rows || !inOrder(order) {
 		places := make([]uint32, rows)
 		for place, id := range order {
-			places[id] = uint32(place)
+			places[id] = uint32(min(place, end-1))
 		}
-		n.arrays = append(n.arrays, numbers(bitsFor(rows), rows, 1, places))
+		n.arrays = append(n.arrays, numbers(bitsFor(end), rows, 1, places))
 	}
 	return n
 }
 
-// groupsSize is what groups adds to the size of its parts.
-func groupsSize(rows int, order []int32, parts int) int {
-	size := nodeHeader + sizeOf(unsigneds, bitsFor(rows+1), parts, 1)
-	if !inOrder(order) {
-		size += sizeOf(unsigneds, bitsFor(rows), rows, 1)
+// groupsSize is what groups adds to the size of its parts with so many places.
+func groupsSize(order []int32, rows, places, parts int) int {
+	size := nodeHeader + sizeOf(unsigneds, bitsFor(places+1), parts, 1)
+	if places < rows || !inOrder(order) {
+		size += sizeOf(unsigneds, bitsFor(places), rows, 1)
 	}
 	return size
 }
@@ -130,6 +130,9 @@ func (p problem) of(rows []int32, budget int) problem {
 	for i, id := range rows {
 		q.Data = append(q.Data, p.Row(int(id))...)
 		q.weights[i] = p.weights[id]
+		if p.sensitivities != nil {
+			q.sensitivities = append(q.sensitivities, p.sensitivities[id])
+		}
 	}
 	return q
 }

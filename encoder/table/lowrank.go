@@ -94,7 +94,7 @@ func (b bands) each(p problem) []problem {
 
 // size is that of bands of ranks.
 func (b bands) size(p problem, e element, ranks []int) int {
-	size := groupsSize(p.Rows, b.order, len(b.counts))
+	size := groupsSize(b.order, p.Rows, p.Rows, len(b.counts))
 	for i, count := range b.counts {
 		size += factorsSize(e, count, ranks[i], p.Dim)
 	}

@@ -27,6 +27,8 @@ var methods = []Method{
 	{"row-clusters", "Wu et al., Saec, arXiv 1903.00103", "frequency-weighted k-means of whole rows", fitRowClusters},
 	{"lloyd", "Andrews, arXiv 1511.06397", "Lloyd-Max levels of a column, some bits per value", fitLloyd},
 	{"bits", "Lam, Word2Bits, arXiv 1803.05651", "few bits per value behind a random rotation, one scale per row", fitBits},
+	{"banded", "this project", "bits by row: the bit that takes away most weighted error per byte comes first", fitBanded},
+	{"banded-retrieval", "this project", "the same with errors weighed by what searches were measured to lose", fitBandedRetrieval},
 	{"distilled", "Mou et al., arXiv 1506.04488", "weighted principal components of all rows", fitDistilled},
 	{"group-reduce", "Chen et al., GroupReduce, arXiv 1806.06950", "low rank in bands of frequency, rows regrouped", fitGroupReduce},
 	{"mixed-dims", "Ginart et al., arXiv 1909.11810", "dimensions by a power of frequency", fitMixedDims},

@@ -102,23 +102,36 @@ func openRotated(n node, rows, dim int) (form, error) {
 // here they are rounded afterwards. One bit and the rotation are RaBitQ's code
 // (arXiv 2405.12497).
 func fitBits(ctx context.Context, p problem) (node, error) {
+	return p.inRotation(ctx, func(q problem) (node, error) {
+		return q.byRow(maxLevelBits, func(q problem, bits int) (node, error) { return q.scaledLevels(bits), nil }, q.scaledLevelsSize)
+	})
+}
+
+// inRotation fits the rotated rows.
+func (p problem) inRotation(ctx context.Context, fit func(rotated problem) (node, error)) (node, error) {
 	seed := uint32(p.seed)
+	frame := node{kind: kindRotated, arrays: []array{numbers(32, 1, 1, []uint32{seed})}}
 	rotation := newRotation(p.Dim, seed)
-	turned := simd.NewMatrix(p.Rows, p.Dim)
-	copy(turned.Data, p.Data)
-	if err := parallel(ctx, p.Rows, func(i int) error { rotation.forth(turned.Row(i)); return nil }); err != nil {
+	q := p
+	q.Matrix, q.budget = simd.NewMatrix(p.Rows, p.Dim), p.budget-frame.size()
+	copy(q.Data, p.Data)
+	if err := parallel(ctx, p.Rows, func(i int) error { rotation.forth(q.Row(i)); return nil }); err != nil {
 		return node{}, err
 	}
-	frame := node{kind: kindRotated, arrays: []array{numbers(32, 1, 1, []uint32{seed})}}
-	q := problem{Matrix: turned, weights: p.weights, budget: p.budget - frame.size(), seed: p.seed}
-	part, err := q.byRow(maxLevelBits, func(q problem, bits int) (node, error) {
-		table := gaussianLevels(bits)
-		return levelsOf(q, bits, table, bestScales(q, table.Data)), nil
-	}, func(bits, rows int) int {
-		return nodeHeader + sizeOf(unsigneds, bits, rows, p.Dim) + sizeOf(float32s, 0, 1, 1<<bits) + sizeOf(float32s, 0, rows, 1)
-	})
+	part, err := fit(q)
 	frame.parts = []node{part}
 	return frame, err
+}
+
+// scaledLevels rounds the values of each row to levels of the normal distribution times
+// a scale of the row.
+func (p problem) scaledLevels(bits int) node {
+	table := gaussianLevels(bits)
+	return levelsOf(p, bits, table, bestScales(p, table.Data))
+}
+
+func (p problem) scaledLevelsSize(bits, rows int) int {
+	return nodeHeader + sizeOf(unsigneds, bits, rows, p.Dim) + sizeOf(float32s, 0, 1, 1<<bits) + sizeOf(float32s, 0, rows, 1)
 }
 
 // bestScales returns a scale for each row: the root of its mean square, improved by

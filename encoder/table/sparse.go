@@ -145,7 +145,7 @@ func fitMagnitude(ctx context.Context, p problem) (node, error) {
 		shares[i] = math.Pow(weight, popularity)
 	}
 	size := func(counts []int) int {
-		total := groupsSize(p.Rows, b.order, len(b.counts))
+		total := groupsSize(b.order, p.Rows, p.Rows, len(b.counts))
 		for i, rows := range b.counts {
 			total += termsSize(rows, counts[i], p.Dim)
 		}
@@ -280,7 +280,7 @@ const maxCommon = 4096
 // budget goes to frequent rows is tried out.
 func fitSparseCommon(ctx context.Context, p problem) (node, error) {
 	order := p.byWeight()
-	frame := groupsSize(p.Rows, order, 1)
+	frame := groupsSize(order, p.Rows, p.Rows, 1)
 	var best node
 	least, tried := math.Inf(1), 0
 	for _, share := range commonShares {

@@ -33,6 +33,10 @@ type Options struct {
 	// in it weighs, and which rows get more of the budget. nil means equally
 	// often. A frequency of zero counts a little, since it may be wrong.
 	Frequencies []int64
+	// Sensitivities are how much worse searches become with the same squared error in a
+	// look-up of each row, by any scale: what "banded-retrieval" chooses bits by. nil
+	// means alike.
+	Sensitivities []float64
 	// Unknown is the row that "used-rows" gives all tokens that do not occur, such as
 	// that of [UNK]; nil gives them the mean of their own rows. Other methods have no
 	// use for it.
@@ -45,10 +49,11 @@ type Options struct {
 // zero for each of its rows.
 type problem struct {
 	simd.Matrix
-	weights []float64
-	budget  int
-	seed    uint64
-	unknown *int
+	weights       []float64
+	sensitivities []float64 // nil if all are alike
+	budget        int
+	seed          uint64
+	unknown       *int
 }
 
 // Table gives the rows of a compressed matrix. It is immutable and safe for
@@ -79,7 +84,7 @@ func Fit(ctx context.Context, method string, matrix simd.Matrix, options Options
 		return nil, err
 	}
 	overhead := len(save(method, matrix.Rows, matrix.Dim, node{})) - node{}.size()
-	root, err := fitAll(ctx, problem{matrix, weights, options.Budget - overhead, options.Seed, options.Unknown}, m.fit)
+	root, err := fitAll(ctx, problem{matrix, weights, options.Sensitivities, options.Budget - overhead, options.Seed, options.Unknown}, m.fit)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", method, err)
 	}
@@ -115,6 +120,14 @@ func check(matrix simd.Matrix, options Options) ([]float64, error) {
 	}
 	if u := options.Unknown; u != nil && (*u < 0 || *u >= matrix.Rows) {
 		return nil, fmt.Errorf("%w: row %d of %d for unknown tokens", ErrInvalid, *u, matrix.Rows)
+	}
+	if n := len(options.Sensitivities); options.Sensitivities != nil && n != matrix.Rows {
+		return nil, fmt.Errorf("%w: %d sensitivities for %d rows", ErrInvalid, n, matrix.Rows)
+	}
+	for i, s := range options.Sensitivities {
+		if !(s >= 0 && s <= math.MaxFloat32) {
+			return nil, fmt.Errorf("%w: the sensitivity of row %d is %v", ErrInvalid, i, s)
+		}
 	}
 	weights := slices.Repeat([]float64{unseen}, matrix.Rows)
 	if options.Frequencies == nil {

@@ -32,17 +32,8 @@ func fitUsed(ctx context.Context, p problem, fit func(context.Context, problem) 
 		return fit(ctx, p)
 	}
 	rest := plainRows(p.standIn(order[used:]))
-	places := make([]uint32, p.Rows)
-	for place, id := range order {
-		places[id] = uint32(min(place, used))
-	}
-	n := node{kind: kindGrouped, arrays: []array{
-		numbers(bitsFor(used+2), 2, 1, []uint32{uint32(used), uint32(used + 1)}),
-		numbers(bitsFor(used+1), p.Rows, 1, places),
-	}}
-	part, err := fitAll(ctx, p.of(order[:used], p.budget-n.size()-rest.size()), fit)
-	n.parts = []node{part, rest}
-	return n, err
+	part, err := fitAll(ctx, p.of(order[:used], p.budget-groupsSize(order, p.Rows, used+1, 2)-rest.size()), fit)
+	return groups(p.Rows, order, []int{used, 1}, []node{part, rest}), err
 }
 
 // standIn returns the one row for rows that do not occur.
@@ -50,10 +41,15 @@ func (p problem) standIn(unused []int32) simd.Matrix {
 	if p.unknown != nil {
 		return p.Slice(*p.unknown, *p.unknown+1)
 	}
+	return p.mean(unused)
+}
+
+// mean returns that of some rows, all counting the same.
+func (p problem) mean(rows []int32) simd.Matrix {
 	mean := simd.NewMatrix(1, p.Dim)
-	for _, id := range unused {
+	for _, id := range rows {
 		for d, v := range p.Row(int(id)) {
-			mean.Data[d] += v / float32(len(unused))
+			mean.Data[d] += v / float32(len(rows))
 		}
 	}
 	return mean
