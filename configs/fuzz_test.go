@@ -21,9 +21,17 @@ func FuzzLoad(f *testing.F) {
 			t.Fatal(err)
 		}
 		loaded, err := configs.Load(configs.Sources{File: path})
-		known := errors.Is(err, configs.ErrFile) || errors.Is(err, configs.ErrUnknownKey) || errors.Is(err, configs.ErrValue)
-		if err == nil && loaded == nil || err != nil && !known {
-			t.Errorf("%v, %v", loaded, err)
+		if err == nil {
+			if loaded == nil {
+				t.Error("neither settings nor an error")
+			}
+			return
+		}
+		for _, fault := range faults(err) {
+			known := errors.Is(fault, configs.ErrFile) || errors.Is(fault, configs.ErrUnknownKey) || errors.Is(fault, configs.ErrValue)
+			if _, ok := fault.(*configs.Error); !ok || !known {
+				t.Errorf("%T, %v", fault, fault)
+			}
 		}
 	})
 }

@@ -1,10 +1,12 @@
 package configs
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
 	"math"
+	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -83,7 +85,7 @@ func Load(sources Sources) (*Loaded, error) {
 	}
 
 	if err := v.UnmarshalExact(&loaded.Config, strict); err != nil {
-		return nil, err
+		return nil, &Error{Err: fmt.Errorf("%w: %w", ErrValue, err)}
 	}
 	if err := loaded.Config.Validate(); err != nil {
 		return nil, withOrigins(err, origins)
@@ -104,19 +106,23 @@ func readFile(path string) ([]setting, *tune.Certificate, error) {
 	if path == "" {
 		return nil, nil, nil
 	}
-	switch ext := strings.ToLower(filepath.Ext(path)); ext {
+	origin := Origin("file " + path)
+	ext := strings.ToLower(filepath.Ext(path)) // viper itself knows no .YAML
+	switch ext {
 	case ".yaml", ".yml", ".toml", ".json":
 	default:
-		return nil, nil, fmt.Errorf("%w: %s: want .yaml, .toml or .json, got %q", ErrFile, path, ext)
+		return nil, nil, &Error{Origin: origin, Err: fmt.Errorf("%w: want .yaml, .toml or .json, got %q", ErrFile, ext)}
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, nil, fileErrors(origin, nil, err)
 	}
 	v := viper.New()
-	v.SetConfigFile(path)
-	v.SetConfigType(strings.ToLower(filepath.Ext(path))[1:]) // viper itself knows no .YAML
-	if err := v.ReadInConfig(); err != nil {
-		return nil, nil, fmt.Errorf("%w: %s: %w", ErrFile, path, oneLine(err))
+	v.SetConfigType(ext[1:])
+	if err := v.ReadConfig(bytes.NewReader(data)); err != nil {
+		return nil, nil, fileErrors(origin, data, err)
 	}
 
-	origin := Origin("file " + path)
 	certificate, err := readCertificate(v, origin)
 	faults := []error{err}
 	var settings []setting
@@ -339,12 +345,4 @@ func didYouMean(name string) string {
 		return `"pare config show" lists every key`
 	}
 	return fmt.Sprintf("did you mean %s?", name)
-}
-
-// oneLine folds the parsers' messages of several lines into one.
-func oneLine(err error) error {
-	if text := err.Error(); strings.Contains(text, "\n") {
-		return errors.New(strings.Join(strings.Fields(text), " "))
-	}
-	return err
 }

@@ -207,6 +207,7 @@ func TestFaults(t *testing.T) {
 	yaml := func(content string) configs.Sources {
 		return configs.Sources{File: write(t, "bad.yaml", content)}
 	}
+	file := func(name, content string) configs.Sources { return configs.Sources{File: write(t, name, content)} }
 	env := func(environ ...string) configs.Sources { return configs.Sources{Env: environ} }
 	for _, test := range []struct {
 		name     string
@@ -218,10 +219,17 @@ func TestFaults(t *testing.T) {
 		{"missing is missing", configs.Sources{File: "nowhere.yaml"}, os.ErrNotExist, nil},
 		{"unknown format", configs.Sources{File: write(t, "x.ini", "")}, configs.ErrFile, []string{"x.ini", ".toml"}},
 		{"no extension", configs.Sources{File: write(t, "pare", "")}, configs.ErrFile, []string{"want .yaml"}},
-		{"broken yaml", yaml("search: [\n"), configs.ErrFile, []string{"bad.yaml", "line"}},
-		{"broken json", configs.Sources{File: write(t, "bad.json", "{")}, configs.ErrFile, []string{"bad.json"}},
-		{"not a mapping", yaml("- a\n- b\n"), configs.ErrFile, []string{"bad.yaml"}},
-		{"same key twice", yaml("search: {k: 1, k: 2}\n"), configs.ErrFile, []string{"already defined"}},
+		{"broken yaml", yaml("search:\n  k: [1,\n  plan: 2\n"), configs.ErrFile, []string{"bad.yaml, line 2: bad"}},
+		{"broken scalar", yaml("search:\n  k: 1\n\n  plan: 'x\n"), configs.ErrFile, []string{"bad.yaml, line 4: bad", "end of stream"}},
+		{"deeper in a mapping", yaml("search:\n  k: 1\n plan: x\n"), configs.ErrFile, []string{"bad.yaml, line 3: bad"}},
+		{"no such anchor", yaml("search: *x\n"), configs.ErrFile, []string{"bad.yaml: bad"}},
+		{"no text", yaml("search: \xff\n"), configs.ErrFile, []string{"bad.yaml: bad"}},
+		{"broken json", file("bad.json", "{\n\"search\": {\n}, }"), configs.ErrFile, []string{"bad.json, line 3: bad"}},
+		{"json ends", file("bad.json", "{\n"), configs.ErrFile, []string{"bad.json, line 1: bad"}},
+		{"json of another type", file("bad.json", "\n\n[]"), configs.ErrFile, []string{"bad.json, line 3: bad"}},
+		{"broken toml", file("bad.toml", "[search]\nk = 1\nplan = \n"), configs.ErrFile, []string{"bad.toml, line 3: bad"}},
+		{"not a mapping", yaml("- a\n- b\n"), configs.ErrFile, []string{"bad.yaml, line 1: bad"}},
+		{"same key twice", yaml("search:\n  k: 1\n  k: 2\neval:\n  margin: 1\n  margin: 2\n"), configs.ErrFile, []string{"line 3: bad", "line 6: bad", "already defined"}},
 
 		{"unknown key", yaml("search:\n  prunne: all\n"), configs.ErrUnknownKey, []string{"bad.yaml", "search.prunne"}},
 		{"unknown section", yaml("serch:\n  k: 1\n"), configs.ErrUnknownKey, []string{"bad.yaml", "serch.k"}},
@@ -266,8 +274,25 @@ func TestFaults(t *testing.T) {
 					t.Errorf("%q does not contain %q", err, text)
 				}
 			}
+			for _, fault := range faults(err) {
+				if _, ok := fault.(*configs.Error); !ok || strings.Contains(fault.Error(), "\n") {
+					t.Errorf("%T, %q, want *Error in one line", fault, fault)
+				}
+			}
 		})
 	}
+}
+
+// faults takes apart what errors.Join has joined.
+func faults(err error) (list []error) {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	for _, e := range joined.Unwrap() {
+		list = append(list, faults(e)...)
+	}
+	return list
 }
 
 func TestHints(t *testing.T) {
