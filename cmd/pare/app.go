@@ -46,7 +46,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	case !a.running:
 		err = asUsage(err)
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
-		err = errors.New("interrupted")
+		err = &interruption{err}
 	}
 	printError(stderr, err)
 	return exitCode(err)

@@ -54,6 +54,12 @@ func (e *hintedError) Hint() string  { return e.hint }
 // withHint returns err with advice on what to do about it.
 func withHint(err error, hint string) error { return &hintedError{err, hint} }
 
+// interruption is what a signal to stop comes to: of its cause only the advice is told.
+type interruption struct{ cause error }
+
+func (e *interruption) Error() string { return "interrupted" }
+func (e *interruption) Unwrap() error { return e.cause }
+
 // under returns err with words before it, or before each of the errors that
 // errors.Join has joined in it.
 func under(words string, err error) error {

@@ -3,8 +3,8 @@ package main
 // The voice of the command line, the same in every command:
 //
 //   - stdout carries data and nothing else; "pare … > file" is always safe.
-//   - stderr carries talk: progress (on a terminal only), statistics, errors.
-//     --quiet leaves only the errors.
+//   - stderr carries talk: progress (a bar on a terminal, elsewhere a line every 15
+//     seconds at most), statistics, errors. --quiet leaves only the errors.
 //   - An error is one line, "pare: " and what is wrong with what, in lower case and
 //     without a full stop. What to do about it follows in lines "hint: …".
 //   - --format says how data is written: table for people, tsv for cut and awk,

@@ -1,32 +1,39 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 )
 
-// progress shows how far a long piece of work is: count, rate and time left. The
-// zero value shows nothing. Its methods are safe for concurrent use.
+// progress shows how far a long piece of work is: on a terminal by a bar with count,
+// rate and time left, elsewhere by a line now and then. The zero value shows nothing.
+// Its methods are safe for concurrent use.
 type progress struct {
-	bar *progressbar.ProgressBar
+	bar   *progressbar.ProgressBar
+	lines *progressLines
 }
 
 // progress begins to show the way to total units, named in the plural; a total of
-// -1 is unknown. Where nobody watches it shows nothing: on anything but a terminal
-// and with --quiet.
+// -1 is unknown. With --quiet it shows nothing.
 func (a *app) progress(stderr io.Writer, doing, units string, total int64) progress {
-	if a.quiet || !isTerminal(stderr) {
+	switch {
+	case a.quiet:
 		return progress{}
+	case isTerminal(stderr):
+		return newProgress(stderr, doing, units, total)
+	default:
+		return progress{lines: &progressLines{w: stderr, doing: doing, units: units, total: total, last: time.Now()}}
 	}
-	return newProgress(stderr, doing, units, total)
 }
 
 func newProgress(w io.Writer, doing, units string, total int64) progress {
-	return progress{progressbar.NewOptions64(total,
+	return progress{bar: progressbar.NewOptions64(total,
 		progressbar.OptionSetWriter(w),
 		progressbar.OptionSetDescription(doing),
 		progressbar.OptionSetItsString(units),
@@ -48,12 +55,18 @@ func (p progress) add(n int) {
 	if p.bar != nil {
 		_ = p.bar.Add(n)
 	}
+	if p.lines != nil {
+		p.lines.add(n)
+	}
 }
 
 // describe changes what stands before the bar.
 func (p progress) describe(doing string) {
 	if p.bar != nil {
 		p.bar.Describe(doing)
+	}
+	if p.lines != nil {
+		p.lines.describe(doing)
 	}
 }
 
@@ -63,6 +76,46 @@ func (p progress) done() {
 		_ = p.bar.Exit()
 		_ = p.bar.Clear()
 	}
+}
+
+// linesApart is the time between two lines at least, so that short work has none.
+const linesApart = 15 * time.Second
+
+// progressLines are for logs and other places where a bar would be in the way.
+type progressLines struct {
+	w     io.Writer
+	units string
+	total int64
+
+	mutex sync.Mutex
+	doing string
+	count int64
+	last  time.Time
+}
+
+func (p *progressLines) describe(doing string) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	p.doing = doing
+}
+
+func (p *progressLines) add(n int) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	p.count += int64(n)
+	if time.Since(p.last) < linesApart {
+		return
+	}
+	p.last = time.Now()
+	count, total := fmt.Sprint(p.count), fmt.Sprint(p.total)+" "+p.units
+	if p.units == "bytes" {
+		count, total = byteSize(p.count), byteSize(p.total)
+	}
+	if p.total < 0 {
+		fmt.Fprintf(p.w, "%s: %s %s\n", p.doing, count, p.units)
+		return
+	}
+	fmt.Fprintf(p.w, "%s: %s of %s\n", p.doing, count, total)
 }
 
 func isTerminal(w io.Writer) bool {

@@ -2,29 +2,44 @@ package main
 
 import (
 	"bytes"
-	"os"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
-func TestProgressIsSilentOffTerminals(t *testing.T) {
-	file, err := os.CreateTemp(t.TempDir(), "stderr")
-	if err != nil {
-		t.Fatal(err)
+// TestProgressLines: no line before a quarter of a minute has gone by, nor sooner
+// after the last one.
+func TestProgressLines(t *testing.T) {
+	for _, test := range []struct {
+		units string
+		total int64
+		want  string
+	}{
+		{"documents", 10, "indexing: 2 of 10 documents\nstoring: 4 of 10 documents\n"},
+		{"documents", -1, "indexing: 2 documents\nstoring: 4 documents\n"},
+		{"bytes", 90_000_000, "indexing: 2 B of 90.0 MB\nstoring: 4 B of 90.0 MB\n"},
+	} {
+		for _, quiet := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				var b bytes.Buffer
+				p := (&app{quiet: quiet}).progress(&b, "indexing", test.units, test.total)
+				p.add(1)
+				time.Sleep(linesApart)
+				p.add(1)
+				time.Sleep(linesApart - time.Second)
+				p.add(1)
+				p.describe("storing")
+				time.Sleep(time.Second)
+				p.add(1)
+				p.done()
+				if want := test.want; quiet && b.Len() > 0 || !quiet && b.String() != want {
+					t.Errorf("quiet %v: got\n%s\nwant\n%s", quiet, b.String(), want)
+				}
+			})
+		}
 	}
-	defer file.Close()
-	for _, quiet := range []bool{false, true} {
-		a := &app{quiet: quiet}
-		p := a.progress(file, "indexing", "documents", 10)
-		p.add(10)
-		p.done()
-	}
-	if info, err := file.Stat(); err != nil || info.Size() != 0 {
-		t.Errorf("wrote %d bytes, %v", info.Size(), err)
-	}
-	new(app).progress(new(bytes.Buffer), "indexing", "documents", -1).done()
 }
 
 func TestProgressShowsCountAndUnits(t *testing.T) {

@@ -39,6 +39,7 @@ type study struct {
 	gridFile []byte
 	stderr   io.Writer
 	dir      string // for what is needed while it runs
+	kept     string // how far the collection is that is being measured
 }
 
 func (a *app) sweepCommand() *cobra.Command {
@@ -56,8 +57,9 @@ then only names the tokens). Each index that the grid needs is built once, in a 
 folder.
 
 --json names the journal: every result is appended to it as it comes, and a rerun takes
-over what it has for the same documents, queries and settings. So a sweep may be
-interrupted at any time. --html writes the report as one file that needs nothing else.
+over what it has for the same documents, queries and settings, if it has the measures
+asked for. So a sweep may be interrupted at any time. A rerun encodes the collection again
+(but for --embeddings), and builds those indexes that missing results need. --html writes the report as one file that needs nothing else.
 BM25, MaxSim of what BM25 finds, and both together are always measured where there are
 texts.
 
@@ -133,7 +135,7 @@ func (s *study) execute(c *cobra.Command) error {
 	for i, path := range s.collections {
 		collection, err := s.measure(c.Context(), i, path, plan, journal, options)
 		if err != nil {
-			return errors.Join(fmt.Errorf("%s: %w", path, err), journal.Close())
+			return errors.Join(s.interrupted(fmt.Errorf("%s: %w", path, err)), journal.Close())
 		}
 		result.Collections = append(result.Collections, *collection)
 	}
@@ -141,6 +143,18 @@ func (s *study) execute(c *cobra.Command) error {
 		return err
 	}
 	return s.write(c.OutOrStdout(), result)
+}
+
+// interrupted says of a sweep that is stopped by a signal what it has kept.
+func (s *study) interrupted(err error) error {
+	switch {
+	case !errors.Is(err, context.Canceled):
+		return err
+	case s.json == "":
+		return withHint(err, "no results are kept: --json FILE keeps them, and a rerun goes on from there")
+	default:
+		return withHint(err, fmt.Sprintf("%s keeps what was measured%s: the same command goes on from there", s.json, s.kept))
+	}
 }
 
 // prepare checks what was asked for before any work is done.
@@ -273,6 +287,7 @@ func measureNames(measures []eval.Measure) []string {
 
 // measure measures all points on one collection.
 func (s *study) measure(ctx context.Context, i int, path string, points []sweep.Point, journal *sweep.Journal, options sweep.StudyOptions) (*report.Collection, error) {
+	s.kept = ""
 	subject, err := s.subject(ctx, i, path)
 	if err != nil {
 		return nil, err
@@ -282,7 +297,8 @@ func (s *study) measure(ctx context.Context, i int, path string, points []sweep.
 	defer bar.done()
 	stages := s.stages(s.stderr)
 	shown := 0
-	options.Point = func(name string, done, _ int) {
+	options.Point = func(name string, done, total int) {
+		s.kept = fmt.Sprintf(", %d of %d settings of %s", done, total, subject.Name)
 		stages.done()
 		bar.describe(subject.Name + ", " + name)
 		bar.add(done - shown)

@@ -19,8 +19,8 @@ import (
 //	{"fingerprint":"9f…","key":"03…",          what was measured: the collection,
 //	 "result":{"name":"icf:4",…}}              the setting, and a report.Result
 //
-// The key stands for everything that a result depends on besides the collection. A
-// result with the same fingerprint and key as one before replaces it. A last line
+// The key stands for everything that a result depends on besides the collection and
+// the measures, which it names. A result with the same fingerprint and key as one before replaces it. A last line
 // that was cut off is removed when the file is opened again. A Journal is for one
 // goroutine.
 type Journal struct {

@@ -75,8 +75,9 @@ type StudyOptions struct {
 	// Runs, if not "", is where the results of every point are written in TREC
 	// format; see RunFile.
 	Runs string
-	// Point, if set, is told which point is measured next, and how many are done.
-	// Building is told of the stages of building an index.
+	// Point, if set, is told which point is measured next, and how many are done: not
+	// of points whose results the journal has. Building is told of the stages of
+	// building an index.
 	Point    func(name string, done, total int)
 	Building func(stage retriever.Stage, done, total int)
 }
@@ -95,7 +96,8 @@ const topDocuments = 10
 
 // Measure measures the points of a plan on a subject, the baseline first, and
 // returns what a report shows of it. Each result goes to the journal as soon as it
-// is there, and those that are there already are taken from it.
+// is there, and those that are there already, with all measures that are asked for,
+// are taken from it.
 func Measure(ctx context.Context, subject Subject, points []Point, journal *Journal, options StudyOptions) (*report.Collection, error) {
 	if err := options.Validate(); err != nil {
 		return nil, err
@@ -171,12 +173,12 @@ func (m *measurement) group(ctx context.Context, points []Point, group []int, re
 	defer func() { err = errors.Join(err, closeIndex()) }()
 	for _, i := range group {
 		point := points[i]
-		if m.options.Point != nil {
-			m.options.Point(point.Name, m.done, len(points))
-		}
 		key := m.key(point)
-		result, known := m.journal.Result(m.collection.Fingerprint, key)
-		if !known || !m.hasRun(point) {
+		result, known := m.known(key, point)
+		if !known {
+			if m.options.Point != nil {
+				m.options.Point(point.Name, m.done, len(points))
+			}
 			if r == nil {
 				opened, closing, err := bench.open(ctx, point.Setting)
 				if err != nil {
@@ -208,10 +210,28 @@ func place(result *report.Result, p Point, baseline bool) {
 	result.Row, result.Column = p.Row, p.Column
 }
 
-// key stands for everything a point's result depends on besides the collection.
+// known returns what the journal has of a point, if that is all that is wanted.
+func (m *measurement) known(key string, p Point) (report.Result, bool) {
+	result, found := m.journal.Result(m.collection.Fingerprint, key)
+	if !found || !m.hasRun(p) {
+		return result, false
+	}
+	wanted := make(map[string][]float64)
+	for _, measure := range m.options.Measures {
+		name := measure.String()
+		if wanted[name], found = result.Measures[name]; !found {
+			return result, false
+		}
+	}
+	result.Measures = wanted
+	return result, true
+}
+
+// key stands for everything a point's result depends on besides the collection and
+// what is measured.
 func (m *measurement) key(p Point) string {
 	h := sha256.New()
-	fmt.Fprintln(h, m.options.Config, p.System, p.Setting, m.options.Measures, m.options.Results, m.options.Repeat, clockName)
+	fmt.Fprintln(h, m.options.Config, p.System, p.Setting, m.options.Results, m.options.Repeat, clockName)
 	if m.baseline != nil { // which it is compared with
 		fmt.Fprintln(h, m.baseline.Top)
 	}

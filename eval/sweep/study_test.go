@@ -310,6 +310,31 @@ func checkResume(t *testing.T, subject sweep.Subject, points []sweep.Point, path
 		t.Error("a changed plan does not take over what is there")
 	}
 
+	// Fewer measures are there already, more are not.
+	measured := options.Measures
+	options.Measures = measured[1:]
+	all := after.Results
+	after = measure(points)
+	for i, r := range after.Results {
+		_, extra := r.Measures["RR@10"]
+		if !slices.Equal(r.Milliseconds, all[i].Milliseconds) || !slices.Equal(r.Measures["R@100"], all[i].Measures["R@100"]) || extra {
+			t.Errorf("%s is measured again, or has %v, for a measure that is there", r.Name, r.Measures)
+		}
+	}
+	success, err := eval.ParseMeasure("Success@1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	options.Measures = append(slices.Clone(measured), success)
+	for _, r := range measure(points[:1]).Results {
+		for q, value := range r.Measures["Success@1"] {
+			if (value == 1) != (r.Measures["RR@10"][q] == 1) {
+				t.Errorf("%s, query %d: Success@1 %v, RR@10 %v", r.Name, q, value, r.Measures["RR@10"][q])
+			}
+		}
+	}
+	options.Measures = measured
+
 	// Other judgements are another collection.
 	subject.Qrels = eval.Qrels{subject.Queries[0].ID: {"d1": 1}}
 	other := measure(points[:1])
