@@ -82,6 +82,10 @@ func TestLimitsOfDocuments(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	long := Document{ID: "all of Proust", Tokens: unit(1 << 20)}
+	if err := w.Add(t.Context(), long); err == nil || !strings.HasSuffix(err.Error(), `"all of Proust" has 1048576 vectors, at most 524288 are allowed`) {
+		t.Errorf("a million tokens: %v", err)
+	}
 	good := Document{ID: "good", Tokens: unit(1)}
 	if err := w.Add(t.Context(), good, good); !errors.Is(err, ErrDuplicate) {
 		t.Errorf("twice in one batch: %v", err)

@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -291,4 +292,63 @@ func TestOpenDamagedWeights(t *testing.T) {
 			t.Errorf("byte %d inverted: error %v", i*13, err)
 		}
 	}
+}
+
+// FuzzFolder puts any text into the place of one of the JSON files of a model, which
+// is then refused by name, or encodes.
+func FuzzFolder(f *testing.F) {
+	models := map[string]string{}
+	var files []string
+	for _, name := range []string{"plain", "pylate", "stanford", "multivector"} {
+		models[name] = copyModel(f, name, nil)
+		paths, err := filepath.Glob(filepath.Join(models[name], "*"))
+		nested, nestedErr := filepath.Glob(filepath.Join(models[name], "*", "*"))
+		if err := errors.Join(err, nestedErr); err != nil {
+			f.Fatal(err)
+		}
+		for _, path := range append(paths, nested...) {
+			if extension := filepath.Ext(path); extension != ".json" && extension != ".metadata" {
+				continue
+			}
+			data, err := os.ReadFile(path)
+			if err != nil {
+				f.Fatal(err)
+			}
+			if filepath.Base(path) != "tokenizer.json" { // FuzzParseTokenizer's
+				f.Add(uint8(len(files)), data)
+				files = append(files, path)
+			}
+		}
+	}
+	f.Add(uint8(0), []byte(`[{"path": "../..", "type": "sentence_transformers.models.Transformer"}]`))
+	f.Fuzz(func(t *testing.T, file uint8, data []byte) {
+		path := files[int(file)%len(files)]
+		before, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer writeFile(t, path, before)
+		writeFile(t, path, data)
+		dir := filepath.Dir(path)
+		if !slices.Contains(slices.Collect(maps.Values(models)), dir) {
+			dir = filepath.Dir(dir)
+		}
+		enc, err := bert.Open(dir, raw())
+		if err != nil {
+			if !errors.Is(err, bert.ErrModel) && !errors.Is(err, bert.ErrUnsupported) {
+				t.Fatal(err)
+			}
+			return
+		}
+		if enc.NeedsProjection() {
+			return
+		}
+		tokens, err := enc.EncodeQuery(t.Context(), "the apple")
+		if err == nil {
+			err = tokens.Validate(enc.Dim())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
 }

@@ -19,3 +19,22 @@ func TestParseSpec(t *testing.T) {
 		}
 	}
 }
+
+// FuzzParseSpec: what is read is read again from what it is written as.
+func FuzzParseSpec(f *testing.F) {
+	for _, text := range []string{"opq:16x", "pq:1.5x", "used-rows+pq:8x", "pq:1e3x", "pq:0x1p2x", "pq:NaNx", "pq:16", ":x", ""} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		s, err := table.ParseSpec(text)
+		if err != nil {
+			if !errors.Is(err, table.ErrInvalid) {
+				t.Fatalf("%q: %v", text, err)
+			}
+			return
+		}
+		if again, err := table.ParseSpec(s.String()); err != nil || again != s {
+			t.Fatalf("%q is %+v, but its form %q is %+v, %v", text, s, s, again, err)
+		}
+	})
+}

@@ -606,3 +606,23 @@ func TestDefaultSettings(t *testing.T) {
 		}
 	}
 }
+
+// FuzzParseTarget: what is read says the same when it is written and read again.
+func FuzzParseTarget(f *testing.F) {
+	for _, text := range []string{"recall@10>=0.95", "overlap@5 >= 99%", "nDCG@10 within 1%", "AP>=99%", "R@1≥50.5%", "recall@x>=0.5", "AP within 1", "P(rel=2)@5>=1%"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		target, err := tune.ParseTarget(text)
+		if err != nil {
+			if !errors.Is(err, tune.ErrTarget) {
+				t.Fatalf("%q: %v", text, err)
+			}
+			return
+		}
+		again, err := tune.ParseTarget(target.String())
+		if err != nil || again.String() != target.String() || again.Share() != target.Share() || again.Cutoff() != target.Cutoff() {
+			t.Fatalf("%q is %v (%v), read again %v (%v), %v", text, target, target.Share(), again, again.Share(), err)
+		}
+	})
+}

@@ -365,8 +365,9 @@ func checkDamaged(t *testing.T, c *Codebook, s *Scorer, data Payload) {
 	_, ranked := s.RankScore(data.Cells, nil)
 	_, refined := s.Refine(data.Codes, nil)
 	_, checkedRefinement := c.CheckRefinement(data.Codes)
-	if checkedRefinement == nil && refined != nil {
-		t.Fatalf("refinement checked, but not scored: %v", refined)
+	_, decodedRefinement := c.DecodeRefinement(data.Codes)
+	if checkedRefinement == nil && (refined != nil || decodedRefinement != nil) {
+		t.Fatalf("refinement checked, but not scored: %v, or not decoded: %v", refined, decodedRefinement)
 	}
 	for _, err := range []error{checked, scored, decoded, cells, ranked} {
 		if err != nil && (checked == nil || !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrVersion)) {

@@ -88,3 +88,28 @@ func TestParseErrors(t *testing.T) {
 		}
 	}
 }
+
+// FuzzParse: what is read is valid, and read again from what it is written as.
+func FuzzParse(f *testing.F) {
+	for _, spec := range []string{
+		"none", "stopwords:english+seed=3", "first:50%", "random:33.3%+seed=9", "norm:0.5", "ward:1.5+protect=1+rows+raw",
+		"voronoi:67%+tokens+directions=64+each+ward:2", "idf:10+docidf:3", "first:1e-1%", "ward:0x1p4", "norm:NaN", "none+none",
+	} {
+		f.Add(spec)
+	}
+	f.Fuzz(func(t *testing.T, spec string) {
+		p, err := Parse(spec)
+		if err != nil {
+			if !errors.Is(err, ErrInvalid) {
+				t.Fatalf("%q: %v", spec, err)
+			}
+			return
+		}
+		if err := p.Validate(); err != nil {
+			t.Fatalf("%q: %v", spec, err)
+		}
+		if again, err := Parse(p.String()); err != nil || !reflect.DeepEqual(again, p) {
+			t.Fatalf("%q is %+v, but its form %q is %+v, %v", spec, p, p, again, err)
+		}
+	})
+}

@@ -292,6 +292,12 @@ func (x *Index) Search(req *bleve.SearchRequest) (*bleve.SearchResult, error) {
 // SearchInContext executes a search request, in which queries of this package
 // may stand wherever bleve takes a query.
 func (x *Index) SearchInContext(ctx context.Context, req *bleve.SearchRequest) (*bleve.SearchResult, error) {
+	for _, cursor := range [][]string{req.SearchAfter, req.SearchBefore} {
+		if cursor != nil && len(cursor) != len(req.Sort) {
+			// Of requests that nobody has validated bleve reads what is not there.
+			return nil, fmt.Errorf("parebleve: search_after or search_before has %d values, for an order by %d", len(cursor), len(req.Sort))
+		}
+	}
 	p := &pass{}
 	var took time.Duration
 	for {

@@ -1,6 +1,7 @@
 package parebleve_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -177,4 +178,18 @@ func firstDifference(got, want []string) string {
 		}
 	}
 	return fmt.Sprintf("%d hits, want %d", len(got), len(want))
+}
+
+// TestNoCursor: a request in JSON may have a cursor of fewer values than it sorts
+// by, or of more.
+func TestNoCursor(t *testing.T) {
+	idx := create(t, babble(5, 40), toyOptions())
+	for _, text := range []string{`"search_after": []`, `"search_before": []`, `"search_after": ["x", "y"]`} {
+		var request bleve.SearchRequest
+		check(t, json.Unmarshal([]byte(`{"query": {"match_all": {}}, "size": 2, "sort": ["-_score"], `+text+`}`), &request))
+		request.Query = parebleve.NewQuery("body", "plum")
+		if result, err := idx.Search(&request); err == nil {
+			t.Errorf("%s: %d hits, want an error", text, len(result.Hits))
+		}
+	}
 }

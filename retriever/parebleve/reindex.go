@@ -1,6 +1,7 @@
 package parebleve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,20 +21,22 @@ type Progress struct {
 	// Field is the field at work; fields come one after the other.
 	Field string
 	// Done of Total documents are done with. Skipped of them stay as they were,
-	// since their text is not stored and they have no vectors that can be read and
-	// coded anew; Failed of them, since their text could not be encoded.
+	// since their text is not stored and they have no vectors that can be read;
+	// Failed of them, since their text could not be encoded or their vectors not be
+	// coded.
 	Done, Total, Skipped, Failed int
 }
 
-// IncompleteError is what Reindex returns at its end if the texts of some
-// documents could not be encoded. These are as they were before, and the next
-// Reindex tries them again.
+// IncompleteError is what Reindex returns at its end if some documents could not
+// be given vectors. These are as they were before, and the next Reindex tries
+// them again.
 type IncompleteError struct {
 	// Documents are in no order.
 	Documents []Failure
 }
 
-// Failure says why the text of a document could not be encoded.
+// Failure says why the text of a document could not be encoded, or its vectors not
+// be coded.
 type Failure struct {
 	Field, ID string
 	Err       error
@@ -187,7 +190,7 @@ type material struct {
 	texts   []string
 	vectors codec.Payload // if texts are not stored
 	book    *book         // codes the vectors, nil if it is missing
-	err     error         // why the texts cannot be encoded
+	err     error         // why the texts cannot be encoded or the vectors not be coded
 	bad     bool          // the vectors cannot be read
 }
 
@@ -199,7 +202,7 @@ func (m material) equal(other material) bool {
 }
 
 // replace gives documents other vectors and returns how many it could, and which
-// texts could not be encoded. Vectors are made first, while the index may change;
+// have failed. Vectors are made first, while the index may change;
 // then, while it may not, those of documents that are still the same are put in.
 func (x *Index) replace(ctx context.Context, f *field, book *book, w work) (replaced int, failed []Failure, err error) {
 	ids := make(map[string]int)
@@ -261,7 +264,7 @@ func (x *Index) replace(ctx context.Context, f *field, book *book, w work) (repl
 }
 
 // codeMaterial codes tokens, all together or, if that fails, one document after
-// the other.
+// the other. It notes in the material what cannot be coded.
 func codeMaterial(ctx context.Context, book *book, made []material, tokens []encoder.Tokens) ([]codec.Encoded, error) {
 	encoded, err := book.encodeAll(ctx, tokens)
 	if err == nil || ctx.Err() != nil {
@@ -270,7 +273,7 @@ func codeMaterial(ctx context.Context, book *book, made []material, tokens []enc
 	encoded = make([]codec.Encoded, len(tokens))
 	for i, t := range tokens {
 		if encoded[i], err = book.Encode(t.Vectors, t.IDs); err != nil {
-			made[i].bad = true
+			made[i].err = cmp.Or(made[i].err, fmt.Errorf("coding the vectors: %w", err))
 		}
 	}
 	return encoded, nil

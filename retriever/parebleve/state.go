@@ -24,6 +24,7 @@ type state struct {
 type fieldState struct {
 	// Codebook is the checksum of the codebook that codes new documents.
 	Codebook string `json:"codebook"`
+	checksum uint64
 	// Vectors is how many vectors the field had when it was trained, 0 for a
 	// codebook that was not trained on this index.
 	Vectors int64 `json:"vectors"`
@@ -34,23 +35,49 @@ const stateVersion = 2 // in 1 cells were stored with the codes, and under other
 // fingerprint identifies an encoder that can tell itself from others.
 func fingerprint(enc any) string {
 	if f, ok := enc.(interface{ Fingerprint() uint64 }); ok {
-		return fmt.Sprintf("%016x", f.Fingerprint())
+		return hexadecimal(f.Fingerprint())
 	}
 	return ""
 }
 
 // storedState reads the state; its version is 0 if there is none.
 func (x *Index) storedState() (state, error) {
-	var s state
 	data, err := x.GetInternal(stateKey)
 	if err != nil || data == nil {
-		return s, err
+		return state{}, err
 	}
+	return parseState(data)
+}
+
+// parseState reads the state from JSON. Of other versions it reads no more than
+// the number.
+func parseState(data []byte) (state, error) {
+	var header struct {
+		Version int `json:"version"`
+	}
+	if err := json.Unmarshal(data, &header); err != nil {
+		return state{}, fmt.Errorf("%w: the state: %w", ErrCorrupt, err)
+	}
+	if header.Version != stateVersion {
+		return state{}, fmt.Errorf("%w: its state has version %d, this program reads %d", ErrVersion, header.Version, stateVersion)
+	}
+	var s state
 	if err := json.Unmarshal(data, &s); err != nil {
-		return s, fmt.Errorf("%w: the state: %w", ErrCorrupt, err)
+		return state{}, fmt.Errorf("%w: the state: %w", ErrCorrupt, err)
+	}
+	for name, f := range s.Fields {
+		checksum, err := strconv.ParseUint(f.Codebook, 16, 64)
+		if err != nil || f.Codebook != hexadecimal(checksum) || f.Vectors < 0 {
+			return state{}, fmt.Errorf("%w: the state: field %q has codebook %q of %d vectors", ErrCorrupt, name, f.Codebook, f.Vectors)
+		}
+		f.checksum = checksum
+		s.Fields[name] = f
 	}
 	return s, nil
 }
+
+// hexadecimal is how files and the state name a checksum.
+func hexadecimal(checksum uint64) string { return fmt.Sprintf("%016x", checksum) }
 
 // loadState reads the state of the index, or begins it.
 func (x *Index) loadState() error {
@@ -67,11 +94,7 @@ func (x *Index) loadState() error {
 		f := &field{name: name, hidden: hiddenName(name)}
 		known, ok := s.Fields[name]
 		if ok && x.options.Codebook == nil {
-			checksum, err := strconv.ParseUint(known.Codebook, 16, 64)
-			if err != nil {
-				return fmt.Errorf("%w: the state: %w", ErrCorrupt, err)
-			}
-			if f.current, err = x.bookOf(checksum); err != nil {
+			if f.current, err = x.bookOf(known.checksum); err != nil {
 				return err
 			}
 			f.trained = known.Vectors
@@ -86,10 +109,6 @@ func (x *Index) loadState() error {
 func (x *Index) checkState(s state) error {
 	enc := x.options.Encoder
 	switch made := fingerprint(enc); {
-	case s.Version > stateVersion:
-		return fmt.Errorf("%w: its state has version %d, this program reads %d", ErrVersion, s.Version, stateVersion)
-	case s.Version < stateVersion:
-		return fmt.Errorf("%w: its state has version %d, this program reads %d", ErrVersion, s.Version, stateVersion)
 	case s.Dim != enc.Dim():
 		return fmt.Errorf("%w: it makes vectors of %d dimensions, the index has %d", ErrEncoder, enc.Dim(), s.Dim)
 	case s.Encoder != "" && made != "" && s.Encoder != made:
@@ -151,7 +170,7 @@ func (x *Index) saveState() error {
 	}
 	for _, f := range x.fields {
 		f.mu.RLock()
-		s.Fields[f.name] = fieldState{fmt.Sprintf("%016x", f.current.Checksum()), f.trained}
+		s.Fields[f.name] = fieldState{Codebook: hexadecimal(f.current.Checksum()), Vectors: f.trained}
 		f.mu.RUnlock()
 	}
 	data, err := json.Marshal(s)
