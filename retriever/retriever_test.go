@@ -287,7 +287,8 @@ func TestErrors(t *testing.T) {
 	_, tokens := r.SearchTokens(ctx, encoder.Tokens{}, search)
 	_, explained := r.Explain(ctx, "plum", "plum", search)
 	_, text := r.Text("plum")
-	for _, err := range []error{searched, tokens, explained, text} {
+	_, unknown := r.UnknownWords(encoder.Tokens{})
+	for _, err := range []error{searched, tokens, explained, text, unknown} {
 		if !errors.Is(err, retriever.ErrClosed) {
 			t.Errorf("used after Close: error %v, want ErrClosed", err)
 		}

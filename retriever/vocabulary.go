@@ -27,6 +27,33 @@ func Informed(p querypruner.Pruner, enc encoder.Encoder) querypruner.Pruner {
 	return p
 }
 
+// UnknownWords returns the rows of an encoded query, ascending, whose words neither
+// the default encoder (package encoder/corpus) nor any document has: their vectors
+// are random, so that what they match they match by accident. Other encoders have no
+// such words, since a model makes something of every piece of a word. Safe for
+// concurrent use; after Close the error is ErrClosed.
+func (r *Retriever) UnknownWords(query encoder.Tokens) ([]int, error) {
+	r.use.RLock()
+	defer r.use.RUnlock()
+	if r.closed {
+		return nil, ErrClosed
+	}
+	enc, ok := r.encoder.(*corpus.Encoder)
+	if !ok {
+		return nil, nil
+	}
+	var rows []int
+	for i, id := range query.IDs {
+		if _, learnt := enc.Word(id); learnt {
+			continue
+		}
+		if _, documents := r.snapshot.Statistics().TokenFrequency(id); documents == 0 {
+			rows = append(rows, i)
+		}
+	}
+	return rows, nil
+}
+
 // learnFrom says what a pruner of documents may learn from: the whole sample, so
 // many vectors, and what the encoder knows about its token ids.
 func learnFrom(options BuildOptions, enc encoder.Encoder, vectors int) docpruner.FitOptions {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/pare-search/pare/encoder"
 	"github.com/pare-search/pare/encoder/bert"
+	"github.com/pare-search/pare/encoder/corpus"
 	"github.com/pare-search/pare/index/codec"
 	"github.com/pare-search/pare/querypruner"
 	"github.com/pare-search/pare/retriever"
@@ -72,5 +73,43 @@ func TestStopWordsOfTheCorpus(t *testing.T) {
 		if !row.Kept || row.Reason != querypruner.NoStopWord {
 			t.Errorf("%+v: %v", row, row)
 		}
+	}
+}
+
+// TestUnknownWords: those of no document, but not those that are too rare to be
+// learnt, nor any that another encoder sees.
+func TestUnknownWords(t *testing.T) {
+	options := buildOptions(codec.Residual2)
+	options.Corpus.MinDocumentFrequency = 2
+	r := build(t, orchard, options)
+	enc, ok := r.Encoder().(*corpus.Encoder)
+	if !ok {
+		t.Fatalf("the encoder is a %T", r.Encoder())
+	}
+	if _, learnt := enc.ID("quinc"); learnt { // the stem
+		t.Fatal("quince, in one document, was learnt")
+	}
+	for query, want := range map[string][]int{
+		"the xylophone prunes quince, zither": {0, 3}, // "the" has no row
+		"plum trees":                          nil,
+		"":                                    nil,
+	} {
+		tokens, err := enc.EncodeQuery(t.Context(), query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := r.UnknownWords(tokens); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%q: rows %v, %v, want %v", query, got, err, want)
+		}
+	}
+
+	options.Encoder = toy
+	r = build(t, orchard, options)
+	tokens, err := toy.EncodeQuery(t.Context(), "xylophone zither")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := r.UnknownWords(tokens); err != nil || got != nil {
+		t.Errorf("of another encoder: rows %v, %v", got, err)
 	}
 }

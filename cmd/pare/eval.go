@@ -417,8 +417,39 @@ func (e *evaluation) texts(ctx context.Context) (*material, error) {
 	if m.retrievers, m.codecs, err = e.retrievers(ctx, documents); err != nil {
 		return nil, err
 	}
+	if err := e.noteUnknown(ctx, m); err != nil {
+		return nil, err
+	}
 	m.bm25, err = e.bm25(ctx, documents, m.retrievers[0])
 	return m, err
+}
+
+// noteUnknown tells how many queries have words that the collection has not.
+func (e *evaluation) noteUnknown(ctx context.Context, m *material) error {
+	r := m.retrievers[0]
+	if _, ok := r.Encoder().(*corpus.Encoder); !ok {
+		return nil // which has no such words, and takes its time to encode
+	}
+	var unknown unknownWords
+	for _, query := range m.queries {
+		tokens, err := r.Encoder().EncodeQuery(ctx, query.Text)
+		if err != nil {
+			return err
+		}
+		rows, err := r.UnknownWords(tokens)
+		if err != nil {
+			return err
+		}
+		var words []string
+		for _, row := range rows {
+			words = append(words, tokenText(r.Encoder(), query.Text, tokens, row))
+		}
+		unknown.add(query.ID, words)
+	}
+	if unknown.queries > 0 {
+		e.note(e.stderr, "%s", &unknown)
+	}
+	return nil
 }
 
 // allDocuments reads the documents of a collection, once for all systems.

@@ -39,6 +39,7 @@ type search struct {
 	options        retriever.Options
 	stdout, stderr io.Writer
 	printed        int // answers
+	unknown        unknownWords
 }
 
 func (a *app) searchCommand() *cobra.Command {
@@ -246,6 +247,10 @@ func (s *search) all(ctx context.Context, queries iter.Seq2[query, error], sever
 		if err := s.print(answer, several); err != nil {
 			return err
 		}
+		words := answer.unknown()
+		if s.unknown.add(q.id, words); !several || s.explain {
+			s.remark(unknownIn(words, len(answer.Tokens)))
+		}
 		if s.explain && found.Stats.Plan != index.Probe {
 			s.note(s.stderr, "no token had to look for candidates: every document was one")
 		}
@@ -259,10 +264,20 @@ func (s *search) all(ctx context.Context, queries iter.Seq2[query, error], sever
 			run.Results[q.id] = append(run.Results[q.id], eval.Result{ID: hit.ID, Score: float64(hit.Score)})
 		}
 	}
+	if several {
+		s.remark(s.unknown.String())
+	}
 	if s.run == "" {
 		return nil
 	}
 	return dataset.WriteRunFile(s.run, run)
+}
+
+// remark is note for what need not be there.
+func (s *search) remark(text string) {
+	if text != "" {
+		s.note(s.stderr, "%s", text)
+	}
 }
 
 // followFile returns what yields the options of the next query and what ends
@@ -373,6 +388,19 @@ type queryToken struct {
 	Kept   bool   `json:"kept"`
 	Scored bool   `json:"scored"`
 	Reason string `json:"reason"`
+	// Unknown words are in no document.
+	Unknown bool `json:"unknown,omitempty"`
+}
+
+// unknown returns the words that count in the scores though no document has them.
+func (a *answer) unknown() []string {
+	var words []string
+	for _, token := range a.Tokens {
+		if token.Unknown && token.Scored {
+			words = append(words, token.Token)
+		}
+	}
+	return words
 }
 
 type hit struct {
@@ -430,6 +458,16 @@ func (s *search) answer(ctx context.Context, q query, found retriever.Results) (
 	}
 	for _, i := range found.Selection.Score {
 		a.Tokens[i].Scored = true
+	}
+	unknown, err := s.retriever.UnknownWords(found.Query)
+	if err != nil {
+		return a, err
+	}
+	for _, i := range unknown {
+		a.Tokens[i].Unknown = true
+		if note := "not in the collection"; !strings.Contains(a.Tokens[i].Reason, note) {
+			a.Tokens[i].Reason += ", " + note
+		}
 	}
 	for i, h := range found.Hits {
 		described, err := s.hit(ctx, q, h)
