@@ -137,6 +137,38 @@ func TestDistilledLoss(t *testing.T) {
 	}
 }
 
+// TestGroupReduceKeeps is that rows are regrouped only where that loses less than bands
+// of frequency do, with rows that have something to gain from it and with rows that
+// have not.
+func TestGroupReduceKeeps(t *testing.T) {
+	for _, p := range []problem{random(400, 24, 9000), unequal(400, 24, 9000), random(90, 40, 3000)} {
+		b := p.frequencyBands(doubling(reduceBands)...)
+		shares := make([]float64, len(b.counts))
+		for i, weight := range b.meanWeights(p) {
+			shares[i] = math.Sqrt(weight)
+		}
+		first, err := b.ranked(t.Context(), p, shares)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fitted, err := fitGroupReduce(t.Context(), p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, err := p.loss(first)
+		if err != nil {
+			t.Fatal(err)
+		}
+		after, err := p.loss(fitted)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if after > before {
+			t.Errorf("regrouping %d x %d loses %v, bands of frequency %v", p.Rows, p.Dim, after, before)
+		}
+	}
+}
+
 // TestLloydMax checks what defines the levels: each is the weighted mean of the
 // values nearest to it.
 func TestLloydMax(t *testing.T) {

@@ -273,7 +273,8 @@ const (
 // weighted low-rank approximation of each with a rank by its mean frequency, and
 // rounds in which every row moves to the band whose directions keep most of it. Bands
 // keep their sizes, so that the bytes stay the same: rows move in the order of what
-// they gain.
+// they gain, and with that not all to their best band, so that a round can lose too. The
+// grouping that loses least is kept.
 func fitGroupReduce(ctx context.Context, p problem) (node, error) {
 	b := p.frequencyBands(doubling(reduceBands)...)
 	shares := make([]float64, len(b.counts))
@@ -288,15 +289,28 @@ func fitGroupReduce(ctx context.Context, p problem) (node, error) {
 	for i, part := range first.parts {
 		ranks[i] = part.arrays[0].columns
 	}
+	best := first
+	least, err := p.loss(first)
+	if err != nil {
+		return node{}, err
+	}
 	for range reduceRounds {
 		if err := b.regroup(ctx, p, ranks); err != nil {
 			return node{}, err
 		}
+		n, err := b.fit(ctx, p, int8s, ranks)
+		if err != nil {
+			return node{}, err
+		}
+		loss, err := p.loss(n)
+		if err != nil {
+			return node{}, err
+		}
+		if loss < least && n.size() <= p.budget { // places of rows that were in order take room
+			best, least = n, loss
+		}
 	}
-	if b.size(p, int8s, ranks) > p.budget { // places of rows that were in order
-		return first, nil
-	}
-	return b.fit(ctx, p, int8s, ranks)
+	return best, nil
 }
 
 // regroup moves rows between bands of given sizes, so that more of their weighted

@@ -49,15 +49,29 @@ func (p *pursuit) row(atoms []uint32, values, correlations []float32) {
 			break
 		}
 		copy(p.rest, correlations)
-		for k, a := range p.chosen {
-			v := float32(p.values[k])
-			for j, product := range p.products.Row(a) {
-				p.rest[j] -= v * product
-			}
-		}
+		p.subtract()
 	}
 	for k, a := range p.chosen {
 		atoms[k], values[k] = uint32(a), float32(p.values[k])
+	}
+}
+
+// subtract takes what the chosen atoms make from the rest, four atoms at a time: with one
+// it would be the memory that takes the time.
+func (p *pursuit) subtract() {
+	for k := 0; k < len(p.chosen); k += 4 {
+		var lines [4][]float32
+		var values [4]float32
+		for i := range lines {
+			lines[i] = p.products.Row(p.chosen[min(k+i, len(p.chosen)-1)])[:len(p.rest)]
+			if k+i < len(p.chosen) {
+				values[i] = float32(p.values[k+i])
+			}
+		}
+		a, b, c, d := lines[0], lines[1], lines[2], lines[3]
+		for j := range p.rest {
+			p.rest[j] -= values[0]*a[j] + values[1]*b[j] + values[2]*c[j] + values[3]*d[j]
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 
 	"gonum.org/v1/gonum/mat"
@@ -191,16 +192,19 @@ const (
 
 const (
 	dictionaryRounds = 4
-	dictionaryShare  = 0.25 // of a budget
-	overcomplete     = 3    // atoms for each dimension at most
-	mostEqual        = 16   // terms of equal values: more hardly help
-	mostTerms        = 48   // other terms: the time to find them grows with their square
+	dictionaryRows   = 1 << 13 // rows that a dictionary is learnt from at most: time grows with them
+	dictionaryShare  = 0.25    // of a budget
+	overcomplete     = 3       // atoms for each dimension at most
+	mostEqual        = 16      // terms of equal values: more hardly help
+	mostTerms        = 48      // other terms: the time to find them grows with their square
 )
 
 // fitSparseCodes is dictionary learning: rows are sums of few atoms of an
 // overcomplete dictionary (Faruqui et al.), by orthogonal matching pursuit (Pati,
 // Rezaiifar and Krishnaprasad, 1993) and least squares of the atoms in turns (Engan,
-// Aase and Husøy, method of optimal directions, 1999).
+// Aase and Husøy, method of optimal directions, 1999). The dictionary of a large matrix
+// is learnt from some of its rows, and rows have a limited number of terms, both for the
+// sake of time.
 func fitSparseCodes(ctx context.Context, p problem) (node, error) {
 	return p.dictionary(ctx, anyValues)
 }
@@ -232,26 +236,41 @@ func (p problem) dictionary(ctx context.Context, code sparseCode) (node, error) 
 	if count < 1 {
 		return node{}, p.tooSmall(size(p.Rows, 1, atoms) + sizeOf(int8s, 0, atoms, p.Dim))
 	}
-	book, _, err := kmeans(ctx, p.Matrix, p.weights, atoms, kmeansIterations, p.seed)
+	learnt := p.sample(max(dictionaryRows, 4*atoms))
+	book, _, err := kmeans(ctx, learnt.Matrix, learnt.weights, atoms, kmeansIterations, p.seed)
 	if err != nil {
 		return node{}, err
 	}
 	book.Normalize()
-	var t terms
-	for round := range dictionaryRounds {
-		if t, err = p.pursue(ctx, book, count, code); err != nil {
+	for range dictionaryRounds - 1 {
+		t, err := learnt.pursue(ctx, book, count, code)
+		if err != nil {
 			return node{}, err
 		}
-		if round < dictionaryRounds-1 {
-			if err := p.optimalDirections(book, t); err != nil {
-				return node{}, err
-			}
+		if err := learnt.optimalDirections(book, t); err != nil {
+			return node{}, err
 		}
+	}
+	t, err := p.pursue(ctx, book, count, code)
+	if err != nil {
+		return node{}, err
 	}
 	if code == equalValues && count > 1 {
 		return t.equalNode(atoms, floats(int8s, book)), nil
 	}
 	return t.node(atoms, floats(int8s, book)), nil
+}
+
+// sample returns the problem of so many rows at most, drawn by their weight.
+func (p problem) sample(rows int) problem {
+	if rows >= p.Rows {
+		return p
+	}
+	some := make([]int32, rows)
+	for i, row := range draw(rand.New(rand.NewPCG(p.seed, 0x73616d706c65)), p.weights, rows) {
+		some[i] = int32(row)
+	}
+	return p.of(some, p.budget)
 }
 
 // pursue makes every row from count atoms.
@@ -272,8 +291,9 @@ func (p problem) pursue(ctx context.Context, book simd.Matrix, count int, code s
 // commonShares are the shares of a budget that common rows are tried with.
 var commonShares = []float64{0.2, 0.4, 0.6, 0.8}
 
-// maxCommon bounds the common rows, whose inner products are all computed.
-const maxCommon = 4096
+// maxCommon bounds the common rows, for the sake of time: rare rows have an inner product
+// with each for every term.
+const maxCommon = 2048
 
 // fitSparseCommon makes rare rows sums of few frequent ones, which are stored (Chen
 // et al. train the sums; here it is orthogonal matching pursuit). How much of the
