@@ -28,7 +28,8 @@ type Change struct {
 	// Err says why the file was refused and everything stays as it was; nil if
 	// its settings are in force.
 	Err error
-	// Keys are those with new values, none where Err is set.
+	// Keys are those with new values: none where Err is set, and none where a file
+	// that was refused is mended and says what it said before.
 	Keys []ChangedKey
 }
 
@@ -63,6 +64,7 @@ type Watcher struct {
 	options WatchOptions
 	current atomic.Pointer[hotSettings]
 	content []byte // of the file as last seen
+	refused bool   // which was reported
 
 	files *fsnotify.Watcher
 	done  chan struct{}
@@ -160,7 +162,7 @@ func (w *Watcher) reload() {
 	}
 	settings, err := w.load()
 	if err != nil {
-		w.report(Change{Err: err})
+		w.refuse(err)
 		return
 	}
 	changed := changedKeys(w.Loaded().Config, settings.loaded.Config)
@@ -175,13 +177,19 @@ func (w *Watcher) reload() {
 		}
 	}
 	if err := errors.Join(faults...); err != nil {
-		w.report(Change{Err: err})
+		w.refuse(err)
 		return
 	}
 	w.current.Store(settings)
-	if len(changed) > 0 {
+	if len(changed) > 0 || w.refused {
+		w.refused = false
 		w.report(Change{Keys: changed})
 	}
+}
+
+func (w *Watcher) refuse(err error) {
+	w.refused = true
+	w.report(Change{Err: err})
 }
 
 // load reads all sources.

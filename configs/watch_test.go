@@ -211,6 +211,27 @@ func TestWatchRefuses(t *testing.T) {
 	}
 }
 
+// TestWatchMended: whoever mends a file is told that it is taken, also where it says
+// no more than before it was broken.
+func TestWatchMended(t *testing.T) {
+	_, path, changes := watch(t, configs.WatchOptions{})
+	for _, broken := range []string{"search: {budget: [", budgets(100) + "codec: {kind: residual1}\n"} {
+		replace(t, path, broken)
+		if c := next(t, changes); c.Err == nil {
+			t.Errorf("%q: %+v, want an error", broken, c)
+		}
+		replace(t, path, budgets(100))
+		if c := next(t, changes); c.Err != nil || len(c.Keys) > 0 {
+			t.Errorf("mended after %q: %+v, want neither an error nor changes", broken, c)
+		}
+	}
+	replace(t, path, "# the same settings\n"+budgets(100))
+	replace(t, path, budgets(101))
+	if c := next(t, changes); len(c.Keys) != 2 {
+		t.Errorf("%+v, want the two keys that change, and nothing before", c)
+	}
+}
+
 // TestWatchOverruled: a flag or a variable beats the file, before and after.
 func TestWatchOverruled(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pare.yaml")

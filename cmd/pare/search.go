@@ -299,6 +299,9 @@ func (s *search) followFile() (options func() retriever.Options, stop func() err
 			if change.Err != nil {
 				printError(s.stderr, change.Err)
 			}
+			if change.Err == nil && len(change.Keys) == 0 {
+				s.note(s.stderr, "%s: taken again, with the settings that are in force", s.configFile)
+			}
 			for _, key := range change.Keys {
 				s.note(s.stderr, "%s: %s was %v, is %v", s.configFile, key.Name, settingText(key.Old), settingText(key.New))
 			}

@@ -77,6 +77,8 @@ func TestSearchWatch(t *testing.T) {
 	settings("many")
 	talk.until(t, `search.depth: bad value: want a whole number, got "many"`)
 	next("30")
+	settings("30")
+	talk.until(t, "pare.yaml: taken again, with the settings that are in force")
 	ask.Close()
 	if code := <-ended; code != exitDone {
 		t.Errorf("exit code %d", code)
