@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -76,4 +77,36 @@ func BenchmarkAdd(b *testing.B) {
 		check(b, w.Close())
 	}
 	b.ReportMetric(float64(tokens)*float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
+}
+
+// BenchmarkPayloads reports what it takes to look up the cells and the payloads of
+// all documents, as a search does, in blocks that were checked before.
+func BenchmarkPayloads(b *testing.B) {
+	const n = 10_000
+	rng := rand.New(rand.NewPCG(1, 16))
+	documents := make([]Document, n)
+	numbers := make([]uint32, n)
+	for i := range documents {
+		documents[i] = Document{ID: fmt.Sprint(i), Tokens: randomTokens(rng, 20, 16, true)}
+		numbers[i] = uint32(i)
+	}
+	s := open(b, build(b, DefaultOptions(16), documents))
+	b.Run("cells", func(b *testing.B) {
+		var cells [][]byte
+		for b.Loop() {
+			for batch := range slices.Chunk(numbers, checkEvery) {
+				cells = must[[][]byte](b)(s.AppendCells(cells[:0], batch))
+			}
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/document")
+	})
+	b.Run("payloads", func(b *testing.B) {
+		var payloads []codec.Payload
+		for b.Loop() {
+			for batch := range slices.Chunk(numbers, checkEvery) {
+				payloads = must[[]codec.Payload](b)(s.AppendPayloads(payloads[:0], batch))
+			}
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/document")
+	})
 }

@@ -2,6 +2,7 @@ package index
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -20,10 +21,15 @@ import (
 //	0  magic "PARE"                          4 bytes
 //	4  container version                     u32
 //	8  section bytes, one after the other    no padding, so each byte counts
+//	   block checksums, for each section of
+//	     more than 16 KiB, in their order:
+//	     CRC-32C of 16 KiB of the section,
+//	       of less at its end                 u32 each
 //	   table, one entry a section:           40 bytes each
 //	     name, zero-padded                     16
 //	     section format version               u32
-//	     CRC-32C of the section's bytes       u32
+//	     CRC-32C of its block checksums, or,
+//	       without these, of its bytes        u32
 //	     offset in the file                   u64
 //	     length in bytes                      u64
 //	   footer:                               24 bytes
@@ -35,11 +41,18 @@ import (
 //
 // All integers are little-endian. The table stands at the end so that a file
 // is written in one pass; the footer comes last so that a truncated file is
-// recognised by its missing magic.
+// recognised by its missing magic. The checksums make a tree: the footer's covers
+// those in the table, these cover those of blocks, these the bytes. So any block
+// of a large section can be checked when it is read (blocks.go), and opening
+// checks no more than the table.
+//
+// Version 1 had no block checksums. Its sections are checked as a whole when the
+// first byte of them is read.
 const (
-	containerMagic   = "PARE"
-	containerEnd     = "PARE-END"
-	containerVersion = 1
+	containerMagic      = "PARE"
+	containerEnd        = "PARE-END"
+	containerVersion    = 2
+	minContainerVersion = 1
 
 	headerSize  = 8
 	entrySize   = 40
@@ -65,8 +78,9 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 type section struct {
 	name           string
 	version        uint32
-	checksum       uint32
+	checksum       uint32 // of its bytes, or of the checksums of its blocks
 	offset, length uint64
+	sums           uint64 // offset of the checksums of its blocks, 0 if there are none
 }
 
 // containerWriter writes a container to a file in one pass. Its methods
@@ -79,6 +93,8 @@ type containerWriter struct {
 	buffer   *bufio.Writer // before the file
 	offset   uint64
 	sections []section
+	sums     []byte // checksums of the blocks of all sections of more than one
+	first    int    // of those of the section being written
 	err      error
 }
 
@@ -114,18 +130,43 @@ func (w *containerWriter) add(name string, version uint32, parts ...[]byte) {
 
 func (w *containerWriter) begin(name string, version uint32) {
 	w.sections = append(w.sections, section{name: name, version: version, offset: w.offset})
+	w.first = len(w.sums)
 }
 
 func (w *containerWriter) Write(data []byte) (int, error) {
 	s := &w.sections[len(w.sections)-1]
-	s.checksum = crc32.Update(s.checksum, castagnoli, data)
+	for rest := data; len(rest) > 0; {
+		n := min(blockSize-int(s.length&(blockSize-1)), len(rest)) // to the end of the block
+		s.checksum = crc32.Update(s.checksum, castagnoli, rest[:n])
+		s.length += uint64(n)
+		rest = rest[n:]
+		if s.length&(blockSize-1) == 0 {
+			w.endBlock(s)
+		}
+	}
 	w.write(data)
 	return len(data), w.err
 }
 
+// endBlock notes the checksum of a block, and begins another.
+func (w *containerWriter) endBlock(s *section) {
+	w.sums = binary.LittleEndian.AppendUint32(w.sums, s.checksum)
+	s.checksum = 0
+}
+
 func (w *containerWriter) end() {
 	s := &w.sections[len(w.sections)-1]
-	s.length = w.offset - s.offset
+	if s.length&(blockSize-1) > 0 {
+		w.endBlock(s)
+	}
+	switch sums := w.sums[w.first:]; len(sums) {
+	case 0:
+	case 4: // the table has room for it
+		s.checksum = binary.LittleEndian.Uint32(sums)
+		w.sums = w.sums[:w.first]
+	default:
+		s.checksum = crc32.Checksum(sums, castagnoli)
+	}
 }
 
 // discard gives up and removes the file.
@@ -133,9 +174,10 @@ func (w *containerWriter) discard() error {
 	return errors.Join(w.file.Close(), w.folder.remove(w.name))
 }
 
-// finish writes table and footer, flushes the file to disk and closes it. On
+// finish writes block checksums, table and footer, flushes the file to disk and closes it. On
 // any error the file is removed.
 func (w *containerWriter) finish() error {
+	w.write(w.sums)
 	var tail []byte
 	for _, s := range w.sections {
 		var name [nameSize]byte
@@ -244,8 +286,10 @@ func (c *container) parse() error {
 		return c.corrupt("", "the checksum of the section table is wrong")
 	}
 	c.checksum = checksum
-	if v := binary.LittleEndian.Uint32(header[4:]); v != containerVersion {
-		return fmt.Errorf("%w: %s: container version %d, this program reads %d", ErrVersion, c.name, v, containerVersion)
+	version := binary.LittleEndian.Uint32(header[4:])
+	if version < minContainerVersion || version > containerVersion {
+		return fmt.Errorf("%w: %s: container version %d, this program reads %d to %d",
+			ErrVersion, c.name, version, minContainerVersion, containerVersion)
 	}
 	next := uint64(headerSize)
 	for i := range count {
@@ -266,6 +310,16 @@ func (c *container) parse() error {
 		}
 		next += s.length
 		c.sections = append(c.sections, s)
+	}
+	for i := range c.sections {
+		s := &c.sections[i]
+		if count := blocksOf(s.length); count > 1 && version > 1 {
+			if 4*count > table-next {
+				return c.corrupt(s.name, "the checksums of its blocks do not fit")
+			}
+			s.sums = next
+			next += 4 * count
+		}
 	}
 	if next != table {
 		return c.corrupt("", "%d bytes belong to no section", table-next)
@@ -293,13 +347,6 @@ func (c *container) has(name string) bool {
 	return slices.ContainsFunc(c.sections, func(s section) bool { return s.name == name })
 }
 
-// view returns a section's bytes without reading them: whoever uses them
-// bounds-checks what it reads.
-func (c *container) view(name string, version uint32) ([]byte, error) {
-	_, data, err := c.find(name, version)
-	return data, err
-}
-
 // checked returns a section's bytes after comparing their checksum.
 func (c *container) checked(name string, version uint32) ([]byte, error) {
 	s, data, err := c.find(name, version)
@@ -309,33 +356,46 @@ func (c *container) checked(name string, version uint32) ([]byte, error) {
 	return data, c.check(s)
 }
 
-func (c *container) check(s section) error {
-	if crc32.Checksum(c.data[s.offset:s.offset+s.length], castagnoli) != s.checksum {
+// check compares the checksums of a whole section.
+func (c *container) check(s section) error { return c.checkContext(context.Background(), s) }
+
+// checkContext is check with an end: then it returns the error of ctx. Of several
+// damaged blocks it names the first.
+func (c *container) checkContext(ctx context.Context, s section) error {
+	if s.sums > 0 {
+		if err := c.checkSums(s); err != nil {
+			return err
+		}
+	}
+	checksum := uint32(0)
+	for block := range blocksOf(s.length) {
+		const often = 64 // a megabyte, a fraction of a millisecond's work
+		if block%often == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if s.sums > 0 {
+			if err := c.checkBlock(s, block); err != nil {
+				return err
+			}
+			continue
+		}
+		lo := block << blockBits
+		checksum = crc32.Update(checksum, castagnoli, c.data[s.offset:][lo:min(lo+blockSize, s.length)])
+	}
+	if s.sums == 0 && checksum != s.checksum {
 		return c.corrupt(s.name, "the checksum is wrong")
 	}
 	return nil
 }
 
-// verify compares the checksum of every section and returns all that differ, or
-// the error of ctx.
+// verify compares the checksums of every section and returns what is wrong with
+// each, or the error of ctx.
 func (c *container) verify(ctx context.Context) error {
-	const step = 1 << 20 // bytes, a fraction of a millisecond's work
 	var faults []error
 	for _, s := range c.sections {
-		data, checksum := c.data[s.offset:s.offset+s.length], uint32(0)
-		for len(data) > 0 {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			n := min(len(data), step)
-			checksum = crc32.Update(checksum, castagnoli, data[:n])
-			data = data[n:]
-		}
-		if checksum != s.checksum {
-			faults = append(faults, c.corrupt(s.name, "the checksum is wrong"))
-		}
+		faults = append(faults, c.checkContext(ctx, s))
 	}
-	return errors.Join(faults...)
+	return cmp.Or(ctx.Err(), errors.Join(faults...))
 }
 
 // decoder reads little-endian and varint values from bytes that may be

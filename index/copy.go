@@ -115,17 +115,13 @@ func (c *copier) write() error {
 	}
 	w.end()
 
-	codes := func(s *segment, document uint32) ([]byte, error) {
-		payload, err := s.payload(document)
-		return payload.Codes, err
-	}
 	w.begin("offsets", offsetsVersion)
-	if err := c.putEnds(codes); err != nil {
+	if err := c.putEnds((*segment).codesOf); err != nil {
 		return err
 	}
 	w.end()
 	w.begin("payloads", payloadsVersion)
-	if err := c.putParts(codes); err != nil {
+	if err := c.putParts((*segment).codesOf); err != nil {
 		return err
 	}
 	w.end()
@@ -148,7 +144,11 @@ func (c *copier) write() error {
 		return err
 	}
 	w.end()
-	w.add("tokens", tokensVersion, encodeTokens(c.job.tokens(c.vectors, uint64(c.documents))))
+	tokens, err := c.job.tokens(c.vectors, uint64(c.documents))
+	if err != nil {
+		return err
+	}
+	w.add("tokens", tokensVersion, encodeTokens(tokens))
 
 	if c.job.manifest.Options.StoreText {
 		w.begin("text", textVersion)
@@ -232,7 +232,10 @@ type orderHead struct {
 
 func (h *orderHead) next() error {
 	for ; h.place < h.in.documents; h.place++ {
-		document := h.in.byID(h.place)
+		document, err := h.in.byID(h.place)
+		if err != nil {
+			return err
+		}
 		if document >= h.in.documents {
 			return h.in.file.corrupt("ids", "document %d of %d", document, h.in.documents)
 		}
@@ -360,12 +363,16 @@ func (c *copier) addTexts(b *textBuilder, in *mergeInput, texts *textCursor, fir
 // how much that is. Documents do not tell their token ids, so this is an
 // estimate: of each input's counts, the share of its documents that is left,
 // rounded up as often as will make the sum over all ids right.
-func (j *job) tokens(vectors, documents uint64) []tokenCount {
+func (j *job) tokens(vectors, documents uint64) ([]tokenCount, error) {
 	var sums []tokenSum
 	for _, in := range j.inputs {
+		tokens, err := in.tokenCounts()
+		if err != nil {
+			return nil, err
+		}
 		share := float64(in.live) / float64(in.documents)
-		counts := make([]tokenSum, len(in.tokens))
-		for i, t := range in.tokens {
+		counts := make([]tokenSum, len(tokens))
+		for i, t := range tokens {
 			counts[i] = tokenSum{t.id, share * float64(t.vectors), share * float64(t.documents)}
 		}
 		sums = addTokens(sums, counts)
@@ -381,7 +388,7 @@ func (j *job) tokens(vectors, documents uint64) []tokenCount {
 			counts = append(counts, t)
 		}
 	}
-	return counts
+	return counts, nil
 }
 
 // unpruned estimates how many vectors the documents that are left had before
@@ -435,7 +442,11 @@ func (j *job) recode(ctx context.Context) error {
 	if err := c.count(); err != nil {
 		return err
 	}
-	r := &recoder{ctx: ctx, job: j, tokens: j.tokens(c.vectors, uint64(c.documents))}
+	tokens, err := j.tokens(c.vectors, uint64(c.documents))
+	if err != nil {
+		return err
+	}
+	r := &recoder{ctx: ctx, job: j, tokens: tokens}
 	for _, in := range j.inputs {
 		texts, err := newTextCursor(in.segment)
 		if err != nil {

@@ -38,8 +38,11 @@
 // Every file is a container (container.go) whose sections carry a format
 // version and a CRC-32C; the manifest notes the checksum of every other file's
 // frame, so that all of them belong together. Opening checks the structure and
-// what it loads into memory; Verify reads every byte. Reading corrupt files
-// gives ErrCorrupt and never panics, unless a file is cut short while it is
+// what it loads into memory. What lies in segments is checked in blocks of 16 KiB
+// when they are first read (blocks.go), so damage gives an error and never other
+// scores, and costs nothing from the second read on; damage done to a file after
+// that is noticed when it is opened again. Verify reads every byte. Reading corrupt
+// files gives ErrCorrupt and never panics, unless a file is cut short while it is
 // mapped.
 //
 // # Life
@@ -59,8 +62,9 @@
 // commit or writer. Opening a snapshot writes nothing, to no file and no lock.
 //
 // What an operation costs is bounded by what it is asked for. Opening reads the
-// frames of the files, the codebooks, the deletes and how often tokens occur, of
-// which there are as many as words. A search holds one bit for each document and
+// frames of the files, the codebooks and the deletes. The first search reads how
+// often tokens occur and how many postings cells have, of which there are as many
+// as words and cells in each segment. A search holds one bit for each document and
 // the number of postings of each cell, and touches beyond that what it probes.
 // Adding costs by what is added, deleting by the ids, merging by what is merged,
 // with four bytes of memory for each document there.
@@ -76,7 +80,7 @@
 // # Versions
 //
 // Every file, and every section in it, carries the version of its format. This
-// package reads the versions that it writes; anything later or earlier gives
-// ErrVersion. testdata/golden holds an index of each version that must stay
+// package reads the versions that it writes and the one before of the files
+// themselves (version.go); anything else gives ErrVersion. testdata/golden holds an index of each version that must stay
 // readable.
 package index

@@ -2,6 +2,7 @@ package index
 
 import (
 	"flag"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -9,80 +10,150 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pare-search/pare/encoder"
 	"github.com/pare-search/pare/index/codec"
 	"github.com/pare-search/pare/querypruner"
 	"github.com/pare-search/pare/simd"
 )
 
-var flips = flag.Int("flips", 300, "how many bytes TestFlips changes")
+var flips = flag.Int("flips", 300, "how many bytes TestFlips changes, of one section after the other")
 
-// TestFlips changes bytes of any file of an index. Verify reports each of them.
-// A search does not read checksums of what it scores, which would cost more than
-// the scores. It fails and names the file or the document, or it returns hits, of
-// which damage in a segment, and only there, may have changed scores and places.
+// answer is what an index says: hits, their texts and numbers.
+type answer struct {
+	hits      []Hit
+	texts     []string
+	documents []uint32
+}
+
+func (a answer) equal(b answer) bool {
+	return slices.Equal(a.hits, b.hits) && slices.Equal(a.texts, b.texts) && slices.Equal(a.documents, b.documents)
+}
+
+// ask opens an index, prunes and searches, and reads the texts of the hits.
+func ask(t *testing.T, dir string, query encoder.Tokens, pruner querypruner.Pruner, plan Plan) (a answer, err error) {
+	s, err := Open(dir)
+	if err != nil {
+		return a, err
+	}
+	defer s.Close()
+	statistics, err := s.Statistics()
+	if err != nil {
+		return a, err
+	}
+	selection, err := pruner.Select(query, statistics)
+	if err != nil {
+		return a, err
+	}
+	a.hits, _, err = NewSearcher(s).Search(t.Context(), simd.PackQuery(selection.Vectors), selection,
+		SearchOptions{K: 10, Plan: plan, Budget: 400, RarityPower: 1, MarginShare: 0.5, Depth: 100, Refine: 20})
+	if err != nil {
+		return a, err
+	}
+	for _, hit := range a.hits {
+		text, err := s.Text(hit.Document)
+		if err != nil {
+			return a, err
+		}
+		document, found, err := s.Lookup(hit.ID)
+		if err != nil {
+			return a, err
+		}
+		if !found {
+			t.Errorf("%q is not found", hit.ID)
+		}
+		a.texts, a.documents = append(a.texts, text), append(a.documents, document)
+	}
+	return a, nil
+}
+
+// TestFlips changes bytes of every section of every file of an index, and of what
+// is around them. Verify reports each of them. What is asked of the index after
+// that fails and names the file and the section, or it gives what it gives
+// without.
 func TestFlips(t *testing.T) {
-	documents := randomDocuments(rand.New(rand.NewPCG(1, 90)), 60, 8, true)
+	documents := randomDocuments(rand.New(rand.NewPCG(1, 90)), 1500, 8, true)
 	options := smallOptions(8, codec.Residual2)
 	options.Refine = true
-	dir := build(t, options, documents, documents[3].ID, documents[40].ID)
-	query := simd.PackQuery(documents[0].Tokens.Vectors)
-	search := func(plan Plan) ([]Hit, error) {
-		s, err := Open(dir)
-		if err != nil {
-			return nil, err
-		}
-		defer s.Close()
-		hits, _, err := NewSearcher(s).Search(t.Context(), query, querypruner.Selection{},
-			SearchOptions{K: 10, Plan: plan, Budget: 1 << 20, Depth: AllCandidates, Refine: 20})
-		return hits, err
-	}
+	options.SegmentBytes = 40 << 10
+	dir := filepath.Join(t.TempDir(), "index")
+	w := must[*Writer](t)(Create(dir, options, CreateOptions{
+		EncoderKind: "test", EncoderData: []byte("an encoder"), Pruner: fitPruner(t, "first:10", nil),
+	}))
+	check(t, w.Add(t.Context(), documents...))
+	check(t, w.Commit(t.Context()))
+	must[int](t)(w.Delete(documents[3].ID, documents[400].ID))
+	check(t, w.Commit(t.Context()))
+	check(t, w.Close())
+
+	query := documents[0].Tokens
+	pruner := must[querypruner.Pruner](t)(querypruner.Parse("idf:4"))
 	plans := []Plan{Exhaustive, Interaction, Probe}
-	var want [][]Hit
+	var want []answer
 	for _, plan := range plans {
-		want = append(want, must[[]Hit](t)(search(plan)))
+		want = append(want, must[answer](t)(ask(t, dir, query, pruner, plan)))
 	}
 	files := readDir(t, dir)
-	names := make([]string, 0, len(files))
-	for name := range files {
-		names = append(names, name)
+	type place struct {
+		file    File
+		section string // "" for the frame
+		offsets []int  // of its bytes
 	}
-	slices.Sort(names)
+	var places []place
+	largest := 0
+	for _, file := range must[Info](t)(open(t, dir).Inspect()).Files {
+		all := make(map[string]*place)
+		for at := range files[file.Name] {
+			name := sectionAt(file, int64(at))
+			if all[name] == nil {
+				all[name] = &place{file: file, section: name}
+			}
+			all[name].offsets = append(all[name].offsets, at)
+		}
+		for _, name := range slices.Sorted(maps.Keys(all)) {
+			places = append(places, *all[name])
+			largest = max(largest, len(all[name].offsets))
+		}
+	}
+	if largest < 4*blockSize {
+		t.Fatalf("the largest section has %d bytes", largest)
+	}
 	rng := rand.New(rand.NewPCG(2, 90))
 	undetected, failed, same, other := 0, 0, 0, 0
 	for i := range *flips {
-		name := names[i%len(names)]
+		p := places[i%len(places)]
+		name, at := p.file.Name, p.offsets[rng.IntN(len(p.offsets))]
 		whole := files[name]
-		at := rng.IntN(len(whole))
 		damaged := slices.Clone(whole)
 		damaged[at] ^= byte(1 + rng.IntN(255))
 		path := filepath.Join(dir, name)
 		check(t, os.WriteFile(path, damaged, 0o644))
-		if err := Verify(dir); !isFault(err) || !strings.Contains(err.Error(), name) {
-			t.Errorf("%s, byte %d: Verify gives %v", name, at, err)
+		named := func(err error) bool {
+			return isFault(err) && strings.Contains(err.Error(), name) && (p.section == "" || strings.Contains(err.Error(), "section "+p.section))
+		}
+		if err := Verify(dir); !named(err) {
+			t.Errorf("%s, byte %d (%s): Verify gives %v", name, at, p.section, err)
 			undetected++
 		}
 		for j, plan := range plans {
-			hits, err := search(plan)
+			got, err := ask(t, dir, query, pruner, plan)
 			switch {
 			case err != nil:
 				failed++
-				if !isFault(err) || !strings.Contains(err.Error(), name) && !strings.Contains(err.Error(), "document") {
-					t.Errorf("%s, byte %d, %v: %v", name, at, plan, err)
+				if !named(err) {
+					t.Errorf("%s, byte %d (%s), %v: %v", name, at, p.section, plan, err)
 				}
-			case slices.Equal(hits, want[j]):
+			case got.equal(want[j]):
 				same++
 			default:
 				other++
-				if !strings.HasPrefix(name, "segment") {
-					t.Errorf("%s, byte %d, %v: %v, want %v", name, at, plan, hits, want[j])
-				}
+				t.Errorf("%s, byte %d (%s), %v: %v, want %v", name, at, p.section, plan, got, want[j])
 			}
 		}
 		check(t, os.WriteFile(path, whole, 0o644))
 	}
 	check(t, Verify(dir))
-	t.Logf("%d bytes flipped, %d undetected by Verify; searches: %d failed, %d as before, %d with other scores",
-		*flips, undetected, failed, same, other)
+	t.Logf("%d bytes flipped in %d sections and frames, %d undetected by Verify; searches: %d failed and named the place, %d as before, %d with another answer",
+		*flips, len(places), undetected, failed, same, other)
 }
 
 // TestOlderManifest: a manifest of an earlier commit, put back, names files that

@@ -2,7 +2,9 @@ package index
 
 import (
 	"bytes"
+	"hash/crc32"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"github.com/pare-search/pare/index/codec"
@@ -30,7 +32,7 @@ func FuzzOpenContainer(f *testing.F) {
 		// What was accepted covers the file without gaps.
 		size := int64(headerSize + footerSize + entrySize*len(c.sections))
 		for _, s := range c.sections {
-			section, _ := c.view(s.name, s.version)
+			_, section, _ := c.find(s.name, s.version)
 			size += int64(s.length)
 			if bytes.Count(data, []byte(s.name)) == 1 && uint64(len(section)) != s.length {
 				t.Errorf("section %q has %d bytes, want %d", s.name, len(section), s.length)
@@ -49,7 +51,7 @@ func sectionOf(f *testing.F, name string) (data []byte, documents uint32, vector
 	s := open(f, buildEverything(f, 9))
 	for _, section := range s.parts[0].file.sections {
 		if section.name == name {
-			view, err := s.parts[0].file.view(name, section.version)
+			_, view, err := s.parts[0].file.find(name, section.version)
 			check(f, err)
 			return slices.Clone(view), s.parts[0].segment.documents, s.parts[0].vectors
 		}
@@ -58,14 +60,21 @@ func sectionOf(f *testing.F, name string) (data []byte, documents uint32, vector
 	return nil, 0, 0
 }
 
+// viewOf returns bytes as a section whose checksums are right.
+func viewOf(s *segment, data []byte) view {
+	part := section{name: "fuzz", length: uint64(len(data)), checksum: crc32.Checksum(data, castagnoli)}
+	c := &container{name: s.file.name, data: data}
+	return view{data: data, blocks: &blocks{file: c, section: part, intact: make([]atomic.Uint32, blocksOf(part.length)/32+1)}}
+}
+
 func fuzzSegment(documents uint32) *segment {
 	return &segment{file: &container{name: "fuzz"}, documents: documents % 10_000}
 }
 
 func FuzzCells(f *testing.F) {
 	s := open(f, buildEverything(f, 9))
-	book, payloads := s.Codebook(), slices.Clone(s.parts[0].payloads)
-	ends := slices.Clone(s.parts[0].ends)
+	book, payloads := s.Codebook(), slices.Clone(s.parts[0].codes.data.data)
+	ends := slices.Clone(s.parts[0].codes.ends.data)
 	data, documents, _ := sectionOf(f, "cells")
 	f.Add(data, documents)
 	f.Add(bytes.Repeat([]byte{0xff}, 40), uint32(5))
@@ -78,7 +87,8 @@ func FuzzCells(f *testing.F) {
 		if len(data) < n {
 			return // refused by load
 		}
-		s.cellEnds, s.cells, s.ends, s.payloads = data[:n], data[n:], ends, payloads
+		s.cells = items{viewOf(s, data[:n]), viewOf(s, data[n:])}
+		s.codes = items{viewOf(s, ends), viewOf(s, payloads)}
 		for document := range s.documents {
 			payload, err := s.payload(document)
 			if err != nil {
@@ -107,15 +117,18 @@ func FuzzPostings(f *testing.F) {
 			return // refused by load
 		}
 		s := fuzzSegment(documents)
-		s.listEnds, s.listCounts, s.lists = data[:4*cells], data[4*cells:8*cells], data[8*cells:]
+		s.lists = items{viewOf(s, data[:4*cells]), viewOf(s, data[8*cells:])}
+		s.listCounts = viewOf(s, data[4*cells:8*cells])
+		counts := make([]uint32, cells)
+		check(t, s.addPostingCounts(counts))
 		for cell := range uint32(cells) {
 			list, err := s.appendPostings(nil, cell, 0)
 			switch {
 			case err != nil && !isFault(err):
 				t.Error(err)
 			case err != nil:
-			case len(list) != s.postingCount(cell):
-				t.Errorf("%d postings, the list says %d", len(list), s.postingCount(cell))
+			case len(list) != int(counts[cell]):
+				t.Errorf("%d postings, the list says %d", len(list), counts[cell])
 			case !slices.IsSorted(list) || len(slices.Compact(slices.Clone(list))) != len(list):
 				t.Errorf("not ascending: %v", list)
 			case len(list) > 0 && list[len(list)-1] >= s.documents:
@@ -155,7 +168,7 @@ func FuzzText(f *testing.F) {
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff}, uint32(3))
 	f.Fuzz(func(t *testing.T, data []byte, documents uint32) {
 		s := fuzzSegment(documents % 50)
-		s.text = data
+		s.text = viewOf(s, data)
 		whole := s.verifyText()
 		if whole != nil && !isFault(whole) {
 			t.Error(whole)
@@ -177,7 +190,8 @@ func FuzzIDs(f *testing.F) {
 		if len(data) < 8*n {
 			return // refused by load
 		}
-		s.idEnds, s.idOrder, s.ids = data[:4*n], data[4*n:8*n], data[8*n:]
+		s.ids = items{viewOf(s, data[:4*n]), viewOf(s, data[8*n:])}
+		s.idOrder = viewOf(s, data[4*n:8*n])
 		whole := s.verifyIDs()
 		for document := range s.documents {
 			id, err := s.id(document)

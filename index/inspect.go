@@ -43,7 +43,9 @@ type File struct {
 	Sections []Section `json:"sections"`
 }
 
-// Section is one section of a file, with the CRC-32C it was written with.
+// Section is one section of a file, with the CRC-32C it was written with: that of
+// its bytes, or, if it has more than 16 KiB, of the checksums of its blocks
+// (container.go).
 type Section struct {
 	Name     string `json:"name"`
 	Version  uint32 `json:"version"`

@@ -36,6 +36,10 @@ func (v visit) cell() uint32 { return cellOf(v.order) }
 // probe makes candidates of the live documents in the cells that the probing
 // rows visit. packed are the query's rows that are compared.
 func (s *Searcher) probe(packed []int, selection querypruner.Selection, options SearchOptions) error {
+	var err error
+	if s.counts, err = s.source.PostingCounts(); err != nil {
+		return err
+	}
 	s.columns = s.columns[:0]
 	for column, row := range packed {
 		if selection.Probe == nil || slices.Contains(selection.Probe, row) {
@@ -51,7 +55,6 @@ func (s *Searcher) probe(packed []int, selection querypruner.Selection, options 
 	}
 	s.found = zeroed(s.found, s.source.Documents())
 	for _, v := range s.wanted {
-		var err error
 		if s.list, err = s.source.AppendPostings(s.list[:0], v.cell()); err != nil {
 			return err
 		}
@@ -78,7 +81,7 @@ func (s *Searcher) wantNeighbors(packed []int, options SearchOptions) {
 		}
 		sum := 0
 		for _, key := range offered {
-			sum += s.source.PostingCount(cellOf(key))
+			sum += int(s.counts[cellOf(key)])
 		}
 		return sum >= neighbors
 	})
@@ -87,7 +90,7 @@ func (s *Searcher) wantNeighbors(packed []int, options SearchOptions) {
 		s.visits = s.visits[:0]
 		for _, offer := range options.nearest(s.offered[column]) {
 			cell, similarity := cellOf(offer), float32(valueOf(offer))
-			s.visits = append(s.visits, visit{key(similarity, cell), uint32(s.source.PostingCount(cell)), uint32(packed[column]), similarity})
+			s.visits = append(s.visits, visit{key(similarity, cell), s.counts[cell], uint32(packed[column]), similarity})
 		}
 		for _, v := range s.visits[:selectPostings(s.visits, neighbors)] {
 			s.want(v)
@@ -162,7 +165,7 @@ func (s *Searcher) wantBudget(packed []int, selection querypruner.Selection, opt
 		offered = options.nearest(offered)
 		slices.Sort(offered)
 		for i, offer := range offered {
-			rank, postings := len(offered)-i, s.source.PostingCount(cellOf(offer))
+			rank, postings := len(offered)-i, s.counts[cellOf(offer)]
 			// The conversion keeps the compiler from fusing operations, which
 			// would round differently on some machines.
 			margin := max(float64(valueOf(offer))-float64(options.MarginShare*last), 0)
@@ -171,7 +174,7 @@ func (s *Searcher) wantBudget(packed []int, selection querypruner.Selection, opt
 				rarity = selection.Rarity[row]
 			}
 			priority := float32(members * margin * power(rarity, options.RarityPower) / power(float64(rank), options.RankPower))
-			s.want(visit{key(priority, cellOf(offer)), uint32(postings), uint32(row), priority})
+			s.want(visit{key(priority, cellOf(offer)), postings, uint32(row), priority})
 		}
 	}
 	s.forget()
@@ -238,10 +241,10 @@ func (s *Searcher) offer(atLeast int, enough func([]uint64) bool) {
 			}
 		}
 		s.offers = cells.Above(s.offers[:0], s.limits)
-		last, postings := uint32(math.MaxUint32), 0
+		last, postings := uint32(math.MaxUint32), uint32(0)
 		for _, o := range s.offers {
 			if o.Cell != last {
-				last, postings = o.Cell, s.source.PostingCount(o.Cell)
+				last, postings = o.Cell, s.counts[o.Cell]
 			}
 			if postings > 0 {
 				s.offered[o.Row] = append(s.offered[o.Row], valueKey(o.Value, o.Cell))

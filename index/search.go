@@ -259,9 +259,10 @@ type Searcher struct {
 	parts   []uint64 // keys of the sample
 
 	// Of probing. Columns are the rows compared.
-	columns []int   // those that probe
-	pending []int   // those that want more cells
-	limits  []int16 // by column: the least similarity of a cell on offer
+	counts  []uint32 // of the postings of cells
+	columns []int    // those that probe
+	pending []int    // those that want more cells
+	limits  []int16  // by column: the least similarity of a cell on offer
 	offers  []simd.RowCell
 	offered [][]uint64 // by column: valueKey of its cells
 	visits  []visit    // of one column

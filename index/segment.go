@@ -9,6 +9,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"sync"
 
 	"github.com/pare-search/pare/index/codec"
 	"github.com/pare-search/pare/simd"
@@ -251,20 +252,18 @@ type segment struct {
 	dim       uint32
 	codebook  uint64 // checksum
 
-	cellEnds   []byte
-	cells      []byte
-	ends       []byte
-	payloads   []byte
-	refEnds    []byte // nil when refinements are not stored
-	refined    []byte
-	idEnds     []byte
-	idOrder    []byte
-	ids        []byte
-	listEnds   []byte
-	listCounts []byte
-	lists      []byte
-	tokens     []tokenCount // ascending ids
-	text       []byte       // nil when texts are not stored
+	cells      items
+	codes      items
+	refined    items // missing when refinements are not stored
+	ids        items
+	idOrder    view
+	lists      items
+	listCounts view
+	text       view // missing when texts are not stored
+
+	counting sync.Once
+	tokens   []tokenCount // ascending ids, read by tokenCounts
+	fault    error        // why they cannot be
 }
 
 // mapSegment maps a segment and checks the sizes of its sections and the
@@ -296,59 +295,67 @@ func (s *segment) load(cells int) error {
 	s.codebook = binary.LittleEndian.Uint64(meta[16:])
 
 	n := uint64(s.documents)
-	cellBytes, err := s.file.view("cells", cellsVersion)
+	cellBytes, err := s.lazy("cells", cellsVersion, 4*n)
 	if err != nil {
 		return err
 	}
-	if uint64(len(cellBytes)) < 4*n {
-		return s.file.corrupt("cells", "%d bytes for %d documents", len(cellBytes), n)
-	}
-	s.cellEnds, s.cells = cellBytes[:4*n], cellBytes[4*n:]
-	if s.ends, err = s.file.view("offsets", offsetsVersion); err != nil {
+	s.cells = items{cellBytes.cut(0, 4*n), cellBytes.from(4 * n)}
+	if s.codes.ends, err = s.lazy("offsets", offsetsVersion, 4*n); err != nil {
 		return err
 	}
-	if uint64(len(s.ends)) != 4*n {
-		return s.file.corrupt("offsets", "%d bytes for %d documents", len(s.ends), n)
+	if size := uint64(len(s.codes.ends.data)); size != 4*n {
+		return s.file.corrupt("offsets", "%d bytes for %d documents", size, n)
 	}
-	if s.payloads, err = s.file.view("payloads", payloadsVersion); err != nil {
+	if s.codes.data, err = s.lazy("payloads", payloadsVersion, 0); err != nil {
 		return err
 	}
-	ids, err := s.file.view("ids", idsVersion)
+	ids, err := s.lazy("ids", idsVersion, 8*n)
 	if err != nil {
 		return err
 	}
-	if uint64(len(ids)) < 8*n {
-		return s.file.corrupt("ids", "%d bytes for %d documents", len(ids), n)
-	}
-	s.idEnds, s.idOrder, s.ids = ids[:4*n], ids[4*n:8*n], ids[8*n:]
-	postings, err := s.file.view("postings", postingsVersion)
+	s.ids, s.idOrder = items{ids.cut(0, 4*n), ids.from(8 * n)}, ids.cut(4*n, 8*n)
+	c := uint64(cells)
+	postings, err := s.lazy("postings", postingsVersion, 8*c)
 	if err != nil {
 		return err
 	}
-	if len(postings) < 8*cells {
-		return s.file.corrupt("postings", "%d bytes for %d cells", len(postings), cells)
-	}
-	s.listEnds, s.listCounts, s.lists = postings[:4*cells], postings[4*cells:8*cells], postings[8*cells:]
+	s.lists, s.listCounts = items{postings.cut(0, 4*c), postings.from(8 * c)}, postings.cut(4*c, 8*c)
 	if s.file.has("refined") {
-		refined, err := s.file.view("refined", refinedVersion)
+		refined, err := s.lazy("refined", refinedVersion, 4*n)
 		if err != nil {
 			return err
 		}
-		if uint64(len(refined)) < 4*n {
-			return s.file.corrupt("refined", "%d bytes for %d documents", len(refined), n)
-		}
-		s.refEnds, s.refined = refined[:4*n], refined[4*n:]
+		s.refined = items{refined.cut(0, 4*n), refined.from(4 * n)}
 	}
 	if s.file.has("text") {
-		if s.text, err = s.file.view("text", textVersion); err != nil {
+		if s.text, err = s.lazy("text", textVersion, 0); err != nil {
 			return err
 		}
 	}
-	tokens, err := s.file.checked("tokens", tokensVersion)
-	if err != nil {
-		return err
+	_, _, err = s.file.find("tokens", tokensVersion)
+	return err
+}
+
+// lazy returns a section that is checked as it is read, with room for what has to
+// be in it.
+func (s *segment) lazy(name string, version uint32, atLeast uint64) (view, error) {
+	v, err := s.file.lazy(name, version)
+	if err == nil && uint64(len(v.data)) < atLeast {
+		err = v.corrupt("%d bytes, want %d at least", len(v.data), atLeast)
 	}
-	return s.parseTokens(tokens)
+	return v, err
+}
+
+// tokenCounts reads how often tokens occur, the first time that it is asked.
+func (s *segment) tokenCounts() ([]tokenCount, error) {
+	s.counting.Do(func() {
+		data, err := s.file.checked("tokens", tokensVersion)
+		if err == nil {
+			err = s.parseTokens(data)
+		}
+		s.fault = err
+	})
+	return s.tokens, s.fault
 }
 
 func (s *segment) parseTokens(data []byte) error {
@@ -367,67 +374,35 @@ func (s *segment) parseTokens(data []byte) error {
 	return nil
 }
 
-// slice returns part i of data that is cut by the end offsets in ends.
-func slice(data, ends []byte, i uint32) ([]byte, bool) {
-	at := uint64(i) * 4
-	if at+4 > uint64(len(ends)) {
-		return nil, false
-	}
-	start, end := uint32(0), binary.LittleEndian.Uint32(ends[at:])
-	if i > 0 {
-		start = binary.LittleEndian.Uint32(ends[at-4:])
-	}
-	if start > end || uint64(end) > uint64(len(data)) {
-		return nil, false
-	}
-	return data[start:end:end], true
-}
-
 // cellsOf returns the cells of a document's payload.
-func (s *segment) cellsOf(document uint32) ([]byte, error) {
-	cells, ok := slice(s.cells, s.cellEnds, document)
-	if !ok {
-		return nil, s.file.corrupt("cells", "document %d has no place", document)
-	}
-	return cells, nil
-}
+func (s *segment) cellsOf(document uint32) ([]byte, error) { return s.cells.at(document) }
+
+// codesOf returns the codes of a document's payload.
+func (s *segment) codesOf(document uint32) ([]byte, error) { return s.codes.at(document) }
 
 func (s *segment) payload(document uint32) (codec.Payload, error) {
-	cells, err := s.cellsOf(document)
+	cells, err := s.cells.at(document)
 	if err != nil {
 		return codec.Payload{}, err
 	}
-	codes, ok := slice(s.payloads, s.ends, document)
-	if !ok {
-		return codec.Payload{}, s.file.corrupt("offsets", "document %d has no place", document)
-	}
-	return codec.Payload{Cells: cells, Codes: codes}, nil
+	codes, err := s.codes.at(document)
+	return codec.Payload{Cells: cells, Codes: codes}, err
 }
 
 // refinement returns a document's refinement, nil when none are stored.
 func (s *segment) refinement(document uint32) ([]byte, error) {
-	if s.refEnds == nil {
+	if s.refined.data.missing() {
 		return nil, nil
 	}
-	refinement, ok := slice(s.refined, s.refEnds, document)
-	if !ok {
-		return nil, s.file.corrupt("refined", "document %d has no place", document)
-	}
-	return refinement, nil
+	return s.refined.at(document)
 }
 
 func (s *segment) id(document uint32) (string, error) {
-	id, err := s.idBytes(document)
+	id, err := s.ids.at(document)
 	return string(id), err
 }
 
-func (s *segment) idBytes(document uint32) ([]byte, error) {
-	id, ok := slice(s.ids, s.idEnds, document)
-	if !ok {
-		return nil, s.file.corrupt("ids", "document %d has no place", document)
-	}
-	return id, nil
-}
+func (s *segment) idBytes(document uint32) ([]byte, error) { return s.ids.at(document) }
 
 // decode returns a document's vectors as well as they are known, and their token
 // ids as far as their cells tell them.
@@ -461,7 +436,10 @@ func (s *segment) lookup(id string) (document uint32, found bool, err error) {
 	lo, hi := uint32(0), s.documents
 	for lo < hi {
 		mid := lo + (hi-lo)/2
-		candidate := s.byID(mid)
+		candidate, err := s.byID(mid)
+		if err != nil {
+			return 0, false, err
+		}
 		other, err := s.id(candidate)
 		if err != nil {
 			return 0, false, err
@@ -477,23 +455,31 @@ func (s *segment) lookup(id string) (document uint32, found bool, err error) {
 }
 
 // byID returns the document at a place in the order of ids.
-func (s *segment) byID(place uint32) uint32 {
-	return binary.LittleEndian.Uint32(s.idOrder[4*uint64(place):])
-}
+func (s *segment) byID(place uint32) (uint32, error) { return s.idOrder.number(place) }
 
-// postingCount returns the length of a cell's list without decoding it.
-func (s *segment) postingCount(cell uint32) int {
-	return int(min(binary.LittleEndian.Uint32(s.listCounts[4*cell:]), s.documents))
+// addPostingCounts adds the lengths of the lists, by cell, without decoding them.
+func (s *segment) addPostingCounts(counts []uint32) error {
+	lengths, err := s.listCounts.all()
+	if err != nil {
+		return err
+	}
+	for cell := range counts {
+		counts[cell] += min(binary.LittleEndian.Uint32(lengths[4*cell:]), s.documents)
+	}
+	return nil
 }
 
 // appendPostings appends base plus each document number of a cell's list.
 func (s *segment) appendPostings(dst []uint32, cell, base uint32) ([]uint32, error) {
-	list, ok := slice(s.lists, s.listEnds, cell)
-	if !ok {
-		return dst, s.file.corrupt("postings", "cell %d has no place", cell)
+	list, err := s.lists.at(cell)
+	if err != nil {
+		return dst, err
 	}
-	count := binary.LittleEndian.Uint32(s.listCounts[4*cell:])
-	if uint64(count) > uint64(min(int(s.documents), len(list))) { // each takes a byte
+	count, err := s.listCounts.number(cell)
+	if err != nil {
+		return dst, err
+	}
+	if uint64(count) > min(uint64(s.documents), uint64(len(list))) { // each takes a byte
 		return dst, s.file.corrupt("postings", "cell %d lists %d of %d documents", cell, count, s.documents)
 	}
 	dst = slices.Grow(dst, int(count))
@@ -518,6 +504,7 @@ func (s *segment) appendPostings(dst []uint32, cell, base uint32) ([]uint32, err
 	return dst, nil
 }
 
+// tokenFrequency returns what tokenCounts has read.
 func (s *segment) tokenFrequency(id uint32) (vectors, documents int64) {
 	i, found := slices.BinarySearchFunc(s.tokens, id, func(t tokenCount, id uint32) int { return cmp.Compare(t.id, id) })
 	if !found {
@@ -570,7 +557,9 @@ func (s *segment) verify(ctx context.Context, codebook *codec.Codebook) error {
 			break
 		}
 	}
-	if s.text != nil {
+	_, err := s.tokenCounts()
+	faults = append(faults, err)
+	if !s.text.missing() {
 		faults = append(faults, s.verifyText())
 	}
 	return errors.Join(faults...)
@@ -594,7 +583,10 @@ func (s *segment) verifyRefinement(codebook *codec.Codebook, document uint32, ro
 func (s *segment) verifyIDs() error {
 	lastID, last := "", uint32(0)
 	for i := range s.documents {
-		document := s.byID(i)
+		document, err := s.byID(i)
+		if err != nil {
+			return err
+		}
 		id, err := s.id(document)
 		if err != nil {
 			return err

@@ -47,6 +47,7 @@ type Snapshot struct {
 
 	count  sync.Once
 	counts []uint32 // by cell: postings in all segments
+	fault  error    // why they cannot be read
 
 	close sync.Once
 }
@@ -362,34 +363,58 @@ func (s *Snapshot) Payload(document uint32) (codec.Payload, error) {
 // AppendCells appends the cells of the payloads of documents, given in ascending
 // order, to dst: views into the files.
 func (s *Snapshot) AppendCells(dst [][]byte, documents []uint32) ([][]byte, error) {
-	return appendOf(s, dst, documents, (*segment).cellsOf)
+	for len(documents) > 0 {
+		p, run, err := s.run(documents)
+		if err != nil {
+			return dst, err
+		}
+		cells := reader{items: &p.cells}
+		for _, document := range run {
+			part, err := cells.at(document - p.base)
+			if err != nil {
+				return dst, err
+			}
+			dst = append(dst, part)
+		}
+		documents = documents[len(run):]
+	}
+	return dst, nil
 }
 
 // AppendPayloads appends the payloads of documents, given in ascending order, to
 // dst: views into the files.
 func (s *Snapshot) AppendPayloads(dst []codec.Payload, documents []uint32) ([]codec.Payload, error) {
-	return appendOf(s, dst, documents, (*segment).payload)
-}
-
-// appendOf appends what of returns for each of some documents, given in
-// ascending order, to dst.
-func appendOf[T any](s *Snapshot, dst []T, documents []uint32, of func(*segment, uint32) (T, error)) ([]T, error) {
 	for len(documents) > 0 {
-		p, _, err := s.part(documents[0])
+		p, run, err := s.run(documents)
 		if err != nil {
 			return dst, err
 		}
-		end := p.base + p.segment.documents
-		for len(documents) > 0 && documents[0] >= p.base && documents[0] < end {
-			value, err := of(p.segment, documents[0]-p.base)
+		cells, codes := reader{items: &p.cells}, reader{items: &p.codes}
+		for _, document := range run {
+			cellBytes, err := cells.at(document - p.base)
 			if err != nil {
 				return dst, err
 			}
-			dst = append(dst, value)
-			documents = documents[1:]
+			codeBytes, err := codes.at(document - p.base)
+			if err != nil {
+				return dst, err
+			}
+			dst = append(dst, codec.Payload{Cells: cellBytes, Codes: codeBytes})
 		}
+		documents = documents[len(run):]
 	}
 	return dst, nil
+}
+
+// run returns the part that the first of some documents, which ascend, belongs to,
+// and those of them that do.
+func (s *Snapshot) run(documents []uint32) (*part, []uint32, error) {
+	p, _, err := s.part(documents[0])
+	if err != nil {
+		return nil, nil, err
+	}
+	n, _ := slices.BinarySearch(documents, p.base+p.segment.documents)
+	return p, documents[:n], nil
 }
 
 // Refinement returns a document's refinement as stored, a view into the file,
@@ -454,23 +479,27 @@ func (s *Snapshot) IDs() iter.Seq2[string, error] {
 	}
 }
 
-// PostingCount is the number of documents with a vector in the cell, deleted
-// ones included.
-func (s *Snapshot) PostingCount(cell uint32) int {
+// PostingCounts returns for each cell the number of documents with a vector in
+// it, deleted ones included. It must not be changed.
+func (s *Snapshot) PostingCounts() ([]uint32, error) {
 	// Probing asks for some thousands of cells in no order: a read in each segment
 	// would take longer than all else it does.
 	s.count.Do(func() {
-		s.counts = make([]uint32, s.codebook.Cells())
+		if s.codebook == nil {
+			return
+		}
+		counts := make([]uint32, s.codebook.Cells())
 		for _, p := range s.parts {
 			if p.codebook != s.codebook {
 				continue
 			}
-			for cell := range s.counts {
-				s.counts[cell] += uint32(p.postingCount(uint32(cell)))
+			if s.fault = p.addPostingCounts(counts); s.fault != nil {
+				return
 			}
 		}
+		s.counts = counts
 	})
-	return int(s.counts[cell])
+	return s.counts, s.fault
 }
 
 // AppendPostings appends the documents of a cell, ascending.
@@ -487,8 +516,23 @@ func (s *Snapshot) AppendPostings(dst []uint32, cell uint32) ([]uint32, error) {
 	return dst, nil
 }
 
-// Statistics returns what querypruner needs to know about the collection.
-func (s *Snapshot) Statistics() Statistics { return Statistics{s} }
+// Statistics returns what querypruner needs to know about the collection. The
+// first call reads how often tokens and cells occur; its error is that of all
+// later ones.
+func (s *Snapshot) Statistics() (Statistics, error) {
+	for _, p := range s.parts {
+		if _, err := p.tokenCounts(); err != nil {
+			return Statistics{}, err
+		}
+	}
+	for _, part := range s.mixed {
+		if _, err := part.PostingCounts(); err != nil {
+			return Statistics{}, err
+		}
+	}
+	_, err := s.PostingCounts()
+	return Statistics{s}, err
+}
 
 // Statistics is a querypruner.Statistics of a snapshot. All its numbers
 // include deleted documents, so that they compare.
@@ -531,5 +575,5 @@ func (t Statistics) CellPopulation(vector []float32) (documents int64) {
 			nearest, best = cell, similarity
 		}
 	}
-	return int64(t.snapshot.PostingCount(uint32(nearest)))
+	return int64(t.snapshot.counts[nearest]) // read by Snapshot.Statistics
 }

@@ -17,9 +17,9 @@ type Source interface {
 	// ClearDeleted clears the bits of deleted documents in a bitmap of document
 	// numbers: bit i%64 of word i/64 is that of document i.
 	ClearDeleted(bitmap []uint64)
-	// PostingCount is the length of a cell's posting list, deleted documents
-	// included.
-	PostingCount(cell uint32) int
+	// PostingCounts returns, by cell, the length of its posting list, deleted
+	// documents included. It must not be changed.
+	PostingCounts() ([]uint32, error)
 	// AppendPostings appends a cell's documents to dst, ascending. Deleted
 	// documents may be among them.
 	AppendPostings(dst []uint32, cell uint32) ([]uint32, error)

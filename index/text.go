@@ -92,7 +92,7 @@ func (b *textBuilder) finish() []byte {
 
 // textOf returns the stored text of a document, "" when texts are not stored.
 func (s *segment) textOf(document uint32) (string, error) {
-	if s.text == nil {
+	if s.text.missing() {
 		return "", nil
 	}
 	blocks, directory, err := s.textDirectory()
@@ -119,32 +119,40 @@ func (s *segment) textOf(document uint32) (string, error) {
 	return string(text), nil
 }
 
-func (s *segment) textDirectory() (blocks, directory []byte, err error) {
-	at := len(s.text) - 4
-	if at < 0 {
-		return nil, nil, s.file.corrupt("text", "%d bytes", len(s.text))
+func (s *segment) textDirectory() (blocks view, directory []byte, err error) {
+	size := uint64(len(s.text.data))
+	if size < 4 {
+		return view{}, nil, s.text.corrupt("%d bytes", size)
 	}
-	size := 8 * uint64(binary.LittleEndian.Uint32(s.text[at:]))
-	if size > uint64(at) {
-		return nil, nil, s.file.corrupt("text", "the directory is cut short")
+	end := size - 4
+	last := s.text.from(end)
+	count, err := last.number(0)
+	if err != nil {
+		return view{}, nil, err
 	}
-	at -= int(size)
-	return s.text[:at], s.text[at : at+int(size)], nil
+	if 8*uint64(count) > end {
+		return view{}, nil, s.text.corrupt("the directory is cut short")
+	}
+	at := end - 8*uint64(count)
+	entries := s.text.cut(at, end)
+	directory, err = entries.all()
+	return s.text.cut(0, at), directory, err
 }
 
 // blockBytes returns a block as it is stored.
-func (s *segment) blockBytes(blocks, directory []byte, i int) ([]byte, error) {
+func (s *segment) blockBytes(blocks view, directory []byte, i int) ([]byte, error) {
 	start, end := uint32(0), binary.LittleEndian.Uint32(directory[8*i+4:])
 	if i > 0 {
 		start = binary.LittleEndian.Uint32(directory[8*i-4:])
 	}
-	if start > end || uint64(end) > uint64(len(blocks)) {
-		return nil, s.file.corrupt("text", "block %d has no place", i)
+	if start > end || uint64(end) > uint64(len(blocks.data)) {
+		return nil, s.text.corrupt("block %d has no place", i)
 	}
-	return blocks[start:end:end], nil
+	block := blocks.cut(uint64(start), uint64(end))
+	return block.all()
 }
 
-func (s *segment) textBlock(blocks, directory []byte, i int) (decoder, error) {
+func (s *segment) textBlock(blocks view, directory []byte, i int) (decoder, error) {
 	block, err := s.blockBytes(blocks, directory, i)
 	if err != nil {
 		return decoder{}, err
@@ -169,16 +177,17 @@ var textDecoder = func() *zstd.Decoder {
 // textCursor reads the texts of a segment, or nothing when texts are not stored,
 // ascending, and unpacks each block once.
 type textCursor struct {
-	segment           *segment
-	blocks, directory []byte
-	block             int     // -1 before the first
-	next, end         uint32  // documents: the next one in texts, and that behind the block
-	texts             decoder // the rest of the block
+	segment   *segment
+	blocks    view
+	directory []byte
+	block     int     // -1 before the first
+	next, end uint32  // documents: the next one in texts, and that behind the block
+	texts     decoder // the rest of the block
 }
 
 func newTextCursor(s *segment) (*textCursor, error) {
 	c := &textCursor{segment: s, block: -1}
-	if s.text == nil {
+	if s.text.missing() {
 		return c, nil
 	}
 	var err error
@@ -203,7 +212,7 @@ func (c *textCursor) documents(block int) (first, end uint32, err error) {
 
 // text returns the text of a document, which comes after the last one asked for.
 func (c *textCursor) text(document uint32) (string, error) {
-	if c.segment.text == nil {
+	if c.segment.text.missing() {
 		return "", nil
 	}
 	for c.block < 0 || document >= c.end {

@@ -9,9 +9,10 @@ import (
 	"github.com/pare-search/pare/index/codec"
 )
 
-// Verify reads every byte of the index in dir: the checksum of every section,
+// Verify reads every byte of the index in dir: the checksums of every section,
 // then whether their contents make sense together. It returns all faults
-// found, joined, each naming file and section; nil means the index is whole.
+// found, joined, each naming file and section, of damaged blocks the first of a
+// section; nil means the index is whole.
 func Verify(dir string) error { return VerifyContext(context.Background(), dir) }
 
 // VerifyContext is Verify with an end: then it returns the error of ctx.

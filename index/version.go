@@ -1,7 +1,13 @@
 package index
 
 // FormatVersion is the version of the container that every file of an index
-// is (container.go).
+// is (container.go), with its history:
+//
+//	1  one checksum for each section
+//	2  checksums of blocks
+//
+// This package writes the latest and reads both. What it reads of a file of version
+// 1 is checked by whole sections.
 //
 // Each section has a version of its own beside it, with its history where it is
 // defined: manifestVersion, encoderVersion, codebookVersion, prunerVersion,

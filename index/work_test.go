@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -171,10 +172,7 @@ func TestSearchTouchesWhatItProbes(t *testing.T) {
 	for _, n := range []int{500, 4000} {
 		rng := rand.New(rand.NewPCG(4, 31))
 		s := open(t, build(t, options, randomDocuments(rng, n, 16, true)))
-		longest := 0
-		for cell := range uint32(s.Codebook().Cells()) {
-			longest = max(longest, s.PostingCount(cell))
-		}
+		longest := int(slices.Max(must[[]uint32](t)(s.PostingCounts())))
 		for range 10 {
 			query := simd.PackQuery(randomTokens(rng, 4, 16, false).Vectors)
 			_, stats, err := NewSearcher(s).Search(t.Context(), query, querypruner.Selection{}, search)

@@ -63,13 +63,14 @@ func checkModel(t *testing.T, s *Snapshot, want model, frequencies bool) {
 			seen[token] = true
 		}
 	}
+	statistics := must[Statistics](t)(s.Statistics())
 	for token := range uint32(120) {
-		v, d := s.Statistics().TokenFrequency(token)
+		v, d := statistics.TokenFrequency(token)
 		if frequencies && (v != vectors[token] || d != documents[token]) {
 			t.Fatalf("token %d: %d vectors in %d documents, want %d in %d", token, v, d, vectors[token], documents[token])
 		}
 	}
-	if n := s.Statistics().Documents(); n != int64(s.Documents()) {
+	if n := statistics.Documents(); n != int64(s.Documents()) {
 		t.Fatalf("statistics of %d documents, want %d", n, s.Documents())
 	}
 	if _, found, err := s.Lookup("never added"); found || err != nil {
@@ -288,7 +289,7 @@ func TestStatisticsOfUpdates(t *testing.T) {
 	query := randomTokens(rand.New(rand.NewPCG(4, 4)), 50, 8, true)
 	for _, ids := range [][]uint32{query.IDs, nil} {
 		query.IDs = ids
-		selection := must[querypruner.Selection](t)(pruner.Select(query, open(t, dir).Statistics()))
+		selection := must[querypruner.Selection](t)(pruner.Select(query, must[Statistics](t)(open(t, dir).Statistics())))
 		if len(selection.Probe) != query.Vectors.Rows {
 			t.Errorf("%d of %d rows kept: %v", len(selection.Probe), query.Vectors.Rows, selection.Rows)
 		}

@@ -59,7 +59,11 @@ func (r *Retriever) Explain(ctx context.Context, query, id string, options Optio
 	if err != nil {
 		return Explanation{}, err
 	}
-	selection, err := Informed(options.Pruner, r.encoder).Select(tokens, r.snapshot.Statistics())
+	statistics, err := r.snapshot.Statistics()
+	if err != nil {
+		return Explanation{}, err
+	}
+	selection, err := Informed(options.Pruner, r.encoder).Select(tokens, statistics)
 	if err != nil {
 		return Explanation{}, err
 	}

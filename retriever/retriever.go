@@ -207,7 +207,11 @@ func (r *Retriever) SearchTokens(ctx context.Context, query encoder.Tokens, opti
 		return Results{}, fmt.Errorf("query: %w", err)
 	}
 	start := time.Now()
-	selection, err := Informed(options.Pruner, r.encoder).Select(query, r.snapshot.Statistics())
+	statistics, err := r.snapshot.Statistics()
+	if err != nil {
+		return Results{}, err
+	}
+	selection, err := Informed(options.Pruner, r.encoder).Select(query, statistics)
 	if err != nil {
 		return Results{}, err
 	}

@@ -42,12 +42,16 @@ func (r *Retriever) UnknownWords(query encoder.Tokens) ([]int, error) {
 	if !ok {
 		return nil, nil
 	}
+	statistics, err := r.snapshot.Statistics()
+	if err != nil {
+		return nil, err
+	}
 	var rows []int
 	for i, id := range query.IDs {
 		if _, learnt := enc.Word(id); learnt {
 			continue
 		}
-		if _, documents := r.snapshot.Statistics().TokenFrequency(id); documents == 0 {
+		if _, documents := statistics.TokenFrequency(id); documents == 0 {
 			rows = append(rows, i)
 		}
 	}

@@ -234,9 +234,13 @@ func storedEncoder(config configs.Config) (worded, []int64, error) {
 			w, err := wordsOf(r.Encoder())
 			return w, nil, err
 		}
+		statistics, err := r.Snapshot().Statistics()
+		if err != nil {
+			return nil, nil, err
+		}
 		frequencies := make([]int64, trained.Vocabulary())
 		for id := range frequencies {
-			frequencies[id], _ = r.Snapshot().Statistics().TokenFrequency(uint32(id))
+			frequencies[id], _ = statistics.TokenFrequency(uint32(id))
 		}
 		return trained, frequencies, nil
 	}

@@ -210,15 +210,19 @@ func run(ctx context.Context, snapshot *index.Snapshot, queries []Query, o Optio
 // searcher searches a snapshot from tokens to hits, for one goroutine.
 type searcher struct {
 	*index.Searcher
-	statistics index.Statistics
+	snapshot *index.Snapshot
 }
 
 func newSearcher(snapshot *index.Snapshot) searcher {
-	return searcher{index.NewSearcher(snapshot), snapshot.Statistics()}
+	return searcher{index.NewSearcher(snapshot), snapshot}
 }
 
 func (s searcher) search(ctx context.Context, query Query, setting Setting) ([]index.Hit, index.Stats, error) {
-	selection, err := setting.Pruner.Select(query.Tokens, s.statistics)
+	statistics, err := s.snapshot.Statistics()
+	if err != nil {
+		return nil, index.Stats{}, err
+	}
+	selection, err := setting.Pruner.Select(query.Tokens, statistics)
 	if err != nil {
 		return nil, index.Stats{}, err
 	}

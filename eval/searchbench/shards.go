@@ -119,9 +119,13 @@ func Shards(ctx context.Context, snapshot *index.Snapshot, queries []Query, o Sh
 		times[cell]++
 	}
 	costs, postings, loads := make([]float64, cells), make([]float64, cells), make([]float64, cells)
+	counts, err := snapshot.PostingCounts()
+	if err != nil {
+		return nil, err
+	}
 	report := &ShardReport{Queries: len(judging), Model: model}
 	for cell := range cells {
-		n := snapshot.PostingCount(uint32(cell))
+		n := int(counts[cell])
 		costs[cell], postings[cell] = model.of(n), float64(n)
 		// A cell that no query has read yet may be read by the next one.
 		loads[cell] = costs[cell] * (float64(times[cell]) + 0.5)

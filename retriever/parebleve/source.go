@@ -27,6 +27,9 @@ type source struct {
 	parts     []part
 	documents int
 	vectors   int64
+
+	counting sync.Once
+	counts   []uint32 // by cell: postings in all segments
 }
 
 // part is a segment of the snapshot.
@@ -393,15 +396,17 @@ func (s *source) ClearDeleted(bitmap []uint64) {
 	}
 }
 
-// PostingCount is the number of documents with a vector in the cell.
-func (s *source) PostingCount(cell uint32) int {
-	count := 0
-	for i := range s.parts {
-		if counts := s.parts[i].facts.counts; counts != nil {
-			count += int(counts[cell])
+// PostingCounts returns the number of documents with a vector in each cell.
+func (s *source) PostingCounts() ([]uint32, error) {
+	s.counting.Do(func() {
+		s.counts = make([]uint32, s.book.Cells())
+		for i := range s.parts {
+			for cell, n := range s.parts[i].facts.counts {
+				s.counts[cell] += n
+			}
 		}
-	}
-	return count
+	})
+	return s.counts, nil
 }
 
 // AppendPostings appends the documents of a cell.

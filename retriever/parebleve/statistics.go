@@ -62,5 +62,6 @@ func (s statistics) CellPopulation(vector []float32) int64 {
 			nearest, best = cell, similarity
 		}
 	}
-	return int64(s.source.PostingCount(uint32(nearest)))
+	counts, _ := s.source.PostingCounts() // never fails
+	return int64(counts[nearest])
 }

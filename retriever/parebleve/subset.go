@@ -30,8 +30,8 @@ func (s *subset) Documents() int { return len(s.documents) }
 // ClearDeleted does nothing: those of the subset are live.
 func (s *subset) ClearDeleted([]uint64) {}
 
-// PostingCount is 0.
-func (s *subset) PostingCount(uint32) int { return 0 }
+// PostingCounts returns zeros.
+func (s *subset) PostingCounts() ([]uint32, error) { return make([]uint32, s.book.Cells()), nil }
 
 // AppendPostings appends nothing.
 func (s *subset) AppendPostings(dst []uint32, _ uint32) ([]uint32, error) { return dst, nil }
