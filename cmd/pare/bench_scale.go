@@ -28,7 +28,7 @@ type scaleReport struct {
 
 func (a *app) benchScaleCommand() *cobra.Command {
 	options := searchbench.DefaultScaleOptions()
-	var embeddings, folder string
+	var embeddings, folder, write string
 	kind, level := options.Index.Codec.Kind.String(), simd.Level()
 	c := &cobra.Command{
 		Use:   "scale --embeddings FOLDER",
@@ -49,19 +49,25 @@ it less, and the cells fewer.
 
 Sizes in --project are computed from the largest that was built, candidates by their
 growth between the last two. IN TWO LEVELS is what comparing with groups of cells first
-would take, which searches do not do.`,
+would take, which searches do not do.
+
+--write measures nothing: it writes the collection of the one size in --passages, and the
+queries, to a new folder of token embeddings as "pare bench search" reads it.`,
 		Example: `  pare bench scale --embeddings vectors
-  pare bench scale --embeddings vectors --passages 10000,100000 --project 1000000 --format md`,
+  pare bench scale --embeddings vectors --passages 10000,100000 --project 1000000 --format md
+  pare bench scale --embeddings vectors --passages 80000 --queries 250 --write larger`,
 		Args: noArgs,
 	}
 	flags := c.Flags()
 	flags.StringVar(&embeddings, "embeddings", "", "make documents out of those in this `folder` of token embeddings")
 	flags.StringVar(&folder, "folder", os.TempDir(), "build the indexes below this `folder`")
+	flags.StringVar(&write, "write", "", "write the collection to this new `folder` of token embeddings instead")
 	flags.IntSliceVar(&options.Passages, "passages", options.Passages, "`sizes` of the collections")
 	flags.IntSliceVar(&options.Project, "project", options.Project, "`sizes` to compute the cost of")
 	flags.IntVar(&options.Depth, "depth", options.Depth, "documents to score")
 	flags.Float64Var(&options.Recall, "recall", options.Recall, "`share` of the best ten that must be found")
 	flags.Float64Var(&options.Noise, "noise", options.Noise, "`length` of the noise, against that of the vector")
+	flags.IntVar(&options.SourceVectors, "source-vectors", options.SourceVectors, "take the tokens from documents of so many `vectors`, in memory")
 	flags.IntVar(&options.Queries, "queries", options.Queries, "queries to ask")
 	flags.IntVar(&options.Repeats, "repeat", options.Repeats, "times to ask each query")
 	flags.IntVar(&options.MaxCells, "max-cells", options.MaxCells, "cells at most")
@@ -78,6 +84,9 @@ would take, which searches do not do.`,
 		if err := options.Validate(); err != nil {
 			return asUsage(err)
 		}
+		if write != "" && len(options.Passages) != 1 {
+			return asUsage(fmt.Errorf("--write: give --passages one size, not %d", len(options.Passages)))
+		}
 		undo, err := simd.SetLevel(level)
 		if err != nil {
 			return asUsage(err)
@@ -86,6 +95,9 @@ would take, which searches do not do.`,
 		stages := a.benchStages(c.ErrOrStderr())
 		defer stages.done()
 		options.Progress = stages.report
+		if write != "" {
+			return a.writeCollection(c.Context(), embeddings, write, options)
+		}
 		report, err := a.benchScale(c.Context(), embeddings, folder, options)
 		if err != nil {
 			return err
@@ -111,6 +123,14 @@ func (a *app) benchScale(ctx context.Context, embeddings, folder string, options
 		return nil, err
 	}
 	return &scaleReport{searchbench.ThisMachine(), embeddings, options.Recall, options.Depth, measured}, nil
+}
+
+func (a *app) writeCollection(ctx context.Context, embeddings, dir string, options searchbench.ScaleOptions) error {
+	opened, err := precomputed.Open(embeddings)
+	if err != nil {
+		return err
+	}
+	return searchbench.WriteCollection(ctx, dir, opened, options)
 }
 
 // tables are the report for people: what was built, the searches, what is only

@@ -168,9 +168,6 @@ func Scale(ctx context.Context, dir string, e *dataset.Embeddings, o ScaleOption
 	if err != nil {
 		return nil, err
 	}
-	if len(source.texts) == 0 {
-		return nil, fmt.Errorf("%w: %s: no document has at most %d vectors", ErrInvalid, e.Path, o.SourceVectors)
-	}
 	report := &ScaleReport{}
 	for _, passages := range o.Passages {
 		size, err := measureSize(ctx, filepath.Join(dir, strconv.Itoa(passages)), source, passages, queries, o)
@@ -254,7 +251,7 @@ func measureSize(ctx context.Context, dir string, source *synthesizer, passages 
 // warmup is how many searches come before those that are timed.
 const warmup = 5
 
-// checkSpace refuses a collection that would fill the disk.
+// checkSpace refuses a collection whose index would fill the disk.
 func checkSpace(dir string, vectors, dim int, options index.Options) error {
 	// A kind's number is its bits per dimension. Beside the codes a vector needs
 	// its cell, factors, postings and a share of the cells themselves: 8 bytes
@@ -263,10 +260,15 @@ func checkSpace(dir string, vectors, dim int, options index.Options) error {
 	if options.Refine {
 		perVector += dim + 4
 	}
-	need := int64(vectors) * int64(perVector)
+	return checkFree(dir, int64(vectors)*int64(perVector), "the index needs about")
+}
+
+// checkFree refuses what needs more bytes than the disk has, and a tenth for the
+// rest of the world.
+func checkFree(dir string, need int64, what string) error {
 	free, known := freeBytes(dir)
 	if known && free < need+need/10 {
-		return fmt.Errorf("%w: %s has %.1f GB free, the index needs about %.1f GB", ErrSpace, dir, float64(free)/1e9, float64(need)/1e9)
+		return fmt.Errorf("%w: %s has %.1f GB free, %s %.1f GB", ErrSpace, dir, float64(free)/1e9, what, float64(need)/1e9)
 	}
 	return nil
 }

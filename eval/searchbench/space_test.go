@@ -2,6 +2,7 @@ package searchbench
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/pare-search/pare/index"
@@ -17,5 +18,8 @@ func TestCheckSpace(t *testing.T) {
 	}
 	if err := checkSpace(dir, 1, 128, index.DefaultOptions(128)); err != nil {
 		t.Errorf("40 bytes: error %v", err)
+	}
+	if err := checkFree(dir, 1<<50, "the vectors need"); !errors.Is(err, ErrSpace) || !strings.HasSuffix(err.Error(), "GB free, the vectors need 1125899.9 GB") {
+		t.Errorf("a petabyte of vectors: error %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package searchbench
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"runtime"
@@ -54,6 +55,9 @@ func newSynthesizer(e *dataset.Embeddings, limit int, noise float64, seed uint64
 			break
 		}
 		s.texts = append(s.texts, document.Tokens)
+	}
+	if len(s.texts) == 0 {
+		return nil, fmt.Errorf("%w: %s: no document has at most %d vectors", ErrInvalid, e.Path, limit)
 	}
 	return s, nil
 }
