@@ -197,6 +197,9 @@ func (d *demo) sampleQueries() []string {
 	return queries
 }
 
+// demoTokens is how many tokens of a query are shown: models fill queries up to 32.
+const demoTokens = 12
+
 // show runs one query unpruned and pruned, side by side.
 func (d *demo) show(ctx context.Context, query string) error {
 	unpruned := d.options
@@ -211,7 +214,7 @@ func (d *demo) show(ctx context.Context, query string) error {
 	}
 	fmt.Fprintf(d.stdout, "\nquery: %s\n", printable(query))
 	tw := tabwriter.NewWriter(d.stdout, 0, 0, 2, ' ', 0)
-	for i, row := range pruned.Selection.Rows {
+	for i, row := range pruned.Selection.Rows[:min(demoTokens, len(pruned.Selection.Rows))] {
 		use := "scores only"
 		if row.Kept {
 			use = "looks for candidates"
@@ -220,6 +223,9 @@ func (d *demo) show(ctx context.Context, query string) error {
 	}
 	if err := tw.Flush(); err != nil {
 		return err
+	}
+	if more := len(pruned.Selection.Rows) - demoTokens; more > 0 {
+		fmt.Fprintf(d.stdout, "  and %d more\n", more)
 	}
 	for _, r := range []struct {
 		name    string

@@ -19,6 +19,7 @@ import (
 	"github.com/pare-search/pare/encoder/corpus"
 	"github.com/pare-search/pare/eval/dataset"
 	"github.com/pare-search/pare/retriever"
+	"github.com/pare-search/pare/simd"
 )
 
 // encoded is what "pare encode" prints.
@@ -191,7 +192,7 @@ func (e *encoded) write(ctx context.Context, dir string, collection *dataset.Col
 			return err
 		}
 	}
-	return writeProjection(filepath.Join(dir, "projection.npy"), enc)
+	return writeProjection(filepath.Join(dir, projectionFile), enc)
 }
 
 // encodeBatch and encodeBytes are how many documents are encoded together, and
@@ -277,6 +278,9 @@ func (e *encoded) writeQueries(ctx context.Context, w *dataset.EmbeddedWriter, q
 	return nil
 }
 
+// projectionFile is the file of a learnt projection in a folder of embeddings.
+const projectionFile = "projection.npy"
+
 // writeProjection writes a learnt projection, the model's width first.
 func writeProjection(path string, enc encoder.Encoder) error {
 	model, ok := enc.(*bert.Encoder)
@@ -291,4 +295,22 @@ func writeProjection(path string, enc encoder.Encoder) error {
 		}
 	}
 	return dataset.WriteNPYFloats(path, dataset.Float32, values, p.Dim, p.Rows)
+}
+
+// readProjection reads what writeProjection has written.
+func readProjection(path string) (simd.Matrix, error) {
+	values, shape, err := dataset.ReadNPYFloats(path)
+	if err != nil {
+		return simd.Matrix{}, err
+	}
+	if len(shape) != 2 || len(values) == 0 {
+		return simd.Matrix{}, fmt.Errorf("%s: shape %v, want the width of the model and the dimensions", path, shape)
+	}
+	p := simd.NewMatrix(shape[1], shape[0])
+	for column := range p.Dim {
+		for row := range p.Rows {
+			p.Row(row)[column] = values[column*p.Rows+row]
+		}
+	}
+	return p, nil
 }

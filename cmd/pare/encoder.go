@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/pare-search/pare/configs"
 	"github.com/pare-search/pare/encoder"
@@ -25,7 +27,7 @@ func openModel(config configs.Config, count func(tokens int)) (*bert.Encoder, er
 	}
 	options.Progress = count
 	model, err := bert.Open(dir, options)
-	return model, encoderError(err)
+	return model, encoderError(config.Encoder.Kind, err)
 }
 
 // modelDir is the folder of the model that the settings name, which may be one
@@ -72,18 +74,45 @@ func openEncoder(ctx context.Context, config configs.Config, count func(tokens i
 	return model, nil
 }
 
-// encoderError adds to an error about a model that encodes what to do about it.
-func encoderError(err error) error {
+// encoderError adds to an error about a model that encodes what to do about it. Name
+// is what --encoder says, "" where the index says it.
+func encoderError(name string, err error) error {
 	switch {
 	case errors.Is(err, bert.ErrOtherModel):
+		if cached := cachedName(err); cached != "" {
+			err = withHint(err, fmt.Sprintf(`"pare model get %s" gets it into your cache`, cached))
+		}
 		return withHint(err, "--encoder FOLDER says where the model is now; with another model the index has to be built again")
 	case errors.Is(err, bert.ErrUnsupported):
 		return withHint(err, "BERT models of sentence-transformers, PyLate and ColBERT can be used")
 	case errors.Is(err, fs.ErrNotExist):
+		if cache, cacheErr := hub.CacheDir(); cacheErr == nil && hub.CheckName(name) == nil && !isFolder(name) {
+			err = withHint(err, fmt.Sprintf(`%s is not in your cache, %s, either: "pare model get %s" gets it`, name, cache, name))
+		}
 		return withHint(fmt.Errorf("--encoder: %w", err), `want "corpus" or a model: a folder with config.json, tokenizer.json and model.safetensors, or one that "pare model get" got`)
 	default:
 		return err
 	}
+}
+
+// cachedName is the name of the model that would be in the cache where a file or
+// folder is missing, "" if it would not be there.
+func cachedName(err error) string {
+	missing, isPath := errors.AsType[*fs.PathError](err)
+	cache, cacheErr := hub.CacheDir()
+	if !isPath || cacheErr != nil || !errors.Is(missing, fs.ErrNotExist) {
+		return ""
+	}
+	inside, err := filepath.Rel(cache, missing.Path)
+	if err != nil || !filepath.IsLocal(inside) {
+		return ""
+	}
+	parts := strings.SplitN(filepath.ToSlash(inside), "/", 3)
+	name := strings.Join(parts[:min(2, len(parts))], "/")
+	if hub.CheckName(name) != nil {
+		return ""
+	}
+	return name
 }
 
 // serviceError adds to an error of a service that encodes what to do about it.

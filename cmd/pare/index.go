@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"os"
 	"path/filepath"
@@ -84,7 +85,8 @@ document), and if there are any docs_tokids.npy (token ids) and doc_ids.txt (one
 line). --collection then adds the texts, in the order of the ids. Such an index is asked
 with vectors: see --embeddings of "pare search" and "pare eval". With --encoder, which
 must name what made the vectors, it is asked with words as well: a service, or a model with
-a projection of its own, as PyLate and ColBERT models have.`,
+a projection of its own, as PyLate and ColBERT models have, or with the projection.npy that
+"pare encode" has written into the folder.`,
 		Example: `  pare index --collection cranfield --out cranfield.idx
   pare index --collection cranfield --out cranfield.idx --encoder models/all-MiniLM-L6-v2
   pare index --collection notes.jsonl --out notes.idx --language german --codec residual4
@@ -290,11 +292,23 @@ func (in *indexing) encoderOf(ctx context.Context, embeddings *dataset.Embedding
 	config := in.config
 	config.Encoder.Dim = embeddings.Dim
 	enc, err := openEncoder(ctx, config, nil)
-	if model, ok := enc.(*bert.Encoder); ok && err == nil && model.NeedsProjection() {
-		return nil, usage(fmt.Errorf("--encoder %s: the model learns a projection from texts, and the one that made the vectors cannot be had back", config.Encoder.Kind),
+	model, ok := enc.(*bert.Encoder)
+	if err != nil || !ok || !model.NeedsProjection() {
+		return enc, err
+	}
+	path := filepath.Join(in.embeddings, projectionFile)
+	projection, err := readProjection(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, usage(fmt.Errorf("--encoder %s: the model learns a projection from texts, and there is no %s with the one that made the vectors", config.Encoder.Kind, path),
 			"leave out --embeddings to encode the texts, or --encoder to ask with vectors only")
 	}
-	return enc, err
+	if err != nil {
+		return nil, err
+	}
+	if model, err = model.WithProjection(projection); err != nil {
+		return nil, fmt.Errorf("%s does not fit --encoder %s: %w", path, config.Encoder.Kind, err)
+	}
+	return model, nil
 }
 
 // texts yields the documents of a collection as they are indexed. After each

@@ -110,12 +110,14 @@ func (a *app) modelListCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		cache, err := hub.CacheDir()
+		if err != nil {
+			return err
+		}
 		if len(models) == 0 {
-			cache, err := hub.CacheDir()
-			if err != nil {
-				return err
-			}
 			a.note(c.ErrOrStderr(), "no models in %s; \"pare model get ORG/NAME\" gets one", cache)
+		} else {
+			a.note(c.ErrOrStderr(), "your cache is %s", cache)
 		}
 		return emitModels(c, format.value, models...)
 	}

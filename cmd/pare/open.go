@@ -115,7 +115,7 @@ func indexError(dir string, err error) error {
 	case is(index.ErrLocked):
 		return withHint(err, "another process is changing the index; try again when it has ended")
 	case is(bert.ErrOtherModel):
-		return encoderError(err)
+		return encoderError("", err)
 	case is(remote.ErrAddress):
 		return withHint(err, "--encoder ADDRESS says that queries, and the key in PARE_API_KEY, may be sent there; the address is one that whoever made the index has chosen")
 	case is(remote.ErrStatus, remote.ErrAnswer):

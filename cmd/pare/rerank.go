@@ -106,7 +106,7 @@ func rerankEncoder(ctx context.Context, texts []string, config configs.Config) (
 		_, options := config.Model()
 		options.Dim = 0
 		model, err := bert.Open(dir, options)
-		return model, encoderError(err)
+		return model, encoderError(config.Encoder.Kind, err)
 	}
 	training := config.CorpusOptions()
 	training.MinDocumentFrequency = 1 // a handful of texts has few words twice

@@ -250,7 +250,7 @@ func storedEncoder(config configs.Config) (worded, []int64, error) {
 	_, options := config.Model()
 	options.Dim = 0
 	model, err := bert.Open(modelDir(config), options)
-	return model, nil, encoderError(err)
+	return model, nil, encoderError(config.Encoder.Kind, err)
 }
 
 // corpusEncoderFile holds a default encoder that was written to a folder.

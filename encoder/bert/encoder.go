@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -209,6 +210,25 @@ func (e *Encoder) Fingerprint() [sha256.Size]byte { return e.fingerprint }
 // Projection returns the learnt projection, [Dim x hidden size], or an empty
 // matrix.
 func (e *Encoder) Projection() simd.Matrix { return e.learnt }
+
+// WithProjection returns a copy of e that projects by a matrix [Dim x hidden size]
+// of finite values, as Projection of an encoder of the same model gives it. Where the
+// model has a width of its own or the matrix another shape the error wraps ErrOptions.
+// The copy keeps the matrix.
+func (e *Encoder) WithProjection(projection simd.Matrix) (*Encoder, error) {
+	if !e.projects {
+		return nil, fmt.Errorf("%w: a projection for a model that has none to learn", ErrOptions)
+	}
+	if projection.Rows != e.dim || projection.Dim != e.config.Hidden {
+		return nil, fmt.Errorf("%w: a projection of [%d %d], want [%d %d]", ErrOptions, projection.Rows, projection.Dim, e.dim, e.config.Hidden)
+	}
+	for i, v := range projection.Data {
+		if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
+			return nil, fmt.Errorf("%w: projection: value %d is %v", ErrOptions, i, v)
+		}
+	}
+	return e.withProjection(projection), nil
+}
 
 // withProjection returns a copy of e with a projection.
 func (e *Encoder) withProjection(projection simd.Matrix) *Encoder {

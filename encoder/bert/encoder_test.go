@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -127,6 +128,33 @@ func TestLearn(t *testing.T) {
 		if v := moments[i][i] / float64(count); math.Abs(v*square-1) > 0.03 {
 			t.Errorf("moment %d is %v, want the root of the eigenvalue, %v", i, v, 1/square)
 		}
+	}
+}
+
+// TestWithProjection: a projection that was learnt before makes the same vectors.
+func TestWithProjection(t *testing.T) {
+	const dir = "testdata/models/plain"
+	enc := learnt(t, dir)
+	options := bert.DefaultOptions()
+	options.Dim = 16
+	fresh := open(t, dir, options)
+	given, err := fresh.WithProjection(enc.Projection())
+	if err != nil || given.NeedsProjection() || !fresh.NeedsProjection() {
+		t.Fatalf("%v; with the projection it needs one: %v, without: %v", err, given.NeedsProjection(), fresh.NeedsProjection())
+	}
+	if got, want := encode(t, given, sentences), encode(t, enc, sentences); !reflect.DeepEqual(got, want) {
+		t.Error("it encodes otherwise than the encoder that has learnt it")
+	}
+
+	broken := simd.NewMatrix(16, 32)
+	broken.Data[7] = float32(math.NaN())
+	for name, projection := range map[string]simd.Matrix{"none": {}, "turned": simd.NewMatrix(32, 16), "no number": broken} {
+		if _, err := fresh.WithProjection(projection); !errors.Is(err, bert.ErrOptions) {
+			t.Errorf("%s: error %v, want ErrOptions", name, err)
+		}
+	}
+	if _, err := open(t, "testdata/models/pylate", bert.DefaultOptions()).WithProjection(enc.Projection()); !errors.Is(err, bert.ErrOptions) {
+		t.Errorf("a model with a width of its own: error %v, want ErrOptions", err)
 	}
 }
 

@@ -9,8 +9,9 @@ var (
 	ErrModel = errors.New("bert: no usable model")
 	// ErrUnsupported: the model is of a kind that this package does not run.
 	ErrUnsupported = errors.New("bert: unsupported model")
-	// ErrOtherModel: the model is not the one that an index was made with.
-	ErrOtherModel = errors.New("bert: not the model of the index")
+	// ErrOtherModel: where the model of an index is looked for there is none, or
+	// another one.
+	ErrOtherModel = errors.New("bert: the model of the index is not there")
 	// ErrCorrupt: the saved form of an encoder is damaged.
 	ErrCorrupt = errors.New("bert: corrupt encoder")
 	// ErrVersion: the saved form of an encoder is of another version.

@@ -21,7 +21,7 @@ import (
 // is replaced, another model never. The error is one of ctx, the network or the file system, or
 // wraps one of the package's.
 func Get(ctx context.Context, name string, options Options) (Model, error) {
-	if err := errors.Join(checkName(name), options.Validate()); err != nil {
+	if err := errors.Join(CheckName(name), options.Validate()); err != nil {
 		return Model{}, err
 	}
 	dir := options.Dir

@@ -79,8 +79,9 @@ func CacheDir() (string, error) {
 
 var namePattern = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,95}/[A-Za-z0-9_][A-Za-z0-9._-]{0,95}$`)
 
-// checkName accepts ORG/NAME as hubs do, and nothing that leads elsewhere.
-func checkName(name string) error {
+// CheckName accepts ORG/NAME as hubs do, and nothing that leads elsewhere; its error
+// wraps ErrName.
+func CheckName(name string) error {
 	if !namePattern.MatchString(name) || strings.Contains(name, "..") || !filepath.IsLocal(filepath.FromSlash(name)) {
 		return fmt.Errorf("%w: %q", ErrName, name)
 	}
@@ -89,7 +90,7 @@ func checkName(name string) error {
 
 // place is where a model lies in the cache.
 func place(name string) (string, error) {
-	if err := checkName(name); err != nil {
+	if err := CheckName(name); err != nil {
 		return "", err
 	}
 	cache, err := CacheDir()
