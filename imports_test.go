@@ -25,6 +25,7 @@ const module = "github.com/pare-search/pare/"
 // so a line may name only packages of the lines above it.
 var allowed = []room{
 	{"internal/collections", nil}, // for tests
+	{"internal/looks", nil},       // for tests
 	{"internal/retry", nil},
 	{"internal/fields", nil},
 	{"internal/durable", nil},

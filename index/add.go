@@ -260,7 +260,7 @@ func refine(ctx context.Context, codebook *codec.Codebook, batch []coded) error 
 					return err
 				}
 				d := batch[i].document
-				if batch[i].refined, err = codebook.EncodeRefinement(nil, d.Tokens.Vectors); err != nil {
+				if batch[i].refined, err = codebook.EncodeRefinement(ctx, nil, d.Tokens.Vectors); err != nil {
 					return fmt.Errorf("document %q: %w", d.ID, err)
 				}
 			}

@@ -2,6 +2,7 @@ package codec
 
 import (
 	"cmp"
+	"context"
 	"math"
 	"slices"
 
@@ -73,22 +74,25 @@ func axesOf(forms []form) (n int) {
 }
 
 // trainAxes finds n axes from residuals divided by the scales of their cells, so
-// many vectors of so many components.
-func trainAxes(residuals []float32, dim, n int) axes {
+// many vectors of so many components. The error is that of ctx.
+func trainAxes(ctx context.Context, residuals []float32, dim, n int) (axes, error) {
 	a := axes{values: make([]int8, n*dim), scale: make([]float32, n)}
 	vectors := len(residuals) / dim
 	if n == 0 || vectors == 0 {
-		return a
+		return a, ctx.Err()
 	}
-	wide := make([]float64, len(residuals))
-	for i, x := range residuals {
-		wide[i] = float64(x)
-	}
-	var squares mat.SymDense
-	squares.SymOuterK(1/float64(vectors), mat.NewDense(vectors, dim, wide).T())
+	squares := mat.NewSymDense(dim, nil)
+	var wide []float64
+	parts(ctx, vectors, max(1<<22/(dim*dim), 8), func(lo, hi int) {
+		wide = wide[:0]
+		for _, x := range residuals[lo*dim : hi*dim] {
+			wide = append(wide, float64(x))
+		}
+		squares.SymRankK(squares, 1/float64(vectors), mat.NewDense(hi-lo, dim, wide).T())
+	})
 	var eigen mat.EigenSym
-	if !eigen.Factorize(&squares, true) {
-		return a // axes of length 0, which no vector is coded on
+	if ok, err := factorize(ctx, &eigen, squares); err != nil || !ok {
+		return a, err // axes of length 0, which no vector is coded on
 	}
 	values := eigen.Values(nil) // ascending
 	var directions mat.Dense
@@ -108,7 +112,25 @@ func trainAxes(residuals []float32, dim, n int) axes {
 		}
 		a.scale[k] = simd.QuantizeInt8(a.values[k*dim:(k+1)*dim], axis)
 	}
-	return a
+	return a, nil
+}
+
+// factorize takes some milliseconds at 128 dimensions and seconds at 1024, and
+// cannot be stopped: when ctx ends, nobody waits for it any longer.
+func factorize(ctx context.Context, eigen *mat.EigenSym, m *mat.SymDense) (ok bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	done := make(chan bool, 1)
+	var found mat.EigenSym
+	go func() { done <- found.Factorize(m, true) }()
+	select {
+	case ok = <-done:
+		*eigen = found
+		return ok, nil
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
 }
 
 // prepare makes what coding and scoring need, once values and scales are set.

@@ -1,6 +1,7 @@
 package codec
 
 import (
+	"context"
 	"math"
 	"slices"
 
@@ -170,14 +171,15 @@ func (f *finder) add(v []float32, id uint32, known bool) {
 
 // find sets the cells of the vectors: of each the nearest of its token id's
 // cells or, if the id has none or is not known, the nearest in the nearest
-// groups or, without groups, of all. Of equally near ones it is the first.
-func (f *finder) find() {
-	f.pairFar()
-	f.sortPairs()
+// groups or, without groups, of all. Of equally near ones it is the first. It
+// stops when ctx ends.
+func (f *finder) find(ctx context.Context) {
+	f.pairFar(ctx)
+	f.sortPairs(ctx)
 	start := int32(0)
 	for t, end := range f.ends {
 		tile := &f.tiles.all[t]
-		f.eachDots(&tile.packed, f.ordered[start:end], func(vector int32, dots []float32) {
+		f.eachDots(ctx, &tile.packed, f.ordered[start:end], func(vector int32, dots []float32) {
 			at, score := largestDifference(dots, tile.half, f.scores[vector])
 			if at >= 0 && (score > f.scores[vector] || tile.cells[at] < f.cells[vector]) {
 				f.cells[vector], f.scores[vector] = tile.cells[at], score
@@ -188,7 +190,7 @@ func (f *finder) find() {
 }
 
 // pairFar pairs the vectors without an id's cells with the nearest groups.
-func (f *finder) pairFar() {
+func (f *finder) pairFar(ctx context.Context) {
 	if f.book.coarse.floats.Rows == 0 {
 		for _, vector := range f.far {
 			f.pairs = append(f.pairs, pair{int32(f.tiles.far), vector})
@@ -196,7 +198,7 @@ func (f *finder) pairFar() {
 		return
 	}
 	half := f.book.coarse.half
-	f.eachDots(&f.tiles.groups, f.far, func(vector int32, dots []float32) {
+	f.eachDots(ctx, &f.tiles.groups, f.far, func(vector int32, dots []float32) {
 		groups, n := largestDifferences(dots, half)
 		for _, g := range groups[:n] {
 			f.pairs = append(f.pairs, pair{int32(f.tiles.far) + g, vector})
@@ -204,31 +206,35 @@ func (f *finder) pairFar() {
 	})
 }
 
-// sortPairs orders the vectors of all pairs by tile.
-func (f *finder) sortPairs() {
+// sortPairs orders the vectors of all pairs by tile, unless ctx ends.
+func (f *finder) sortPairs(ctx context.Context) {
 	f.ends = grow(f.ends, len(f.tiles.all))
 	clear(f.ends)
-	for _, p := range f.pairs {
-		f.ends[p.tile]++
-	}
+	parts(ctx, len(f.pairs), numbersAtOnce, func(lo, hi int) {
+		for _, p := range f.pairs[lo:hi] {
+			f.ends[p.tile]++
+		}
+	})
 	sum := int32(0)
 	for t, n := range f.ends {
 		f.ends[t] = sum // where the tile starts, for now
 		sum += n
 	}
 	f.ordered = grow(f.ordered, len(f.pairs))
-	for _, p := range f.pairs {
-		f.ordered[f.ends[p.tile]] = p.vector
-		f.ends[p.tile]++
-	}
+	parts(ctx, len(f.pairs), numbersAtOnce, func(lo, hi int) {
+		for _, p := range f.pairs[lo:hi] {
+			f.ordered[f.ends[p.tile]] = p.vector
+			f.ends[p.tile]++
+		}
+	})
 }
 
 // eachDots calls use with the dot products of each of the given vectors with
-// what is packed.
-func (f *finder) eachDots(packed *simd.FloatQuery, vectors []int32, use func(vector int32, dots []float32)) {
+// what is packed, until ctx ends.
+func (f *finder) eachDots(ctx context.Context, packed *simd.FloatQuery, vectors []int32, use func(vector int32, dots []float32)) {
 	stride := packed.Stride()
 	f.dots = grow(f.dots, min(tileVectors, len(vectors))*stride)
-	for len(vectors) > 0 {
+	for len(vectors) > 0 && ctx.Err() == nil {
 		part := vectors[:min(tileVectors, len(vectors))]
 		vectors = vectors[len(part):]
 		for i, vector := range part {

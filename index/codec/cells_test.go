@@ -95,7 +95,7 @@ func TestFinderMatchesPlainLoops(t *testing.T) {
 				ids[i] = uint32(rng.IntN(4*len(c.ids) + 1))
 				f.add(vectors.Row(i), ids[i], i%5 > 0)
 			}
-			f.find()
+			f.find(t.Context())
 			for i, id := range ids {
 				if want := plainCell(c, vectors.Row(i), id, i%5 > 0); f.cells[i] != want {
 					t.Fatalf("%+v: vector %d of id %d lies in cell %d, want %d", shape, i, id, f.cells[i], want)

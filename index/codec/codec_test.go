@@ -179,7 +179,10 @@ func TestLevelsOfNormalDistribution(t *testing.T) {
 		{1, []float64{0}, []float64{-.7980, .7980}},
 		{2, []float64{-.9816, 0, .9816}, []float64{-1.510, -.4528, .4528, 1.510}},
 	} {
-		l := trainLevels(normalQuantiles(1<<16), want.bits)
+		l, err := trainLevels(t.Context(), normalQuantiles(1<<16), want.bits)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for i, cut := range want.cuts {
 			if math.Abs(float64(l.cuts[i])-cut) > 0.01 {
 				t.Errorf("%d bits: cut %d is %g, want %g", want.bits, i, l.cuts[i], cut)
@@ -206,7 +209,7 @@ func TestSortFloats(t *testing.T) {
 		}
 		copy(values, []float32{float32(math.Inf(1)), 0, float32(math.Inf(-1)), 1, 1, math.MaxFloat32, -math.MaxFloat32, -1e-45})
 		want := slices.Sorted(slices.Values(values))
-		sortFloats(values)
+		sortFloats(t.Context(), values)
 		if !slices.Equal(values, want) {
 			t.Errorf("%d values are not sorted", n)
 		}
@@ -337,8 +340,8 @@ func TestCellOf(t *testing.T) {
 		known.add(m.Row(i), ids[i], true)
 		unknown.add(m.Row(i), 0, false)
 	}
-	known.find()
-	unknown.find()
+	known.find(t.Context())
+	unknown.find(t.Context())
 	found := 0
 	for i := range 500 {
 		v := m.Row(i)
@@ -385,7 +388,7 @@ func TestEncodeReturnsDistinctCells(t *testing.T) {
 		for i := range 200 {
 			f.add(m.Row(i), ids[i], true)
 		}
-		f.find()
+		f.find(t.Context())
 		want := slices.Clone(f.cells)
 		slices.Sort(want)
 		if want = slices.Compact(want); !slices.Equal(encoded.Cells, want) {
@@ -443,7 +446,7 @@ func TestEncodeRefusesBadVectors(t *testing.T) {
 // their limits and add up to what was asked for, as far as limits allow.
 func TestShare(t *testing.T) {
 	m, ids := tokens(25, 20000, 16, 300)
-	byID, _ := groupByID(sequence(m.Rows), ids, 1)
+	byID, _ := groupByID(t.Context(), sequence(m.Rows), ids, 1)
 	for _, cells := range []int{1, 300, 400, 500, 1 << 20} {
 		var groups []group
 		for _, id := range slices.Sorted(maps.Keys(byID)) {
@@ -641,7 +644,10 @@ func TestAxes(t *testing.T) {
 			vectors[i*dim+2*k+1] = float32(s * rng.NormFloat64())
 		}
 	}
-	a := trainAxes(vectors, dim, 3)
+	a, err := trainAxes(t.Context(), vectors, dim, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
 	a.prepare(dim)
 	for k, want := range deviations[:3] {
 		axis := a.floats.Row(k)

@@ -35,7 +35,7 @@ type Encoded struct {
 // error wraps ErrShape or simd.ErrNotFinite.
 func (c *Codebook) Encode(vectors simd.Matrix, ids []uint32) (Encoded, error) {
 	var out [1]Encoded
-	_, err := c.encodeBatch(out[:], []Document{{vectors, ids}})
+	_, err := c.encodeBatch(context.Background(), out[:], []Document{{vectors, ids}})
 	return out[0], err
 }
 
@@ -49,11 +49,14 @@ func (c *Codebook) EncodeAll(ctx context.Context, documents []Document) ([]Encod
 	errs := make([]error, len(batches))
 	parallel(ctx, len(batches)-1, 1, func(batch, _ int) {
 		lo, hi := batches[batch], batches[batch+1]
-		if bad, err := c.encodeBatch(out[lo:hi], documents[lo:hi]); err != nil {
+		if bad, err := c.encodeBatch(ctx, out[lo:hi], documents[lo:hi]); err != nil {
 			errs[batch] = fmt.Errorf("document %d: %w", lo+bad, err)
 		}
 	})
-	if err := cmp.Or(append(errs, ctx.Err())...); err != nil {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := cmp.Or(errs...); err != nil {
 		return nil, err
 	}
 	return out, nil
@@ -76,18 +79,18 @@ func cutBatches(documents []Document) []int {
 
 // EncodeRefinement appends the document's refinement to dst: its vectors as
 // int8 with a scale each, by which Scorer.Refine scores again what Score finds
-// good. It is safe for concurrent use. The error wraps ErrShape or
-// simd.ErrNotFinite.
-func (c *Codebook) EncodeRefinement(dst []byte, vectors simd.Matrix) ([]byte, error) {
+// good. It is safe for concurrent use. The error is that of ctx or wraps ErrShape
+// or simd.ErrNotFinite.
+func (c *Codebook) EncodeRefinement(ctx context.Context, dst []byte, vectors simd.Matrix) ([]byte, error) {
 	if err := c.checkDocument(Document{Vectors: vectors}); err != nil {
 		return dst, err
 	}
-	if _, err := appendSquares(nil, vectors); err != nil {
+	if _, err := appendSquares(ctx, nil, vectors); err != nil {
 		return dst, fmt.Errorf("encode: %w", err)
 	}
 	dst, p := c.start(dst, nil, Int8, vectors.Rows, 0)
-	c.putInt8(&p, vectors)
-	return dst, nil
+	c.putInt8(ctx, &p, vectors)
+	return dst, ctx.Err()
 }
 
 // checkDocument checks all but the vectors' values.
@@ -114,8 +117,9 @@ type encoder struct {
 	coder    coder
 }
 
-// encodeBatch sets the payload and the cells of every document in out. An error is that of the document with the returned number.
-func (c *Codebook) encodeBatch(out []Encoded, documents []Document) (bad int, err error) {
+// encodeBatch sets the payload and the cells of every document in out. An error is
+// that of ctx or of the document with the returned number.
+func (c *Codebook) encodeBatch(ctx context.Context, out []Encoded, documents []Document) (bad int, err error) {
 	e, _ := c.encoders.Get().(*encoder)
 	if e == nil {
 		e = &encoder{finder: c.newFinder(), places: make([]int32, c.Cells()), coder: c.newCoder()}
@@ -129,26 +133,32 @@ func (c *Codebook) encodeBatch(out []Encoded, documents []Document) (bad int, er
 		if err := c.checkDocument(d); err != nil {
 			return i, err
 		}
-		if e.squares, err = appendSquares(e.squares, d.Vectors); err != nil {
+		if e.squares, err = appendSquares(ctx, e.squares, d.Vectors); err != nil {
 			return i, fmt.Errorf("encode: %w", err)
 		}
-		for row := range d.Vectors.Rows {
-			e.add(d.Vectors.Row(row), idOf(d.IDs, row), d.IDs != nil)
-		}
+		parts(ctx, d.Vectors.Rows, rowsAtOnce(c.dim), func(lo, hi int) {
+			for row := lo; row < hi; row++ {
+				e.add(d.Vectors.Row(row), idOf(d.IDs, row), d.IDs != nil)
+			}
+		})
 	}
-	e.find()
+	e.find(ctx)
 	start := 0
 	for i, d := range documents {
+		if err := ctx.Err(); err != nil {
+			return i, err
+		}
 		end := start + d.Vectors.Rows
-		e.encode(&out[i], d.Vectors, e.cells[start:end], e.squares[start:end])
+		e.encode(ctx, &out[i], d.Vectors, e.cells[start:end], e.squares[start:end])
 		start = end
 	}
-	return 0, nil
+	return 0, ctx.Err()
 }
 
 // encode sets the payload and the cells of a document, given the cells that its
-// vectors lie in and the squares of their lengths.
-func (e *encoder) encode(out *Encoded, vectors simd.Matrix, rowCells []uint32, squares []float64) {
+// vectors lie in and the squares of their lengths. When ctx ends it leaves it
+// unfinished.
+func (e *encoder) encode(ctx context.Context, out *Encoded, vectors simd.Matrix, rowCells []uint32, squares []float64) {
 	c := e.book
 	cells := e.distinct[:0]
 	var coded [maxForms]int // rows of each form
@@ -169,21 +179,23 @@ func (e *encoder) encode(out *Encoded, vectors simd.Matrix, rowCells []uint32, s
 	}
 	codes, p := c.start(nil, names, c.kind, vectors.Rows, size)
 	*out, e.distinct = Encoded{Payload: Payload{names, codes}, Cells: slices.Clone(cells)}, cells
-	for row, cell := range rowCells {
-		out.Residual += squaredDistance(vectors.Row(row), c.Centroid(int(cell)))
-	}
+	parts(ctx, len(rowCells), rowsAtOnce(c.dim), func(lo, hi int) {
+		for row := lo; row < hi; row++ {
+			out.Residual += squaredDistance(vectors.Row(row), c.Centroid(int(rowCells[row])))
+		}
+	})
 	for i, cell := range cells {
 		e.places[cell] = int32(i + 1)
 	}
 	switch c.kind {
 	case Int8:
-		c.putInt8(&p, vectors)
+		c.putInt8(ctx, &p, vectors)
 	case Float32:
 		for i, x := range vectors.Data {
 			binary.LittleEndian.PutUint32(p.body[4*i:], math.Float32bits(x))
 		}
 	default:
-		e.putResiduals(&p, coded, vectors, rowCells, squares)
+		e.putResiduals(ctx, &p, coded, vectors, rowCells, squares)
 	}
 	for _, cell := range cells {
 		e.places[cell] = 0
@@ -192,7 +204,7 @@ func (e *encoder) encode(out *Encoded, vectors simd.Matrix, rowCells []uint32, s
 
 // putResiduals stores the places and the codes of the vectors, of which the forms
 // have so many.
-func (e *encoder) putResiduals(p *payload, coded [maxForms]int, vectors simd.Matrix, rowCells []uint32, squares []float64) {
+func (e *encoder) putResiduals(ctx context.Context, p *payload, coded [maxForms]int, vectors simd.Matrix, rowCells []uint32, squares []float64) {
 	c := e.book
 	var bodies [maxForms][]byte // factors and planes
 	rest := p.body
@@ -201,7 +213,11 @@ func (e *encoder) putResiduals(p *payload, coded [maxForms]int, vectors simd.Mat
 		bodies[i], rest = rest[:size], rest[size:]
 	}
 	var next [maxForms]int
+	atOnce := max(rowsAtOnce(c.dim)/8, 1)
 	for row, cell := range rowCells {
+		if row%atOnce == 0 && ctx.Err() != nil {
+			return
+		}
 		p.setPlace(row, int(e.places[cell])-1)
 		number := c.formNumber(cell)
 		if number == 0 {
@@ -242,9 +258,14 @@ func (c *Codebook) start(dst, cells []byte, kind Kind, rows, inForms int) ([]byt
 	return dst, cut(cells, dst[at:], int64(rows), places, factors)
 }
 
-func (c *Codebook) putInt8(p *payload, vectors simd.Matrix) {
+// putInt8 stores the vectors, until ctx ends.
+func (c *Codebook) putInt8(ctx context.Context, p *payload, vectors simd.Matrix) {
 	var codes [simd.MaxDim]int8
+	atOnce := rowsAtOnce(c.dim)
 	for row := range vectors.Rows {
+		if row%atOnce == 0 && ctx.Err() != nil {
+			return
+		}
 		scale := simd.QuantizeInt8(codes[:c.dim], vectors.Row(row))
 		binary.LittleEndian.PutUint32(p.factors[4*row:], math.Float32bits(scale))
 		for d, x := range codes[:c.dim] {

@@ -46,11 +46,11 @@ func (c *clustering) run(groups []group) ([]simd.Matrix, error) {
 	var tasks []group
 	ends := make([]int, len(groups))
 	for i, g := range groups {
-		parts, err := c.divide(g)
+		smaller, err := c.divide(g)
 		if err != nil {
 			return nil, err
 		}
-		tasks = append(tasks, parts...)
+		tasks = append(tasks, smaller...)
 		ends[i] = len(tasks)
 	}
 
@@ -101,22 +101,22 @@ func (c *clustering) divide(g group) ([]group, error) {
 	assigned := make([]int32, len(g.rows))
 	c.assign(assigned, g.rows, means, true)
 	members := make([][]int32, means.Rows)
-	for i, a := range assigned {
-		members[a] = append(members[a], g.rows[i])
-	}
-	var parts []group
+	parts(c.ctx, len(assigned), 1<<16, func(lo, hi int) {
+		for i, a := range assigned[lo:hi] {
+			members[a] = append(members[a], g.rows[lo+i])
+		}
+	})
+	var smaller []group
 	for _, rows := range members {
 		if len(rows) > 0 {
-			parts = append(parts, group{rows: rows})
+			smaller = append(smaller, group{rows: rows})
 		}
 	}
-	share(c.ctx, c.vectors, parts, g.cells)
-	var out []group
-	for _, p := range parts {
-		p.cells = min(p.cells, flatMeans)
-		out = append(out, p)
+	share(c.ctx, c.vectors, smaller, g.cells)
+	for i := range smaller {
+		smaller[i].cells = min(smaller[i].cells, flatMeans)
 	}
-	return out, nil
+	return smaller, nil
 }
 
 // means is k-means on one group: Lloyd's rounds from random vectors, with a
@@ -160,12 +160,14 @@ func (c *clustering) average(means simd.Matrix, counts []int, assigned []int32, 
 	// Goroutines share the means, not the vectors, so that every mean is summed
 	// in order.
 	work := func(lo, hi int) {
-		for i, a := range assigned {
-			if a := int(a); a >= lo && a < hi {
-				simd.Add(means.Row(a), c.vectors.Row(i))
-				counts[a]++
+		parts(c.ctx, len(assigned), rowsAtOnce(means.Dim), func(from, to int) {
+			for i, a := range assigned[from:to] {
+				if a := int(a); a >= lo && a < hi {
+					simd.Add(means.Row(a), c.vectors.Row(from+i))
+					counts[a]++
+				}
 			}
-		}
+		})
 		for i := lo; i < hi; i++ {
 			if counts[i] > 0 {
 				scaleRow(means.Row(i), 1/float32(counts[i]))
@@ -239,10 +241,10 @@ func (c *clustering) assign(assigned, rows []int32, means simd.Matrix, shared bo
 		var scratch []float32
 		moved := false
 		dots := make([]float32, together*stride)
-		for ; lo < hi; lo += together {
-			n := min(together, hi-lo)
-			packed.Dots(dots, c.view(rows[lo:lo+n], &scratch))
-			for i, before := range assigned[lo : lo+n] {
+		rows, assigned := rows[lo:hi], assigned[lo:hi]
+		parts(c.ctx, len(rows), together, func(lo, hi int) {
+			packed.Dots(dots, c.view(rows[lo:hi], &scratch))
+			for i, before := range assigned[lo:hi] {
 				vector := dots[i*stride:]
 				nearest, _ := largestDifference(vector, half, vector[before]-half[before])
 				if int32(nearest) != before {
@@ -250,7 +252,7 @@ func (c *clustering) assign(assigned, rows []int32, means simd.Matrix, shared bo
 					moved = true
 				}
 			}
-		}
+		})
 		if moved {
 			changed.Store(true)
 		}
@@ -272,9 +274,11 @@ func (c *clustering) view(rows []int32, scratch *[]float32) simd.Matrix {
 	}
 	*scratch = grow(*scratch, n*dim)
 	m := simd.Matrix{Rows: n, Dim: dim, Data: *scratch}
-	for i, row := range rows {
-		copy(m.Row(i), c.vectors.Row(int(row)))
-	}
+	parts(c.ctx, n, rowsAtOnce(dim), func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			copy(m.Row(i), c.vectors.Row(int(rows[i])))
+		}
+	})
 	return m
 }
 
@@ -287,7 +291,7 @@ func share(ctx context.Context, vectors simd.Matrix, groups []group, cells int) 
 	parallel(ctx, len(groups), 1, func(i, _ int) {
 		rows := groups[i].rows
 		limits[i] = float64(max(1, len(rows)/vectorsPerCell))
-		weights[i] = math.Sqrt(float64(len(rows))) * variance(vectors, rows)
+		weights[i] = math.Sqrt(float64(len(rows))) * variance(ctx, vectors, rows)
 	})
 	var high float64 // the factor that gives every group its limit
 	for i, weight := range weights {
@@ -321,14 +325,16 @@ func share(ctx context.Context, vectors simd.Matrix, groups []group, cells int) 
 }
 
 // variance returns the mean squared distance of vectors to their mean.
-func variance(vectors simd.Matrix, rows []int32) float64 {
+func variance(ctx context.Context, vectors simd.Matrix, rows []int32) float64 {
 	total := make([]float32, vectors.Dim)
 	var squares, mean float64
-	for _, r := range rows {
-		v := vectors.Row(int(r))
-		simd.Add(total, v)
-		squares += float64(simd.Dot(v, v))
-	}
+	parts(ctx, len(rows), rowsAtOnce(vectors.Dim), func(lo, hi int) {
+		for _, r := range rows[lo:hi] {
+			v := vectors.Row(int(r))
+			simd.Add(total, v)
+			squares += float64(simd.Dot(v, v))
+		}
+	})
 	n := float64(len(rows))
 	for _, x := range total {
 		mean += float64(x) / n * float64(x) / n
@@ -358,11 +364,14 @@ func spaced(rows []int32, n int) []int32 {
 }
 
 // stack puts matrices on top of each other.
-func stack(dim int, parts []simd.Matrix) simd.Matrix {
-	out := simd.Matrix{Dim: dim}
-	for _, p := range parts {
-		out.Data = append(out.Data, p.Data...)
-		out.Rows += p.Rows
+func stack(dim int, matrices []simd.Matrix) simd.Matrix {
+	rows := 0
+	for _, m := range matrices {
+		rows += m.Rows
+	}
+	out := simd.Matrix{Rows: rows, Dim: dim, Data: make([]float32, 0, rows*dim)}
+	for _, m := range matrices {
+		out.Data = append(out.Data, m.Data...)
 	}
 	return out
 }
@@ -370,6 +379,18 @@ func stack(dim int, parts []simd.Matrix) simd.Matrix {
 func scaleRow(row []float32, f float32) {
 	for d := range row {
 		row[d] *= f
+	}
+}
+
+// rowsAtOnce is how many vectors are worked on between two looks at a context,
+// for a fraction of a millisecond where a vector is looked at a few times.
+func rowsAtOnce(dim int) int { return max(1<<16/dim, 1) }
+
+// parts calls work for the ranges of step items that make up 0 to n-1, one after
+// the other, until ctx ends.
+func parts(ctx context.Context, n, step int, work func(lo, hi int)) {
+	for lo := 0; lo < n && ctx.Err() == nil; lo += step {
+		work(lo, min(lo+step, n))
 	}
 }
 

@@ -1,6 +1,7 @@
 package codec
 
 import (
+	"context"
 	"encoding/binary"
 	"math"
 )
@@ -40,9 +41,9 @@ func weightLimit(bits int) int {
 }
 
 // trainLevels learns the codes of so many bits from residual components, which
-// it sorts. Without any it assumes a normal distribution.
-func trainLevels(sample []float32, bits int) levels {
-	sortFloats(sample)
+// it sorts. Without any it assumes a normal distribution. The error is that of ctx.
+func trainLevels(ctx context.Context, sample []float32, bits int) (levels, error) {
+	sortFloats(ctx, sample)
 	if len(sample) == 0 || sample[0] == sample[len(sample)-1] {
 		sample = normalQuantiles(1 << 12)
 	}
@@ -54,6 +55,9 @@ func trainLevels(sample []float32, bits int) levels {
 	var means []float64
 	var halve func(lo, hi, bits int, edge float32)
 	halve = func(lo, hi, bits int, edge float32) {
+		if ctx.Err() != nil {
+			return
+		}
 		if bits == 0 {
 			mean := float64(edge)
 			if hi > lo {
@@ -62,12 +66,15 @@ func trainLevels(sample []float32, bits int) levels {
 			means = append(means, mean)
 			return
 		}
-		mid, cut := twoMeans(sample, sums, lo, hi, edge)
+		mid, cut := twoMeans(ctx, sample, sums, lo, hi, edge)
 		halve(lo, mid, bits-1, cut)
 		l.cuts = append(l.cuts, cut)
 		halve(mid, hi, bits-1, cut)
 	}
 	halve(0, len(sample), bits, 0)
+	if err := ctx.Err(); err != nil {
+		return levels{}, err
+	}
 
 	limit := float64(weightLimit(bits))
 	var largest float64
@@ -79,7 +86,7 @@ func trainLevels(sample []float32, bits int) levels {
 		l.weights = append(l.weights, int8(math.Round(m/largest*limit)))
 	}
 	l.setDigits()
-	return l
+	return l, nil
 }
 
 // setDigits sets the digits, once there are cuts.
@@ -104,32 +111,43 @@ func (l *levels) setDigits() {
 	}
 }
 
+// numbersAtOnce is how many numbers are sorted or added up between two looks at a
+// context.
+const numbersAtOnce = 1 << 16
+
 // sortFloats sorts values, none of them NaN, digit by digit from the lowest,
-// which is several times as fast as comparing them.
-func sortFloats(values []float32) {
+// which is several times as fast as comparing them. It stops when ctx ends.
+func sortFloats(ctx context.Context, values []float32) {
 	const digitBits, digits = 11, 3
 	from, to := make([]uint32, len(values)), make([]uint32, len(values))
 	var counts [digits][1 << digitBits]int
-	for i, x := range values {
-		// Ordered like the numbers: all bits of a negative one are flipped, and
-		// the sign of the others.
-		bits := math.Float32bits(x)
-		bits ^= uint32(int32(bits)>>31) | 1<<31
-		from[i] = bits
-		for d := range counts {
-			counts[d][bits>>(d*digitBits)%(1<<digitBits)]++
+	parts(ctx, len(values), numbersAtOnce, func(lo, hi int) {
+		for i, x := range values[lo:hi] {
+			// Ordered like the numbers: all bits of a negative one are flipped, and
+			// the sign of the others.
+			bits := math.Float32bits(x)
+			bits ^= uint32(int32(bits)>>31) | 1<<31
+			from[lo+i] = bits
+			for d := range counts {
+				counts[d][bits>>(d*digitBits)%(1<<digitBits)]++
+			}
 		}
-	}
+	})
 	for d := range counts {
 		sum := 0
 		for i, n := range counts[d] {
 			counts[d][i] = sum
 			sum += n
 		}
-		for _, bits := range from {
-			at := &counts[d][bits>>(d*digitBits)%(1<<digitBits)]
-			to[*at] = bits
-			*at++
+		parts(ctx, len(from), numbersAtOnce, func(lo, hi int) {
+			for _, bits := range from[lo:hi] {
+				at := &counts[d][bits>>(d*digitBits)%(1<<digitBits)]
+				to[*at] = bits
+				*at++
+			}
+		})
+		if ctx.Err() != nil {
+			return
 		}
 		from, to = to, from
 	}
@@ -142,23 +160,25 @@ func sortFloats(values []float32) {
 // twoMeans splits sample[lo:hi], sorted, into the two parts with the least
 // squared distance to their means. sums[i] is the sum of the first i values.
 // Where all values are equal, none is in the upper part; edge is the cut of an
-// empty range.
-func twoMeans(sample []float32, sums []float64, lo, hi int, edge float32) (mid int, cut float32) {
+// empty range. It stops when ctx ends.
+func twoMeans(ctx context.Context, sample []float32, sums []float64, lo, hi int, edge float32) (mid int, cut float32) {
 	if lo == hi {
 		return lo, edge
 	}
 	mid, cut = hi, sample[hi-1]
 	best := math.Inf(-1)
-	for i := lo + 1; i < hi; i++ {
-		if sample[i-1] == sample[i] {
-			continue
+	parts(ctx, hi-lo-1, numbersAtOnce, func(from, to int) {
+		for i := lo + 1 + from; i < lo+1+to; i++ {
+			if sample[i-1] == sample[i] {
+				continue
+			}
+			a, b := sums[i]-sums[lo], sums[hi]-sums[i]
+			between := a*a/float64(i-lo) + b*b/float64(hi-i)
+			if between > best {
+				best, mid, cut = between, i, sample[i-1]+(sample[i]-sample[i-1])/2
+			}
 		}
-		a, b := sums[i]-sums[lo], sums[hi]-sums[i]
-		between := a*a/float64(i-lo) + b*b/float64(hi-i)
-		if between > best {
-			best, mid, cut = between, i, sample[i-1]+(sample[i]-sample[i-1])/2
-		}
-	}
+	})
 	return mid, cut
 }
 

@@ -274,7 +274,7 @@ func TestRefine(t *testing.T) {
 		}
 		for _, kind := range Kinds {
 			c := train(t, m, ids, kind)
-			refinement, err := c.EncodeRefinement(nil, m.Slice(0, n))
+			refinement, err := c.EncodeRefinement(t.Context(), nil, m.Slice(0, n))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -26,7 +26,7 @@ func Train(ctx context.Context, vectors simd.Matrix, ids []uint32, opts Options,
 	if err := simd.CheckDim(vectors.Dim); err != nil {
 		return nil, fmt.Errorf("train: %w", err)
 	}
-	squares, err := appendSquares(nil, vectors)
+	squares, err := appendSquares(ctx, nil, vectors)
 	if err != nil {
 		return nil, fmt.Errorf("train: %w", err)
 	}
@@ -46,6 +46,10 @@ func Train(ctx context.Context, vectors simd.Matrix, ids []uint32, opts Options,
 		if err := c.trainResiduals(ctx, s, opts.CodeBytes, report); err != nil {
 			return nil, err
 		}
+	}
+	// What ends early leaves its work unfinished and says nothing.
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
 	c.seal()
 	return c, nil
@@ -69,7 +73,7 @@ func reporter(total int, progress func(done, total int)) func(int) {
 // trainCells finds the centroids: those of each id in the order of ids, then
 // those of the vectors whose ids are too rare to have cells of their own.
 func (c *Codebook) trainCells(clusters *clustering, rows []int32, ids []uint32, opts Options) error {
-	byID, rest := groupByID(rows, ids, opts.MinCellVectors)
+	byID, rest := groupByID(clusters.ctx, rows, ids, opts.MinCellVectors)
 	own := slices.Sorted(maps.Keys(byID))
 	var groups []group
 	for _, id := range own {
@@ -94,29 +98,36 @@ func (c *Codebook) trainCells(clusters *clustering, rows []int32, ids []uint32, 
 	}
 	c.centroids = make([]int8, len(all.Data))
 	c.centroidScale = make([]float32, all.Rows)
-	for i := range all.Rows {
-		c.centroidScale[i] = simd.QuantizeInt8(c.centroids[i*c.dim:(i+1)*c.dim], all.Row(i))
-	}
+	parts(clusters.ctx, all.Rows, rowsAtOnce(c.dim), func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			c.centroidScale[i] = simd.QuantizeInt8(c.centroids[i*c.dim:(i+1)*c.dim], all.Row(i))
+		}
+	})
 	c.expand()
 	return c.trainCoarse(clusters)
 }
 
 // groupByID sorts rows into those of each id and the rest: rows of rare ids,
-// or all if there are no ids.
-func groupByID(rows []int32, ids []uint32, minimum int) (byID map[uint32][]int32, rest []int32) {
+// or all if there are no ids. It stops when ctx ends.
+func groupByID(ctx context.Context, rows []int32, ids []uint32, minimum int) (byID map[uint32][]int32, rest []int32) {
 	if ids == nil {
 		return nil, rows
 	}
+	const atOnce = 1 << 13
 	byID = make(map[uint32][]int32)
-	for _, r := range rows {
-		byID[ids[r]] = append(byID[ids[r]], r)
-	}
-	maps.DeleteFunc(byID, func(id uint32, rows []int32) bool { return len(rows) < minimum || id == NoID })
-	for _, r := range rows {
-		if _, ok := byID[ids[r]]; !ok {
-			rest = append(rest, r)
+	parts(ctx, len(rows), atOnce, func(lo, hi int) {
+		for _, r := range rows[lo:hi] {
+			byID[ids[r]] = append(byID[ids[r]], r)
 		}
-	}
+	})
+	maps.DeleteFunc(byID, func(id uint32, rows []int32) bool { return len(rows) < minimum || id == NoID })
+	parts(ctx, len(rows), atOnce, func(lo, hi int) {
+		for _, r := range rows[lo:hi] {
+			if _, ok := byID[ids[r]]; !ok {
+				rest = append(rest, r)
+			}
+		}
+	})
 	return byID, rest
 }
 
@@ -184,10 +195,15 @@ func (c *Codebook) trainResiduals(ctx context.Context, s sample, codeBytes float
 	distances := make([]float64, len(s.rows)) // squares of the residuals' lengths
 	parallel(ctx, len(s.rows), 2048, func(lo, hi int) {
 		f := c.newFinder()
-		for _, row := range s.rows[lo:hi] {
-			f.add(s.vectors.Row(int(row)), idOf(s.ids, int(row)), s.ids != nil)
+		parts(ctx, hi-lo, rowsAtOnce(c.dim), func(from, to int) {
+			for _, row := range s.rows[lo+from : lo+to] {
+				f.add(s.vectors.Row(int(row)), idOf(s.ids, int(row)), s.ids != nil)
+			}
+		})
+		f.find(ctx)
+		if ctx.Err() != nil {
+			return
 		}
-		f.find()
 		copy(s.cells[lo:hi], f.cells)
 		for i, cell := range f.cells {
 			distances[lo+i] = squaredDistance(f.vectors[i], c.Centroid(int(cell)))
@@ -224,19 +240,23 @@ func (c *Codebook) trainResiduals(ctx context.Context, s sample, codeBytes float
 		square := max((sums[cell]+prior*mean)/(counts[cell]+prior), floor*size/n)
 		c.cellScale[cell] = float32(math.Sqrt(square / float64(c.dim)))
 	}
-	c.trainForms(s)
+	if err := c.trainForms(ctx, s); err != nil {
+		return err
+	}
 	if c.kind == Banded {
-		c.chooseForms(s, counts, codeBytes)
+		return c.chooseForms(ctx, s, counts, codeBytes)
 	}
 	return nil
 }
 
 // trainForms learns the axes and the levels and factors of every form.
-func (c *Codebook) trainForms(s sample) {
+func (c *Codebook) trainForms(ctx context.Context, s sample) (err error) {
 	if n := axesOf(c.forms); n > 0 {
 		// As many vectors as take a second or two at most.
 		few := max(min(1<<14, 1<<30/(c.dim*c.dim)), 1)
-		c.axes = trainAxes(c.scaledResiduals(s, few), c.dim, n)
+		if c.axes, err = trainAxes(ctx, c.scaledResiduals(ctx, s, few), c.dim, n); err != nil {
+			return err
+		}
 		c.axes.prepare(c.dim)
 	}
 	few := max(sampleComponents/c.dim, 1)
@@ -245,27 +265,30 @@ func (c *Codebook) trainForms(s sample) {
 		f := &c.forms[i]
 		var numbers []float32
 		if f.onAxes {
-			s.eachSpaced(few, func(row int, cell uint32) {
+			s.eachSpaced(ctx, few, func(row int, cell uint32) {
 				if scale := c.cellScale[cell]; scale > 0 {
 					coder.toAxes(s.vectors.Row(row), c.Centroid(int(cell)), 1/scale, f.dims)
 					numbers = append(numbers, coder.on[:f.dims]...)
 				}
 			})
 		} else {
-			numbers = c.scaledResiduals(s, few)
+			numbers = c.scaledResiduals(ctx, s, few)
 		}
-		f.levels = trainLevels(numbers, f.bits)
+		if f.levels, err = trainLevels(ctx, numbers, f.bits); err != nil {
+			return err
+		}
 		var factors []float64
-		s.eachSpaced(few, func(row int, cell uint32) {
+		s.eachSpaced(ctx, few, func(row int, cell uint32) {
 			factors = append(factors, coder.code(f, s.vectors.Row(row), s.squares[row], cell))
 		})
 		f.factors = trainFactors(factors)
 	}
+	return ctx.Err()
 }
 
 // chooseForms gives every band of cells a form or none, for a mean of so many
 // bytes, and sets the scale of cells without codes.
-func (c *Codebook) chooseForms(s sample, counts []float64, bytes float64) {
+func (c *Codebook) chooseForms(ctx context.Context, s sample, counts []float64, bytes float64) error {
 	bare := c.bareScales(s, counts)
 	bands := c.cutBands(counts)
 	bandOf := make([]int, c.Cells())
@@ -276,7 +299,7 @@ func (c *Codebook) chooseForms(s sample, counts []float64, bytes float64) {
 	}
 	coder := c.newCoder()
 	decoded := make([]float32, c.dim)
-	s.eachSpaced(bandSample, func(row int, cell uint32) {
+	s.eachSpaced(ctx, bandSample, func(row int, cell uint32) {
 		b := &bands[bandOf[cell]]
 		b.seen++
 		v := s.vectors.Row(row)
@@ -294,6 +317,9 @@ func (c *Codebook) chooseForms(s sample, counts []float64, bytes float64) {
 			b.errors[1+i] += squaredDistance(v, decoded)
 		}
 	})
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	for i := range bands {
 		for j := range bands[i].errors {
 			bands[i].errors[j] /= max(bands[i].seen, 1)
@@ -309,6 +335,7 @@ func (c *Codebook) chooseForms(s sample, counts []float64, bytes float64) {
 			}
 		}
 	}
+	return nil
 }
 
 // bareScales returns, for each cell, what its centroid is multiplied by to have
@@ -335,19 +362,22 @@ const (
 	bandSample       = 1 << 14
 )
 
-// eachSpaced calls use with at most n evenly spaced vectors and their cells.
-func (s *sample) eachSpaced(n int, use func(row int, cell uint32)) {
+// eachSpaced calls use with at most n evenly spaced vectors and their cells, until
+// ctx ends.
+func (s *sample) eachSpaced(ctx context.Context, n int, use func(row int, cell uint32)) {
 	n = min(len(s.rows), n)
-	for i := range n {
-		at := int(int64(i) * int64(len(s.rows)) / int64(n))
-		use(int(s.rows[at]), s.cells[at])
-	}
+	parts(ctx, n, max(rowsAtOnce(s.vectors.Dim)/8, 1), func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			at := int(int64(i) * int64(len(s.rows)) / int64(n))
+			use(int(s.rows[at]), s.cells[at])
+		}
+	})
 }
 
 // scaledResiduals returns the residual components of at most n evenly spaced
 // vectors.
-func (c *Codebook) scaledResiduals(s sample, n int) (components []float32) {
-	s.eachSpaced(n, func(row int, cell uint32) {
+func (c *Codebook) scaledResiduals(ctx context.Context, s sample, n int) (components []float32) {
+	s.eachSpaced(ctx, n, func(row int, cell uint32) {
 		scale, centroid := c.cellScale[cell], c.Centroid(int(cell))
 		if scale == 0 {
 			return
@@ -364,13 +394,17 @@ func (c *Codebook) scaledResiduals(s sample, n int) (components []float32) {
 const MaxComponent = 1e15
 
 // appendSquares appends the squared length of every vector to dst and checks
-// sizes and values.
-func appendSquares(dst []float64, m simd.Matrix) ([]float64, error) {
+// sizes and values. The error may be that of ctx.
+func appendSquares(ctx context.Context, dst []float64, m simd.Matrix) ([]float64, error) {
 	if m.Rows < 0 || len(m.Data) != m.Rows*m.Dim || simd.CheckDim(m.Dim) != nil {
 		return dst, m.Validate()
 	}
 	dst = slices.Grow(dst, m.Rows)
+	atOnce := rowsAtOnce(m.Dim)
 	for i := range m.Rows {
+		if i%atOnce == 0 && ctx.Err() != nil {
+			return dst, ctx.Err()
+		}
 		s := square(m.Row(i))
 		// A square within the bound says the same of every component.
 		if !(s <= MaxComponent*MaxComponent) {

@@ -1,0 +1,5 @@
+//go:build race
+
+package looks
+
+const slowdown = 20
