@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/pare-search/pare/configs"
 	"github.com/pare-search/pare/encoder"
@@ -32,6 +33,13 @@ func required(c *cobra.Command, flags ...string) {
 			cobra.CheckErr(c.MarkFlagDirname(name))
 		}
 	}
+}
+
+// withoutDefault says what a flag of a setting means to a command that does not use the
+// setting's default.
+func withoutDefault(flags *pflag.FlagSet, name, usage string) {
+	flag := flags.Lookup(name)
+	flag.Usage, flag.DefValue = usage, ""
 }
 
 // openIndex opens the index in a folder.

@@ -91,7 +91,7 @@ A --config file of "pare tune" is refused on other indexes than the one it was t
 	addEffort(flags)
 	configs.Flag(flags, "search.workers", "workers", "")
 	configs.Flag(flags, "encoder.kind", "encoder", "")
-	flags.Lookup("encoder").Usage = "the `folder` of the model that the index was made with, where it is not where it was, or the address of the service that was"
+	withoutDefault(flags, "encoder", "the `folder` of the model that the index was made with, where it is not where it was, or the address of the service that was")
 	flags.StringVar(&s.embeddings, "embeddings", "", "ask the encoded queries in this `folder`")
 	cobra.CheckErr(c.MarkFlagDirname("embeddings"))
 	flags.StringVar(&s.only, "only", "", "find only documents whose ids are in this `file`, one a line")

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +11,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -21,6 +24,7 @@ import (
 	wordtable "github.com/pare-search/pare/encoder/table"
 	"github.com/pare-search/pare/eval/dataset"
 	"github.com/pare-search/pare/eval/report"
+	"github.com/pare-search/pare/eval/stats"
 	"github.com/pare-search/pare/eval/tablebench"
 	"github.com/pare-search/pare/retriever"
 	"github.com/pare-search/pare/simd"
@@ -64,11 +68,34 @@ func compressWords(ctx context.Context, enc encoder.Encoder, spec wordtable.Spec
 	if err != nil {
 		return nil, err
 	}
-	fitted, err := spec.Fit(ctx, w.Words(), wordtable.Options{Frequencies: frequencies, Seed: seed})
+	options := wordtable.Options{Frequencies: frequencies, Seed: seed}
+	if options.Sensitivities, err = sensitivities(ctx, w, spec.Method, frequencies, texts, seed); err != nil {
+		return nil, err
+	}
+	fitted, err := spec.Fit(ctx, w.Words(), options)
 	if err != nil {
 		return nil, tableError(err)
 	}
 	return withWords(enc, fitted)
+}
+
+// sensitivities measures those of an encoder's words if the method has a use for them.
+func sensitivities(ctx context.Context, enc worded, method string, frequencies []int64, texts iter.Seq2[string, error], seed uint64) ([]float64, error) {
+	if !wordtable.UsesSensitivities(method) {
+		return nil, nil
+	}
+	measured, err := tablebench.MeasureSensitivity(ctx, tableSubject(enc, frequencies), texts, seed)
+	if err != nil {
+		return nil, err
+	}
+	return measured.Rows, nil
+}
+
+func tableSubject(enc worded, frequencies []int64) tablebench.Subject {
+	return tablebench.Subject{
+		Encoder: enc, Words: enc.Words(), Frequencies: frequencies,
+		With: func(t *wordtable.Table) (encoder.Encoder, error) { return withWords(enc, t) },
+	}
 }
 
 // tableError adds to an error of package table what to do about it.
@@ -98,14 +125,15 @@ row for all words that do not occur and leaves the budget to those that do.`,
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		type method struct {
 			Name   string `json:"name"`
+			Group  string `json:"group"`
 			Source string `json:"source"`
 			Form   string `json:"form"`
 		}
-		t := table{columns: []column{{name: "method"}, {name: "source"}, {name: "what it does here"}}}
+		t := table{columns: []column{{name: "method"}, {name: "group"}, {name: "source"}, {name: "what it does here"}}}
 		var all []method
 		for _, m := range wordtable.Methods() {
-			all = append(all, method{m.Name, m.Source, m.Form})
-			t.rows = append(t.rows, []string{m.Name, m.Source, m.Form})
+			all = append(all, method{m.Name, m.Group, m.Source, m.Form})
+			t.rows = append(t.rows, []string{m.Name, m.Group, m.Source, m.Form})
 		}
 		return emit(c.OutOrStdout(), format.value, t, all)
 	}
@@ -144,7 +172,7 @@ func (a *app) tableCompressCommand() *cobra.Command {
 folder that --encoder takes, with its embedding matrix compressed. A budget of 8x is an
 eighth of the matrix in float32, everything counted. With --collection, words weigh as
 often as they occur there; without it all weigh the same, but for an index of the
-default encoder, which knows them.
+default encoder, which knows them. "banded-retrieval" needs the collection for searches.
 
 "pare table methods" lists the methods, "pare table compare" says what they cost.`,
 		Example: `  pare table compress --encoder models/minilm --collection npl --method group-reduce --budget 8x --out small
@@ -153,6 +181,7 @@ default encoder, which knows them.
 	}
 	flags := c.Flags()
 	configs.Flag(flags, "encoder.kind", "encoder", "")
+	withoutDefault(flags, "encoder", "compress the encoder in this `folder`: a model, or an index")
 	configs.Flag(flags, "encoder.seed", "seed", "")
 	flags.StringVar(&collection, "collection", "", "count words in the documents of this `path`")
 	flags.StringVar(&method, "method", "", "compress by this `method`")
@@ -184,6 +213,7 @@ func (a *app) tableCompress(ctx context.Context, config configs.Config, spec wor
 	if err != nil {
 		return compressed{}, err
 	}
+	var measured []float64
 	if collection != "" {
 		opened, err := dataset.OpenWith(collection, dataset.Options{Limits: config.Limits()})
 		if err != nil {
@@ -192,8 +222,13 @@ func (a *app) tableCompress(ctx context.Context, config configs.Config, spec wor
 		if frequencies, err = enc.WordFrequencies(ctx, bodies(opened)); err != nil {
 			return compressed{}, err
 		}
+		if measured, err = sensitivities(ctx, enc, spec.Method, frequencies, bodies(opened), config.Encoder.Seed); err != nil {
+			return compressed{}, err
+		}
+	} else if wordtable.UsesSensitivities(spec.Method) {
+		return compressed{}, usage(fmt.Errorf("--method: %s searches a collection", spec.Method), "give one to --collection, or take banded")
 	}
-	options := wordtable.Options{Frequencies: frequencies, Seed: config.Encoder.Seed}
+	options := wordtable.Options{Frequencies: frequencies, Sensitivities: measured, Seed: config.Encoder.Seed}
 	if unknown {
 		model, ok := enc.(*bert.Encoder)
 		if !ok {
@@ -303,7 +338,7 @@ func bodies(collection *dataset.Collection) iter.Seq2[string, error] {
 
 func (a *app) tableCompareCommand() *cobra.Command {
 	options := tablebench.DefaultOptions()
-	var collections, methods, budgets []string
+	var collections, methods, budgets, known []string
 	var html string
 	c := &cobra.Command{
 		Use:   "compare --collection PATH [--encoder FOLDER] [--methods NAMES] [--budgets FACTORS] [--html FILE]",
@@ -314,6 +349,10 @@ table say what a compressed matrix takes in bytes and time, what it changes, and
 lost of the measures. Several collections are pooled: the matrix is fitted once, with the
 frequencies of words in all of them, and the ratio of nDCG@10 with its 90 % interval
 counts every collection alike.
+
+With --format md the output is one of the sections of docs/embedding-matrix.md. What takes
+hours can be measured in parts: --known takes over the tables of earlier reports in JSON,
+if those were made with the same encoder and collections.
 
 The default encoder is trained on the collection; then there can be only one.`,
 		Example: `  pare table compare --collection cranfield
@@ -329,6 +368,7 @@ The default encoder is trained on the collection; then there can be only one.`,
 	flags.StringSliceVar(&methods, "methods", []string{"all"}, "compress by these `methods`")
 	flags.StringSliceVar(&budgets, "budgets", []string{"2x", "4x", "8x", "16x", "32x"}, "how many `times` smaller than float32")
 	flags.Float64Var(&options.Margin, "margin", options.Margin, "loss regarded as none, as a `share`")
+	flags.StringSliceVar(&known, "known", nil, "take over tables of these `reports`, made with --format json")
 	flags.StringVar(&html, "html", "", "write a page with all of it to this `file`")
 	format := addFormat(flags, "table", "json", "md")
 	required(c, "collection")
@@ -341,6 +381,9 @@ The default encoder is trained on the collection; then there can be only one.`,
 			return asUsage(err)
 		}
 		options.Seed = loaded.Config.Encoder.Seed
+		if options.Known, err = readReports(known); err != nil {
+			return err
+		}
 		bar := a.progress(c.ErrOrStderr(), "comparing", "tables", int64(len(options.Methods)*len(options.Factors)))
 		defer bar.done()
 		options.Done = func(tablebench.Row) { bar.add(1) }
@@ -415,12 +458,27 @@ func (a *app) tableCompare(ctx context.Context, config configs.Config, paths []s
 	if err != nil {
 		return nil, err
 	}
-	subject := tablebench.Subject{Encoder: enc, Words: w.Words(), With: func(t *wordtable.Table) (encoder.Encoder, error) { return withWords(enc, t) }}
-	if subject.Frequencies, err = w.WordFrequencies(ctx, all); err != nil {
+	frequencies, err := w.WordFrequencies(ctx, all)
+	if err != nil {
 		return nil, err
 	}
-	report, err := tablebench.Compare(ctx, subject, collections, options)
+	report, err := tablebench.Compare(ctx, tableSubject(w, frequencies), collections, options)
 	return report, tableError(err)
+}
+
+// readReports reads what "--format json" wrote.
+func readReports(paths []string) ([]*tablebench.Report, error) {
+	reports := make([]*tablebench.Report, len(paths))
+	for i, path := range paths {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal(data, &reports[i]); err != nil || reports[i] == nil {
+			return nil, asUsage(fmt.Errorf("--known: %s is no report: %w", path, cmp.Or(err, io.ErrUnexpectedEOF)))
+		}
+	}
+	return reports, nil
 }
 
 func readForTables(collection *dataset.Collection) (tablebench.Collection, error) {
@@ -437,8 +495,8 @@ func readForTables(collection *dataset.Collection) (tablebench.Collection, error
 	return c, nil
 }
 
-// comparedTables are the report for people: the encoder as it was, then a line for
-// each table.
+// comparedTables are the report for people: the encoder as it was, the ratios of all
+// methods, the best of each budget, what sensitivities are known, and a line for each table.
 func comparedTables(r *tablebench.Report) []table {
 	before := table{columns: []column{{name: "collection"}, {"matrix", true}, {"bytes", true}, {"rows used", true}}}
 	for _, m := range r.Measures {
@@ -467,8 +525,66 @@ func comparedTables(r *tablebench.Report) []table {
 	for _, row := range r.Tables {
 		after.rows = append(after.rows, comparedLine(r, row))
 	}
-	return []table{before, after}
+	tables := []table{before, ratioTable(r), bestTable(r)}
+	if r.Sensitivity != nil {
+		tables = append(tables, sensitivityTable(r.Sensitivity))
+	}
+	return append(tables, after)
 }
+
+// ratioTable has a line for each method and a column for each factor.
+func ratioTable(r *tablebench.Report) table {
+	t := table{columns: []column{{name: "group"}, {name: "method"}}}
+	var methods []string
+	var factors []float64
+	cells := make(map[wordtable.Spec]string)
+	for _, row := range r.Tables {
+		if !slices.Contains(methods, row.Method) {
+			methods = append(methods, row.Method)
+		}
+		if !slices.Contains(factors, row.Factor) {
+			factors = append(factors, row.Factor)
+		}
+		cell := "too small"
+		if row.Fault == "" {
+			cell = fmt.Sprintf("%.3f %s", row.Ratio, verdictText(row.Verdict, asciiOnly()))
+		}
+		cells[wordtable.Spec{Method: row.Method, Factor: row.Factor}] = cell
+	}
+	for _, f := range factors {
+		t.columns = append(t.columns, column{wordtable.FormatFactor(f), true})
+	}
+	for _, m := range methods {
+		line := []string{wordtable.GroupOf(m), m}
+		for _, f := range factors {
+			line = append(line, cmp.Or(cells[wordtable.Spec{Method: m, Factor: f}], "-"))
+		}
+		t.rows = append(t.rows, line)
+	}
+	return t
+}
+
+// bestTable has a line for each factor.
+func bestTable(r *tablebench.Report) table {
+	t := table{columns: []column{{name: "best"}, {name: "method"}, {"ratio of " + r.Measures[0], true}, {"90 % interval", true}, {"by bootstrap", true}, {name: "verdict"}}}
+	for _, row := range r.Best() {
+		t.rows = append(t.rows, []string{
+			wordtable.FormatFactor(row.Factor), row.Method, fmt.Sprintf("%.4f", row.Ratio),
+			intervalText(row.CI90), intervalText(row.Bootstrap90), verdictText(row.Verdict, asciiOnly()),
+		})
+	}
+	return t
+}
+
+func sensitivityTable(s *tablebench.Sensitivity) table {
+	t := table{columns: []column{{"words, most frequent first", true}, {"look-ups", true}, {"loss", true}, {"sensitivity", true}}}
+	for _, b := range s.Bands {
+		t.rows = append(t.rows, []string{strconv.Itoa(b.Words), strconv.FormatInt(b.Lookups, 10), fmt.Sprintf("%.5f", b.Loss), fmt.Sprintf("%.2f", b.Sensitivity)})
+	}
+	return t
+}
+
+func intervalText(ci stats.Interval) string { return fmt.Sprintf("%.4f … %.4f", ci[0], ci[1]) }
 
 func comparedLine(r *tablebench.Report, row tablebench.Row) []string {
 	line := []string{row.Method, wordtable.FormatFactor(row.Factor)}
@@ -490,5 +606,5 @@ func comparedLine(r *tablebench.Report, row tablebench.Row) []string {
 			line = append(line, fmt.Sprintf("%.4f", q.Measures[m]))
 		}
 	}
-	return append(line, fmt.Sprintf("%.4f", row.Ratio), fmt.Sprintf("%.4f … %.4f", row.CI90[0], row.CI90[1]), verdictText(row.Verdict, asciiOnly()))
+	return append(line, fmt.Sprintf("%.4f", row.Ratio), intervalText(row.CI90), verdictText(row.Verdict, asciiOnly()))
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 )
 
+const bandedRetrieval = "banded-retrieval"
+
 // fitBanded stores rotated rows in as many bits per value as they are worth, from none to
 // eight: each time the bit that takes away most weighted error per byte, until the
 // budget is spent. A rotated row is as good as normal, so that what a bit takes away is a

@@ -11,6 +11,9 @@ import (
 type Method struct {
 	// Name is what Fit takes.
 	Name string
+	// Group is what kind of method it is, as in the survey of Xu et al. (arXiv
+	// 2111.05193).
+	Group string
 	// Source is the publication.
 	Source string
 	// Form says in a few words what the method does here, where nothing is
@@ -22,35 +25,48 @@ type Method struct {
 
 // methods in the order in which a report shows them.
 var methods = []Method{
-	{usedRows, "Hugging Face forum, 2021", "rows of tokens that occur, exactly, and one row for all others", fitUsedRows},
-	{"magnitude", "Deng et al., DeepLight, arXiv 2002.06987", "the largest values of each row, more of frequent rows", fitMagnitude},
-	{"row-clusters", "Wu et al., Saec, arXiv 1903.00103", "frequency-weighted k-means of whole rows", fitRowClusters},
-	{"lloyd", "Andrews, arXiv 1511.06397", "Lloyd-Max levels of a column, some bits per value", fitLloyd},
-	{"bits", "Lam, Word2Bits, arXiv 1803.05651", "few bits per value behind a random rotation, one scale per row", fitBits},
-	{"banded", "this project", "bits by row: the bit that takes away most weighted error per byte comes first", fitBanded},
-	{"banded-retrieval", "this project", "the same with errors weighed by what searches were measured to lose", fitBandedRetrieval},
-	{"distilled", "Mou et al., arXiv 1506.04488", "weighted principal components of all rows", fitDistilled},
-	{"group-reduce", "Chen et al., GroupReduce, arXiv 1806.06950", "low rank in bands of frequency, rows regrouped", fitGroupReduce},
-	{"mixed-dims", "Ginart et al., arXiv 1909.11810", "dimensions by a power of frequency", fitMixedDims},
-	{"mixed-dims-inverse", "Ginart et al., arXiv 1909.11810", "the same with the sign of the power turned: rare rows get more", fitMixedDimsInverse},
-	{"adaptive-dims", "Baevski and Auli, arXiv 1809.10853", "three bands, a quarter of the dimensions from one to the next", fitAdaptiveDims},
-	{"searched-dims", "Zhao et al., AutoDim, arXiv 2006.14827", "dimensions of bands by greedy gain per byte", fitSearchedDims},
-	{"tensor-train", "Khrulkov et al., arXiv 1901.10787", "TT-SVD with three cores", fitTensorTrain},
-	{"word2ket", "Panahi et al., arXiv 1911.04975", "rows as sums of Kronecker products of two vectors", fitWord2Ket},
-	{"word2ketxs", "Panahi et al., arXiv 1911.04975", "the matrix as a sum of Kronecker products", fitWord2KetXS},
-	{"quotient-remainder", "Shi et al., arXiv 1909.02107", "two tables, entries added or multiplied, by alternating least squares", fitQuotientRemainder},
-	{"robe", "Desai et al., ROBE, arXiv 2108.02191", "signed blocks of one shared array, by least squares", fitROBE},
-	{"sparse-codes", "Faruqui et al., arXiv 1506.02004", "few atoms of an overcomplete dictionary", fitSparseCodes},
-	{"sparse-binary", "Faruqui et al., arXiv 1506.02004", "few atoms, all of the same weight", fitSparseBinary},
-	{"sparse-nonneg", "Andrews, arXiv 1511.06397", "few atoms, never subtracted", fitSparseNonNegative},
-	{"sparse-common", "Chen et al., arXiv 1610.03950", "rare rows as sums of few frequent rows", fitSparseCommon},
-	{"product", "Suzuki and Nagata, IJCAI 2016", "k-means of sub-vectors, shared by all rows", fitProduct},
-	{"opq", "Suzuki and Nagata, IJCAI 2016; Ge et al., PAMI 2014", "the same in rotated axes", fitOPQ},
-	{"additive", "Shu and Nakayama, arXiv 1711.01068", "sums of entries of codebooks: residual k-means, then codes and entries in turns", fitAdditive},
+	{usedRows, "pruning", "Hugging Face forum, 2021", "rows of tokens that occur, exactly, and one row for all others", fitUsedRows},
+	{"magnitude", "pruning", "Deng et al., DeepLight, arXiv 2002.06987", "the largest values of each row, more of frequent rows", fitMagnitude},
+	{"row-clusters", "sharing", "Wu et al., Saec, arXiv 1903.00103", "frequency-weighted k-means of whole rows", fitRowClusters},
+	{"quotient-remainder", "sharing", "Shi et al., arXiv 1909.02107", "two tables, entries added or multiplied, by alternating least squares", fitQuotientRemainder},
+	{"robe", "sharing", "Desai et al., ROBE, arXiv 2108.02191", "signed blocks of one shared array, by least squares", fitROBE},
+	{"lloyd", "quantization", "Andrews, arXiv 1511.06397", "Lloyd-Max levels of a column, some bits per value", fitLloyd},
+	{"bits", "quantization", "Lam, Word2Bits, arXiv 1803.05651", "few bits per value behind a random rotation, one scale per row", fitBits},
+	{"banded", "quantization", "this project", "bits by row: the bit that takes away most weighted error per byte comes first", fitBanded},
+	{bandedRetrieval, "quantization", "this project", "the same with errors weighed by what searches were measured to lose", fitBandedRetrieval},
+	{"product", "quantization", "Suzuki and Nagata, IJCAI 2016", "k-means of sub-vectors, shared by all rows", fitProduct},
+	{"opq", "quantization", "Suzuki and Nagata, IJCAI 2016; Ge et al., PAMI 2014", "the same in rotated axes", fitOPQ},
+	{"additive", "quantization", "Shu and Nakayama, arXiv 1711.01068", "sums of entries of codebooks: residual k-means, then codes and entries in turns", fitAdditive},
+	{"distilled", "factorization", "Mou et al., arXiv 1506.04488", "weighted principal components of all rows", fitDistilled},
+	{"group-reduce", "factorization", "Chen et al., GroupReduce, arXiv 1806.06950", "low rank in bands of frequency, rows regrouped", fitGroupReduce},
+	{"mixed-dims", "factorization", "Ginart et al., arXiv 1909.11810", "dimensions by a power of frequency", fitMixedDims},
+	{"mixed-dims-inverse", "factorization", "Ginart et al., arXiv 1909.11810", "the same with the sign of the power turned: rare rows get more", fitMixedDimsInverse},
+	{"adaptive-dims", "factorization", "Baevski and Auli, arXiv 1809.10853", "three bands, a quarter of the dimensions from one to the next", fitAdaptiveDims},
+	{"searched-dims", "factorization", "Zhao et al., AutoDim, arXiv 2006.14827", "dimensions of bands by greedy gain per byte", fitSearchedDims},
+	{"tensor-train", "factorization", "Khrulkov et al., arXiv 1901.10787", "TT-SVD with three cores", fitTensorTrain},
+	{"word2ket", "factorization", "Panahi et al., arXiv 1911.04975", "rows as sums of Kronecker products of two vectors", fitWord2Ket},
+	{"word2ketxs", "factorization", "Panahi et al., arXiv 1911.04975", "the matrix as a sum of Kronecker products", fitWord2KetXS},
+	{"sparse-codes", "sparse codes", "Faruqui et al., arXiv 1506.02004", "few atoms of an overcomplete dictionary", fitSparseCodes},
+	{"sparse-binary", "sparse codes", "Faruqui et al., arXiv 1506.02004", "few atoms, all of the same weight", fitSparseBinary},
+	{"sparse-nonneg", "sparse codes", "Andrews, arXiv 1511.06397", "few atoms, never subtracted", fitSparseNonNegative},
+	{"sparse-common", "sparse codes", "Chen et al., arXiv 1610.03950", "rare rows as sums of few frequent rows", fitSparseCommon},
 }
 
 // Methods returns all methods.
 func Methods() []Method { return slices.Clone(methods) }
+
+// UsesSensitivities tells whether a method has a use for Options.Sensitivities.
+func UsesSensitivities(method string) bool {
+	inner, _ := beforeUsed(method)
+	return inner == bandedRetrieval
+}
+
+// GroupOf returns the group of a method, also with "used-rows+" before it; empty for an
+// unknown one.
+func GroupOf(method string) string {
+	m, _ := find(method)
+	return m.Group
+}
 
 // find returns a method by its name. The name of another method behind "used-rows+"
 // is that method for the rows of tokens that occur.

@@ -95,6 +95,15 @@ func Fit(ctx context.Context, method string, matrix simd.Matrix, options Options
 	return Load(saved)
 }
 
+// Plain returns a table of the rows as they are, in float32. The error wraps
+// ErrInvalid.
+func Plain(matrix simd.Matrix) (*Table, error) {
+	if _, err := check(matrix, Options{Budget: math.MaxInt}); err != nil {
+		return nil, err
+	}
+	return Load(save("plain", matrix.Rows, matrix.Dim, plainRows(matrix)))
+}
+
 // unseen is the weight of a row that is never looked up; every look-up adds 1.
 const unseen = 1
 

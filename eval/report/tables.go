@@ -122,10 +122,8 @@ func compressors(r *tablebench.Report) (all []*compressor, factors []float64) {
 // bestRows returns the table with the largest ratio for each factor.
 func bestRows(r *tablebench.Report) map[float64]tablebench.Row {
 	best := make(map[float64]tablebench.Row)
-	for _, row := range r.Tables {
-		if b, ok := best[row.Factor]; row.Fault == "" && (!ok || row.Ratio > b.Ratio) {
-			best[row.Factor] = row
-		}
+	for _, row := range r.Best() {
+		best[row.Factor] = row
 	}
 	return best
 }

@@ -2,6 +2,8 @@ package stats
 
 import (
 	"math"
+	"math/rand/v2"
+	"slices"
 
 	"gonum.org/v1/gonum/stat/distuv"
 )
@@ -76,6 +78,41 @@ func RatioBounds(strata []Stratum, confidence float64) (lower, upper float64) {
 		upper = search(widest, ratio, -1)
 	}
 	return lower, upper
+}
+
+// RatioBootstrap is the percentile bootstrap interval of the ratio: in each resample as
+// many queries as a stratum has are drawn from it with replacement, with the values of
+// both systems. It assumes nothing about their distribution, which makes it a check of
+// RatioBounds. It is unbounded as Bootstrap is.
+func RatioBootstrap(strata []Stratum, confidence float64, resamples int, seed uint64) Interval {
+	for _, s := range strata {
+		if !canResample(s.System, confidence, resamples) {
+			return unbounded
+		}
+	}
+	if len(strata) == 0 {
+		return unbounded
+	}
+	rng := rand.New(rand.NewPCG(seed, 0))
+	ratios := make([]float64, resamples)
+	for b := range ratios {
+		base, system := 0.0, 0.0
+		for _, s := range strata {
+			n := len(s.System)
+			for range n {
+				i := rng.IntN(n)
+				base += s.Baseline[i] / float64(n)
+				system += s.System[i] / float64(n)
+			}
+		}
+		if !(base > 0) {
+			return unbounded // a baseline that finds hardly anything
+		}
+		ratios[b] = system / base
+	}
+	slices.Sort(ratios)
+	tail := (1 - confidence) / 2
+	return Interval{quantile(ratios, tail), quantile(ratios, 1-tail)}
 }
 
 // pNotAbove is the p value of the hypothesis that the mean of

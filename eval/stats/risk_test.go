@@ -215,6 +215,35 @@ func TestRatioBounds(t *testing.T) {
 	}
 }
 
+// TestRatioBootstrap is the interval of a mean where the baseline is constant, one near
+// that of the t-tests elsewhere, and none where there is nothing to draw.
+func TestRatioBootstrap(t *testing.T) {
+	random := rand.New(rand.NewPCG(8, 8))
+	constant, baseline, system := make([]float64, 80), make([]float64, 80), make([]float64, 80)
+	for i := range constant {
+		constant[i] = 0.5
+		baseline[i] = 0.2 + 0.6*random.Float64()
+		system[i] = max(0, baseline[i]+0.05*random.NormFloat64())
+	}
+	got, want := RatioBootstrap([]Stratum{{constant, system}}, 0.9, 500, 3), Bootstrap(system, 0.9, 500, 3)
+	for i := range got {
+		if math.Abs(got[i]-want[i]/0.5) > 1e-9 {
+			t.Errorf("bound %d is %v, want %v", i, got[i], want[i]/0.5)
+		}
+	}
+	strata := []Stratum{{baseline[:50], system[:50]}, {baseline[50:], system[50:]}}
+	lower, upper := RatioBounds(strata, 0.95)
+	got = RatioBootstrap(strata, 0.9, 4000, 3)
+	if width := upper - lower; math.Abs(got[0]-lower) > 0.1*width || math.Abs(got[1]-upper) > 0.1*width {
+		t.Errorf("interval %v, by t-tests %v to %v", got, lower, upper)
+	}
+	for name, none := range map[string][]Stratum{"no stratum": nil, "one query": {{constant[:1], system[:1]}}, "nothing found": {{make([]float64, 9), system[:9]}}} {
+		if got := RatioBootstrap(none, 0.9, 100, 1); got != unbounded {
+			t.Errorf("%s: %v, want no bounds", name, got)
+		}
+	}
+}
+
 func TestRiskOfLittle(t *testing.T) {
 	tests := map[string]RiskTest{"binomial": Binomial, "betting": Betting(0.05), "Hoeffding and Bentkus": HoeffdingBentkus}
 	for name, test := range tests {

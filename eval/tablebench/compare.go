@@ -1,11 +1,13 @@
 package tablebench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
 	"math"
+	"reflect"
 	"slices"
 	"time"
 
@@ -54,6 +56,9 @@ type Options struct {
 	// Margin is the share of a measure that may be lost as if it were none.
 	Margin float64
 	Seed   uint64
+	// Known are reports of the same encoder and collections: tables that were measured
+	// there are taken over.
+	Known []*Report
 	// Done, if set, is told of every table as soon as it was measured.
 	Done func(Row)
 }
@@ -116,6 +121,8 @@ type Row struct {
 	Ratio   float64        `json:"ratio"`
 	CI90    stats.Interval `json:"ci90"`
 	Verdict stats.Verdict  `json:"verdict"`
+	// Bootstrap90 is the interval by drawing queries instead of Student's distribution.
+	Bootstrap90 stats.Interval `json:"bootstrap90"`
 }
 
 // Report is the outcome of a comparison.
@@ -125,9 +132,41 @@ type Report struct {
 	Bytes    int       `json:"bytes"` // of the matrix in float32
 	Used     int       `json:"used"`  // rows that are looked up
 	Margin   float64   `json:"margin"`
+	Seed     uint64    `json:"seed"`
 	Measures []string  `json:"measures"`
 	Baseline []Quality `json:"baseline"`
-	Tables   []Row     `json:"tables"`
+	// Sensitivity is what "banded-retrieval" went by.
+	Sensitivity *Sensitivity `json:"sensitivity,omitempty"`
+	Tables      []Row        `json:"tables"`
+}
+
+// Best returns the table with the largest ratio for each factor, smallest factor first.
+// It is the best of many on the queries that it is judged by, and so flatters a little.
+func (r *Report) Best() []Row {
+	var best []Row
+	for _, row := range r.Tables {
+		if row.Fault != "" {
+			continue
+		}
+		at := slices.IndexFunc(best, func(b Row) bool { return b.Factor == row.Factor })
+		if at < 0 {
+			best = append(best, row)
+		} else if row.Ratio > best[at].Ratio {
+			best[at] = row
+		}
+	}
+	slices.SortFunc(best, func(a, b Row) int { return cmp.Compare(a.Factor, b.Factor) })
+	return best
+}
+
+// same returns an error if r and other are not of the same encoder and collections.
+func (r *Report) same(other *Report) error {
+	a, b := *r, *other
+	a.Tables, a.Sensitivity, b.Tables, b.Sensitivity = nil, nil, nil, nil
+	if !reflect.DeepEqual(a, b) {
+		return fmt.Errorf("%w: a known report is of another encoder, other collections, another margin or seed", ErrInvalid)
+	}
+	return nil
 }
 
 // The first measure is the one that verdicts are about.
@@ -152,7 +191,7 @@ func Compare(ctx context.Context, s Subject, collections []Collection, options O
 		return nil, err
 	}
 	c := comparison{subject: s, collections: collections, measures: parsed, options: options}
-	report := &Report{Rows: s.Words.Rows, Dim: s.Words.Dim, Bytes: 4 * len(s.Words.Data), Margin: options.Margin, Measures: measures}
+	report := &Report{Rows: s.Words.Rows, Dim: s.Words.Dim, Bytes: 4 * len(s.Words.Data), Margin: options.Margin, Seed: options.Seed, Measures: measures}
 	for _, f := range s.Frequencies {
 		if f > 0 {
 			report.Used++
@@ -166,11 +205,23 @@ func Compare(ctx context.Context, s Subject, collections []Collection, options O
 		c.baseline = append(c.baseline, tried)
 		report.Baseline = append(report.Baseline, c.quality(i, tried))
 	}
+	known := make(map[table.Spec]Row)
+	for _, k := range options.Known {
+		if err := report.same(k); err != nil {
+			return nil, err
+		}
+		for _, row := range k.Tables {
+			known[table.Spec{Method: row.Method, Factor: row.Factor}] = row
+		}
+		report.Sensitivity = cmp.Or(report.Sensitivity, k.Sensitivity)
+	}
 	for _, method := range options.Methods {
 		for _, factor := range options.Factors {
-			row, err := c.row(ctx, method, factor)
-			if err != nil {
-				return nil, err
+			row, ok := known[table.Spec{Method: method, Factor: factor}]
+			if !ok {
+				if row, err = c.row(ctx, method, factor); err != nil {
+					return nil, err
+				}
 			}
 			report.Tables = append(report.Tables, row)
 			if options.Done != nil {
@@ -178,7 +229,27 @@ func Compare(ctx context.Context, s Subject, collections []Collection, options O
 			}
 		}
 	}
+	report.Sensitivity = cmp.Or(c.sensitivity, report.Sensitivity)
 	return report, nil
+}
+
+const resamples = 2000
+
+// measureSensitivity does so once, with documents of all collections.
+func (c *comparison) measureSensitivity(ctx context.Context) (err error) {
+	if c.sensitivity != nil {
+		return nil
+	}
+	c.sensitivity, err = MeasureSensitivity(ctx, c.subject, func(yield func(string, error) bool) {
+		for _, collection := range c.collections {
+			for _, d := range collection.Documents {
+				if !yield(d.Text, nil) {
+					return
+				}
+			}
+		}
+	}, c.options.Seed)
+	return err
 }
 
 // comparison is the state of Compare.
@@ -188,6 +259,7 @@ type comparison struct {
 	measures    []eval.Measure
 	options     Options
 	baseline    []outcome // by collection
+	sensitivity *Sensitivity
 }
 
 // outcome is what came of searching a collection.
@@ -199,8 +271,15 @@ type outcome struct {
 
 func (c *comparison) row(ctx context.Context, method string, factor float64) (Row, error) {
 	row := Row{Method: method, Factor: factor}
+	tableOptions := table.Options{Frequencies: c.subject.Frequencies, Seed: c.options.Seed}
+	if table.UsesSensitivities(method) {
+		if err := c.measureSensitivity(ctx); err != nil {
+			return row, err
+		}
+		tableOptions.Sensitivities = c.sensitivity.Rows
+	}
 	began := time.Now()
-	fitted, err := table.Spec{Method: method, Factor: factor}.Fit(ctx, c.subject.Words, table.Options{Frequencies: c.subject.Frequencies, Seed: c.options.Seed})
+	fitted, err := table.Spec{Method: method, Factor: factor}.Fit(ctx, c.subject.Words, tableOptions)
 	if errors.Is(err, table.ErrBudget) {
 		row.Fault = err.Error()
 		return row, nil
@@ -231,6 +310,7 @@ func (c *comparison) row(ctx context.Context, method string, factor float64) (Ro
 		return row, fmt.Errorf("%w: no query finds anything relevant with the encoder as it was", ErrInvalid)
 	}
 	row.CI90[0], row.CI90[1] = stats.RatioBounds(strata, 0.95)
+	row.Bootstrap90 = stats.RatioBootstrap(strata, 0.9, resamples, c.options.Seed)
 	row.Verdict = stats.Decide(stats.Interval{row.CI90[0] - 1, row.CI90[1] - 1}, c.options.Margin)
 	return row, nil
 }

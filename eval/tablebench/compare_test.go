@@ -103,6 +103,52 @@ func TestCompare(t *testing.T) {
 	}
 }
 
+// TestKnown takes tables over from a report, and refuses one of something else.
+func TestKnown(t *testing.T) {
+	c := animals()
+	s := subject(t, c)
+	options := tablebench.Options{Methods: []string{"bits"}, Factors: []float64{2}, Margin: 0.01}
+	first, err := tablebench.Compare(t.Context(), s, []tablebench.Collection{c}, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first.Tables[0].Bytes = 123 // as nobody would measure
+	written, err := json.Marshal(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := &tablebench.Report{}
+	if err := json.Unmarshal(written, known); err != nil {
+		t.Fatal(err)
+	}
+	options.Methods, options.Known = []string{"lloyd", "bits"}, []*tablebench.Report{known}
+	got, err := tablebench.Compare(t.Context(), s, []tablebench.Collection{c}, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Tables) != 2 || got.Tables[0].Bytes == 123 || got.Tables[1].Bytes != 123 {
+		t.Errorf("tables %+v, want the second one of the report", got.Tables)
+	}
+	known.Baseline[0].Measures["RR@10"] /= 2
+	if _, err := tablebench.Compare(t.Context(), s, []tablebench.Collection{c}, options); !errors.Is(err, tablebench.ErrInvalid) || !strings.Contains(err.Error(), "known report") {
+		t.Errorf("a report of another collection: %v, want %v", err, tablebench.ErrInvalid)
+	}
+}
+
+func TestBest(t *testing.T) {
+	r := &tablebench.Report{Tables: []tablebench.Row{
+		{Method: "a", Factor: 8, Ratio: 0.9},
+		{Method: "a", Factor: 4, Ratio: 0.98},
+		{Method: "b", Factor: 8, Ratio: 0.95},
+		{Method: "b", Factor: 4, Ratio: 0.97},
+		{Method: "c", Factor: 16, Fault: "too small"},
+	}}
+	best := r.Best()
+	if len(best) != 2 || best[0].Method != "a" || best[0].Factor != 4 || best[1].Method != "b" || best[1].Factor != 8 {
+		t.Errorf("the best are %+v", best)
+	}
+}
+
 func TestCompareRefuses(t *testing.T) {
 	c := animals()
 	s := subject(t, c)
