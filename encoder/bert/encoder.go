@@ -153,7 +153,28 @@ func (e *Encoder) load(f *folder) error {
 	if e.model, err = newModel(f.config, weights, ModelOptions{Int8: e.options.Int8, Words: wordTable}); err != nil {
 		return fmt.Errorf("%s: %w", f.weights, err)
 	}
-	return e.loadHeads(f.heads, weights)
+	if err := e.loadHeads(f.heads, weights); err != nil {
+		return err
+	}
+	return e.loadProjection(f.projection)
+}
+
+// loadProjection takes the projection in the model's folder if it is of the width that is
+// asked for.
+func (e *Encoder) loadProjection(path string) error {
+	if !e.projects {
+		return nil
+	}
+	learnt, err := readProjection(path)
+	if err != nil || learnt.Rows != e.dim {
+		return err
+	}
+	projected, err := e.WithProjection(learnt)
+	if err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrModel, path, err)
+	}
+	*e = *projected
+	return nil
 }
 
 // loadHeads loads what follows the transformer.

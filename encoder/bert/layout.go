@@ -34,6 +34,7 @@ type folder struct {
 	layout          Layout
 	weights         string     // the file of weights
 	table           string     // the file of a table of word pieces, if there is one
+	projection      string     // that of a learnt projection, if there is one
 	config          Config     // of the transformer
 	tokenizer       *Tokenizer // of both sides
 	query, document side
@@ -195,8 +196,8 @@ func (f *folder) readTransformer(dir, root string) (architectures []string, err 
 	if f.weights, err = findWeights(root); err != nil {
 		return nil, err
 	}
-	f.table = filepath.Join(root, TableFile)
-	f.files = append(f.files, filepath.Join(root, "config.json"), tokenizer, f.weights, f.table)
+	f.table, f.projection = filepath.Join(root, TableFile), filepath.Join(root, ProjectionFile)
+	f.files = append(f.files, filepath.Join(root, "config.json"), tokenizer, f.weights, f.table, f.projection)
 	return names.Architectures, f.checkCase(root)
 }
 

@@ -3,7 +3,9 @@ package bert
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"math"
 	"math/rand/v2"
@@ -30,6 +32,32 @@ const (
 // heldValues is how many values of hidden states Learn holds for
 // LearnOptions.Keep, 128 MiB of them.
 const heldValues = 1 << 25
+
+// ProjectionFile is the file beside the weights that holds a projection learnt before, if
+// there is one: safetensors with one tensor, "projection", [Dim x hidden size].
+const ProjectionFile = "projection.safetensors"
+
+const projectionTensor = "projection"
+
+// readProjection returns the projection in a file, an empty one if there is none.
+func readProjection(path string) (simd.Matrix, error) {
+	s, err := openSafetensors(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return simd.Matrix{}, nil
+	}
+	if err != nil {
+		return simd.Matrix{}, err
+	}
+	defer s.Close()
+	shape, values, err := s.Tensor(projectionTensor)
+	if err != nil {
+		return simd.Matrix{}, fmt.Errorf("%s: %w", path, err)
+	}
+	if len(shape) != 2 {
+		return simd.Matrix{}, fmt.Errorf("%w: %s: a projection of %d", ErrModel, path, shape)
+	}
+	return simd.Matrix{Rows: shape[0], Dim: shape[1], Data: values}, nil
+}
 
 // LearnOptions say who is told what while a projection is learnt. Both
 // functions may be nil and are called by one goroutine at a time.

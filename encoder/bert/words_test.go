@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/pare-search/pare/encoder"
@@ -63,6 +64,81 @@ func TestWriteFolder(t *testing.T) {
 				t.Errorf("writing over a folder: %v, want that it exists", err)
 			}
 		})
+	}
+}
+
+// TestWriteFolderProjection writes an encoder that has learnt a projection, which the
+// folder keeps for those who ask for its width, and no others.
+func TestWriteFolderProjection(t *testing.T) {
+	enc := learnt(t, "testdata/models/plain")
+	dir := filepath.Join(t.TempDir(), "deep", "small")
+	if err := enc.WriteFolder(dir, exact(t, enc)); err != nil {
+		t.Fatal(err)
+	}
+	options := bert.DefaultOptions()
+	options.Dim = enc.Dim()
+	written := open(t, dir, options)
+	if written.NeedsProjection() {
+		t.Fatal("the folder has no projection")
+	}
+	sameTokens(t, encode(t, written, sentences), encode(t, enc, sentences))
+	saved, err := written.MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	loaded, err := bert.Load(saved, bert.LoadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sameTokens(t, encode(t, loaded, sentences), encode(t, enc, sentences))
+	options.Dim /= 2
+	if !open(t, dir, options).NeedsProjection() {
+		t.Error("a projection of another width was taken")
+	}
+	if other := open(t, dir, raw()); other.Dim() != other.Config().Hidden {
+		t.Errorf("%d dimensions, hidden states have %d", other.Dim(), other.Config().Hidden)
+	}
+	// Written again, the folder is the same but for a table.
+	again := filepath.Join(t.TempDir(), "again")
+	if err := written.WriteFolder(again, exact(t, enc)); err != nil {
+		t.Fatal(err)
+	}
+	options.Dim = enc.Dim()
+	sameTokens(t, encode(t, open(t, again, options), sentences), encode(t, enc, sentences))
+	path := filepath.Join(dir, bert.ProjectionFile)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 1; i <= 4; i++ {
+		data[len(data)-i] = 0xff
+	}
+	if err := os.WriteFile(path, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bert.Open(dir, options); !errors.Is(err, bert.ErrModel) || !strings.Contains(err.Error(), bert.ProjectionFile) {
+		t.Errorf("a projection that is not a number: %v, want %v", err, bert.ErrModel)
+	}
+}
+
+// TestWriteFolderLeavesNothing is that there is no folder, nor a part of one, when the
+// weights are damaged.
+func TestWriteFolderLeavesNothing(t *testing.T) {
+	model := filepath.Join(t.TempDir(), "model")
+	if err := os.CopyFS(model, os.DirFS("testdata/models/plain")); err != nil {
+		t.Fatal(err)
+	}
+	enc := open(t, model, raw())
+	words := exact(t, enc)
+	if err := os.WriteFile(filepath.Join(model, "model.safetensors"), []byte("damaged weights"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	parent := t.TempDir()
+	if err := enc.WriteFolder(filepath.Join(parent, "small"), words); !errors.Is(err, bert.ErrModel) {
+		t.Fatalf("damaged weights: %v, want %v", err, bert.ErrModel)
+	}
+	if there, err := os.ReadDir(parent); err != nil || len(there) > 0 {
+		t.Errorf("left behind: %v, %v", there, err)
 	}
 }
 

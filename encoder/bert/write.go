@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,20 +22,43 @@ import (
 var alsoCopied = []string{"config_sentence_transformers.json", "sentence_bert_config.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"}
 
 // WriteFolder writes the encoder's model to a new folder, which [Open] opens, with a
-// table in place of the embeddings of word pieces. The folder must not exist or be
-// empty. It is complete when the function returns without an error.
+// table in place of the embeddings of word pieces, and with the projection if e has
+// learnt one. The folder must not exist or be empty. It gets its name once it is complete:
+// with an error there is none.
 func (e *Encoder) WriteFolder(dir string, t *table.Table) (err error) {
 	if err := e.config.fits(t); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	if there, err := os.ReadDir(dir); err != nil {
+	dir = filepath.Clean(dir)
+	if there, err := os.ReadDir(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	} else if len(there) > 0 {
 		return fmt.Errorf("writing the model: %w", &fs.PathError{Op: "create", Path: dir, Err: fs.ErrExist})
 	}
+	parent := filepath.Dir(dir)
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return err
+	}
+	site, err := os.MkdirTemp(parent, "."+filepath.Base(dir)+".writing-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.RemoveAll(site))
+		}
+	}()
+	if err := errors.Join(e.writeModel(site, t), os.Chmod(site, 0o755)); err != nil {
+		return err
+	}
+	if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return os.Rename(site, dir)
+}
+
+// writeModel writes the files of WriteFolder.
+func (e *Encoder) writeModel(dir string, t *table.Table) error {
 	f, err := openFolder(e.dir)
 	if err != nil {
 		return err
@@ -46,13 +70,12 @@ func (e *Encoder) WriteFolder(dir string, t *table.Table) (err error) {
 	}
 	slices.Sort(files)
 	for _, path := range slices.Compact(files) {
-		name, err := filepath.Rel(e.dir, path)
+		to, err := moved(path, e.dir, dir)
 		if err != nil {
 			return err
 		}
-		to := filepath.Join(dir, name)
 		switch path {
-		case f.table:
+		case f.table, f.projection:
 			continue
 		case f.weights:
 			err = writeWithoutWords(to, path)
@@ -63,15 +86,27 @@ func (e *Encoder) WriteFolder(dir string, t *table.Table) (err error) {
 			return err
 		}
 	}
+	to, err := moved(f.table, e.dir, dir)
+	if err != nil {
+		return err
+	}
 	saved, err := t.MarshalBinary()
 	if err != nil {
 		return err
 	}
-	name, err := filepath.Rel(e.dir, f.table)
-	if err != nil {
+	if err := os.WriteFile(to, saved, 0o644); err != nil || e.learnt.Rows == 0 {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, name), saved, 0o644)
+	if to, err = moved(f.projection, e.dir, dir); err != nil {
+		return err
+	}
+	return writeSafetensors(to, []namedTensor{{projectionTensor, "F32", []uint64{uint64(e.learnt.Rows), uint64(e.learnt.Dim)}, floatBytes(e.learnt.Data)}})
+}
+
+// moved is where a file of one folder lies in another.
+func moved(path, from, to string) (string, error) {
+	name, err := filepath.Rel(from, path)
+	return filepath.Join(to, name), err
 }
 
 func copyFile(to, from string) error {
@@ -116,13 +151,28 @@ func writeWithoutWords(to, from string) error {
 	slices.SortFunc(names, func(a, b string) int {
 		return cmp.Or(cmp.Compare(s.tensors[a].Offsets[0], s.tensors[b].Offsets[0]), cmp.Compare(a, b))
 	})
-	header, end := make(map[string]tensorInfo), uint64(0)
-	for _, name := range names {
+	tensors := make([]namedTensor, len(names))
+	for i, name := range names {
 		tensor := s.tensors[name]
+		tensors[i] = namedTensor{name, tensor.DType, tensor.Shape, s.body[tensor.Offsets[0]:tensor.Offsets[1]]}
+	}
+	return writeSafetensors(to, tensors)
+}
+
+// namedTensor is a tensor as it lies in a file.
+type namedTensor struct {
+	name, dtype string
+	shape       []uint64
+	data        []byte
+}
+
+// writeSafetensors writes a safetensors file, its tensors in the given order.
+func writeSafetensors(path string, tensors []namedTensor) error {
+	header, end := make(map[string]tensorInfo), uint64(0)
+	for _, t := range tensors {
 		begin := end
-		end += tensor.Offsets[1] - tensor.Offsets[0]
-		tensor.Offsets = [2]uint64{begin, end}
-		header[name] = tensor
+		end += uint64(len(t.data))
+		header[t.name] = tensorInfo{t.dtype, t.shape, [2]uint64{begin, end}}
 	}
 	encoded, err := json.Marshal(header)
 	if err != nil {
@@ -131,16 +181,24 @@ func writeWithoutWords(to, from string) error {
 	for len(encoded)%8 != 0 { // so that the data is aligned, as the format asks for
 		encoded = append(encoded, ' ')
 	}
-	return writeFile(to, func(w io.Writer) error {
+	return writeFile(path, func(w io.Writer) error {
 		_, err := w.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(encoded))))
 		if err == nil {
 			_, err = w.Write(encoded)
 		}
-		for _, name := range names {
+		for _, t := range tensors {
 			if err == nil {
-				_, err = w.Write(s.body[s.tensors[name].Offsets[0]:s.tensors[name].Offsets[1]])
+				_, err = w.Write(t.data)
 			}
 		}
 		return err
 	})
+}
+
+func floatBytes(values []float32) []byte {
+	b := make([]byte, 0, 4*len(values))
+	for _, v := range values {
+		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
+	}
+	return b
 }
