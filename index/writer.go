@@ -294,9 +294,16 @@ func (w *Writer) removeStray() error {
 		return err
 	}
 	for _, entry := range entries {
-		if err := w.folder.remove(entry.Name()); err != nil {
+		err := w.folder.remove(entry.Name())
+		if err == nil {
+			continue
+		}
+		// Snapshots of an older commit may have its files open; see release. Others
+		// have names that the next files will want.
+		if _, number, ok := parseFileName(entry.Name()); !ok || number > w.manifest.NextFile {
 			return err
 		}
+		w.merging.left = append(w.merging.left, entry.Name())
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"syscall"
 
 	"github.com/blevesearch/mmap-go"
@@ -37,11 +38,12 @@ type FS interface {
 	// made durable.
 	MkdirAll(path string) error
 	// Rename gives a file or folder another name, in the place of a file that
-	// has it.
+	// has it. Windows refuses while the file that is replaced, or one in the folder,
+	// is open: OS tries again for a second, and then returns the error.
 	Rename(from, to string) error
 	// Link gives a file a second name. Nothing may be there yet.
 	Link(from, to string) error
-	// Remove removes a file or an empty folder.
+	// Remove removes a file or an empty folder. Windows refuses while it is open.
 	Remove(path string) error
 	// SyncDir makes the names in a folder durable.
 	SyncDir(path string) error
@@ -96,7 +98,11 @@ func (system) Map(path string) (_ *Mapping, err error) {
 	if !info.Mode().IsRegular() {
 		return nil, &fs.PathError{Op: "map", Path: path, Err: fmt.Errorf("%w: not a regular file", fs.ErrInvalid)}
 	}
-	file, err := os.Open(path)
+	var file *os.File
+	err = patiently(func() (err error) {
+		file, err = os.Open(path)
+		return err
+	}, busy)
 	if err != nil {
 		return nil, err
 	}
@@ -111,10 +117,13 @@ func (system) Map(path string) (_ *Mapping, err error) {
 }
 
 func (system) ReadDir(path string) ([]fs.DirEntry, error) { return os.ReadDir(path) }
-func (system) Rename(from, to string) error               { return os.Rename(from, to) }
 func (system) Link(from, to string) error                 { return os.Link(from, to) }
 func (system) Remove(path string) error                   { return os.Remove(path) }
 func (system) SyncDir(path string) error                  { return SyncDir(path) }
+
+func (system) Rename(from, to string) error {
+	return patiently(func() error { return os.Rename(from, to) }, busy)
+}
 
 func (system) MkdirAll(path string) error {
 	var parents []string // of what is missing
@@ -165,9 +174,13 @@ func RemoveAll(system FS, path string) error {
 }
 
 // SyncDir makes renames and new files in dir durable. Where a folder cannot be
-// synced that is no error: Windows refuses access and some file systems the
-// operation (EINVAL on Linux), and a parent folder may not be ours to open.
+// synced that is no error: Windows has nothing of the kind, some file systems refuse
+// the operation (EINVAL on Linux), and a parent folder may not be ours to open.
 func SyncDir(dir string) error {
+	if runtime.GOOS == "windows" {
+		_, err := os.Stat(dir)
+		return err
+	}
 	d, err := os.Open(dir)
 	if err == nil {
 		err = d.Sync()

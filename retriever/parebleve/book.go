@@ -252,7 +252,7 @@ func writeFile(dir, name string, data []byte) (err error) {
 	if err = errors.Join(err, file.Close()); err != nil {
 		return err
 	}
-	if err = os.Rename(file.Name(), filepath.Join(dir, name)); err != nil {
+	if err = durable.OS.Rename(file.Name(), filepath.Join(dir, name)); err != nil {
 		return err
 	}
 	return durable.SyncDir(dir)
