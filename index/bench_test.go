@@ -110,3 +110,24 @@ func BenchmarkPayloads(b *testing.B) {
 		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/document")
 	})
 }
+
+// BenchmarkOpen reports how long opening takes, and opening with a first search,
+// which checks the blocks that it reads.
+func BenchmarkOpen(b *testing.B) {
+	dir := build(b, DefaultOptions(64), benchmarkDocuments(3000))
+	query := simd.PackQuery(randomTokens(rand.New(rand.NewPCG(1, 15)), 32, 64, true).Vectors)
+	for _, searches := range []int{0, 1} {
+		b.Run(fmt.Sprint(searches, "-searches"), func(b *testing.B) {
+			for b.Loop() {
+				s := must[*Snapshot](b)(Open(dir))
+				for range searches {
+					options := DefaultSearchOptions()
+					options.Plan = Probe
+					_, _, err := NewSearcher(s).Search(b.Context(), query, querypruner.Selection{}, options)
+					check(b, err)
+				}
+				check(b, s.Close())
+			}
+		})
+	}
+}

@@ -108,14 +108,7 @@ func TestLateDeletes(t *testing.T) {
 // retrainNow makes a writer train another codebook, and code nothing anew.
 func retrainNow(t testing.TB, w *Writer) {
 	t.Helper()
-	done := false
-	check(t, w.mergeAll(t.Context(), func() *job {
-		if done {
-			return nil
-		}
-		done = true
-		return w.trainingJob(w.committedParts())
-	}, func() {}))
+	check(t, retrain(t, w))
 }
 
 // TestMixedCodebooks searches documents of three codebooks, and compares with a
@@ -246,6 +239,43 @@ func bruteForce(t *testing.T, s *Snapshot, query *simd.Query, options SearchOpti
 	}
 	slices.SortFunc(hits, compareHits)
 	return hits[:min(len(hits), options.K)]
+}
+
+// retrain makes a step that trains another codebook, as retrainNow does.
+func retrain(t testing.TB, w *Writer) error {
+	t.Helper()
+	done := false
+	return w.mergeAll(t.Context(), func() *job {
+		if done {
+			return nil
+		}
+		done = true
+		return w.trainingJob(w.committedParts())
+	}, func() {})
+}
+
+// TestRetrainingRefusesDamage: nothing is learnt from vectors that are damaged.
+func TestRetrainingRefusesDamage(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 21))
+	for _, refine := range []bool{false, true} {
+		for _, section := range []string{"cells", "offsets", "payloads", "refined"} {
+			if section == "refined" && !refine {
+				continue
+			}
+			options := smallOptions(8, codec.Residual2)
+			options.Refine, options.TrainingVectors = refine, 1<<20
+			dir := filepath.Join(t.TempDir(), "index")
+			w := must[*Writer](t)(Create(dir, options, CreateOptions{}))
+			fill(t, w, rng, 8, "a", 20)
+			check(t, w.Close())
+			damage(t, dir, "segment", section)
+			w = must[*Writer](t)(OpenWriter(dir))
+			if err := retrain(t, w); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), "section "+section) {
+				t.Errorf("refine %v, %s: %v", refine, section, err)
+			}
+			check(t, w.Close())
+		}
+	}
 }
 
 // TestMergeRefusesDamage: a segment that is damaged is not copied, which would

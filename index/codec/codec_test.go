@@ -418,6 +418,35 @@ func TestScalesAreChecked(t *testing.T) {
 	}
 }
 
+// TestCellOfNoRow: a cell that a document names and none of its rows lies in would
+// count for it when it is ranked.
+func TestCellOfNoRow(t *testing.T) {
+	m, ids := tokens(27, 300, 32, 5)
+	for _, kind := range Kinds {
+		if !kind.Residual() {
+			continue
+		}
+		c := train(t, m, ids, kind)
+		same := simd.NewMatrix(6, 32)
+		for row := range same.Rows {
+			copy(same.Row(row), m.Row(0))
+		}
+		data := encode(t, c, same, make([]uint32, 6))
+		if rows, err := c.Check(data); err != nil || rows != 6 || len(data.Cells) != 2 {
+			t.Fatalf("%v: %d rows in %d bytes of cells, %v", kind, rows, len(data.Cells), err)
+		}
+		cell := binary.LittleEndian.Uint16(data.Cells)
+		other := binary.LittleEndian.AppendUint16(nil, (cell+1)%uint16(c.Cells()))
+		data.Cells = append(slices.Clone(data.Cells), other...)
+		if int(cell)+1 == c.Cells() {
+			data.Cells = append(other, data.Cells[:2]...)
+		}
+		if _, err := c.Check(data); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), "of no row") {
+			t.Errorf("%v: %v", kind, err)
+		}
+	}
+}
+
 func TestEncodeRefusesBadVectors(t *testing.T) {
 	m, ids := tokens(8, 100, 16, 5)
 	c := train(t, m, ids, Residual2)

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/pare-search/pare/simd"
 )
@@ -377,7 +378,10 @@ func (c *Codebook) floatRow(dst []float32, p *payload, row int) error {
 }
 
 // Check validates a payload of untrusted origin completely and returns its
-// number of vectors. The error wraps ErrCorrupt or ErrVersion.
+// number of vectors: it is one that encoding can have made, but for two things that
+// nothing in it tells. Those are the cells of the kinds int8 and float32, whose rows
+// do not name them, and whether values are those of some document. The error wraps
+// ErrCorrupt or ErrVersion.
 func (c *Codebook) Check(data Payload) (rows int, err error) {
 	p, err := c.parse(data)
 	if err != nil {
@@ -395,9 +399,26 @@ func (c *Codebook) Check(data Payload) (rows int, err error) {
 			err = c.floatRow(values[:c.dim], &p, row)
 		}
 	default:
-		err = new(groups).split(c, &p)
+		var g groups
+		if err = g.split(c, &p); err == nil {
+			err = p.checkNamed(len(g.distinct))
+		}
 	}
 	return p.rows, err
+}
+
+// checkNamed checks that every one of so many cells of a residual payload, whose
+// places are known to be among them, is some row's: a cell of none would count for
+// the document when it is ranked.
+func (p *payload) checkNamed(cells int) error {
+	named := make([]bool, cells)
+	for row := range p.rows {
+		named[p.placeAt(row)] = true
+	}
+	if cell := slices.Index(named, false); cell >= 0 {
+		return fmt.Errorf("%w: payload cell %d is of no row", ErrCorrupt, cell)
+	}
+	return nil
 }
 
 // CheckRefinement validates a refinement of untrusted origin completely and
