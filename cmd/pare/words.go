@@ -498,12 +498,12 @@ func readForTables(collection *dataset.Collection) (tablebench.Collection, error
 // comparedTables are the report for people: the encoder as it was, the ratios of all
 // methods, the best of each budget, what sensitivities are known, and a line for each table.
 func comparedTables(r *tablebench.Report) []table {
-	before := table{columns: []column{{name: "collection"}, {"matrix", true}, {"bytes", true}, {"rows used", true}}}
+	before := table{columns: []column{{name: "collection"}, {"matrix", true}, {"bytes", true}, {"rows used", true}, {"load ms", true}, {"row ns", true}}}
 	for _, m := range r.Measures {
 		before.columns = append(before.columns, column{m, true})
 	}
 	for _, q := range r.Baseline {
-		line := []string{q.Collection, fmt.Sprintf("%d x %d", r.Rows, r.Dim), strconv.Itoa(r.Bytes), strconv.Itoa(r.Used)}
+		line := []string{q.Collection, fmt.Sprintf("%d x %d", r.Rows, r.Dim), strconv.Itoa(r.Bytes), strconv.Itoa(r.Used), fmt.Sprintf("%.2f", 1000*r.LoadSeconds), fmt.Sprintf("%.0f", r.LookupNanoseconds)}
 		for _, m := range r.Measures {
 			line = append(line, fmt.Sprintf("%.4f", q.Measures[m]))
 		}

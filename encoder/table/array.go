@@ -158,6 +158,21 @@ func (a *array) dot(v []float32, row int) (sum float32) {
 	return sum * math.Float32frombits(binary.LittleEndian.Uint32(data))
 }
 
+// below returns an error if one of the unsigned numbers is not below a limit. It looks at
+// none if their bits do not allow that.
+func (a *array) below(what string, limit int) error {
+	if a.bits < 32 && limit >= 1<<a.bits {
+		return nil
+	}
+	mask := uint64(1)<<a.bits - 1
+	for i, at := 0, 0; i < a.rows*a.columns; i, at = i+1, at+a.bits {
+		if n := binary.LittleEndian.Uint64(a.data[at/8:]) >> (at % 8) & mask; n >= uint64(limit) {
+			return fmt.Errorf("%w: %s: row %d has %d of %d", ErrCorrupt, what, i/a.columns, n, limit)
+		}
+	}
+	return nil
+}
+
 // wants returns an error unless the array has a shape, of floats or not.
 func (a *array) wants(what string, ofFloats bool, rows, columns int) error {
 	if a.rows != rows || a.columns != columns || (a.element != unsigneds) != ofFloats {

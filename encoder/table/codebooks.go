@@ -14,7 +14,7 @@ import (
 //
 //	kind 'c'
 //	codes  rows x books: numbers of entries
-//	books  for each book its entries x its width
+//	books  for each book its entries x its width, the same number of entries in all
 type codebooks struct {
 	codes array
 	books []array
@@ -40,25 +40,20 @@ func openCodebooks(n node, rows, dim int) (form, error) {
 	if err := c.codes.wants("codes", false, rows, len(c.books)); err != nil {
 		return nil, err
 	}
-	width, whole := 0, 0
+	entries, width, whole := c.books[0].rows, 0, 0
 	for b := range c.books {
 		book := &c.books[b]
-		if err := book.wants("codebook", true, book.rows, book.columns); err != nil {
+		if err := book.wants("codebook", true, entries, book.columns); err != nil {
 			return nil, err
 		}
 		if width += book.columns; book.columns == dim {
 			whole++
 		}
-		for id := range rows {
-			if code := c.codes.number(id, b); int(code) >= book.rows {
-				return nil, fmt.Errorf("%w: codes: row %d has entry %d of %d of codebook %d", ErrCorrupt, id, code, book.rows, b)
-			}
-		}
 	}
 	if width != dim && whole != len(c.books) {
 		return nil, fmt.Errorf("%w: codebooks: together %d wide, want %d", ErrCorrupt, width, dim)
 	}
-	return c, nil
+	return c, c.codes.below("codes", entries)
 }
 
 // booksSize is the size of a node of codebooks.

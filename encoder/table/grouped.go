@@ -66,12 +66,7 @@ func openGrouped(n node, rows, dim int) (form, error) {
 	if err := g.places.wants("places of rows", false, rows, 1); err != nil {
 		return nil, err
 	}
-	for id := range rows {
-		if place := g.places.number(id, 0); int(place) >= begin {
-			return nil, fmt.Errorf("%w: places of rows: row %d has place %d of %d", ErrCorrupt, id, place, begin)
-		}
-	}
-	return g, nil
+	return g, g.places.below("places of rows", begin)
 }
 
 // groups puts the rows of order into parts, so many places in each. Rows beyond the

@@ -75,12 +75,8 @@ func openSparse(n node, rows, dim int) (form, error) {
 	if err := s.atoms.wants("numbers of atoms", false, rows, terms); err != nil {
 		return nil, err
 	}
-	for id := range rows {
-		for t := range terms {
-			if atom := s.atoms.number(id, t); int(atom) >= atoms {
-				return nil, fmt.Errorf("%w: numbers of atoms: row %d has atom %d of %d", ErrCorrupt, id, atom, atoms)
-			}
-		}
+	if err := s.atoms.below("numbers of atoms", atoms); err != nil {
+		return nil, err
 	}
 	if s.equal {
 		terms = 1

@@ -127,10 +127,14 @@ type Row struct {
 
 // Report is the outcome of a comparison.
 type Report struct {
-	Rows     int       `json:"rows"`
-	Dim      int       `json:"dim"`
-	Bytes    int       `json:"bytes"` // of the matrix in float32
-	Used     int       `json:"used"`  // rows that are looked up
+	Rows  int `json:"rows"`
+	Dim   int `json:"dim"`
+	Bytes int `json:"bytes"` // of the matrix in float32
+	Used  int `json:"used"`  // rows that are looked up
+	// Of the matrix in float32, saved as a table.
+	LoadSeconds       float64 `json:"load_seconds"`
+	LookupNanoseconds float64 `json:"lookup_ns"`
+
 	Margin   float64   `json:"margin"`
 	Seed     uint64    `json:"seed"`
 	Measures []string  `json:"measures"`
@@ -162,7 +166,9 @@ func (r *Report) Best() []Row {
 // same returns an error if r and other are not of the same encoder and collections.
 func (r *Report) same(other *Report) error {
 	a, b := *r, *other
-	a.Tables, a.Sensitivity, b.Tables, b.Sensitivity = nil, nil, nil, nil
+	for _, r := range []*Report{&a, &b} { // what may be another
+		r.Tables, r.Sensitivity, r.LoadSeconds, r.LookupNanoseconds = nil, nil, 0, 0
+	}
 	if !reflect.DeepEqual(a, b) {
 		return fmt.Errorf("%w: a known report is of another encoder, other collections, another margin or seed", ErrInvalid)
 	}
@@ -196,6 +202,13 @@ func Compare(ctx context.Context, s Subject, collections []Collection, options O
 		if f > 0 {
 			report.Used++
 		}
+	}
+	plain, err := table.Plain(s.Words)
+	if err != nil {
+		return nil, err
+	}
+	if report.LoadSeconds, report.LookupNanoseconds, err = timeTable(plain); err != nil {
+		return nil, err
 	}
 	for i := range collections {
 		tried, err := c.search(ctx, s.Encoder, i)
@@ -289,7 +302,7 @@ func (c *comparison) row(ctx context.Context, method string, factor float64) (Ro
 	}
 	row.FitSeconds = time.Since(began).Seconds()
 	row.Bytes = fitted.Size()
-	if err := row.time(fitted); err != nil {
+	if row.LoadSeconds, row.LookupNanoseconds, err = timeTable(fitted); err != nil {
 		return row, err
 	}
 	row.Error = weightedError(c.subject, fitted)
@@ -315,20 +328,20 @@ func (c *comparison) row(ctx context.Context, method string, factor float64) (Ro
 	return row, nil
 }
 
-// time measures how long it takes to open a saved table and to look a row up, in
+// timeTable measures how long it takes to open a saved table and to look a row up, in
 // an order in which neighbours are far apart.
-func (r *Row) time(t *table.Table) error {
+func timeTable(t *table.Table) (loadSeconds, lookupNanoseconds float64, err error) {
 	saved, err := t.MarshalBinary()
 	if err != nil {
-		return err
+		return 0, 0, err
 	}
-	r.LoadSeconds = math.Inf(1)
+	loadSeconds = math.Inf(1)
 	for range 3 {
 		began := time.Now()
 		if _, err := table.Load(saved); err != nil {
-			return err
+			return 0, 0, err
 		}
-		r.LoadSeconds = min(r.LoadSeconds, time.Since(began).Seconds())
+		loadSeconds = min(loadSeconds, time.Since(began).Seconds())
 	}
 	// A look at the clock takes as long as a look-up: there is one for many.
 	const stride, between = 7919, 256
@@ -341,8 +354,7 @@ func (r *Row) time(t *table.Table) error {
 		}
 		looked += between
 	}
-	r.LookupNanoseconds = float64(time.Since(began).Nanoseconds()) / float64(looked)
-	return nil
+	return loadSeconds, float64(time.Since(began).Nanoseconds()) / float64(looked), nil
 }
 
 // weightedError is the squared error over the squares, 0 where no row counts.
