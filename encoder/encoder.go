@@ -43,11 +43,22 @@ func (s Span) In(text string) string {
 // no span is negative or ends before it starts, and that the vectors are
 // finite, with a width of dim.
 func (t Tokens) Validate(dim int) error {
+	if err := t.ValidateShape(dim); err != nil {
+		return err
+	}
+	if err := t.Vectors.Validate(); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	return nil
+}
+
+// ValidateShape is Validate but for the values of the vectors.
+func (t Tokens) ValidateShape(dim int) error {
 	rows := t.Vectors.Rows
 	if rows > 0 && t.Vectors.Dim != dim {
 		return fmt.Errorf("%w: vectors have %d dimensions, want %d", ErrInvalid, t.Vectors.Dim, dim)
 	}
-	if err := t.Vectors.Validate(); err != nil {
+	if err := t.Vectors.ValidateShape(); err != nil {
 		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	if t.IDs != nil && len(t.IDs) != rows {

@@ -15,7 +15,8 @@ import (
 
 // Add adds documents, whose ids must be new to the index. Vectors are coded
 // in parallel. Nothing is added when an error wraps ErrInvalid or
-// ErrDuplicate.
+// ErrDuplicate, or is that of ctx, which ends the coding and the training of a
+// codebook, but not the writing of a segment that has become full.
 func (w *Writer) Add(ctx context.Context, documents ...Document) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -57,10 +58,11 @@ func (w *Writer) check(ctx context.Context, documents []Document) error {
 	}
 	seen := make(map[string]bool, len(documents))
 	for i, d := range documents {
-		if err := ctx.Err(); err != nil {
-			return err
+		err := d.validate(ctx, w.manifest.Dim)
+		if ended := ctx.Err(); ended != nil {
+			return ended
 		}
-		if err := d.validate(w.manifest.Dim); err != nil {
+		if err != nil {
 			return fmt.Errorf("%w: document %d of the batch: %w", ErrInvalid, i, err)
 		}
 		if seen[d.ID] {
@@ -251,7 +253,7 @@ func (w *Writer) code(ctx context.Context, codebook *codec.Codebook, documents [
 
 // refine makes the documents' refinements, in parallel.
 func refine(ctx context.Context, codebook *codec.Codebook, batch []coded) error {
-	group, ctx := errgroup.WithContext(ctx)
+	var group errgroup.Group
 	workers := runtime.GOMAXPROCS(0)
 	for worker := range workers {
 		group.Go(func() (err error) {
@@ -274,7 +276,8 @@ func refine(ctx context.Context, codebook *codec.Codebook, batch []coded) error 
 func (w *Writer) gather(batch []coded) error {
 	for _, c := range batch {
 		if b := w.builder; b != nil && (b.file != w.manifest.codebook() || b.full(w.manifest.Options.SegmentBytes, c)) {
-			if err := w.flush(); err != nil {
+			// The batch is half way in by now: it is no longer to be stopped.
+			if err := w.flush(context.Background()); err != nil {
 				return err
 			}
 		}

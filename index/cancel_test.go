@@ -1,42 +1,22 @@
 package index
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math/rand/v2"
 	"path/filepath"
-	"sync"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/pare-search/pare/index/codec"
 	"github.com/pare-search/pare/internal/durable"
+	"github.com/pare-search/pare/internal/looks"
 	"github.com/pare-search/pare/querypruner"
 	"github.com/pare-search/pare/simd"
 )
-
-// watched is a context that notes how long it goes without being looked at, and
-// ends when it was looked at so often.
-type watched struct {
-	context.Context
-	mu      sync.Mutex
-	looks   int
-	end     int // looks, or 0
-	last    time.Time
-	longest time.Duration
-}
-
-func (w *watched) Err() error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	now := time.Now()
-	w.longest = max(w.longest, now.Sub(w.last))
-	w.last = now
-	if w.looks++; w.end > 0 && w.looks >= w.end {
-		return context.Canceled
-	}
-	return w.Context.Err()
-}
 
 // TestCancel: whatever takes long looks at its context so often that it ends in
 // time, wherever it is, and the index is then as if nothing had been begun.
@@ -59,9 +39,17 @@ func TestCancel(t *testing.T) {
 	training := options
 	training.Codec.Cells = 100
 
+	long := Document{ID: "long", Tokens: randomTokens(rng, 20_000, 64, true), Text: strings.Repeat("text ", 1<<15)}
+	number := 0
 	for name, do := range map[string]func(context.Context) error{
 		"search": func(ctx context.Context) error {
 			_, _, err := NewSearcher(s).Search(ctx, query, querypruner.Selection{}, ExhaustiveSearch(10))
+			return err
+		},
+		"search in parts": func(ctx context.Context) error {
+			options := ExhaustiveSearch(10)
+			options.Reveal, options.FirstRows, options.Refine = RevealBounded, 4, 1000
+			_, _, err := NewSearcher(s).Search(ctx, query, querypruner.Selection{}, options)
 			return err
 		},
 		"add": func(ctx context.Context) error {
@@ -69,7 +57,13 @@ func TestCancel(t *testing.T) {
 			for i := range more {
 				more[i].ID = "more-" + more[i].ID
 			}
-			return w.Add(ctx, more...)
+			return w.Update(ctx, more...)
+		},
+		"add a long one": func(ctx context.Context) error { return w.Update(ctx, long) },
+		"commit": func(ctx context.Context) error {
+			number++
+			err := w.Update(context.WithoutCancel(ctx), randomDocuments(rand.New(rand.NewPCG(uint64(number), 72)), 500, 64, true)...)
+			return errors.Join(err, w.Commit(ctx))
 		},
 		"train": func(ctx context.Context) error {
 			w, err := folder{f.fs, filepath.Join(t.TempDir(), "index")}.createIndex(training, CreateOptions{})
@@ -79,7 +73,15 @@ func TestCancel(t *testing.T) {
 			return errors.Join(w.Add(ctx, documents...), w.Close())
 		},
 		"merge": func(ctx context.Context) error { // what Merge does with a context of its own
-			return w.mergeAll(ctx, func() *job { return w.forcedJob(make(map[uint64]bool)) }, func() {})
+			err := w.Update(context.WithoutCancel(ctx), documents[:3]...)
+			return errors.Join(err, w.Commit(context.WithoutCancel(ctx)),
+				w.mergeAll(ctx, func() *job { return w.forcedJob(make(map[uint64]bool)) }, func() {}))
+		},
+		"code anew": func(ctx context.Context) error {
+			w.mu.Lock()
+			err := w.setCodebook(w.codebook(), population{Vectors: 1 << 40})
+			w.mu.Unlock()
+			return errors.Join(err, w.mergeAll(ctx, func() *job { return w.forcedJob(make(map[uint64]bool)) }, func() {}))
 		},
 		"verify": func(ctx context.Context) error { return f.verify(ctx) },
 		"backup": func(ctx context.Context) error {
@@ -88,22 +90,48 @@ func TestCancel(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for end := 1; ; end = end*3/2 + 1 {
-				ctx := &watched{Context: t.Context(), end: end, last: time.Now()}
-				switch err := do(ctx); {
-				case errors.Is(err, context.Canceled):
-				case err != nil:
-					t.Fatalf("after %d looks: %v", ctx.looks, err)
-				default:
-					t.Logf("done after %d looks, the longest time between two was %v", ctx.looks, ctx.longest)
-					// A busy machine takes its time; alone it is a few milliseconds.
-					if ctx.longest > 500*time.Millisecond {
-						t.Errorf("%v without a look at the context", ctx.longest)
-					}
-					return
+			done, err := looks.Measure(t.Context(), 3, do)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Log(done)
+			if !done.Within(10 * time.Millisecond) {
+				t.Errorf("%v without a look at the context", done.Longest)
+			}
+			for end := 1; end <= done.Looks; end = end*3/2 + 1 {
+				if err := do(looks.Ending(t.Context(), end)); err != nil && !errors.Is(err, context.Canceled) {
+					t.Fatalf("ended at look %d of %d: %v", end, done.Looks, err)
 				}
 			}
 		})
 	}
+	check(t, w.Commit(t.Context()))
 	check(t, f.verify(t.Context()))
+}
+
+// TestOrder compares the sort that can be stopped with that of the standard library.
+func TestOrder(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 71))
+	for _, n := range []int{0, 1, 2, 1023, 1024, 1025, 2048, 3000, 5000, 10_000} {
+		values := make([]int, n)
+		for i := range values {
+			values[i] = rng.IntN(n/2 + 1)
+		}
+		compare := func(x, y uint32) int { return cmp.Compare(values[x], values[y]) }
+		want := make([]uint32, n)
+		for i := range want {
+			want[i] = uint32(i)
+		}
+		slices.SortStableFunc(want, compare)
+		if got := order(t.Context(), n, compare); !slices.Equal(got, want) {
+			t.Errorf("%d numbers: %v, want %v", n, got, want)
+		}
+		for end := 1; end < 20; end++ {
+			got := order(looks.Ending(t.Context(), end), n, compare)
+			slices.Sort(got)
+			if slices.Sort(want); !slices.Equal(got, want) {
+				t.Errorf("stopped at look %d, %d numbers are others", end, n)
+			}
+		}
+	}
 }

@@ -541,7 +541,7 @@ func (r *recoder) flush() error {
 	b := r.builder
 	r.builder = nil
 	file := r.job.newFile()
-	if err := b.write(r.job.folder, file); err != nil {
+	if err := b.write(r.ctx, r.job.folder, file); err != nil {
 		return err
 	}
 	return r.job.open(file, uint32(len(b.ids)), b.unpruned)

@@ -1,6 +1,7 @@
 package index
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -102,8 +103,9 @@ func (o Options) Validate() error {
 	return errors.Join(faults...)
 }
 
-// validate checks what a single document can get wrong.
-func (d Document) validate(dim int) error {
+// validate checks what a single document can get wrong. The error may be that of
+// ctx.
+func (d Document) validate(ctx context.Context, dim int) error {
 	switch {
 	case d.ID == "":
 		return errors.New("the id is empty")
@@ -114,18 +116,26 @@ func (d Document) validate(dim int) error {
 	case len(d.Text) > MaxTextBytes:
 		return fmt.Errorf("%q has %d bytes of text, at most %d are allowed", d.ID, len(d.Text), MaxTextBytes)
 	}
-	if err := d.Tokens.Validate(dim); err != nil {
+	if err := d.Tokens.ValidateShape(dim); err != nil {
 		return fmt.Errorf("%q: %w", d.ID, err)
 	}
-	if err := checkComponents(d.Tokens.Vectors); err != nil {
+	if err := checkComponents(ctx, d.Tokens.Vectors); err != nil {
 		return fmt.Errorf("%q: %w", d.ID, err)
 	}
 	return nil
 }
 
-// checkComponents refuses values with which scores would overflow.
-func checkComponents(m simd.Matrix) error {
+// checkComponents refuses values that are not finite, and those with which scores
+// would overflow.
+func checkComponents(ctx context.Context, m simd.Matrix) error {
+	const atOnce = 1 << 18 // values between two looks at ctx
 	for i, x := range m.Data {
+		if i%atOnce == atOnce-1 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if x-x != 0 {
+			return fmt.Errorf("%w: row %d, column %d is %v", simd.ErrNotFinite, i/m.Dim, i%m.Dim, x)
+		}
 		if !(x >= -codec.MaxComponent && x <= codec.MaxComponent) {
 			return fmt.Errorf("row %d, column %d is %v, beyond %g", i/m.Dim, i%m.Dim, x, codec.MaxComponent)
 		}

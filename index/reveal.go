@@ -274,6 +274,9 @@ func (s *Searcher) revealRun(ctx context.Context, w *worker, first, end int) err
 			if i+1 < len(w.payloads) {
 				next = w.payloads[i+1]
 			}
+			if err := w.look(ctx, w.payloads[i].Size()); err != nil {
+				return err
+			}
 			reaches, err := s.reaches(w, w.payloads[i], next)
 			if err == nil && reaches {
 				err = s.scoreOne(w, lo+i, w.payloads[i], next)

@@ -14,8 +14,9 @@ import (
 
 const (
 	// checkEvery is how many documents go by between two looks at the context:
-	// a millisecond's work.
+	// a millisecond's work. Of long ones it is as many as have checkBytes.
 	checkEvery = 256
+	checkBytes = 1 << 18
 	// shortestRun is how many documents are worth a worker of their own.
 	shortestRun = 32
 )
@@ -28,7 +29,17 @@ type worker struct {
 	payloads     []codec.Payload
 	scored       int   // documents
 	pairs, bytes int64 // scored
+	unwatched    int   // bytes since the last look at the context
 	err          error
+}
+
+// look looks at the context if much was read since the last look.
+func (w *worker) look(ctx context.Context, bytes int) error {
+	if w.unwatched += bytes; w.unwatched < checkBytes {
+		return nil
+	}
+	w.unwatched = 0
+	return ctx.Err()
 }
 
 // stage is what a worker does with a run of the candidates. Method expressions
@@ -133,6 +144,9 @@ func (s *Searcher) scoreRun(ctx context.Context, w *worker, first, end int) erro
 				next = w.payloads[i+1]
 			}
 			w.bytes += int64(w.payloads[i].Size())
+			if err := w.look(ctx, w.payloads[i].Size()); err != nil {
+				return err
+			}
 			if err := s.scoreOne(w, lo+i, w.payloads[i], next); err != nil {
 				return s.fault("payload", document, err)
 			}

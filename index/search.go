@@ -435,7 +435,7 @@ func (s *Searcher) check(query *simd.Query, selection querypruner.Selection, opt
 	if s.scorer != nil && query.Rows > 0 && query.Dim != s.codebook.Dim() {
 		return fmt.Errorf("%w: the query has %d dimensions, the index %d", ErrInvalid, query.Dim, s.codebook.Dim())
 	}
-	if err := checkComponents(query.Float()); err != nil {
+	if err := checkComponents(context.Background(), query.Float()); err != nil {
 		return fmt.Errorf("%w: the query: %w", ErrInvalid, err)
 	}
 	if n := len(selection.Rarity); selection.Rarity != nil && n != query.Rows {

@@ -157,26 +157,47 @@ func (b *segmentBuilder) add(c coded) {
 	}
 }
 
-// write writes the segment to a file and syncs it.
-func (b *segmentBuilder) write(f folder, name string) error {
+// write writes the segment to a file and syncs it. When ctx ends before that, the
+// error is its own and there is no file.
+func (b *segmentBuilder) write(ctx context.Context, f folder, name string) error {
 	w, err := f.create(name)
 	if err != nil {
 		return err
 	}
-	w.add("meta", metaVersion, encodeMeta(uint32(len(b.ids)), b.vectors, b.codebook))
-	w.add("cells", cellsVersion, appendUint32s(nil, b.cellEnds), b.cells)
-	w.add("offsets", offsetsVersion, appendUint32s(nil, b.ends))
-	w.add("payloads", payloadsVersion, b.payloads)
-	if b.refEnds != nil {
-		w.add("refined", refinedVersion, appendUint32s(nil, b.refEnds), b.refined)
-	}
-	w.add("ids", idsVersion, b.encodeIDs())
-	w.add("postings", postingsVersion, b.encodePostings())
-	w.add("tokens", tokensVersion, encodeTokens(b.tokenCounts()))
-	if b.text != nil {
-		w.add("text", textVersion, b.text.finish())
+	b.put(ctx, w)
+	if err := ctx.Err(); err != nil {
+		return errors.Join(err, w.discard())
 	}
 	return w.finish()
+}
+
+// put writes the sections, until ctx ends.
+func (b *segmentBuilder) put(ctx context.Context, w *containerWriter) {
+	add := func(name string, version uint32, parts ...[]byte) {
+		w.begin(name, version)
+		for _, part := range parts {
+			for piece := range slices.Chunk(part, 1<<20) {
+				if ctx.Err() != nil {
+					return
+				}
+				w.Write(piece)
+			}
+		}
+		w.end()
+	}
+	add("meta", metaVersion, encodeMeta(uint32(len(b.ids)), b.vectors, b.codebook))
+	add("cells", cellsVersion, appendUint32s(nil, b.cellEnds), b.cells)
+	add("offsets", offsetsVersion, appendUint32s(nil, b.ends))
+	add("payloads", payloadsVersion, b.payloads)
+	if b.refEnds != nil {
+		add("refined", refinedVersion, appendUint32s(nil, b.refEnds), b.refined)
+	}
+	add("ids", idsVersion, b.encodeIDs(ctx))
+	add("postings", postingsVersion, b.encodePostings(ctx))
+	add("tokens", tokensVersion, encodeTokens(b.tokenCounts(ctx)))
+	if b.text != nil {
+		add("text", textVersion, b.text.finish())
+	}
 }
 
 func encodeMeta(documents uint32, vectors uint64, codebook *codec.Codebook) []byte {
@@ -187,23 +208,67 @@ func encodeMeta(documents uint32, vectors uint64, codebook *codec.Codebook) []by
 	return binary.LittleEndian.AppendUint64(meta, codebook.Checksum())
 }
 
-func (b *segmentBuilder) encodeIDs() []byte {
+func (b *segmentBuilder) encodeIDs(ctx context.Context) []byte {
 	ends := make([]uint32, len(b.ids))
-	order := make([]uint32, len(b.ids))
-	var data []byte
+	data := make([]byte, 0, b.idBytes)
 	for i, id := range b.ids {
 		data = append(data, id...)
-		ends[i], order[i] = uint32(len(data)), uint32(i)
+		ends[i] = uint32(len(data))
 	}
-	slices.SortFunc(order, func(x, y uint32) int { return cmp.Or(cmp.Compare(b.ids[x], b.ids[y]), cmp.Compare(x, y)) })
-	return append(appendUint32s(appendUint32s(nil, ends), order), data...)
+	sorted := order(ctx, len(b.ids), func(x, y uint32) int { return cmp.Compare(b.ids[x], b.ids[y]) })
+	return append(appendUint32s(appendUint32s(nil, ends), sorted), data...)
 }
 
-func (b *segmentBuilder) encodePostings() []byte {
+// order returns the numbers 0 to n-1 in an order, equals ascending. It merges runs,
+// since no sort of the standard library can be stopped: when ctx ends, the numbers
+// are in no order.
+func order(ctx context.Context, n int, compare func(x, y uint32) int) []uint32 {
+	const run = 1 << 10
+	numbers, merged := make([]uint32, n), make([]uint32, n)
+	for i := range numbers {
+		numbers[i] = uint32(i)
+	}
+	for part := range slices.Chunk(numbers, run) {
+		if ctx.Err() != nil {
+			return numbers
+		}
+		slices.SortStableFunc(part, compare)
+	}
+	for width := run; width < n; width *= 2 {
+		left, right := 0, min(width, n)
+		leftEnd, rightEnd := right, min(2*width, n)
+		for at := range merged {
+			if at%run == 0 && ctx.Err() != nil {
+				return numbers
+			}
+			if left == leftEnd && right == rightEnd { // on to the next two runs
+				left, leftEnd = rightEnd, min(rightEnd+width, n)
+				right, rightEnd = leftEnd, min(leftEnd+width, n)
+			}
+			if right == rightEnd || left < leftEnd && compare(numbers[left], numbers[right]) <= 0 {
+				merged[at] = numbers[left]
+				left++
+			} else {
+				merged[at] = numbers[right]
+				right++
+			}
+		}
+		numbers, merged = merged, numbers
+	}
+	return numbers
+}
+
+func (b *segmentBuilder) encodePostings(ctx context.Context) []byte {
 	ends := make([]uint32, len(b.postings))
 	counts := make([]uint32, len(b.postings))
 	var lists []byte
+	looked := 0 // bytes when ctx was looked at
 	for cell, list := range b.postings {
+		if len(lists) >= looked+1<<16 || cell%checkEvery == 0 {
+			if looked = len(lists); ctx.Err() != nil {
+				break
+			}
+		}
 		lists = appendList(lists, list)
 		ends[cell], counts[cell] = uint32(len(lists)), uint32(len(list))
 	}
@@ -221,8 +286,13 @@ func appendList(dst []byte, documents []uint32) []byte {
 }
 
 // tokenCounts returns the counts, ascending by id.
-func (b *segmentBuilder) tokenCounts() []tokenCount {
-	return slices.SortedFunc(maps.Values(b.tokens), func(x, y tokenCount) int { return cmp.Compare(x.id, y.id) })
+func (b *segmentBuilder) tokenCounts(ctx context.Context) []tokenCount {
+	counts := slices.Collect(maps.Values(b.tokens))
+	sorted := make([]tokenCount, len(counts))
+	for i, n := range order(ctx, len(counts), func(x, y uint32) int { return cmp.Compare(counts[x].id, counts[y].id) }) {
+		sorted[i] = counts[n]
+	}
+	return sorted
 }
 
 func encodeTokens(counts []tokenCount) []byte {

@@ -22,8 +22,8 @@ import (
 // enforced by a lock that the operating system releases when the process
 // ends. A Writer is safe for concurrent use; its calls take turns.
 //
-// An error from Add, Update or Delete that wraps ErrInvalid or ErrDuplicate, or
-// is that of the context, leaves the writer as it was. After any other error the
+// An error from Add, Update, Delete or Commit that wraps ErrInvalid or ErrDuplicate,
+// or is that of the context, leaves the writer as it was. After any other error the
 // writer refuses to go on: close it and open it again at the last commit.
 //
 // After a commit the writer merges segments in the background, as Options.Merge
@@ -380,12 +380,13 @@ func (w *Writer) fail(err error) error {
 	return err
 }
 
-// flush writes the builder's documents as a segment, not yet committed.
-func (w *Writer) flush() error {
+// flush writes the builder's documents as a segment, not yet committed. When ctx
+// ends before, nothing has changed.
+func (w *Writer) flush(ctx context.Context) error {
 	if w.builder == nil {
 		return nil
 	}
-	p, err := w.writeSegment(w.builder, w.manifest.newFile("segment"))
+	p, err := w.writeSegment(ctx, w.builder, w.manifest.newFile("segment"))
 	if err != nil {
 		return err
 	}
@@ -398,8 +399,8 @@ func (w *Writer) flush() error {
 }
 
 // writeSegment writes a segment and opens it.
-func (w *Writer) writeSegment(b *segmentBuilder, file string) (*writerPart, error) {
-	if err := b.write(w.folder, file); err != nil {
+func (w *Writer) writeSegment(ctx context.Context, b *segmentBuilder, file string) (*writerPart, error) {
+	if err := b.write(ctx, w.folder, file); err != nil {
 		return nil, err
 	}
 	return w.openPart(segmentEntry{File: file, Codebook: b.file, Documents: uint32(len(b.ids)), Unpruned: b.unpruned})
@@ -407,7 +408,8 @@ func (w *Writer) writeSegment(b *segmentBuilder, file string) (*writerPart, erro
 
 // Commit makes all changes since the last commit visible and durable, all at
 // once: after a crash the index is either as before or as after. It writes what
-// has changed, however large the index is.
+// has changed, however large the index is. When ctx ends before the new manifest is
+// written, the error is its own and the changes wait for another Commit.
 func (w *Writer) Commit(ctx context.Context) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -420,7 +422,11 @@ func (w *Writer) Commit(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := ctx.Err(); err != nil {
+	err := w.flush(ctx)
+	if ended := ctx.Err(); ended != nil && (err == nil || errors.Is(err, ended)) {
+		return ended
+	}
+	if err := w.fail(err); err != nil {
 		return err
 	}
 	if err := w.fail(w.commit()); err != nil {
@@ -431,9 +437,6 @@ func (w *Writer) Commit(ctx context.Context) error {
 }
 
 func (w *Writer) commit() error {
-	if err := w.flush(); err != nil {
-		return err
-	}
 	w.dropDead()
 	deleted := make(deletes)
 	for _, p := range w.parts {

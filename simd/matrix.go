@@ -50,14 +50,7 @@ func CheckDim(dim int) error {
 // Validate checks that the sizes agree, that the width is supported and that
 // every value is finite. The error names the first bad row and column.
 func (m Matrix) Validate() error {
-	if m.Rows < 0 || len(m.Data) != m.Rows*m.Dim {
-		return fmt.Errorf("%w: %d rows of %d dimensions need %d values, have %d",
-			ErrShape, m.Rows, m.Dim, m.Rows*m.Dim, len(m.Data))
-	}
-	if m.Rows == 0 && m.Dim == 0 {
-		return nil
-	}
-	if err := CheckDim(m.Dim); err != nil {
+	if err := m.ValidateShape(); err != nil {
 		return err
 	}
 	for i, v := range m.Data {
@@ -67,6 +60,18 @@ func (m Matrix) Validate() error {
 		}
 	}
 	return nil
+}
+
+// ValidateShape is Validate but for the values, so that it takes no time.
+func (m Matrix) ValidateShape() error {
+	if m.Rows < 0 || len(m.Data) != m.Rows*m.Dim {
+		return fmt.Errorf("%w: %d rows of %d dimensions need %d values, have %d",
+			ErrShape, m.Rows, m.Dim, m.Rows*m.Dim, len(m.Data))
+	}
+	if m.Rows == 0 && m.Dim == 0 {
+		return nil
+	}
+	return CheckDim(m.Dim)
 }
 
 // Normalize scales every row to length 1 in place. Rows of length zero stay
