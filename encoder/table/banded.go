@@ -67,7 +67,7 @@ func (p problem) bitsByWorth(order []int32, worth []float64) []uint8 {
 		place int32
 		gain  float64 // error taken away per byte
 	}
-	left := distortions()
+	left := normal().left
 	steps := make([]step, 0, p.Rows*maxLevelBits)
 	for place, row := range order {
 		cost := float64(p.Dim)/8 + 4
@@ -119,18 +119,4 @@ func (p problem) bandsSize(order []int32, counts []int) int {
 		parts++
 	}
 	return size + groupsSize(order, p.Rows, places, parts)
-}
-
-// distortions returns what is left of the squares of a normal distribution that is
-// rounded to the best levels of each number of bits.
-func distortions() [maxLevelBits + 1]float64 {
-	left := [maxLevelBits + 1]float64{1}
-	for bits := 1; bits <= maxLevelBits; bits++ {
-		levels := gaussianLevels(bits).Data
-		for _, v := range gaussianGrid() {
-			e := float64(v.value - levels[nearestLevel(levels, v.value, 1)])
-			left[bits] += e * e / gaussianQuantiles
-		}
-	}
-	return left
 }

@@ -64,7 +64,7 @@ func TestBitsByWorth(t *testing.T) {
 	if !slices.IsSortedFunc(bits, func(a, b uint8) int { return int(b) - int(a) }) || bits[0] == bits[len(bits)-1] {
 		t.Fatalf("bits %v", bits)
 	}
-	left := distortions()
+	left := normal().left
 	for i, from := range bits {
 		for j, to := range bits {
 			if i == j || from < 2 || to < 1 || to == maxLevelBits { // the first bit costs more

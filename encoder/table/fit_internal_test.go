@@ -199,7 +199,7 @@ func TestLloydMax(t *testing.T) {
 	}
 	// Max's table for the normal distribution and four levels.
 	want := []float32{-1.510, -0.4528, 0.4528, 1.510}
-	for i, got := range gaussianLevels(2).Data {
+	for i, got := range normal().levels[2] {
 		if math.Abs(float64(got-want[i])) > 0.01 {
 			t.Errorf("normal level %d is %v, want %v", i, got, want[i])
 		}
@@ -333,7 +333,7 @@ func TestROBE(t *testing.T) {
 
 // TestAllocations holds look-ups of every method to none.
 func TestAllocations(t *testing.T) {
-	p := random(600, 32, 0)
+	p := random(300, 32, 0)
 	frequencies := make([]int64, p.Rows)
 	for i := range frequencies {
 		frequencies[i] = int64(p.weights[i])

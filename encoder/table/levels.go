@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"sort"
+	"sync"
 
 	"github.com/pare-search/pare/simd"
 )
@@ -209,21 +210,32 @@ func nearestLevel(levels []float32, v, scale float32) uint32 {
 	return uint32(at)
 }
 
-// gaussianLevels are the Lloyd-Max levels of the normal distribution (Max, IRE
-// Trans. Inf. Theory 6 (1), 1960), from a fine grid of its quantiles.
-func gaussianLevels(bits int) simd.Matrix {
-	table := simd.NewMatrix(1, 1<<bits)
-	lloydMax(table.Data, gaussianGrid())
-	return table
+// gaussian is what rounding does to a normal distribution, by bits: the Lloyd-Max levels
+// (Max, IRE Trans. Inf. Theory 6 (1), 1960), and the share of the squares that is left
+// as error. Both come from a fine grid of quantiles.
+type gaussian struct {
+	levels [maxLevelBits + 1][]float32
+	left   [maxLevelBits + 1]float64
 }
 
-const gaussianQuantiles = 1 << 14
-
-func gaussianGrid() []weighted {
-	values := make([]weighted, gaussianQuantiles)
+// normal is computed once: it takes longer than fitting a small matrix.
+var normal = sync.OnceValue(func() *gaussian {
+	const grid = 1 << 14
+	values := make([]weighted, grid)
 	for i := range values {
-		q := (float64(i) + 0.5) / gaussianQuantiles
+		q := (float64(i) + 0.5) / grid
 		values[i] = weighted{float32(math.Sqrt2 * math.Erfinv(2*q-1)), 1}
 	}
-	return values
-}
+	g := &gaussian{}
+	g.levels[0], g.left[0] = []float32{0}, 1
+	for bits := 1; bits <= maxLevelBits; bits++ {
+		levels := make([]float32, 1<<bits)
+		lloydMax(levels, values)
+		for _, v := range values {
+			e := float64(v.value - levels[nearestLevel(levels, v.value, 1)])
+			g.left[bits] += e * e / grid
+		}
+		g.levels[bits] = levels
+	}
+	return g
+})

@@ -126,8 +126,8 @@ func (p problem) inRotation(ctx context.Context, fit func(rotated problem) (node
 // scaledLevels rounds the values of each row to levels of the normal distribution times
 // a scale of the row.
 func (p problem) scaledLevels(bits int) node {
-	table := gaussianLevels(bits)
-	return levelsOf(p, bits, table, bestScales(p, table.Data))
+	levels := normal().levels[bits]
+	return levelsOf(p, bits, simd.Matrix{Rows: 1, Dim: len(levels), Data: levels}, bestScales(p, levels))
 }
 
 func (p problem) scaledLevelsSize(bits, rows int) int {
