@@ -373,14 +373,12 @@ func TestMemory(t *testing.T) {
 	seen := make(map[string]bool)
 	for seed := range uint64(200) {
 		after := m.crash(rand.New(rand.NewPCG(seed, 61)))
-		for path, file := range after.names {
-			if !file.folder {
-				seen[filepath.Base(path)] = true
-				if !strings.HasPrefix(string(file.data), "synced") {
-					t.Fatalf("%s holds %q", path, file.data)
-				}
-				seen[string(file.data)] = true
+		for path, file := range after.files() {
+			seen[filepath.Base(path)] = true
+			if !strings.HasPrefix(string(file.data), "synced") {
+				t.Fatalf("%s holds %q", path, file.data)
 			}
+			seen[string(file.data)] = true
 		}
 	}
 	for _, want := range []string{"file", "other", "synced", "synced or", "synced or not"} {

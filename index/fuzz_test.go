@@ -261,7 +261,7 @@ func FuzzManifest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		memory := newMemory()
 		dir := folder{memory, "/"}
-		memory.names["/"+manifestName] = &inode{data: containerOf("index", manifestVersion, data)}
+		memory.root.names[manifestName] = &inode{data: containerOf("index", manifestVersion, data)}
 		m, err := readManifest(dir)
 		if err != nil && !isFault(err) {
 			t.Error(err)

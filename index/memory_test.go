@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/pare-search/pare/internal/durable"
@@ -19,20 +20,30 @@ import (
 // cockroachdb/pebble does (its pull request 3888).
 type memory struct {
 	mu    sync.Mutex
-	names map[string]*inode // files and folders, by path
-	safe  map[string]*inode // those whose names were synced
+	root  *inode
 	locks map[string]bool
 	open  int // files being written, mappings and locks
 	calls int
 	fail  func(call int, operation string) failure // nil: nothing fails
+	// noExchange: names cannot be exchanged, as on some systems.
+	noExchange bool
 }
 
-// inode is a file, or a folder, which has no data.
+// inode is a file or a folder.
 type inode struct {
-	folder bool
 	data   []byte
 	synced int // bytes
+
+	names map[string]*inode // what is in a folder; nil for files
+	safe  map[string]*inode // what was in it when it was synced
+	// past is what was in it since then, before each change of the name of a folder:
+	// of these, a system that keeps a journal leaves one state or the next.
+	past []map[string]*inode
 }
+
+func newFolder() *inode { return &inode{names: make(map[string]*inode), safe: make(map[string]*inode)} }
+
+func (f *inode) folder() bool { return f != nil && f.names != nil }
 
 // failure is what becomes of a call.
 type failure struct {
@@ -40,9 +51,26 @@ type failure struct {
 	after bool // the call has done its work when it fails
 }
 
-func newMemory() *memory {
-	root := &inode{folder: true}
-	return &memory{names: map[string]*inode{"/": root}, safe: map[string]*inode{"/": root}, locks: make(map[string]bool)}
+func newMemory() *memory { return &memory{root: newFolder(), locks: make(map[string]bool)} }
+
+// find returns what has a path, or nil.
+func (m *memory) find(path string) *inode {
+	at := m.root
+	for name := range strings.SplitSeq(strings.Trim(path, "/"), "/") {
+		if name != "" && at != nil {
+			at = at.names[name]
+		}
+	}
+	return at
+}
+
+// in returns the folder that a path lies in, which is nil if there is none, and its
+// name there.
+func (m *memory) in(path string) (*inode, string) {
+	if parent := m.find(filepath.Dir(path)); parent.folder() {
+		return parent, filepath.Base(path)
+	}
+	return nil, ""
 }
 
 // do is one call: work, unless that fails.
@@ -70,13 +98,14 @@ func (m *memory) do(operation, path string, work func() error) error {
 func (m *memory) Create(path string) (durable.File, error) {
 	file := &memoryFile{memory: m, path: path, inode: &inode{}}
 	err := m.do("create", path, func() error {
-		if m.names[path] != nil {
-			return fs.ErrExist
-		}
-		if parent := m.names[filepath.Dir(path)]; parent == nil || !parent.folder {
+		parent, name := m.in(path)
+		if parent == nil {
 			return fs.ErrNotExist
 		}
-		m.names[path] = file.inode
+		if parent.names[name] != nil {
+			return fs.ErrExist
+		}
+		parent.names[name] = file.inode
 		return nil
 	})
 	if err != nil {
@@ -135,11 +164,11 @@ func (f *memoryFile) Close() error {
 func (m *memory) Map(path string) (*durable.Mapping, error) {
 	var data []byte
 	err := m.do("map", path, func() error {
-		file := m.names[path]
+		file := m.find(path)
 		switch {
 		case file == nil:
 			return fs.ErrNotExist
-		case file.folder:
+		case file.folder():
 			return fs.ErrInvalid
 		}
 		data = slices.Clone(file.data)
@@ -163,13 +192,12 @@ func (m *memory) Map(path string) (*durable.Mapping, error) {
 
 func (m *memory) ReadDir(path string) (entries []fs.DirEntry, err error) {
 	err = m.do("readdir", path, func() error {
-		if m.names[path] == nil {
+		folder := m.find(path)
+		if !folder.folder() {
 			return fs.ErrNotExist
 		}
-		for _, name := range slices.Sorted(maps.Keys(m.names)) {
-			if filepath.Dir(name) == path && name != path {
-				entries = append(entries, memoryEntry{filepath.Base(name), m.names[name].folder})
-			}
+		for _, name := range slices.Sorted(maps.Keys(folder.names)) {
+			entries = append(entries, memoryEntry{name, folder.names[name].folder()})
 		}
 		return nil
 	})
@@ -193,67 +221,98 @@ func (e memoryEntry) Type() fs.FileMode {
 
 func (m *memory) MkdirAll(path string) error {
 	return m.do("mkdir", path, func() error {
-		for ; m.names[path] == nil; path = filepath.Dir(path) {
-			m.names[path] = &inode{folder: true}
-			m.safe[path] = m.names[path]
+		at := m.root
+		for name := range strings.SplitSeq(strings.Trim(path, "/"), "/") {
+			if at.names[name] == nil {
+				made := newFolder()
+				at.names[name], at.safe[name] = made, made
+			}
+			at = at.names[name]
 		}
 		return nil
 	})
 }
 
-// Rename renames files, no folders.
+// note remembers what is in a folder before the name of a folder in it changes.
+func (f *inode) note(changed ...*inode) {
+	if slices.ContainsFunc(changed, (*inode).folder) {
+		f.past = append(f.past, maps.Clone(f.names))
+	}
+}
+
+// Rename renames within one folder.
 func (m *memory) Rename(from, to string) error {
 	return m.do("rename", from, func() error {
-		file := m.names[from]
-		if file == nil || file.folder {
+		parent, old := m.in(from)
+		_, name := m.in(to)
+		switch {
+		case parent == nil || parent.names[old] == nil:
+			return fs.ErrNotExist
+		case filepath.Dir(from) != filepath.Dir(to):
+			return errors.ErrUnsupported
+		case parent.names[name].folder():
+			return fs.ErrExist
+		}
+		parent.note(parent.names[old])
+		parent.names[name] = parent.names[old]
+		delete(parent.names, old)
+		return nil
+	})
+}
+
+func (m *memory) Exchange(one, other string) error {
+	return m.do("exchange", one, func() error {
+		parent, a := m.in(one)
+		_, b := m.in(other)
+		switch {
+		case m.noExchange || filepath.Dir(one) != filepath.Dir(other):
+			return errors.ErrUnsupported
+		case parent == nil || parent.names[a] == nil || parent.names[b] == nil:
 			return fs.ErrNotExist
 		}
-		delete(m.names, from)
-		m.names[to] = file
+		parent.note(parent.names[a], parent.names[b])
+		parent.names[a], parent.names[b] = parent.names[b], parent.names[a]
 		return nil
 	})
 }
 
 func (m *memory) Link(from, to string) error {
 	return m.do("link", from, func() error {
+		parent, name := m.in(to)
+		file := m.find(from)
 		switch {
-		case m.names[from] == nil:
+		case file == nil || parent == nil:
 			return fs.ErrNotExist
-		case m.names[to] != nil:
+		case parent.names[name] != nil:
 			return fs.ErrExist
 		}
-		m.names[to] = m.names[from]
+		parent.names[name] = file
 		return nil
 	})
 }
 
 func (m *memory) Remove(path string) error {
 	return m.do("remove", path, func() error {
-		if m.names[path] == nil {
+		parent, name := m.in(path)
+		switch {
+		case parent == nil || parent.names[name] == nil:
 			return fs.ErrNotExist
+		case len(parent.names[name].names) > 0:
+			return errors.New("the folder is not empty")
 		}
-		delete(m.names, path)
+		parent.note(parent.names[name])
+		delete(parent.names, name)
 		return nil
 	})
 }
 
 func (m *memory) SyncDir(path string) error {
 	return m.do("syncdir", path, func() error {
-		if m.names[path] == nil {
+		folder := m.find(path)
+		if !folder.folder() {
 			return fs.ErrNotExist
 		}
-		for _, names := range []map[string]*inode{m.safe, m.names} {
-			for name := range names {
-				if filepath.Dir(name) != path || name == path {
-					continue
-				}
-				if file := m.names[name]; file != nil {
-					m.safe[name] = file
-				} else {
-					delete(m.safe, name)
-				}
-			}
-		}
+		folder.safe, folder.past = maps.Clone(folder.names), nil
 		return nil
 	})
 }
@@ -263,8 +322,12 @@ func (m *memory) Lock(path string) (io.Closer, error) {
 		if m.locks[path] {
 			return durable.ErrLocked
 		}
-		if m.names[path] == nil {
-			m.names[path] = &inode{}
+		parent, name := m.in(path)
+		if parent == nil {
+			return fs.ErrNotExist
+		}
+		if parent.names[name] == nil {
+			parent.names[name] = &inode{}
 		}
 		return nil
 	})
@@ -294,38 +357,75 @@ func (l *memoryLock) Close() error {
 }
 
 // crash returns what might be found when the machine has lost its power: all
-// that was synced, and of the rest a part that is left to chance. Of each name
-// that has changed since its folder was synced, either the old meaning or the new
-// one is left; of the bytes written since the last sync a part, or zeros.
+// that was synced, and of the rest a part that is left to chance. Of each file's
+// name that has changed since its folder was synced, either the old meaning or the
+// new one is left, and of the names of folders what they were at one time; of the
+// bytes written since the last sync a part, or zeros.
 func (m *memory) crash(rng *rand.Rand) *memory {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	after := newMemory()
-	paths := maps.Clone(m.safe)
-	maps.Copy(paths, m.names)
-	copies := make(map[*inode]*inode)                      // a file keeps all its names
-	for _, path := range slices.Sorted(maps.Keys(paths)) { // folders before what is in them
-		file := m.safe[path]
-		if rng.IntN(2) == 0 {
-			file = m.names[path]
-		}
-		if parent := after.names[filepath.Dir(path)]; path == "/" || file == nil || parent == nil {
-			continue
-		}
-		if copies[file] == nil {
-			data := slices.Clone(file.data[:file.synced])
-			if rest := file.data[file.synced:]; len(rest) > 0 {
-				rest = slices.Clone(rest[:rng.IntN(len(rest)+1)])
-				if rng.IntN(3) == 0 {
-					clear(rest[rng.IntN(len(rest)+1):])
-				}
-				data = append(data, rest...)
+	after.noExchange = m.noExchange
+	after.root = crashed(rng, m.root, make(map[*inode]*inode))
+	return after
+}
+
+// crashed is what is left of a file or folder; files keep all their names.
+func crashed(rng *rand.Rand, before *inode, copies map[*inode]*inode) *inode {
+	if copies[before] != nil {
+		return copies[before]
+	}
+	if !before.folder() {
+		data := slices.Clone(before.data[:before.synced])
+		if rest := before.data[before.synced:]; len(rest) > 0 {
+			rest = slices.Clone(rest[:rng.IntN(len(rest)+1)])
+			if rng.IntN(3) == 0 {
+				clear(rest[rng.IntN(len(rest)+1):])
 			}
-			copies[file] = &inode{folder: file.folder, data: data, synced: len(data)}
+			data = append(data, rest...)
 		}
-		after.names[path], after.safe[path] = copies[file], copies[file]
+		copies[before] = &inode{data: data, synced: len(data)}
+		return copies[before]
+	}
+	after := newFolder()
+	copies[before] = after
+	states := append(slices.Clone(before.past), before.names)
+	state := states[rng.IntN(len(states))]
+	all := maps.Clone(before.safe)
+	maps.Copy(all, before.names)
+	for _, past := range before.past {
+		maps.Copy(all, past)
+	}
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		file := before.safe[name]
+		if rng.IntN(2) == 0 {
+			file = before.names[name]
+		}
+		if all[name].folder() {
+			file = state[name]
+		}
+		if file != nil {
+			after.names[name] = crashed(rng, file, copies)
+			after.safe[name] = after.names[name]
+		}
 	}
 	return after
+}
+
+// files returns all files by their paths.
+func (m *memory) files() map[string]*inode {
+	files := make(map[string]*inode)
+	var walk func(path string, at *inode)
+	walk = func(path string, at *inode) {
+		if !at.folder() {
+			files[path] = at
+		}
+		for name, file := range at.names {
+			walk(filepath.Join(path, name), file)
+		}
+	}
+	walk("/", m.root)
+	return files
 }
 
 // check reports what was not closed.

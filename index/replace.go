@@ -62,12 +62,33 @@ func (f folder) checkMagic(name string) error {
 // place. Both must lie in one file system, and nothing may be called fresh
 // with ".old" behind it. Snapshots of the old index stay usable where the
 // operating system keeps open files, which Windows does not.
+//
+// On Linux and macOS the two indexes exchange their names, so that dir is one or
+// the other at any time, whatever fails. Elsewhere, and where the file system cannot
+// do that, the old index is called fresh with ".old" behind it for a moment: if
+// power fails right then, or the error says so, it is found there.
 func Replace(dir, fresh string) error { return onDisk(dir).replace(fresh) }
 
 func (f folder) replace(fresh string) error {
 	if err := f.replaceable(); err != nil {
 		return err
 	}
+	err := f.fs.Exchange(f.dir, fresh)
+	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrNotExist) {
+		return f.replaceInTurn(fresh)
+	}
+	if err != nil {
+		return err
+	}
+	// The new index must be durable before the old one goes.
+	if err := f.syncNames(fresh); err != nil {
+		return errors.Join(err, f.fs.Exchange(f.dir, fresh))
+	}
+	return durable.RemoveAll(f.fs, fresh)
+}
+
+// replaceInTurn is replace for when there is nothing to exchange with, or no way to.
+func (f folder) replaceInTurn(fresh string) error {
 	old := fresh + ".old"
 	err := f.fs.Rename(f.dir, old)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -75,14 +96,26 @@ func (f folder) replace(fresh string) error {
 	}
 	stood := err == nil
 	if err := f.fs.Rename(fresh, f.dir); err != nil {
-		if stood {
-			err = errors.Join(err, f.fs.Rename(old, f.dir))
+		if !stood {
+			return err
+		}
+		if back := f.fs.Rename(old, f.dir); back != nil {
+			return fmt.Errorf("%w; the old index is now %s: %w", err, old, back)
 		}
 		return err
 	}
-	// The new index must be durable before the old one goes.
-	if err := f.fs.SyncDir(filepath.Dir(f.dir)); err != nil {
+	if err := f.syncNames(fresh); err != nil {
 		return err
 	}
 	return durable.RemoveAll(f.fs, old)
+}
+
+// syncNames makes what was renamed durable.
+func (f folder) syncNames(fresh string) error {
+	here, there := filepath.Dir(f.dir), filepath.Dir(fresh)
+	err := f.fs.SyncDir(here)
+	if err == nil && there != here {
+		err = f.fs.SyncDir(there)
+	}
+	return err
 }

@@ -361,8 +361,13 @@ func buildBeside(out string, build func(dir string) error) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(site)) }()
 	fresh := filepath.Join(site, "index")
+	defer func() {
+		// When nothing works the old index may be stuck here.
+		if _, missing := os.Stat(fresh + ".old"); err == nil || errors.Is(missing, fs.ErrNotExist) {
+			err = errors.Join(err, os.RemoveAll(site))
+		}
+	}()
 	if err := build(fresh); err != nil {
 		return err
 	}

@@ -41,6 +41,9 @@ type FS interface {
 	// has it. Windows refuses while the file that is replaced, or one in the folder,
 	// is open: OS tries again for a second, and then returns the error.
 	Rename(from, to string) error
+	// Exchange gives two files or folders each other's name, both at once. The error
+	// wraps errors.ErrUnsupported where the system cannot do that.
+	Exchange(one, other string) error
 	// Link gives a file a second name. Nothing may be there yet.
 	Link(from, to string) error
 	// Remove removes a file or an empty folder. Windows refuses while it is open.
@@ -117,6 +120,7 @@ func (system) Map(path string) (_ *Mapping, err error) {
 }
 
 func (system) ReadDir(path string) ([]fs.DirEntry, error) { return os.ReadDir(path) }
+func (system) Exchange(one, other string) error           { return exchange(one, other) }
 func (system) Link(from, to string) error                 { return os.Link(from, to) }
 func (system) Remove(path string) error                   { return os.Remove(path) }
 func (system) SyncDir(path string) error                  { return SyncDir(path) }

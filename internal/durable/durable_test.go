@@ -92,6 +92,34 @@ func TestOS(t *testing.T) {
 	}
 }
 
+// TestExchange: two folders have each other's name afterwards, and what is not
+// there is exchanged with nothing.
+func TestExchange(t *testing.T) {
+	dir := t.TempDir()
+	one, other := filepath.Join(dir, "one"), filepath.Join(dir, "other")
+	for _, path := range []string{filepath.Join(one, "a"), filepath.Join(other, "b")} {
+		if err := durable.OS.MkdirAll(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := durable.OS.Exchange(one, other); errors.Is(err, errors.ErrUnsupported) {
+		t.Skip(err)
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{filepath.Join(one, "b"), filepath.Join(other, "a")} {
+		if _, err := os.Stat(path); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := durable.OS.Exchange(one, filepath.Join(dir, "missing")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a missing folder: %v", err)
+	}
+	if err := durable.OS.Exchange(filepath.Join(dir, "missing"), one); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a missing folder: %v", err)
+	}
+}
+
 // TestEmptyFile: the system cannot map nothing.
 func TestEmptyFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "empty")
