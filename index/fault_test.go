@@ -33,6 +33,9 @@ type story struct {
 	copies map[folder]bool
 	backed model
 	writer *Writer
+	// background: merges are left to the writer, which the script waits for, so that
+	// calls come in the same order each time.
+	background bool
 }
 
 func newStory() *story {
@@ -45,6 +48,10 @@ func (s *story) tell(ctx context.Context) error {
 	options := smallOptions(machineDim, codec.Float32)
 	options.Codec.Cells, options.Codec.Iterations = 3, 1
 	options.SegmentBytes, options.TrainingVectors = 1<<10, 1
+	if s.background {
+		options.Merge = DefaultMergeOptions()
+		options.Merge.Factor = 2
+	}
 	steps := []func(context.Context) error{
 		func(context.Context) (err error) {
 			s.writer, err = s.folder.createIndex(options, CreateOptions{EncoderKind: "test", EncoderData: []byte("data")})
@@ -108,11 +115,19 @@ func (s *story) commit(ctx context.Context) error {
 	err := s.writer.Commit(ctx)
 	if err == nil {
 		s.states = []model{now}
+		if s.background {
+			_ = s.writer.Wait(ctx) // a merge that fails fails no commit
+		}
 	}
 	return err
 }
 
-func (s *story) merge(ctx context.Context) error { return s.writer.Merge(ctx) }
+func (s *story) merge(ctx context.Context) error {
+	if s.background {
+		return nil // begun by commit
+	}
+	return s.writer.Merge(ctx)
+}
 
 // reopen drops what was not committed.
 func (s *story) reopen(context.Context) (err error) {
@@ -283,10 +298,23 @@ var faultKinds = []struct {
 // TestFaults lets each call of the file system fail in turn, and then the power.
 // Whatever happens, what was acknowledged is there, and nothing else, and
 // nothing stays open.
-func TestFaults(t *testing.T) {
+func TestFaults(t *testing.T) { testFaults(t, false) }
+
+// TestFaultsInBackground does so while the writer merges in the background.
+func TestFaultsInBackground(t *testing.T) { testFaults(t, true) }
+
+func testFaults(t *testing.T, background bool) {
 	checkGoroutines(t)
+	newStory := func() *story {
+		s := newStory()
+		s.background = background
+		return s
+	}
 	whole := newStory()
 	check(t, whole.tell(t.Context()))
+	if merges := whole.writer.manifest.Generation - 4; background && merges < 2 { // beside 4 commits
+		t.Fatalf("%d merges", merges)
+	}
 	whole.end()
 	check(t, whole.check(t.Context(), whole.memory.crash(rand.New(rand.NewPCG(1, 60)))))
 	calls := whole.memory.calls

@@ -33,7 +33,7 @@ type merging struct {
 	done sync.WaitGroup
 
 	// Guarded by Writer.mu.
-	running  bool          // a goroutine looks for work
+	running  chan struct{} // nil when no goroutine looks for work; closed when it ends
 	err      error         // of the last merge in the background
 	released []*writerPart // gone, to be closed after the next commit
 	left     []string      // files that could not be removed
@@ -47,20 +47,21 @@ func newMerging() merging {
 // mergeInBackground begins to merge, if there is a need and nobody does it. It is
 // called with the lock held.
 func (w *Writer) mergeInBackground() {
-	if w.merging.off || w.manifest.Options.Merge.Manual || w.merging.running || w.merging.ctx.Err() != nil {
+	if w.merging.off || w.manifest.Options.Merge.Manual || w.merging.running != nil || w.merging.ctx.Err() != nil {
 		return
 	}
 	if job := w.nextJob(); job == nil {
 		return
 	}
-	w.merging.running = true
+	ended := make(chan struct{})
+	w.merging.running = ended
 	w.merging.done.Go(func() {
-		err := w.mergeAll(w.merging.ctx, w.nextJob, func() { w.merging.running, w.merging.err = false, nil })
+		defer close(ended)
+		err := w.mergeAll(w.merging.ctx, w.nextJob, func() { w.merging.running, w.merging.err = nil, nil })
 		if err != nil && w.merging.ctx.Err() == nil {
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			w.merging.err = err
-			w.merging.running = false
+			w.merging.running, w.merging.err = nil, err
 		}
 	})
 }
@@ -75,15 +76,20 @@ func (w *Writer) stopMerging() {
 // the last merge there, after which the next commit tries again.
 func (w *Writer) Wait(ctx context.Context) error {
 	for {
-		if err := w.enter(ctx); err != nil {
-			return err
-		}
 		w.mu.Lock()
 		running, err := w.merging.running, w.merging.err
 		w.mu.Unlock()
-		<-w.merging.slot
-		if !running {
+		if w.merging.ctx.Err() != nil {
+			return fmt.Errorf("writer: %w", ErrClosed)
+		}
+		if running == nil {
 			return err
+		}
+		select {
+		case <-running:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-w.merging.ctx.Done():
 		}
 	}
 }

@@ -3,11 +3,16 @@ package index
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"reflect"
 	"runtime"
 	"testing"
+
+	"github.com/pare-search/pare/index/codec"
 )
 
 // replaceIndex makes an index without documents and returns its folder.
@@ -143,4 +148,82 @@ func TestReplaceUnderReaders(t *testing.T) {
 	if got, err := before.Inspect(); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("now inspected as %+v, %v", got, err)
 	}
+}
+
+// TestReplaceFaults lets each call of the file system fail while an index is
+// replaced, and then the power: the folder is one index or the other, whole, and the
+// new one if that was acknowledged. Where names cannot be exchanged the old one may
+// be beside it.
+func TestReplaceFaults(t *testing.T) {
+	checkGoroutines(t)
+	const dir, fresh = "/indexes/one", "/indexes/fresh"
+	make := func(m *memory, dir string, seed uint64, ids ...string) model {
+		options := smallOptions(machineDim, codec.Float32)
+		options.TrainingVectors = 1
+		w := must[*Writer](t)(folder{m, dir}.createIndex(options, CreateOptions{}))
+		held := model{}
+		for _, id := range ids {
+			held[id] = storyDocument(seed, id)
+			check(t, w.Update(t.Context(), held[id]))
+			check(t, w.Commit(t.Context()))
+		}
+		check(t, w.Close())
+		return held
+	}
+	injected, crashes := 0, 0
+	for _, test := range []struct {
+		name             string
+		stands, exchange bool
+	}{{"exchanged", true, true}, {"in turn", true, false}, {"nothing there", false, true}} {
+		t.Run(test.name, func(t *testing.T) {
+			calls := 1
+			for at := 0; at <= calls; at++ {
+				for _, kind := range faultKinds {
+					m := newMemory()
+					m.noExchange = !test.exchange
+					var old model
+					if test.stands {
+						old = make(m, dir, 1, "a", "b")
+					}
+					new := make(m, fresh, 2, "b", "c", "d")
+					check(t, m.SyncDir("/indexes"))
+					m.calls, m.fail = 0, kind.fail(at)
+					if at == 0 {
+						m.fail = nil
+					}
+					err := folder{m, dir}.replace(fresh)
+					m.fail = nil
+					if at == 0 {
+						calls = m.calls
+						check(t, err)
+					}
+					where := fmt.Sprintf("call %d of %d fails %s, which gives %v", at, calls, kind.name, err)
+					injected++
+					states := []model{new}
+					if err != nil && test.stands {
+						states = append(states, old)
+					}
+					look := func(m *memory) {
+						acknowledged := test.stands || err == nil
+						fault := checkState(t.Context(), folder{m, dir}, acknowledged, states)
+						if fault != nil && !test.exchange && err != nil {
+							fault = checkState(t.Context(), folder{m, fresh + ".old"}, true, []model{old})
+						}
+						if fault := errors.Join(fault, m.check()); fault != nil {
+							t.Errorf("%s: %v", where, fault)
+						}
+					}
+					for seed := range uint64(5) {
+						crashes++
+						look(m.crash(rand.New(rand.NewPCG(seed, uint64(at)))))
+					}
+					look(m)
+					if err == nil && len(must[[]fs.DirEntry](t)(m.ReadDir("/indexes"))) != 1 {
+						t.Errorf("%s: the old index is left", where)
+					}
+				}
+			}
+		})
+	}
+	t.Logf("%d faults injected, %d crashes", injected, crashes)
 }
