@@ -57,7 +57,8 @@ func (f folder) backup(ctx context.Context, to folder, options BackupOptions) (s
 		return BackupStats{}, err
 	}
 	if stats, err = b.write(ctx, to, options); err != nil {
-		return BackupStats{}, errors.Join(err, to.takeBack(&b.manifest))
+		// Closed first: Windows removes no link to a file that is open.
+		return BackupStats{}, errors.Join(err, b.close(), to.takeBack(&b.manifest))
 	}
 	return stats, nil
 }

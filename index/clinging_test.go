@@ -1,6 +1,8 @@
 package index
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"io/fs"
 	"maps"
@@ -20,11 +22,20 @@ type clinging struct {
 	durable.FS
 	mutex sync.Mutex
 	open  map[string]int
+	link  map[string]string // the first name of a file with several
+}
+
+func (c *clinging) Link(from, to string) error {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	c.link[to] = cmp.Or(c.link[from], from)
+	return c.FS.Link(from, to)
 }
 
 func (c *clinging) hold(path string) (release func()) {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
+	path = cmp.Or(c.link[path], path)
 	c.open[path]++
 	return sync.OnceFunc(func() {
 		c.mutex.Lock()
@@ -37,7 +48,7 @@ func (c *clinging) free(op, path string) error {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	for held, times := range c.open {
-		if times > 0 && (held == path || strings.HasPrefix(held, path+string(filepath.Separator))) {
+		if times > 0 && (held == cmp.Or(c.link[path], path) || strings.HasPrefix(held, path+string(filepath.Separator))) {
 			return &fs.PathError{Op: op, Path: path, Err: fs.ErrPermission}
 		}
 	}
@@ -94,7 +105,7 @@ func (c *clinging) Rename(from, to string) error {
 func TestOpenFilesStay(t *testing.T) {
 	s := newStory()
 	dir := t.TempDir()
-	s.folder = folder{&clinging{FS: hasty{durable.OS}, open: make(map[string]int)}, filepath.Join(dir, "one")}
+	s.folder = folder{&clinging{FS: hasty{durable.OS}, open: make(map[string]int), link: make(map[string]string)}, filepath.Join(dir, "one")}
 	options := smallOptions(machineDim, codec.Float32)
 	options.Codec.Cells, options.Codec.Iterations = 3, 1
 	options.SegmentBytes, options.TrainingVectors = 1<<10, 1
@@ -133,6 +144,17 @@ func TestOpenFilesStay(t *testing.T) {
 	check(t, s.read(ctx))
 
 	check(t, snapshot.Close())
+	cancelled, cancel := context.WithCancel(ctx)
+	cancel()
+	backup := folder{s.folder.fs, filepath.Join(dir, "backup")}
+	if _, err := s.folder.backup(cancelled, backup, BackupOptions{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("a backup that is cancelled: error %v", err)
+	}
+	for _, entry := range must[[]fs.DirEntry](t)(backup.fs.ReadDir(backup.dir)) {
+		if entry.Name() != lockName {
+			t.Errorf("a backup that was cancelled has left %s", entry.Name())
+		}
+	}
 	s.writer = must[*Writer](t)(s.folder.openWriter())
 	check(t, s.writer.Close())
 	for _, name := range s.names(t) {
