@@ -202,8 +202,11 @@ func (o SearchOptions) depth() int {
 type Hit struct {
 	// Document is the document's number in the Source that was searched.
 	Document uint32
-	ID       string
-	Score    float32
+	// ID is its id, "" where a Source knows none.
+	ID string
+	// Score is MaxSim: for each row of the query that scores, its largest dot product
+	// with a vector of the document as stored, added up.
+	Score float32
 }
 
 // Stats counts the work of one search.

@@ -67,7 +67,9 @@ type Stats struct {
 	EncodeTime, PruneTime time.Duration
 }
 
-// Retriever searches one snapshot of an index with one encoder.
+// Retriever searches one snapshot of an index with one encoder. Its methods are
+// safe for concurrent use; each search runs on one goroutine and those that
+// index.SearchOptions.Workers asks for.
 type Retriever struct {
 	snapshot  *index.Snapshot
 	encoder   encoder.Encoder
@@ -81,6 +83,8 @@ type Retriever struct {
 
 // Open opens the index in dir with the encoder that is stored in it. One that
 // asks a service, see package encoder/remote, is refused: OpenWith allows it.
+// Errors wrap index.ErrNotIndex, index.ErrVersion or index.ErrCorrupt,
+// ErrEncoder, bert.ErrOtherModel or remote.ErrAddress, and name the file.
 func Open(dir string) (*Retriever, error) {
 	r, err := OpenWith(dir, OpenOptions{})
 	if errors.Is(err, remote.ErrAddress) {
@@ -144,7 +148,9 @@ func (r *Retriever) Snapshot() *index.Snapshot { return r.snapshot }
 // Encoder returns the encoder of queries, or nil.
 func (r *Retriever) Encoder() encoder.Encoder { return r.encoder }
 
-// Search encodes a query and searches for it.
+// Search encodes a query and searches for it. A query without tokens finds nothing.
+// The error is the encoder's or the context's, or wraps ErrEncoder, ErrClosed, what
+// options.Validate reports, or index.ErrCorrupt.
 func (r *Retriever) Search(ctx context.Context, query string, options Options) (Results, error) {
 	start := time.Now()
 	tokens, err := r.encode(ctx, query)
