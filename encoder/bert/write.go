@@ -29,7 +29,9 @@ func (e *Encoder) WriteFolder(dir string, t *table.Table) (err error) {
 	if err := e.config.fits(t); err != nil {
 		return err
 	}
-	dir = filepath.Clean(dir)
+	if dir, err = filepath.Abs(dir); err != nil {
+		return err
+	}
 	if there, err := os.ReadDir(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	} else if len(there) > 0 {

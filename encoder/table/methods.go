@@ -57,8 +57,7 @@ func Methods() []Method { return slices.Clone(methods) }
 
 // UsesSensitivities tells whether a method has a use for Options.Sensitivities.
 func UsesSensitivities(method string) bool {
-	inner, _ := beforeUsed(method)
-	return inner == bandedRetrieval
+	return method == bandedRetrieval || strings.HasSuffix(method, "+"+bandedRetrieval)
 }
 
 // GroupOf returns the group of a method, also with "used-rows+" before it; empty for an
