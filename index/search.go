@@ -202,7 +202,7 @@ func (o SearchOptions) depth() int {
 type Hit struct {
 	// Document is the document's number in the Source that was searched.
 	Document uint32
-	// ID is its id, "" where a Source knows none.
+	// ID is what the Source calls it.
 	ID string
 	// Score is MaxSim: for each row of the query that scores, its largest dot product
 	// with a vector of the document as stored, added up.
