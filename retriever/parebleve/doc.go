@@ -60,6 +60,8 @@
 //     are nested in; nested documents have no scores of their own.
 //   - With facets, in another order than by score and as a part of other queries
 //     only the best Options.Matches documents count.
+//   - bleve compares no checksums. Those of the vectors are compared when they are
+//     first read (field.go), those of words and stored texts are not.
 //   - Hits beyond the first 128 may score less than their MaxSim (steps.go).
 //   - Scores are those of the codes. There are no refinements as in a Pare index,
 //     and Options.Search.Refine does nothing.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"slices"
 
 	"github.com/blevesearch/bleve/v2/document"
@@ -15,9 +16,14 @@ import (
 )
 
 // What a document stores for one field lies in a hidden field of its own, in
-// the same segment as its text. Its stored value is the codes of its vectors,
-// codec.Payload.Codes, and its terms, which are no part of any other field, _all
-// included, are, with big-endian numbers,
+// the same segment as its text. Its stored value is
+//
+//	codes of its vectors, codec.Payload.Codes    as many bytes as are left
+//	CRC-32C of these and of its cells,
+//	  codec.Payload.Cells, little-endian         u32
+//
+// and its terms, which are no part of any other field, _all included, are, with
+// big-endian numbers,
 //
 //	"m" checksum(8) vectors(4)  documents coded with the codebook that have so
 //	                            many vectors
@@ -26,7 +32,14 @@ import (
 //	                            with Options.TokenStatistics, and up to 255
 //
 // The terms "c" are codec.Payload.Cells turned round, which is stored nowhere else:
-// facts makes it of them.
+// facts makes it of them. bleve writes a checksum of each file and does not read
+// it. That of the payload is checked when a document is first scored or coded anew,
+// so that damage to its codes, or to the posting lists that name its cells, gives
+// an error that wraps ErrCorrupt and never another score. It takes four bytes of
+// some thousand, and a tenth of a microsecond of the several that reading takes.
+// Not noticed is damage to posting lists because of which a document is no
+// candidate, and so not read at all, or its rank among candidates is another; and
+// damage to the terms "m", which hide documents, and "t".
 const (
 	// hiddenPrefix begins the names of hidden fields. bleve compresses the stored
 	// values of a document together, in the order of their fields' names. Codes do
@@ -122,6 +135,31 @@ func (b *book) encodeAll(ctx context.Context, tokens []encoder.Tokens) ([]codec.
 	return b.EncodeAll(ctx, documents)
 }
 
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+func checksumOf(codes, cells []byte) uint32 {
+	return crc32.Update(crc32.Checksum(codes, castagnoli), castagnoli, cells)
+}
+
+// seal returns the stored value of a payload.
+func seal(payload codec.Payload) []byte {
+	value := append(make([]byte, 0, len(payload.Codes)+4), payload.Codes...)
+	return binary.LittleEndian.AppendUint32(value, checksumOf(payload.Codes, payload.Cells))
+}
+
+// unseal returns the codes of a stored value, given the document's cells.
+func unseal(value, cells []byte) ([]byte, error) {
+	end := len(value) - 4
+	if end < 0 {
+		return nil, fmt.Errorf("%w: %d bytes are stored", ErrCorrupt, len(value))
+	}
+	codes := value[:end:end]
+	if checksumOf(codes, cells) != binary.LittleEndian.Uint32(value[end:]) {
+		return nil, fmt.Errorf("%w: the checksum of codes and cells is wrong", ErrCorrupt)
+	}
+	return codes, nil
+}
+
 // termsOf returns the terms of the hidden field for tokens that are coded.
 func (b *book) termsOf(tokens encoder.Tokens, cells []uint32, statistics bool) index.TokenFrequencies {
 	// All terms are one string, and what belongs to them one slice.
@@ -159,7 +197,7 @@ func addVectors(doc *document.Document, hidden string, book *book, tokens encode
 		return fmt.Errorf("document %q: %d vectors, at most %d are allowed", doc.ID(), tokens.Vectors.Rows, pareindex.MaxTokens)
 	}
 	removeVectors(doc, hidden)
-	doc.AddField(&vectorField{hidden, encoded.Payload.Codes, book.termsOf(tokens, encoded.Cells, statistics)})
+	doc.AddField(&vectorField{hidden, seal(encoded.Payload), book.termsOf(tokens, encoded.Cells, statistics)})
 	doc.AddField(&indexedField{vectorField{name: hidden}})
 	return nil
 }

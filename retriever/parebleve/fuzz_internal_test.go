@@ -19,9 +19,9 @@ func FuzzParseQuery(f *testing.F) {
 // FuzzState: what an index says of its vectors is refused by name, or says the same
 // when it is written again.
 func FuzzState(f *testing.F) {
-	f.Add([]byte(`{"version":2,"dimensions":8,"encoder":"00000000000000ff","fields":{"body":{"codebook":"00ff00ff00ff00ff","vectors":12}}}`))
-	f.Add([]byte(`{"version":2,"dimensions":8,"fields":{"":{"codebook":"FF","vectors":0}}}`))
-	f.Add([]byte(`{"version":3,"fields":5}`))
+	f.Add([]byte(`{"version":3,"dimensions":8,"encoder":"00000000000000ff","fields":{"body":{"codebook":"00ff00ff00ff00ff","vectors":12}}}`))
+	f.Add([]byte(`{"version":3,"dimensions":8,"fields":{"":{"codebook":"FF","vectors":0}}}`))
+	f.Add([]byte(`{"version":4,"fields":5}`))
 	f.Add([]byte(`{}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s, err := parseState(data)

@@ -347,7 +347,7 @@ func TestNewerState(t *testing.T) {
 	plain, err := bleve.NewUsing("", pageMapping(), "scorch", "scorch", nil)
 	check(t, err)
 	defer plain.Close() // Wrap leaves it open
-	check(t, plain.SetInternal([]byte("_pare"), []byte(`{"version":3,"something":"new"}`)))
+	check(t, plain.SetInternal([]byte("_pare"), []byte(`{"version":4,"something":"new"}`)))
 	if _, err := parebleve.Wrap(plain, toyOptions()); !errors.Is(err, parebleve.ErrVersion) {
 		t.Errorf("error %v, want ErrVersion", err)
 	}

@@ -376,6 +376,11 @@ func (m materials) read(number uint32) (material, error) {
 			break
 		}
 	}
+	if codes, damaged := unseal(found.vectors.Codes, found.vectors.Cells); damaged == nil {
+		found.vectors.Codes = codes
+	} else {
+		found.bad = true
+	}
 	return found, err
 }
 
@@ -385,7 +390,7 @@ func (x *Index) tokensOf(ctx context.Context, made []material) ([]encoder.Tokens
 	out := make([]encoder.Tokens, len(made))
 	for i := range made {
 		if m := &made[i]; m.vectors.Codes != nil {
-			if m.bad = m.book == nil; !m.bad {
+			if m.bad = m.bad || m.book == nil; !m.bad {
 				var err error
 				out[i].Vectors, err = m.book.Decode(m.vectors) // nearly as they were
 				m.bad = err != nil

@@ -447,9 +447,12 @@ func (s *source) Payload(document uint32) (codec.Payload, error) {
 	}
 	r := s.shelf.borrow(s.hidden)
 	defer s.shelf.readers.Put(r)
-	var err error
-	if payload.Codes, err = r.read(p.snapshot, local); err != nil {
-		return payload, fmt.Errorf("document number %d: %w", document, err)
+	value, err := r.read(p.snapshot, local)
+	if err == nil {
+		payload.Codes, err = unseal(value, payload.Cells)
+	}
+	if err != nil {
+		return payload, fmt.Errorf("document number %d, field %s: %w", document, s.hidden, err)
 	}
 	if p.facts.codes != nil {
 		s.shelf.keep(p.facts, local, r.header(payload.Codes))
@@ -467,13 +470,13 @@ func (s *source) ID(document uint32) (string, error) {
 	return fmt.Sprintf("%08x (document number %d)", ^document, document), nil
 }
 
-// reader reads stored codes, and keeps its memory. Codes are copied, since
+// reader reads stored values, and keeps its memory. Values are copied, since
 // segments hand them out for a moment only; what it has returned stays as it is.
 type reader struct {
 	hidden  string
 	visit   segment.StoredFieldValueVisitor // take, made once
-	codes   []byte
-	block   []byte   // for codes
+	value   []byte
+	block   []byte   // for values
 	headers [][]byte // for pointers to codes
 }
 
@@ -488,7 +491,7 @@ func (s *shelf) borrow(hidden string) *reader {
 	return r
 }
 
-// codesBlock is how much memory for codes is taken at a time.
+// codesBlock is how much memory for values is taken at a time.
 const codesBlock = 256 << 10
 
 func (r *reader) take(name string, kind byte, value []byte, _ []uint64) bool {
@@ -500,15 +503,15 @@ func (r *reader) take(name string, kind byte, value []byte, _ []uint64) bool {
 	}
 	start := len(r.block)
 	r.block = append(r.block, value...)
-	r.codes = r.block[start:len(r.block):len(r.block)]
+	r.value = r.block[start:len(r.block):len(r.block)]
 	return false
 }
 
-// read returns the codes of a document, nil if it has none.
+// read returns the stored value of a document, nil if it has none.
 func (r *reader) read(seg *scorch.SegmentSnapshot, document uint32) ([]byte, error) {
-	r.codes = nil
+	r.value = nil
 	err := seg.VisitDocument(uint64(document), r.visit)
-	return r.codes, err
+	return r.value, err
 }
 
 // header returns a pointer to codes that may be kept. Headers are made many at a

@@ -30,7 +30,9 @@ type fieldState struct {
 	Vectors int64 `json:"vectors"`
 }
 
-const stateVersion = 2 // in 1 cells were stored with the codes, and under other names
+// In version 1 cells were stored with the codes, and under other names; 2 had no
+// checksums of payloads.
+const stateVersion = 3
 
 // fingerprint identifies an encoder that can tell itself from others.
 func fingerprint(enc any) string {
