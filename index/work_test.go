@@ -183,3 +183,80 @@ func TestSearchTouchesWhatItProbes(t *testing.T) {
 		}
 	}
 }
+
+// touched returns how many blocks of 16 KiB were read of segments since they were
+// opened, and how many there are.
+func touched(segments ...*segment) (read, all int) {
+	for _, s := range segments {
+		for _, v := range []view{
+			s.cells.ends, s.cells.data, s.codes.ends, s.codes.data, s.refined.ends, s.refined.data, s.ids.ends, s.ids.data,
+			s.idOrder, s.lists.ends, s.lists.data, s.listCounts, s.text,
+		} {
+			if v.missing() {
+				continue
+			}
+			first, end := v.start>>blockBits, blocksOf(v.start+uint64(len(v.data)))
+			for block := first; block < end; block++ {
+				all++
+				if v.blocks.has(block) {
+					read++
+				}
+			}
+		}
+	}
+	return read, all
+}
+
+// TestOpeningReadsNothing of what grows with the documents: opening a snapshot or a
+// writer reads none of it and takes the same memory for many documents as for few,
+// and deletes read a logarithmic number of blocks.
+func TestOpeningReadsNothing(t *testing.T) {
+	var snapshots, writers, deletes []uint64 // bytes allocated
+	allocated := func(do func()) uint64 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		do()
+		runtime.ReadMemStats(&after)
+		return after.TotalAlloc - before.TotalAlloc
+	}
+	for _, n := range []int{2000, 20_000} {
+		options := smallOptions(16, codec.Residual2)
+		options.SegmentBytes, options.Refine = 64<<20, true
+		documents := randomDocuments(rand.New(rand.NewPCG(5, 31)), n, 16, false)
+		for i := range documents {
+			documents[i].ID = fmt.Sprintf("doc-%06d", i)
+		}
+		dir := build(t, options, documents)
+		snapshots = append(snapshots, allocated(func() {
+			s := must[*Snapshot](t)(Open(dir))
+			if read, all := touched(s.parts[0].segment); read > 0 || all < n/1000 || len(s.parts) != 1 {
+				t.Errorf("opening %d documents read %d of %d blocks", n, read, all)
+			}
+			check(t, s.Close())
+		}))
+		var w *Writer
+		writers = append(writers, allocated(func() { w = must[*Writer](t)(OpenWriter(dir)) }))
+		if read, all := touched(w.parts[0].segment); read > 0 {
+			t.Errorf("a writer of %d documents read %d of %d blocks", n, read, all)
+		}
+		deletes = append(deletes, allocated(func() {
+			for i := range 20 {
+				must[int](t)(w.Delete(fmt.Sprintf("doc-%06d", i*n/20)))
+			}
+			check(t, w.Commit(t.Context()))
+		}))
+		// Of each look-up, a place in the order, an end and an id.
+		read, all := touched(w.parts[0].segment)
+		if limit := 20 * 3 * bits.Len(uint(n)); read > limit {
+			t.Errorf("deleting 20 of %d documents read %d of %d blocks, want %d at most", n, read, all, limit)
+		}
+		t.Logf("%d documents: deleting 20 read %d of %d blocks", n, read, all)
+		check(t, w.Close())
+	}
+	t.Logf("bytes allocated for 2,000 documents and for 20,000: snapshots %d, writers %d, deletes %d", snapshots, writers, deletes)
+	for what, bytes := range map[string][]uint64{"a snapshot": snapshots, "a writer": writers, "a delete": deletes} {
+		if bytes[1] > bytes[0]+bytes[0]/2+16<<10 {
+			t.Errorf("%s: %d bytes allocated with 2,000 documents, %d with 20,000", what, bytes[0], bytes[1])
+		}
+	}
+}
