@@ -176,8 +176,14 @@ func searchAll(t testing.TB, searcher *Searcher, queries []*simd.Query) (times [
 }
 
 // BenchmarkReadWhileMerging measures how long searches take while the index is
-// merged all the time, and while nothing is done to it.
+// merged all the time, or coded anew with codebooks that are trained for it, and
+// while nothing is done to it.
 func BenchmarkReadWhileMerging(b *testing.B) {
+	b.Run("merge", func(b *testing.B) { readWhile(b, func(w *Writer) { check(b, w.Merge(b.Context())) }) })
+	b.Run("retrain", func(b *testing.B) { readWhile(b, func(w *Writer) { retrainNow(b, w); check(b, w.Merge(b.Context())) }) })
+}
+
+func readWhile(b *testing.B, merge func(*Writer)) {
 	options := churnOptions()
 	options.Merge.Manual = true
 	f := folder{durable.OS, filepath.Join(b.TempDir(), "index")}
@@ -205,7 +211,7 @@ func BenchmarkReadWhileMerging(b *testing.B) {
 			}
 			check(b, w.Update(b.Context(), Document{ID: "0-doc-001", Tokens: randomTokens(rng, 5, 128, true)}))
 			check(b, w.Commit(b.Context()))
-			check(b, w.Merge(b.Context()))
+			merge(w)
 			merges++
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"runtime"
 	"slices"
 
 	"github.com/pare-search/pare/index/codec"
@@ -84,6 +85,7 @@ func (c *copier) each(in *mergeInput, do func(document uint32) error) error {
 			if err := c.ctx.Err(); err != nil {
 				return err
 			}
+			runtime.Gosched() // searches come first
 		}
 		if number == noDocument {
 			continue

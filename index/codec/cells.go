@@ -3,6 +3,7 @@ package codec
 import (
 	"context"
 	"math"
+	"runtime"
 	"slices"
 
 	"github.com/pare-search/pare/simd"
@@ -244,6 +245,7 @@ func (f *finder) eachDots(ctx context.Context, packed *simd.FloatQuery, vectors 
 		for i, vector := range part {
 			use(vector, f.dots[i*stride:])
 		}
+		runtime.Gosched() // see parts
 	}
 }
 

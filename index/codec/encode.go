@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 
 	"github.com/pare-search/pare/simd"
@@ -215,8 +216,11 @@ func (e *encoder) putResiduals(ctx context.Context, p *payload, coded [maxForms]
 	var next [maxForms]int
 	atOnce := max(rowsAtOnce(c.dim)/8, 1)
 	for row, cell := range rowCells {
-		if row%atOnce == 0 && ctx.Err() != nil {
-			return
+		if row%atOnce == 0 {
+			if ctx.Err() != nil {
+				return
+			}
+			runtime.Gosched() // see parts
 		}
 		p.setPlace(row, int(e.places[cell])-1)
 		number := c.formNumber(cell)

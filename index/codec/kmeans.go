@@ -387,10 +387,12 @@ func scaleRow(row []float32, f float32) {
 func rowsAtOnce(dim int) int { return max(1<<16/dim, 1) }
 
 // parts calls work for the ranges of step items that make up 0 to n-1, one after
-// the other, until ctx ends.
+// the other, until ctx ends. Between them it lets other goroutines run: searches must
+// not wait until the scheduler takes the processor away, 10 ms later.
 func parts(ctx context.Context, n, step int, work func(lo, hi int)) {
 	for lo := 0; lo < n && ctx.Err() == nil; lo += step {
 		work(lo, min(lo+step, n))
+		runtime.Gosched()
 	}
 }
 
