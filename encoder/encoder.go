@@ -43,13 +43,12 @@ func (s Span) In(text string) string {
 // no span is negative or ends before it starts, and that the vectors are
 // finite, with a width of dim.
 func (t Tokens) Validate(dim int) error {
-	if err := t.ValidateShape(dim); err != nil {
-		return err
+	if t.Vectors.Rows == 0 || t.Vectors.Dim == dim {
+		if err := t.Vectors.Validate(); err != nil {
+			return fmt.Errorf("%w: %w", ErrInvalid, err)
+		}
 	}
-	if err := t.Vectors.Validate(); err != nil {
-		return fmt.Errorf("%w: %w", ErrInvalid, err)
-	}
-	return nil
+	return t.ValidateShape(dim)
 }
 
 // ValidateShape is Validate but for the values of the vectors.

@@ -320,7 +320,10 @@ func FuzzFolder(f *testing.F) {
 			}
 		}
 	}
-	f.Add(uint8(0), []byte(`[{"path": "../..", "type": "sentence_transformers.models.Transformer"}]`))
+	for i := range files {
+		f.Add(uint8(i), []byte(`[{"path": "../..", "type": "sentence_transformers.models.Transformer"}]`))
+		f.Add(uint8(i), []byte(`[{"path": "elsewhere", "type": "sentence_transformers.models.Transformer"}]`))
+	}
 	f.Fuzz(func(t *testing.T, file uint8, data []byte) {
 		path := files[int(file)%len(files)]
 		before, err := os.ReadFile(path)
