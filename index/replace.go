@@ -105,6 +105,9 @@ func (f folder) replaceInTurn(fresh string) error {
 		return err
 	}
 	if err := f.syncNames(fresh); err != nil {
+		if stood {
+			return fmt.Errorf("%w; the old index is now %s", err, old)
+		}
 		return err
 	}
 	return durable.RemoveAll(f.fs, old)

@@ -11,7 +11,7 @@ import (
 	"github.com/pare-search/pare/simd"
 )
 
-var cancelVectors = flag.Int("cancel", 20000, "how many vectors TestCancel works on")
+var cancelVectors = flag.Int("cancel", 10000, "how many vectors TestCancel works on")
 
 // TestCancel: training and encoding look at their context at least every 10 ms,
 // however many vectors there are, in one document or in many, and end when it does.
