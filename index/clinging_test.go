@@ -99,6 +99,9 @@ func (c *clinging) Rename(from, to string) error {
 	return c.FS.Rename(from, to)
 }
 
+// Exchange is unknown to systems where open files stay.
+func (c *clinging) Exchange(string, string) error { return errors.ErrUnsupported }
+
 // TestOpenFilesStay: where open files can neither be removed nor replaced, writers
 // commit, merge and open an index under a snapshot, which keeps what it shows; its
 // files go when it has gone. Another index does not take its place meanwhile.
