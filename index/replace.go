@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path/filepath"
 
@@ -14,31 +15,39 @@ import (
 // an empty folder, or an index, whole or damaged as long as it has its manifest,
 // and no other file. Else the error wraps ErrNotIndex and names what is in the
 // way, or ErrLocked when the index has a writer.
-func Replaceable(dir string) error { return onDisk(dir).replaceable() }
+func Replaceable(dir string) error {
+	lock, err := onDisk(dir).claim()
+	if lock == nil {
+		return err
+	}
+	return lock.Close()
+}
 
-func (f folder) replaceable() error {
+// claim takes the writer's lock of an index that may be replaced: nil where there is
+// none yet.
+func (f folder) claim() (lock io.Closer, err error) {
 	entries, err := f.fs.ReadDir(f.dir)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
-		return nil
+		return nil, nil
 	}
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrNotIndex, err)
+		return nil, fmt.Errorf("%w: %w", ErrNotIndex, err)
 	}
 	for _, entry := range entries {
 		name := entry.Name()
 		ours := removable(name) || name == manifestName || name == lockName
 		if !ours || !entry.Type().IsRegular() {
-			return fmt.Errorf("%w: %s holds %s", ErrNotIndex, f.dir, name)
+			return nil, fmt.Errorf("%w: %s holds %s", ErrNotIndex, f.dir, name)
 		}
 	}
 	if err := f.checkMagic(manifestName); err != nil {
-		return err
+		return nil, err
 	}
 	w, err := f.lockWriter()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return w.lock.Close()
+	return w.lock, nil
 }
 
 // checkMagic tells whether a file begins as a container does.
@@ -60,29 +69,59 @@ func (f folder) checkMagic(name string) error {
 // Replace moves the folder fresh, an index that nobody has open, to dir. What
 // was there must be Replaceable and is deleted when the new index stands in its
 // place. Both must lie in one file system, and nothing may be called fresh
-// with ".old" behind it. Snapshots of the old index stay usable where the
-// operating system keeps open files, which Windows does not.
+// with ".old" behind it. Where dir is a link, what it leads to is replaced. Snapshots
+// of the old index stay usable where the operating system keeps open files, which
+// Windows does not.
 //
 // On Linux and macOS the two indexes exchange their names, so that dir is one or
 // the other at any time, whatever fails. Elsewhere, and where the file system cannot
 // do that, the old index is called fresh with ".old" behind it for a moment: if
 // power fails right then, or the error says so, it is found there.
-func Replace(dir, fresh string) error { return onDisk(dir).replace(fresh) }
+func Replace(dir, fresh string) error {
+	// A link would be exchanged itself, and could lead elsewhere from its new place.
+	if leads, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = leads
+	}
+	return onDisk(dir).replace(fresh)
+}
 
-func (f folder) replace(fresh string) error {
-	if err := f.replaceable(); err != nil {
+func (f folder) replace(fresh string) (err error) {
+	if _, err := f.fs.ReadDir(fresh); err != nil {
 		return err
 	}
-	err := f.fs.Exchange(f.dir, fresh)
+	lock, err := f.claim()
+	if err != nil {
+		return err
+	}
+	// Until the old index has gone, lest a writer opens it and goes on in the new one.
+	unlock := func() error {
+		if lock == nil {
+			return nil
+		}
+		err := lock.Close()
+		lock = nil
+		return err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	err = f.fs.Exchange(f.dir, fresh)
 	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrNotExist) {
-		return f.replaceInTurn(fresh)
+		// Windows renames no folder with an open file in it.
+		return errors.Join(unlock(), f.replaceInTurn(fresh))
 	}
 	if err != nil {
 		return err
 	}
 	// The new index must be durable before the old one goes.
 	if err := f.syncNames(fresh); err != nil {
-		return errors.Join(err, f.fs.Exchange(f.dir, fresh))
+		back := f.fs.Exchange(f.dir, fresh)
+		if back == nil {
+			return err
+		}
+		old := fresh + ".old"
+		if aside := f.fs.Rename(fresh, old); aside != nil {
+			old, back = fresh, errors.Join(back, aside)
+		}
+		return fmt.Errorf("%w; the old index is now %s: %w", err, old, back)
 	}
 	return durable.RemoveAll(f.fs, fresh)
 }

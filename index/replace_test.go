@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/pare-search/pare/index/codec"
+	"github.com/pare-search/pare/internal/durable"
 )
 
 // replaceIndex makes an index without documents and returns its folder.
@@ -115,6 +116,63 @@ func TestReplaceRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestReplaceLink: where the folder is a link, what it leads to is replaced, and
+// what it would lead to from elsewhere stays.
+func TestReplaceLink(t *testing.T) {
+	root := t.TempDir()
+	link, fresh := filepath.Join(root, "deep", "er", "index"), filepath.Join(root, "deep", "er", "site", "index")
+	real, other := replaceIndex(t, filepath.Join(root, "data", "index"), 16), filepath.Join(root, "deep", "data", "index", "precious.txt")
+	replacePut(t, other, "precious")
+	replaceIndex(t, fresh, 8)
+	if err := os.Symlink(filepath.Join("..", "..", "data", "index"), link); err != nil {
+		t.Skip(err)
+	}
+	check(t, Replace(link, fresh))
+	for _, dir := range []string{link, real} {
+		s := must[*Snapshot](t)(Open(dir))
+		if s.Dim() != 8 {
+			t.Errorf("%s has %d dimensions: this is not the new index", dir, s.Dim())
+		}
+		check(t, s.Close())
+	}
+	if _, err := os.Stat(other); err != nil {
+		t.Error(err)
+	}
+	if info, err := os.Lstat(link); err != nil || info.Mode()&fs.ModeSymlink == 0 {
+		t.Errorf("the link is %v, %v", info, err)
+	}
+}
+
+// late is a file system where somebody opens the index for writing right before names
+// are exchanged.
+type late struct {
+	durable.FS
+	open func()
+}
+
+func (l late) Exchange(one, other string) error {
+	l.open()
+	return l.FS.Exchange(one, other)
+}
+
+// TestReplaceLocks: no writer gets hold of an index while it is replaced.
+func TestReplaceLocks(t *testing.T) {
+	root := t.TempDir()
+	dir := replaceIndex(t, filepath.Join(root, "index"), 16)
+	asked := false
+	f := folder{late{durable.OS, func() {
+		asked = true
+		if _, err := OpenWriter(dir); !errors.Is(err, ErrLocked) {
+			t.Errorf("error %v, want ErrLocked", err)
+		}
+	}}, dir}
+	check(t, f.replace(replaceIndex(t, filepath.Join(root, "fresh"), 8)))
+	if !asked {
+		t.Error("no names were exchanged")
+	}
+	check(t, must[*Writer](t)(OpenWriter(dir)).Close())
 }
 
 // TestReplaceUnderReaders: a snapshot outlives the index that it was opened on,

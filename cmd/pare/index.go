@@ -353,6 +353,9 @@ func buildBeside(out string, build func(dir string) error) (err error) {
 	if err != nil {
 		return err
 	}
+	if leads, err := filepath.EvalSymlinks(out); err == nil {
+		out = leads // beside what is replaced, so in its file system
+	}
 	parent, name := filepath.Split(out)
 	if err := os.MkdirAll(parent, 0o755); err != nil {
 		return err
