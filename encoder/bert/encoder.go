@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"math"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -243,10 +242,8 @@ func (e *Encoder) WithProjection(projection simd.Matrix) (*Encoder, error) {
 	if projection.Rows != e.dim || projection.Dim != e.config.Hidden {
 		return nil, fmt.Errorf("%w: a projection of [%d %d], want [%d %d]", ErrOptions, projection.Rows, projection.Dim, e.dim, e.config.Hidden)
 	}
-	for i, v := range projection.Data {
-		if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
-			return nil, fmt.Errorf("%w: projection: value %d is %v", ErrOptions, i, v)
-		}
+	if err := projection.Validate(); err != nil {
+		return nil, fmt.Errorf("%w: projection: %w", ErrOptions, err)
 	}
 	return e.withProjection(projection), nil
 }

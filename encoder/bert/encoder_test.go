@@ -146,9 +146,11 @@ func TestWithProjection(t *testing.T) {
 		t.Error("it encodes otherwise than the encoder that has learnt it")
 	}
 
+	short := simd.NewMatrix(16, 32)
+	short.Data = short.Data[:500]
 	broken := simd.NewMatrix(16, 32)
 	broken.Data[7] = float32(math.NaN())
-	for name, projection := range map[string]simd.Matrix{"none": {}, "turned": simd.NewMatrix(32, 16), "no number": broken} {
+	for name, projection := range map[string]simd.Matrix{"none": {}, "turned": simd.NewMatrix(32, 16), "no number": broken, "cut short": short} {
 		if _, err := fresh.WithProjection(projection); !errors.Is(err, bert.ErrOptions) {
 			t.Errorf("%s: error %v, want ErrOptions", name, err)
 		}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 )
 
@@ -55,7 +54,7 @@ type hashes struct {
 const maxBlobBytes = 16 << 20
 
 func hashFile(path string) (h hashes, err error) {
-	file, err := os.Open(path)
+	file, err := openRegular(path)
 	if err != nil {
 		return h, err
 	}

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
-	"os"
 	"slices"
 	"strings"
 
@@ -52,7 +51,7 @@ var dtypeSizes = map[string]uint64{
 
 // openSafetensors maps a file and checks its header. Errors wrap ErrModel.
 func openSafetensors(path string) (*safetensors, error) {
-	file, err := os.Open(path)
+	file, err := openRegular(path)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +60,7 @@ func openSafetensors(path string) (*safetensors, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() || info.Size() < 8 {
+	if info.Size() < 8 {
 		return nil, fmt.Errorf("%w: %s: %d bytes are no safetensors file", ErrModel, path, info.Size())
 	}
 	data, err := mmap.Map(file, mmap.RDONLY, 0)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
-	"os"
 	"runtime"
 
 	"github.com/blevesearch/mmap-go"
@@ -90,7 +89,7 @@ func (m *model) withWords(w words) *model {
 // openTable maps the table in a file, nil if there is none. It stays mapped as
 // long as the table is in use.
 func openTable(path string) (*table.Table, error) {
-	file, err := os.Open(path)
+	file, err := openRegular(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -100,7 +99,7 @@ func openTable(path string) (*table.Table, error) {
 	defer file.Close() // the mapping stays
 	if info, err := file.Stat(); err != nil {
 		return nil, err
-	} else if !info.Mode().IsRegular() || info.Size() == 0 {
+	} else if info.Size() == 0 {
 		return nil, fmt.Errorf("%w: %s: %d bytes are no table", ErrModel, path, info.Size())
 	}
 	data, err := mmap.Map(file, mmap.RDONLY, 0)

@@ -140,6 +140,29 @@ func TestWriteFolderLeavesNothing(t *testing.T) {
 	if there, err := os.ReadDir(parent); err != nil || len(there) > 0 {
 		t.Errorf("left behind: %v, %v", there, err)
 	}
+	empty := t.TempDir()
+	if err := enc.WriteFolder(empty, words); !errors.Is(err, bert.ErrModel) {
+		t.Fatalf("damaged weights: %v, want %v", err, bert.ErrModel)
+	}
+	if there, err := os.ReadDir(empty); err != nil || len(there) > 0 {
+		t.Errorf("left behind in a folder that was there: %v, %v", there, err)
+	}
+}
+
+// TestWriteFolderLink: a folder that is there, here by way of a link, stays the same.
+func TestWriteFolderLink(t *testing.T) {
+	enc := open(t, "testdata/models/plain", raw())
+	target, link := t.TempDir(), filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(target, link); err != nil {
+		t.Skip(err)
+	}
+	if err := enc.WriteFolder(link, exact(t, enc)); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Lstat(link); err != nil || info.Mode()&os.ModeSymlink == 0 {
+		t.Errorf("the link is %v, %v", info, err)
+	}
+	sameTokens(t, encode(t, open(t, target, raw()), sentences), encode(t, enc, sentences))
 }
 
 // TestWithWords saves an encoder with its table and loads it.

@@ -23,8 +23,9 @@ var alsoCopied = []string{"config_sentence_transformers.json", "sentence_bert_co
 
 // WriteFolder writes the encoder's model to a new folder, which [Open] opens, with a
 // table in place of the embeddings of word pieces, and with the projection if e has
-// learnt one. The folder must not exist or be empty. It gets its name once it is complete:
-// with an error there is none.
+// learnt one. The folder must not exist or be empty. A new one gets its name once it is
+// complete; with an error there is none, and one that was there is empty again. Files are
+// not synced to the disk.
 func (e *Encoder) WriteFolder(dir string, t *table.Table) (err error) {
 	if err := e.config.fits(t); err != nil {
 		return err
@@ -32,11 +33,28 @@ func (e *Encoder) WriteFolder(dir string, t *table.Table) (err error) {
 	if dir, err = filepath.Abs(dir); err != nil {
 		return err
 	}
-	if there, err := os.ReadDir(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	there, err := os.ReadDir(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return e.writeNewFolder(dir, t)
+	case err != nil:
 		return err
-	} else if len(there) > 0 {
+	case len(there) > 0:
 		return fmt.Errorf("writing the model: %w", &fs.PathError{Op: "create", Path: dir, Err: fs.ErrExist})
 	}
+	// It stays the same folder: it may be a volume, a link or where a shell is.
+	if err = e.writeModel(dir, t); err != nil {
+		made, failed := os.ReadDir(dir)
+		err = errors.Join(err, failed)
+		for _, entry := range made {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, entry.Name())))
+		}
+	}
+	return err
+}
+
+// writeNewFolder writes a folder that is not there under another name first.
+func (e *Encoder) writeNewFolder(dir string, t *table.Table) (err error) {
 	parent := filepath.Dir(dir)
 	if err := os.MkdirAll(parent, 0o755); err != nil {
 		return err
@@ -51,9 +69,6 @@ func (e *Encoder) WriteFolder(dir string, t *table.Table) (err error) {
 		}
 	}()
 	if err := errors.Join(e.writeModel(site, t), os.Chmod(site, 0o755)); err != nil {
-		return err
-	}
-	if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return os.Rename(site, dir)
@@ -112,7 +127,7 @@ func moved(path, from, to string) (string, error) {
 }
 
 func copyFile(to, from string) error {
-	source, err := os.Open(from)
+	source, err := openRegular(from)
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,8 @@ var (
 	// Status.Lost counts the documents, and Reindex makes their vectors anew where
 	// texts are stored.
 	ErrCodebook = errors.New("parebleve: missing codebook")
-	// ErrVersion: the index was written by another version of parebleve.
+	// ErrVersion: the index was written by another version of parebleve, and has to be
+	// built anew.
 	ErrVersion = errors.New("parebleve: unknown version of the index")
 	// ErrBleve: this version of bleve is built in a way that parebleve does not
 	// know.
