@@ -18,19 +18,23 @@ import (
 	"github.com/pare-search/pare/simd"
 )
 
-// openPayloads makes an index of documents with 54 random vectors of 128
-// dimensions, as many as a passage of 70 words has, and returns its source.
-func openPayloads(t testing.TB, documents int, cache int64) *source {
-	t.Helper()
-	random := rand.New(rand.NewPCG(1, 2))
-	enc := encoder.Func{Width: 128, Encode: func(context.Context, string, bool) (encoder.Tokens, error) {
-		tokens := encoder.Tokens{Vectors: simd.NewMatrix(54, 128)}
+// randomEncoder makes so many random vectors of length 1 of every text.
+func randomEncoder(random *rand.Rand, vectors, dim int) encoder.Func {
+	return encoder.Func{Width: dim, Encode: func(context.Context, string, bool) (encoder.Tokens, error) {
+		tokens := encoder.Tokens{Vectors: simd.NewMatrix(vectors, dim)}
 		for i := range tokens.Vectors.Data {
 			tokens.Vectors.Data[i] = float32(random.NormFloat64())
 		}
 		tokens.Vectors.Normalize()
 		return tokens, nil
 	}}
+}
+
+// openPayloads makes an index of documents with 54 random vectors of 128
+// dimensions, as many as a passage of 70 words has, and returns its source.
+func openPayloads(t testing.TB, documents int, cache int64) *source {
+	t.Helper()
+	enc := randomEncoder(rand.New(rand.NewPCG(1, 2)), 54, 128)
 	options := DefaultOptions(enc, "body")
 	sample, err := enc.EncodeQuery(t.Context(), "")
 	if err != nil {

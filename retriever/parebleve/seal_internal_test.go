@@ -1,7 +1,6 @@
 package parebleve
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -13,7 +12,6 @@ import (
 	"github.com/blevesearch/bleve/v2/document"
 	index "github.com/blevesearch/bleve_index_api"
 
-	"github.com/pare-search/pare/encoder"
 	"github.com/pare-search/pare/index/codec"
 	"github.com/pare-search/pare/simd"
 )
@@ -50,15 +48,7 @@ func TestSeal(t *testing.T) {
 // TestDamagedDocument puts documents into an index whose stored value, or one of
 // whose cells, is another than was coded. A search that scores them says so.
 func TestDamagedDocument(t *testing.T) {
-	random := rand.New(rand.NewPCG(5, 2))
-	enc := encoder.Func{Width: 32, Encode: func(context.Context, string, bool) (encoder.Tokens, error) {
-		tokens := encoder.Tokens{Vectors: simd.NewMatrix(8, 32)}
-		for i := range tokens.Vectors.Data {
-			tokens.Vectors.Data[i] = float32(random.NormFloat64())
-		}
-		tokens.Vectors.Normalize()
-		return tokens, nil
-	}}
+	enc := randomEncoder(rand.New(rand.NewPCG(5, 2)), 8, 32)
 	sample := simd.Matrix{Dim: 32}
 	for range 50 {
 		tokens, err := enc.EncodeQuery(t.Context(), "")
