@@ -26,6 +26,7 @@ const module = "github.com/pare-search/pare/"
 var allowed = []room{
 	{"internal/collections", nil}, // for tests
 	{"internal/looks", nil},       // for tests
+	{"internal/reservoir", nil},
 	{"internal/retry", nil},
 	{"internal/fields", nil},
 	{"internal/durable", nil},
@@ -35,7 +36,7 @@ var allowed = []room{
 	{"encoder", []string{"simd"}},
 	{"encoder/table", []string{"simd", "simd/gemm", "internal/fields"}},
 	{"encoder/corpus", []string{"simd", "encoder", "encoder/table", "internal/fields"}},
-	{"encoder/bert", []string{"simd", "simd/gemm", "encoder", "encoder/table", "internal/fields"}},
+	{"encoder/bert", []string{"simd", "simd/gemm", "encoder", "encoder/table", "internal/fields", "internal/reservoir"}},
 	{"encoder/hub", []string{"internal/retry"}},
 	{"encoder/remote", []string{"simd", "encoder", "internal/retry"}},
 	{"querypruner", []string{"simd", "encoder"}},
@@ -43,20 +44,20 @@ var allowed = []room{
 	{"index/docpruner", []string{"simd", "encoder"}},
 	{"index", []string{"simd", "encoder", "querypruner", "index/...", "internal/durable"}},
 	{"retriever/fusion", nil},
-	{"retriever", []string{"simd", "encoder/...", "querypruner", "index/...", "retriever/fusion"}},
+	{"retriever", []string{"simd", "encoder/...", "querypruner", "index/...", "retriever/fusion", "internal/reservoir"}},
 	{"retriever/parebleve", []string{"simd", "encoder/...", "querypruner", "index/...", "retriever", "retriever/fusion", "internal/durable"}},
 	{"retriever/parebleve/example", []string{"encoder/...", "querypruner", "retriever/parebleve"}},
 
 	{"eval", nil},
 	{"eval/stats", nil},
 	{"eval/dataset", []string{"eval"}},
-	{"eval/knownitem", []string{"eval", "eval/dataset"}},
+	{"eval/knownitem", []string{"eval", "eval/dataset", "internal/reservoir"}},
 	{"eval/precomputed", []string{"eval/dataset", "simd", "encoder", "index/...", "retriever"}},
 	{"eval/sweep", []string{"eval/...", "simd", "encoder/...", "querypruner", "index/...", "retriever/..."}},
 	{"eval/tune", []string{"eval", "eval/stats", "eval/sweep"}},
 	{"eval/searchbench", []string{"eval/...", "simd/...", "encoder/...", "querypruner", "index/...", "retriever"}},
 	{"eval/prunebench", []string{"eval", "eval/dataset", "eval/precomputed", "simd", "encoder", "index/codec", "index/docpruner"}},
-	{"eval/tablebench", []string{"eval", "eval/stats", "eval/searchbench", "simd", "encoder", "encoder/table", "index"}},
+	{"eval/tablebench", []string{"eval", "eval/stats", "eval/searchbench", "simd", "encoder", "encoder/table", "index", "internal/reservoir"}},
 	{"eval/report", []string{"eval", "eval/stats", "eval/tablebench", "encoder/table"}},
 
 	{"configs", []string{"encoder/...", "querypruner", "index/...", "retriever/...", "eval/..."}},

@@ -15,6 +15,7 @@ import (
 	"github.com/pare-search/pare/encoder/corpus"
 	"github.com/pare-search/pare/index"
 	"github.com/pare-search/pare/index/docpruner"
+	"github.com/pare-search/pare/internal/reservoir"
 	"github.com/pare-search/pare/simd"
 )
 
@@ -152,26 +153,21 @@ type builder struct {
 	options   BuildOptions
 	random    *rand.Rand
 
-	count, bytes int        // documents and their text
-	pilot        []Document // a reservoir sample
+	count, bytes int // documents and their text
+	pilot        *reservoir.Sample[Document]
 	encoder      encoder.Encoder
 	memo         *memo // of the encoder
 	learnt       index.CreateOptions
 }
 
-// texts yields the documents' texts while it counts them and draws the pilot
-// (reservoir sampling, Vitter 1985, algorithm R).
+// texts yields the documents' texts while it counts them and draws the pilot.
 func (b *builder) texts(yield func(string, error) bool) {
-	b.count, b.bytes, b.pilot = 0, 0, nil
+	b.count, b.bytes, b.pilot = 0, 0, reservoir.New[Document](pilotDocuments, b.random)
 	for document, err := range b.documents {
 		if err == nil {
 			b.count++
 			b.bytes += len(document.Text)
-			if len(b.pilot) < pilotDocuments {
-				b.pilot = append(b.pilot, document)
-			} else if i := b.random.IntN(b.count); i < pilotDocuments {
-				b.pilot[i] = document
-			}
+			b.pilot.Add(document)
 		}
 		if !yield(document.Text, err) {
 			return
@@ -282,7 +278,7 @@ func (b *builder) sample(ctx context.Context, expected int) (*sample, error) {
 // expectedVectors estimates how many vectors the collection will have.
 func (b *builder) expectedVectors(ctx context.Context) (int, error) {
 	vectors, bytes := 0, 0
-	err := b.encodeAll(ctx, Documents(b.pilot...), func(documents []Document, tokens []encoder.Tokens) error {
+	err := b.encodeAll(ctx, Documents(b.pilot.Items...), func(documents []Document, tokens []encoder.Tokens) error {
 		for i, t := range tokens {
 			vectors += t.Vectors.Rows
 			bytes += len(documents[i].Text)
@@ -292,7 +288,7 @@ func (b *builder) expectedVectors(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if b.count == len(b.pilot) || bytes == 0 {
+	if b.count == len(b.pilot.Items) || bytes == 0 {
 		return vectors, nil
 	}
 	return int(float64(vectors) / float64(bytes) * float64(b.bytes)), nil

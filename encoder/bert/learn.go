@@ -16,6 +16,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/pare-search/pare/encoder"
+	"github.com/pare-search/pare/internal/reservoir"
 	"github.com/pare-search/pare/simd"
 	"github.com/pare-search/pare/simd/gemm"
 )
@@ -114,22 +115,16 @@ type heldText struct {
 	states   simd.Matrix // of length 1, of the pieces that get a vector
 }
 
-// drawTexts draws texts evenly (reservoir sampling, Vitter 1985, algorithm R)
-// and puts them in random order.
+// drawTexts draws texts evenly and puts them in random order.
 func drawTexts(ctx context.Context, texts iter.Seq2[string, error], random *rand.Rand) ([]string, error) {
-	var drawn []string
-	count := 0
+	sample := reservoir.New[string](sampledTexts, random)
 	for text, err := range texts {
 		if err := cmp.Or(err, ctx.Err()); err != nil {
 			return nil, err
 		}
-		count++
-		if len(drawn) < sampledTexts {
-			drawn = append(drawn, cut(text))
-		} else if i := random.IntN(count); i < sampledTexts {
-			drawn[i] = cut(text)
-		}
+		sample.Offer(func() string { return cut(text) })
 	}
+	drawn := sample.Items
 	random.Shuffle(len(drawn), func(i, j int) { drawn[i], drawn[j] = drawn[j], drawn[i] })
 	return drawn, nil
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/pare-search/pare/internal/reservoir"
 )
 
 // Sentences makes queries for documents that stay as they are: it draws up to n
@@ -25,9 +27,8 @@ func Sentences(documents iter.Seq2[Document, error], n int, seed uint64) (querie
 		place    int
 		id, text string
 	}
-	var reservoir []drawn // Vitter 1985, algorithm R
 	random := rand.New(rand.NewPCG(seed, 0))
-	usable := 0
+	sample := reservoir.New[drawn](n, random)
 	for document, err := range documents {
 		if err != nil {
 			return nil, nil, err
@@ -36,18 +37,12 @@ func Sentences(documents iter.Seq2[Document, error], n int, seed uint64) (querie
 		if len(found) == 0 {
 			continue
 		}
-		d := drawn{usable, document.ID, found[random.IntN(len(found))]}
-		usable++
-		if len(reservoir) < n {
-			reservoir = append(reservoir, d)
-		} else if i := random.IntN(usable); i < n {
-			reservoir[i] = d
-		}
+		sample.Add(drawn{sample.Offered(), document.ID, found[random.IntN(len(found))]})
 	}
-	slices.SortFunc(reservoir, func(a, b drawn) int { return cmp.Compare(a.place, b.place) })
-	source = make(map[string]string, len(reservoir))
-	asked := make(map[string]bool, len(reservoir))
-	for _, d := range reservoir {
+	slices.SortFunc(sample.Items, func(a, b drawn) int { return cmp.Compare(a.place, b.place) })
+	source = make(map[string]string, len(sample.Items))
+	asked := make(map[string]bool, len(sample.Items))
+	for _, d := range sample.Items {
 		if asked[normal(d.text)] {
 			continue // one sentence in two documents
 		}

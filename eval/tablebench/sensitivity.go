@@ -13,10 +13,13 @@ import (
 	"strings"
 	"unicode"
 
+	"gonum.org/v1/gonum/stat"
+
 	"github.com/pare-search/pare/encoder"
 	"github.com/pare-search/pare/encoder/table"
 	"github.com/pare-search/pare/eval"
 	"github.com/pare-search/pare/eval/searchbench"
+	"github.com/pare-search/pare/internal/reservoir"
 	"github.com/pare-search/pare/simd"
 )
 
@@ -177,29 +180,16 @@ func scoresByNumber(results []eval.Result, documents int) []float64 {
 	return scores
 }
 
-// meanLoss is 1 less the mean correlation, over queries whose scores differ.
+// meanLoss is 1 less the mean of Pearson's correlation, over queries whose scores differ.
 func meanLoss(before, after [][]float64) float64 {
 	sum, n := 0.0, 0
 	for i := range before {
-		if r := correlation(before[i], after[i]); !math.IsNaN(r) {
+		if r := stat.Correlation(before[i], after[i], nil); !math.IsNaN(r) {
 			sum += 1 - r
 			n++
 		}
 	}
 	return sum / float64(max(n, 1))
-}
-
-// correlation is Pearson's, NaN where one of both does not vary.
-func correlation(a, b []float64) float64 {
-	var meanA, meanB, squaresA, squaresB, products float64
-	for i := range a {
-		meanA, meanB = meanA+a[i]/float64(len(a)), meanB+b[i]/float64(len(b))
-	}
-	for i := range a {
-		x, y := a[i]-meanA, b[i]-meanB
-		squaresA, squaresB, products = squaresA+x*x, squaresB+y*y, products+x*y
-	}
-	return products / math.Sqrt(squaresA*squaresB)
 }
 
 // bandsOf cuts the words that occur, most frequent first, into bands each of which has
@@ -240,30 +230,21 @@ func addNoise(m simd.Matrix, rows []int, frequencies []int64, rng *rand.Rand) fl
 	return sum
 }
 
-// sample draws so many texts that have words in them, all if there are no more
-// (reservoir sampling, Vitter's algorithm R, 1985).
+// sample draws so many texts that have words in them, all if there are no more.
 func sample(ctx context.Context, texts iter.Seq2[string, error], n int, seed uint64) ([]string, error) {
-	rng := rand.New(rand.NewPCG(seed, 0x7465787473))
-	var some []string
-	seen := 0
+	some := reservoir.New[string](n, rand.New(rand.NewPCG(seed, 0x7465787473)))
 	for text, err := range texts {
 		if err := cmp.Or(err, ctx.Err()); err != nil {
 			return nil, err
 		}
-		if strings.TrimSpace(text) == "" {
-			continue
-		}
-		seen++
-		if len(some) < n {
-			some = append(some, text)
-		} else if at := rng.IntN(seen); at < n {
-			some[at] = text
+		if strings.TrimSpace(text) != "" {
+			some.Add(text)
 		}
 	}
-	if len(some) < 2 {
+	if len(some.Items) < 2 {
 		return nil, fmt.Errorf("%w: %w", ErrInvalid, errTexts)
 	}
-	return some, nil
+	return some.Items, nil
 }
 
 var errTexts = errors.New("fewer than two texts to search")

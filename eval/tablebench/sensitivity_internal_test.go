@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestCorrelation(t *testing.T) {
+func TestMeanLoss(t *testing.T) {
 	a := []float64{1, 2, 4, 3}
 	for _, c := range []struct {
 		b    []float64
@@ -16,12 +16,16 @@ func TestCorrelation(t *testing.T) {
 		{[]float64{-1, -2, -4, -3}, -1},
 		{[]float64{1, -1, 1, -1}, 0}, // products -1.5·1 + 0.5 + 1.5 - 0.5
 	} {
-		if got := correlation(a, c.b); math.Abs(got-c.want) > 1e-12 {
+		if got := 1 - meanLoss([][]float64{a}, [][]float64{c.b}); math.Abs(got-c.want) > 1e-12 {
 			t.Errorf("%v and %v: %v, want %v", a, c.b, got, c.want)
 		}
+		constant := []float64{2, 2, 2, 2} // correlates with nothing, and does not count
+		if got := 1 - meanLoss([][]float64{a, a}, [][]float64{c.b, constant}); math.Abs(got-c.want) > 1e-12 {
+			t.Errorf("%v and %v, and a constant: %v, want %v", a, c.b, got, c.want)
+		}
 	}
-	if got := correlation(a, []float64{2, 2, 2, 2}); !math.IsNaN(got) {
-		t.Errorf("a constant correlates: %v", got)
+	if got := meanLoss([][]float64{a}, [][]float64{{2, 2, 2, 2}}); got != 0 {
+		t.Errorf("only a constant: %v", got)
 	}
 }
 
